@@ -1,0 +1,74 @@
+"""Accelerators and the links between them, as datasheet numbers in SI."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Where a format has no native unit, engines fall back to the next one in its row.
+_FALLBACK = {
+    "fp4": ("fp4", "fp8", "bf16", "fp16"),
+    "fp8": ("fp8", "bf16", "fp16"),
+    "int8": ("int8", "bf16", "fp16"),
+    "bf16": ("bf16", "fp16"),
+    "fp16": ("fp16", "bf16"),
+    "tf32": ("tf32", "bf16", "fp16"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One hop of the interconnect, per GPU and direction."""
+
+    bandwidth_bytes_per_s: float
+    latency_s: float
+
+    def __post_init__(self) -> None:
+        if self.bandwidth_bytes_per_s <= 0 or self.latency_s < 0:
+            raise ValueError(
+                "a link needs positive bandwidth and non-negative latency, got "
+                f"{self.bandwidth_bytes_per_s} bytes/s and {self.latency_s} s"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One accelerator and the node it sits in.
+
+    peak_flop_per_s maps a compute format (bf16, fp8, fp4, int8, fp16, tf32) to its dense rate.
+    gpus_per_node is what a host (and so a pod) holds; link_domain_gpus is how many GPUs the fast
+    link reaches (equal to gpus_per_node except for rack-scale NVLink).
+    """
+
+    name: str
+    vendor: str
+    generation: str
+    memory_bytes: float
+    memory_bytes_per_s: float
+    peak_flop_per_s: Mapping[str, float]
+    intra_node: Link
+    inter_node: Link
+    gpus_per_node: int = 8
+    link_domain_gpus: int = 8
+    tdp_w: float | None = None
+    source: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        positive = (self.memory_bytes, self.memory_bytes_per_s, self.gpus_per_node)
+        if min(positive) <= 0 or self.link_domain_gpus < self.gpus_per_node:
+            raise ValueError(
+                f"device {self.name}: memory, bandwidth and GPUs per node must be positive and the "
+                f"link domain at least one node, got {positive} and {self.link_domain_gpus}"
+            )
+        if not self.peak_flop_per_s:
+            raise ValueError(f"device {self.name}: no peak rate given")
+
+    def compute_format(self, compute: str) -> str:
+        """The format that really multiplies when `compute` is asked for (fp8 on A100 is bf16)."""
+        for candidate in _FALLBACK.get(compute, (compute, "bf16", "fp16")):
+            if candidate in self.peak_flop_per_s:
+                return candidate
+        return next(iter(self.peak_flop_per_s))
+
+    def peak(self, compute: str) -> float:
+        """Dense rate [FLOP/s] of the format that really multiplies."""
+        return self.peak_flop_per_s[self.compute_format(compute)]

@@ -1,0 +1,93 @@
+"""How one replica splits a model over GPUs: one plan, or many plans as arrays."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelPlan:
+    """One replica's split. Group sizes, dimensionless, >= 1."""
+
+    tp: int = 1  # tensor parallel: attention and dense layers
+    pp: int = 1  # pipeline stages
+    attn_dp: int = 1  # data-parallel attention ranks
+    moe_tp: int = 1  # tensor parallel inside an expert
+    ep: int = 1  # expert parallel
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value < 1:
+                raise ValueError(f"{item.name} must be at least 1, got {value}")
+        splits_experts = self.moe_tp * self.ep > 1
+        if splits_experts and self.tp * self.attn_dp != self.moe_tp * self.ep:
+            raise ValueError(
+                "attention and expert groups must cover the same GPUs: "
+                f"tp*attn_dp = {self.tp}*{self.attn_dp} but moe_tp*ep = {self.moe_tp}*{self.ep}"
+            )
+
+    @property
+    def num_gpus(self) -> int:
+        """GPUs of one replica."""
+        return self.tp * self.pp * self.attn_dp
+
+    @property
+    def label(self) -> str:
+        """Short name as people write it: tp4, tp8pp2, dep16, tep8."""
+        if self.attn_dp > 1:
+            base = f"dep{self.attn_dp}" if self.tp == 1 else f"tp{self.tp}dp{self.attn_dp}ep{self.ep}"
+        elif self.ep > 1:
+            base = f"tep{self.ep}" if self.moe_tp == 1 else f"tp{self.tp}ep{self.ep}"
+        else:
+            base = f"tp{self.tp}"
+        return base + (f"pp{self.pp}" if self.pp > 1 else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArray:
+    """Many plans side by side: every field an integer array of one common shape."""
+
+    tp: IntArray
+    pp: IntArray
+    attn_dp: IntArray
+    moe_tp: IntArray
+    ep: IntArray
+
+    @classmethod
+    def of(cls, plans: Iterable[ParallelPlan]) -> "PlanArray":
+        """Arrays of shape [n] from n plans."""
+        rows = list(plans)
+        return cls(**{
+            item.name: np.array([getattr(plan, item.name) for plan in rows], dtype=np.int64)
+            for item in fields(cls)
+        })  # fmt: skip
+
+    @property
+    def num_gpus(self) -> IntArray:
+        """GPUs of one replica."""
+        return self.tp * self.pp * self.attn_dp
+
+    @property
+    def lanes(self) -> IntArray:
+        """Independent request streams in a replica: attention-DP ranks times pipeline stages.
+
+        A full pipeline keeps `pp` micro-batches in flight, each seeing the whole model's latency.
+        """
+        return self.attn_dp * self.pp
+
+    def expand(self) -> "PlanArray":
+        """The same plans with a trailing axis of length one, to broadcast against loads."""
+        return PlanArray(**{f.name: getattr(self, f.name)[..., None] for f in fields(self)})
+
+    def take(self, index: NDArray[np.intp]) -> "PlanArray":
+        """The plans at `index`."""
+        return PlanArray(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def plan(self, index: int) -> ParallelPlan:
+        """One row as a ParallelPlan."""
+        return ParallelPlan(**{f.name: int(getattr(self, f.name)[index]) for f in fields(self)})

@@ -1,0 +1,1 @@
+"""The vocabulary and the decisions. No files, network, clock or plots."""

@@ -1,0 +1,64 @@
+"""Inference engines: how each schedules, and what it keeps for itself by default."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from simkit.core.errors import InputError, unknown_name
+
+Backend = Literal["vllm", "sglang", "trtllm"]
+BACKENDS: tuple[Backend, ...] = ("vllm", "sglang", "trtllm")
+Role = Literal["aggregated", "prefill", "decode"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """The settings of one engine that change its speed or memory. None: the engine's own default.
+
+    memory_frac is the share of device memory that the engine may use (vLLM
+    --gpu-memory-utilization, SGLang --mem-fraction-static) or, for TensorRT-LLM, the share of what
+    the weights leave free (free_gpu_memory_fraction).
+    """
+
+    backend: Backend
+    version: str | None = None
+    max_num_seqs: int = 256
+    max_num_batched_tokens: int = 8192
+    memory_frac: float = 0.9
+    kv_block_tokens: int = 16
+    mixed_steps: bool = True  # prefill chunks share a step with decodes; else prefill goes first
+    prefix_caching: bool = True
+    cuda_graphs: bool = True
+    speculative: bool = False
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise unknown_name("backend", self.backend, BACKENDS)
+        for name in ("max_num_seqs", "max_num_batched_tokens", "kv_block_tokens"):
+            if getattr(self, name) < 1:
+                raise InputError(f"engine.{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.memory_frac <= 1:
+            raise InputError(f"engine.memory_frac must be in (0, 1], got {self.memory_frac}")
+
+
+# Versions are those in the Dynamo 1.6.1 runtime images; sources in docs/dynamo.md.
+_DEFAULTS: dict[str, EngineOptions] = {
+    "vllm": EngineOptions(
+        backend="vllm", version="0.24.0", max_num_seqs=512, max_num_batched_tokens=8192,
+        memory_frac=0.92, kv_block_tokens=16, mixed_steps=True,
+    ),
+    "sglang": EngineOptions(
+        backend="sglang", version="0.5.14", max_num_seqs=512, max_num_batched_tokens=8192,
+        memory_frac=0.88, kv_block_tokens=1, mixed_steps=False,
+    ),
+    "trtllm": EngineOptions(
+        backend="trtllm", version="1.3.0rc20", max_num_seqs=512, max_num_batched_tokens=8192,
+        memory_frac=0.9, kv_block_tokens=32, mixed_steps=True,
+    ),
+}  # fmt: skip
+
+
+def default_engine(backend: str, **changes: object) -> EngineOptions:
+    """The engine's defaults with `changes` applied."""
+    if backend not in _DEFAULTS:
+        raise unknown_name("backend", backend, _DEFAULTS)
+    return replace(_DEFAULTS[backend], **changes)  # type: ignore[arg-type]

@@ -1,0 +1,83 @@
+"""What a deployment does under a load: the numbers every verb reports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simkit.core.deployment import Deployment
+from simkit.core.request import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One latency in seconds: mean, percentiles over requests, and a 90 % interval for the mean."""
+
+    mean_s: float
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    lo_s: float
+    hi_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One deployment under one load.
+
+    concurrency is the requests in flight over all replicas; memory_bytes is per GPU of the
+    tighter pool, by part; sla_probability is None when no bound was asked for.
+    """
+
+    concurrency: float
+    ttft: Latency
+    itl: Latency
+    e2e: Latency
+    output_tokens_per_s: float
+    output_tokens_per_s_per_gpu: float
+    tokens_per_s_per_user: float
+    request_rate_per_s: float
+    memory_bytes: Mapping[str, float]
+    kv_capacity_tokens: float
+    sla_probability: float | None
+    in_domain: bool
+    bottleneck: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A deployment and its estimate."""
+
+    deployment: Deployment
+    estimate: Estimate
+    meets_sla: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why some configurations were left out, how many, and the one that came nearest."""
+
+    reason: str
+    count: int
+    nearest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer to a Request: candidates best first, and why the rest are not among them.
+
+    candidates holds the selected one first. pareto holds the front of output tokens per second per
+    GPU against tokens per second per user.
+    """
+
+    request: Request
+    candidates: tuple[Candidate, ...]
+    pareto: tuple[Candidate, ...]
+    rejected: tuple[Rejection, ...]
+    meets_sla: bool
+    explanation: tuple[str, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def selected(self) -> Candidate:
+        """The configuration to deploy."""
+        return self.candidates[0]

@@ -1,0 +1,83 @@
+"""What the user asks for, whatever document or flags it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from simkit.core.errors import InputError
+from simkit.core.slo import Slo
+from simkit.core.workload import Workload
+
+SearchStrategy = Literal["rapid", "thorough"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """The cluster as given. None: not given, taken from the GPU's catalogue entry or discovery."""
+
+    gpu: str | None = None
+    total_gpus: int | None = None
+    gpus_per_node: int | None = None
+    vram_mb: float | None = None
+    interconnect: str | None = None
+    rdma: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("total_gpus", "gpus_per_node", "vram_mb"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"hardware.{name} must be positive, got {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCache:
+    """A volume that already holds the weights."""
+
+    pvc_name: str
+    pvc_model_path: str | None = None
+    pvc_mount_path: str = "/opt/model-cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployOptions:
+    """What goes through to the DGD untouched by the search."""
+
+    name: str = "simkit"
+    namespace: str | None = None
+    image: str | None = None
+    runtime_version_override: str | None = None
+    model_cache: ModelCache | None = None
+    planner: Mapping[str, Any] | None = None  # None: no planner
+    kv_router: bool = False
+    mocker: bool = False
+    trust_remote_code: bool = False
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    profiling_job: Mapping[str, Any] | None = None
+    dgd_override: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Model, engines, hardware, workload, SLA and deployment options: one question."""
+
+    model: str
+    backend: str = "auto"  # auto | vllm | sglang | trtllm
+    hardware: Hardware = field(default_factory=Hardware)
+    workload: Workload = field(default_factory=Workload)
+    slo: Slo = field(default_factory=Slo)
+    modes: tuple[str, ...] = ("agg", "disagg")
+    search_strategy: SearchStrategy = "rapid"
+    optimization: str | None = None  # latency | throughput
+    auto_apply: bool = True
+    deploy: DeployOptions = field(default_factory=DeployOptions)
+    source: str = "flags"
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise InputError("model must not be empty; give a Hugging Face id or a path to a config.json")
+        if self.search_strategy == "thorough" and self.backend == "auto":
+            raise InputError(
+                "searchStrategy 'thorough' cannot run with backend 'auto': each engine is really "
+                "deployed; set backend to vllm, sglang or trtllm"
+            )

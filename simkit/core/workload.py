@@ -1,0 +1,34 @@
+"""What the clients send: lengths and load."""
+
+from dataclasses import dataclass
+
+from simkit.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Request lengths and the load offered.
+
+    At most one of concurrency (closed loop, requests in flight) and request_rate_per_s (open loop).
+    requests_per_slot is how many requests each concurrency slot sends, which decides how much of
+    the mean the opening burst makes up; None means steady state.
+    length_spread is the relative width of the uniform length distribution: 0.2 means lengths
+    between 0.8 and 1.0 of isl_tokens and osl_tokens.
+    """
+
+    isl_tokens: float = 4000
+    osl_tokens: float = 1000
+    concurrency: float | None = None
+    request_rate_per_s: float | None = None
+    requests_per_slot: float | None = None
+    length_spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("isl_tokens", "osl_tokens", "concurrency", "request_rate_per_s", "requests_per_slot"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e9:
+                raise InputError(f"workload.{name} must be positive, got {value}")
+        if self.concurrency is not None and self.request_rate_per_s is not None:
+            raise InputError("workload: give either concurrency or request rate, not both; drop one of them")
+        if not 0 <= self.length_spread < 1:
+            raise InputError(f"workload.length_spread must be in [0, 1), got {self.length_spread}")
