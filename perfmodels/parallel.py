@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
+from perfmodels.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,30 +50,33 @@ class ParallelPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanArray:
-    """Many plans side by side: every field an integer array of one common shape."""
+    """Many plans side by side: every field an array of whole numbers of one common shape.
 
-    tp: IntArray
-    pp: IntArray
-    attn_dp: IntArray
-    moe_tp: IntArray
-    ep: IntArray
+    Stored as float64, so that group sizes enter formulas without conversion.
+    """
+
+    tp: FloatArray
+    pp: FloatArray
+    attn_dp: FloatArray
+    moe_tp: FloatArray
+    ep: FloatArray
 
     @classmethod
     def of(cls, plans: Iterable[ParallelPlan]) -> "PlanArray":
         """Arrays of shape [n] from n plans."""
         rows = list(plans)
         return cls(**{
-            item.name: np.array([getattr(plan, item.name) for plan in rows], dtype=np.int64)
+            item.name: np.array([getattr(plan, item.name) for plan in rows], dtype=np.float64)
             for item in fields(cls)
         })  # fmt: skip
 
     @property
-    def num_gpus(self) -> IntArray:
+    def num_gpus(self) -> FloatArray:
         """GPUs of one replica."""
         return self.tp * self.pp * self.attn_dp
 
     @property
-    def lanes(self) -> IntArray:
+    def lanes(self) -> FloatArray:
         """Independent request streams in a replica: attention-DP ranks times pipeline stages.
 
         A full pipeline keeps `pp` micro-batches in flight, each seeing the whole model's latency.

@@ -1,0 +1,55 @@
+"""Time of collective operations by latency and bandwidth.
+
+A group that fits the fast link's domain uses it alone; a larger one pays the slower network for
+the share of its traffic that leaves the domain (ring and hierarchical algorithms alike are bounded
+by the slowest hop).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.device import Device, Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """The link that bounds a group, as arrays over groups."""
+
+    bandwidth_bytes_per_s: FloatArray
+    latency_s: FloatArray
+
+
+def bounding_hop(group_size: FloatLike, device: Device) -> Hop:
+    """The slowest link a group of consecutive ranks crosses."""
+    inside = np.asarray(group_size) <= device.link_domain_gpus
+    fast, slow = device.intra_node, device.inter_node
+    return Hop(
+        bandwidth_bytes_per_s=np.where(inside, fast.bandwidth_bytes_per_s, slow.bandwidth_bytes_per_s),
+        latency_s=np.where(inside, fast.latency_s, slow.latency_s),
+    )
+
+
+def all_reduce_time_s(message_bytes: FloatLike, group_size: FloatLike, hop: Hop) -> FloatArray:
+    """Sum of equal messages on every rank [s].
+
+    Two latencies and 2(g-1)/g of the message over each rank's link (Patarasu & Yuan, JPDC 2009);
+    zero for a group of one.
+    """
+    group = np.maximum(np.asarray(group_size, dtype=np.float64), 1.0)
+    share = 2.0 * (group - 1.0) / group
+    time = 2.0 * hop.latency_s + share * np.asarray(message_bytes) / hop.bandwidth_bytes_per_s
+    return np.where((group > 1) & (np.asarray(message_bytes) > 0), time, 0.0)
+
+
+def exchange_time_s(sent_bytes: FloatLike, group_size: FloatLike, hop: Hop) -> FloatArray:
+    """All-to-all in which each rank sends `sent_bytes` in all [s]; zero for a group of one."""
+    time = hop.latency_s + np.asarray(sent_bytes) / hop.bandwidth_bytes_per_s
+    return np.where((np.asarray(group_size) > 1) & (np.asarray(sent_bytes) > 0), time, 0.0)
+
+
+def point_to_point_time_s(message_bytes: FloatLike, link: Link) -> FloatArray:
+    """One message over one link [s]; zero for an empty message."""
+    message = np.asarray(message_bytes, dtype=np.float64)
+    return np.where(message > 0, link.latency_s + message / link.bandwidth_bytes_per_s, 0.0)

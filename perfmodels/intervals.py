@@ -1,0 +1,60 @@
+"""Intervals from the residuals of past predictions (split conformal on the log ratio).
+
+An ErrorModel holds quantiles of log(measured / predicted) of one metric over runs the point model
+was not fitted on. It turns a prediction into an interval and a bound into a probability.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray, FloatLike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorModel:
+    """Quantiles of log(measured / predicted): levels ascending in (0, 1), log_ratios ascending.
+
+    num_groups is how many independent groups of runs they rest on.
+    """
+
+    levels: tuple[float, ...]
+    log_ratios: tuple[float, ...]
+    num_groups: int
+
+    def __post_init__(self) -> None:
+        levels, values = np.asarray(self.levels), np.asarray(self.log_ratios)
+        ascending = bool(np.all(np.diff(levels) > 0) and np.all(np.diff(values) >= 0))
+        if len(values) != len(levels) or not ascending or not 0 < levels[0] < levels[-1] < 1:
+            raise ValueError("an error model needs ascending levels in (0, 1) with ascending log ratios")
+
+    def interval(self, predicted: FloatLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        """Bounds that hold the measurement with probability `coverage`, widened to hold `predicted`."""
+        tail = (1.0 - coverage) / 2.0
+        low, high = np.interp([tail, 1.0 - tail], self.levels, self.log_ratios)
+        value = np.asarray(predicted, dtype=np.float64)
+        return value * np.exp(min(low, 0.0)), value * np.exp(max(high, 0.0))
+
+    def probability_below(self, predicted: FloatLike, bound: float) -> FloatArray:
+        """Probability that the measurement stays at or under `bound`."""
+        with np.errstate(divide="ignore"):
+            room = np.log(bound / np.asarray(predicted, dtype=np.float64))
+        return np.interp(room, self.log_ratios, self.levels, left=0.0, right=1.0)
+
+
+LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)
+
+
+def fit_error_model(predicted: FloatArray, measured: FloatArray, weights: FloatArray) -> ErrorModel:
+    """Weighted quantiles of the log ratio; weights such that each group of runs counts alike.
+
+    The caller passes 1/rows per row of a group, so their sum is the number of groups.
+    """
+    order = np.argsort(measured / predicted)
+    ratios = np.log(measured / predicted)[order]
+    mass = weights[order]
+    positions = (np.cumsum(mass) - 0.5 * mass) / np.sum(mass)
+    values = np.interp(LEVELS, positions, ratios)
+    return ErrorModel(
+        levels=LEVELS, log_ratios=tuple(float(v) for v in values), num_groups=round(float(np.sum(weights)))
+    )

@@ -1,0 +1,158 @@
+"""What fits: weights and working memory per GPU, and how many tokens of cache are left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.dtypes import Precision, dtype
+from perfmodels.parallel import PlanArray
+from perfmodels.shape import DenseFfn, GqaAttention, LinearAttention, MlaAttention, ModelShape, MoeFfn
+from perfmodels.units import GIB, MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRules:
+    """How an engine divides a GPU.
+
+    usable_frac of the device is the engine's budget; frac_of_free is the share of what weights and
+    activations leave that becomes cache (TensorRT-LLM's rule; 1 for the others). working_inside says
+    whether activations and graphs count against the budget (vLLM, TensorRT-LLM) or live in the
+    rest of the device (SGLang).
+    """
+
+    usable_frac: float = 0.9
+    frac_of_free: float = 1.0
+    working_inside: bool = True
+    max_batched_tokens: int = 8192
+    context_bytes: float = 0.6 * GIB  # CUDA context and libraries
+    graph_bytes: float = 1.0 * GIB  # captured CUDA graphs
+    collective_bytes: float = 400 * MIB  # NCCL and custom all-reduce buffers, only with peers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """Bytes per GPU by part, and the cache capacity of one lane in tokens (negative: does not fit)."""
+
+    parts_bytes: Mapping[str, FloatArray]
+    kv_bytes: FloatArray
+    kv_bytes_per_token: FloatArray
+    kv_capacity_tokens: FloatArray
+
+
+def weight_bytes_per_gpu(shape: ModelShape, precision: Precision, plan: PlanArray) -> FloatArray:
+    """Stored weights of the fullest GPU [bytes], shape of the plan arrays.
+
+    tp splits projections; latent projections, routers and KV heads beyond their count are
+    replicated; experts are split by moe_tp*ep; pp divides layers.
+    """
+    hidden = shape.hidden_size
+    gemm, other = (dtype(name).bytes_per_element for name in (precision.gemm, precision.other))
+    layers = np.zeros(np.shape(plan.tp))
+    for group in shape.attention:
+        layers = layers + group.num_layers * gemm * _attention_params_per_gpu(hidden, group, plan)
+    for ffn in shape.ffn:
+        if isinstance(ffn, DenseFfn):
+            layers = layers + ffn.num_layers * gemm * ffn.params_per_layer(hidden) / plan.tp
+            continue
+        routed = ffn.num_experts * ffn.params_per_expert(hidden) / (plan.moe_tp * plan.ep)
+        shared = ffn.matrices * hidden * ffn.shared_intermediate_size
+        router = ffn.always_on_params(hidden) - shared
+        per_layer = routed * dtype(precision.moe).bytes_per_element + shared / plan.tp * gemm + router * other
+        layers = layers + ffn.num_layers * per_layer
+    copies = 1 if shape.tied_embeddings else 2
+    ends = copies * shape.vocab_size * hidden * other / plan.tp
+    result: FloatArray = layers / plan.pp + ends / np.minimum(plan.pp, copies)
+    return result
+
+
+def _attention_params_per_gpu(
+    hidden: int, group: GqaAttention | MlaAttention | LinearAttention, plan: PlanArray
+) -> FloatArray:
+    total: FloatArray
+    if isinstance(group, MlaAttention):
+        split = group.params_per_layer(hidden) - hidden * group.down_width - group.indexer_params(hidden)
+        total = split / plan.tp + hidden * group.down_width + group.indexer_params(hidden)
+    elif isinstance(group, GqaAttention):
+        kv = hidden * group.kv_elements_per_token
+        replicas = np.maximum(plan.tp / group.num_kv_heads, 1.0)
+        total = (group.params_per_layer(hidden) - kv) / plan.tp + kv * replicas / plan.tp
+    else:
+        total = group.params_per_layer(hidden) / plan.tp
+    return total
+
+
+def kv_bytes_per_token_per_gpu(
+    shape: ModelShape, precision: Precision, plan: PlanArray, context_tokens: FloatLike
+) -> FloatArray:
+    """Cache per token of a sequence of `context_tokens` on one GPU, all layers [bytes].
+
+    Windowed layers and recurrent state count at their average over that context. Latent caches are
+    replicated over tp; KV heads are split until each rank holds one.
+    """
+    context = np.maximum(np.asarray(context_tokens, dtype=np.float64), 1.0)
+    element = dtype(precision.kv).bytes_per_element
+    total = np.zeros(np.broadcast_shapes(np.shape(plan.tp), np.shape(context)))
+    for group in shape.attention:
+        if isinstance(group, LinearAttention):
+            state = (4.0 * group.state_elements + 2.0 * group.conv_elements) / plan.tp
+            total = total + group.num_layers * state / context
+        elif isinstance(group, MlaAttention):
+            total = total + group.num_layers * group.kv_elements_per_token * element
+        else:
+            kept = np.minimum(context, group.window_tokens or np.inf) / context
+            ranks = np.minimum(plan.tp, group.num_kv_heads)
+            total = total + group.num_layers * kept * group.kv_elements_per_token * element / ranks
+    return total
+
+
+def activation_bytes_per_gpu(shape: ModelShape, plan: PlanArray, batched_tokens: FloatLike) -> FloatArray:
+    """Peak of a step's intermediate tensors [bytes]: residual streams, the widest product, logits.
+
+    About four hidden-wide tensors and two of the widest layer's live at once; the logits of up to
+    256 sampled rows are kept in float32.
+    """
+    per_token = [group.top_k if isinstance(group, MoeFfn) else 1 for group in shape.ffn]
+    widths = [count * group.intermediate_size for count, group in zip(per_token, shape.ffn, strict=True)]
+    widest = max([*widths, 4 * shape.hidden_size])
+    rows = np.asarray(batched_tokens, dtype=np.float64)
+    streams = rows * (4 * shape.hidden_size + 2 * widest / plan.tp) * 2.0
+    logits = 256 * shape.vocab_size * 4.0
+    result: FloatArray = streams + logits + 0.0 * plan.tp
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryQuestion:
+    """Which model, stored how, split how, on how much memory, holding sequences how long."""
+
+    shape: ModelShape
+    precision: Precision
+    plan: PlanArray
+    device_bytes: float
+    context_tokens: FloatLike
+
+
+def memory_use(question: MemoryQuestion, rules: MemoryRules) -> MemoryUse:
+    """Bytes by part and the cache capacity of one lane."""
+    shape, plan = question.shape, question.plan
+    weights = weight_bytes_per_gpu(shape, question.precision, plan)
+    activations = activation_bytes_per_gpu(shape, plan, rules.max_batched_tokens)
+    peers = np.where(plan.num_gpus > 1, rules.collective_bytes, 0.0)
+    fixed = rules.context_bytes + rules.graph_bytes + peers
+    working = (activations + fixed) if rules.working_inside else 0.0 * activations
+    free = rules.usable_frac * question.device_bytes - weights - working
+    kv = free * np.where(free > 0, rules.frac_of_free, 1.0)
+    per_token = kv_bytes_per_token_per_gpu(shape, question.precision, plan, question.context_tokens)
+    return MemoryUse(
+        parts_bytes={
+            "weights": weights,
+            "activations": activations,
+            "runtime": fixed,
+            "kv": np.maximum(kv, 0.0),
+        },
+        kv_bytes=kv,
+        kv_bytes_per_token=per_token,
+        kv_capacity_tokens=kv / per_token,
+    )

@@ -1,0 +1,53 @@
+"""The record of one operator's work, and the constructor of the commonest one."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from perfmodels.arrays import FloatLike
+from perfmodels.dtypes import dtype
+
+Family = Literal[
+    "gemm", "attention_prefill", "attention_decode", "linear_attention", "moe", "elementwise",
+    "all_reduce", "all_gather", "all_to_all", "p2p",
+]  # fmt: skip
+COMMUNICATION: frozenset[str] = frozenset({"all_reduce", "all_gather", "all_to_all", "p2p"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Work of one call on one GPU; a step calls it `count` times.
+
+    wire_bytes is the message a rank contributes; group_size how many ranks take part. fmt is the
+    stored number format, which decides the peak rate. dims keeps M, K, N (or tokens, heads, ...)
+    for models that look at shapes. imbalance multiplies the time of the slowest rank.
+    """
+
+    name: str
+    family: Family
+    count: int
+    flop: FloatLike = 0.0
+    hbm_bytes: FloatLike = 0.0
+    wire_bytes: FloatLike = 0.0
+    group_size: FloatLike = 1.0
+    fmt: str = "bf16"
+    dims: dict[str, FloatLike] = field(default_factory=dict)
+    imbalance: FloatLike = 1.0
+
+
+def gemm(name: str, count: int, rows: FloatLike, sizes: tuple[FloatLike, FloatLike], fmt: str) -> Operator:
+    """A matrix product of [rows, K] by [K, N], sizes = (K, N), weights stored as `fmt`."""
+    k, n = (np.asarray(value, dtype=np.float64) for value in sizes)
+    m = np.asarray(rows, dtype=np.float64)
+    weights = k * n * dtype(fmt).bytes_per_element
+    activations = m * (k + n) * dtype("bf16").bytes_per_element
+    return Operator(
+        name=name,
+        family="gemm",
+        count=count,
+        flop=2.0 * m * k * n,
+        hbm_bytes=np.where(m > 0, weights + activations, 0.0),
+        fmt=fmt,
+        dims={"m": m, "k": k, "n": n},
+    )

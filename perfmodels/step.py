@@ -1,0 +1,31 @@
+"""What one engine iteration processes on one lane (an attention-DP rank and pipeline stage)."""
+
+from dataclasses import dataclass
+
+from perfmodels.arrays import FloatLike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One iteration of one lane; all fields broadcast together and with the plans.
+
+    prefill_tokens new prompt tokens, each of which sees prefill_context_tokens keys on average
+    (what is cached already plus half of its own chunk); prefill_seqs prompts they belong to;
+    decode_seqs sequences that produce one token each, with decode_context_tokens keys on average.
+    """
+
+    prefill_tokens: FloatLike = 0.0
+    prefill_context_tokens: FloatLike = 0.0
+    prefill_seqs: FloatLike = 0.0
+    decode_seqs: FloatLike = 0.0
+    decode_context_tokens: FloatLike = 0.0
+
+    @property
+    def tokens(self) -> FloatLike:
+        """Rows of every matrix product."""
+        return self.prefill_tokens + self.decode_seqs
+
+    @property
+    def sampled(self) -> FloatLike:
+        """Rows that reach the output head."""
+        return self.prefill_seqs + self.decode_seqs

@@ -1,0 +1,60 @@
+"""Every aggregated deployment of one engine, evaluated over replicas and loads at once."""
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from simkit.core import steady
+from simkit.core.phases import BATCH_GRID
+from simkit.core.points import Layout, Points, flatten
+from simkit.core.prepared import PreparedEngine, counts
+from simkit.core.steady import LoopTimes
+
+
+def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
+    """As many replicas as fit, at every load from one request to the cache's limit."""
+    times = engine.serving
+    if len(engine.kept) == 0:
+        return None
+    per_lane = np.minimum(BATCH_GRID[None, :], times.max_seqs[:, None])
+    replicas = np.floor(total_gpus / times.plan.num_gpus)[:, None] + 0.0 * per_lane
+    loop = steady.closed_loop(times, per_lane, engine.lengths, engine.procedure, engine.host)
+    lanes = replicas * times.plan.lanes[:, None]
+    return _points(engine, replicas, loop, (per_lane * lanes, loop.requests_per_s * lanes), total_gpus)
+
+
+def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
+    """The asked concurrency or request rate on one replica, two, and so on up to the GPUs."""
+    times, workload = engine.serving, engine.workload
+    if len(engine.kept) == 0:
+        return None
+    tried = counts(total_gpus / times.plan.num_gpus.min())
+    replicas = np.broadcast_to(tried, (len(engine.kept), len(tried)))
+    lanes = replicas * times.plan.lanes[:, None]
+    if workload.request_rate_per_s is None:
+        in_flight = np.full(lanes.shape, workload.concurrency or 1.0)
+        loop = steady.closed_loop(times, in_flight / lanes, engine.lengths, engine.procedure, engine.host)
+    else:
+        loop = steady.open_loop(times, workload.request_rate_per_s / lanes, engine.lengths, engine.host)
+        residence = loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0)
+        in_flight = workload.request_rate_per_s * residence
+    return _points(engine, replicas, loop, (in_flight, loop.requests_per_s * lanes), total_gpus)
+
+
+def _points(
+    engine: PreparedEngine,
+    replicas: FloatArray,
+    loop: LoopTimes,
+    totals: tuple[FloatArray, FloatArray],
+    total_gpus: int,
+) -> Points:
+    times = engine.serving
+    layout = Layout(
+        plan=engine.kept.astype(np.float64),
+        workers=replicas,
+        decode_plan=np.full(len(engine.kept), -1.0),
+        decode_workers=np.zeros(len(engine.kept)),
+        num_gpus=replicas * times.plan.num_gpus[:, None],
+        kv_capacity_tokens=times.kv_capacity_tokens,
+    )
+    points = flatten(layout, loop, totals, engine.osl_tokens)
+    return points.take((points.num_gpus <= total_gpus) & (points.workers >= 1.0))

@@ -1,0 +1,172 @@
+"""Mean latencies when prefill and decode run on separate engines.
+
+Prefill engines form a queue of m servers (workers times lanes) with service time p; decode engines
+take what they deliver. A closed loop of C requests settles where the throughput X satisfies
+C = X * (time in prefill + transfer + time in decode), found by bisection on the decode batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from simkit.core.phases import Lengths, PhaseTimes
+from simkit.core.steady import Host, LoopTimes, Procedure, in_step_share
+
+_BISECTIONS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pools:
+    """Matched prefill and decode pools; all arrays [rows] (prefill and decode hold one row per pair).
+
+    transfer_s is the time to hand one request's cache over.
+    """
+
+    prefill: PhaseTimes
+    decode: PhaseTimes
+    prefill_workers: FloatArray
+    decode_workers: FloatArray
+    transfer_s: FloatArray
+
+    @property
+    def prefill_servers(self) -> FloatArray:
+        """Prompts that are prefilled at the same time."""
+        return self.prefill_workers * self.prefill.plan.lanes
+
+    @property
+    def decode_lanes(self) -> FloatArray:
+        """Independent decode batches."""
+        return self.decode_workers * self.decode.plan.lanes
+
+    @property
+    def prefill_rate_per_s(self) -> FloatArray:
+        """Prompts per second all prefill workers manage at most, batching what fits a step."""
+        return self.prefill_servers / np.minimum(self.prefill.burst_prefill_s, self.prefill.prefill_s)
+
+    @property
+    def num_gpus(self) -> FloatArray:
+        """GPUs of all workers."""
+        return (
+            self.prefill_workers * self.prefill.plan.num_gpus
+            + self.decode_workers * self.decode.plan.num_gpus
+        )
+
+
+def _decode_rate(pools: Pools, batch: FloatArray, decodes: FloatArray) -> FloatArray:
+    """Requests per second the decode pool finishes with `batch` sequences per lane."""
+    return pools.decode_lanes[:, None] * batch / (pools.decode.decode_at(batch) * decodes)
+
+
+def prefill_wait_s(pools: Pools, rate_per_s: FloatArray) -> FloatArray:
+    """Mean wait for one of m prefill servers, M/D/m: half of Sakasegawa's M/M/m approximation [s]."""
+    servers = pools.prefill_servers[:, None]
+    service = pools.prefill.prefill_s[:, None]
+    rho = np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 0.995)
+    exponent = np.sqrt(2.0 * (servers + 1.0)) - 1.0
+    return 0.5 * service * rho**exponent / (servers * (1.0 - rho))
+
+
+def _demand(
+    pools: Pools, batch: FloatArray, decodes: FloatArray, host: Host
+) -> tuple[FloatArray, FloatArray]:
+    """Requests in flight that keep `batch` sequences per lane decoding, and their throughput."""
+    rate = np.minimum(_decode_rate(pools, batch, decodes), 0.995 * pools.prefill_rate_per_s[:, None])
+    before = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    decoding = pools.decode_lanes[:, None] * batch
+    return rate * (before + prefill_wait_s(pools, rate)) + decoding, rate
+
+
+def closed_loop(
+    pools: Pools, concurrency: FloatArray, lengths: Lengths, procedure: Procedure, host: Host
+) -> LoopTimes:
+    """Mean latencies at `concurrency` [rows, loads] requests in flight over all workers."""
+    osl = np.asarray(lengths.osl_tokens, dtype=np.float64)
+    decodes = np.broadcast_to(osl[:, None] if osl.ndim else osl, concurrency.shape) - 1.0
+    decodes = np.maximum(decodes, 1.0)
+    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
+    low, high = np.full_like(concurrency, 1e-3), cap + 0.0 * concurrency
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        enough = _demand(pools, middle, decodes, host)[0] >= concurrency
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    batch = high
+    rate = _demand(pools, batch, decodes, host)[1]
+    itl = pools.decode.decode_at(np.maximum(batch, 1.0))
+    base = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    steady = np.maximum(concurrency / rate - itl * decodes, base)
+    waiting = _with_burst(pools, concurrency, (steady - base, itl * decodes), procedure)
+    residence = base + waiting + itl * decodes
+    return LoopTimes(
+        ttft_s=base + waiting,
+        itl_s=itl,
+        batch=np.minimum(batch, cap),
+        waiting_s=waiting,
+        prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
+        requests_per_s=concurrency / residence,
+        saturated=np.zeros_like(itl, dtype=bool),
+    )
+
+
+def _with_burst(
+    pools: Pools, concurrency: FloatArray, spent: tuple[FloatArray, FloatArray], procedure: Procedure
+) -> FloatArray:
+    """Steady waiting, or that of requests which still arrive together as in the opening burst."""
+    steady, decoding = spent
+    burst_s = concurrency / pools.prefill_rate_per_s[:, None]
+    together = in_step_share(burst_s, decoding, procedure)
+    ahead = np.maximum(burst_s - pools.prefill.prefill_s[:, None], 0.0)
+    mixed: FloatArray = together * np.maximum(0.5 * ahead, steady) + (1.0 - together) * steady
+    return mixed
+
+
+def at_decode_batch(
+    pools: Pools, batch: FloatArray, lengths: Lengths, host: Host
+) -> tuple[LoopTimes, FloatArray]:
+    """Steady latencies with `batch` [rows, loads] sequences per decode lane, and requests in flight.
+
+    Where the prefill pool cannot feed that batch the row is marked saturated.
+    """
+    decodes = max(float(np.asarray(lengths.osl_tokens)) - 1.0, 1.0)
+    wanted = _decode_rate(pools, batch, np.full_like(batch, decodes))
+    limit = pools.prefill_rate_per_s[:, None]
+    rate = np.minimum(wanted, 0.995 * limit)
+    itl = pools.decode.decode_at(batch)
+    base = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    waiting = prefill_wait_s(pools, rate)
+    loop = LoopTimes(
+        ttft_s=base + waiting,
+        itl_s=itl,
+        batch=batch,
+        waiting_s=waiting,
+        prefill_share=np.clip(wanted / limit, 0.0, 1.0),
+        requests_per_s=rate,
+        saturated=wanted > 0.995 * limit,
+    )
+    return loop, rate * (base + waiting + itl * decodes)
+
+
+def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host) -> LoopTimes:
+    """Mean latencies under `rate_per_s` [rows, loads] Poisson arrivals over all workers."""
+    osl = np.asarray(lengths.osl_tokens, dtype=np.float64)
+    decodes = np.broadcast_to(osl[:, None] if osl.ndim else osl, rate_per_s.shape) - 1.0
+    decodes = np.maximum(decodes, 1.0)
+    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
+    low, high = np.full_like(rate_per_s, 1e-3), cap + 0.0 * rate_per_s
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        enough = _decode_rate(pools, middle, decodes) >= rate_per_s
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    itl = pools.decode.decode_at(np.maximum(high, 1.0))
+    waiting = prefill_wait_s(pools, rate_per_s)
+    decode_limit = _decode_rate(pools, cap + 0.0 * rate_per_s, decodes)
+    base = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    return LoopTimes(
+        ttft_s=base + waiting,
+        itl_s=itl,
+        batch=high,
+        waiting_s=waiting,
+        prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
+        requests_per_s=rate_per_s,
+        saturated=(rate_per_s >= pools.prefill_rate_per_s[:, None]) | (rate_per_s > decode_limit),
+    )

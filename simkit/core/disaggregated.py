@@ -1,0 +1,144 @@
+"""Every disaggregated deployment of one engine: prefill and decode plans, worker counts, loads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfmodels.arrays import FloatArray
+from simkit.core import disagg
+from simkit.core.disagg import Pools
+from simkit.core.phases import BATCH_GRID, PhaseTimes
+from simkit.core.points import Layout, Points, flatten
+from simkit.core.prepared import Index, PreparedEngine, counts
+from simkit.core.rows import handover_s
+from simkit.core.steady import LoopTimes
+
+# Decode plans are compared under these step-time bounds; the best few under any of them stay.
+_STEP_BOUNDS_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, np.inf)
+_KEPT_PER_BOUND = 3
+_MAX_ROWS = 40_000  # pairs times worker counts; more than this are thinned, largest first
+
+
+def efficient_prefill(times: PhaseTimes) -> Index:
+    """Rows that no other beats both in latency and in GPU-seconds per prompt."""
+    latency = times.prefill_s
+    cost = times.burst_prefill_s * times.plan.num_gpus / times.plan.lanes
+    as_good = (latency[None, :] <= latency[:, None]) & (cost[None, :] <= cost[:, None])
+    better = (latency[None, :] < latency[:, None]) | (cost[None, :] < cost[:, None])
+    return np.flatnonzero(~np.any(as_good & better, axis=1))
+
+
+def efficient_decode(times: PhaseTimes) -> Index:
+    """Rows among the best in tokens per GPU-second under some step-time bound, and the fastest."""
+    fits = BATCH_GRID[None, :] <= times.max_seqs[:, None]
+    lanes_per_gpu = (times.plan.lanes / times.plan.num_gpus)[:, None]
+    per_gpu = np.where(fits, BATCH_GRID[None, :] * lanes_per_gpu / times.decode_s, 0.0)
+    keep = np.zeros(len(times.max_seqs), dtype=bool)
+    for bound in _STEP_BOUNDS_S:
+        best = np.where(times.decode_s <= bound, per_gpu, 0.0).max(axis=1)
+        order = np.argsort(-best, kind="stable")[:_KEPT_PER_BOUND]
+        keep[order[best[order] > 0]] = True
+    keep[np.argmin(times.decode_s[:, 0])] = True
+    return np.flatnonzero(keep)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Rows of engine.prefilling and engine.serving put together, and how many workers of each."""
+
+    prefill_row: Index
+    decode_row: Index
+    prefill_workers: FloatArray
+    decode_workers: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.prefill_row)
+
+
+def _pairs(engine: PreparedEngine, total_gpus: int, *, fill: bool) -> Pairs:
+    """Pairs within the GPUs.
+
+    With `fill` decode workers vary and prefill workers take the GPUs left; without, both vary.
+    """
+    prefill, decode = efficient_prefill(engine.prefilling), efficient_decode(engine.serving)
+    gpus_p = engine.prefilling.plan.num_gpus[prefill]
+    gpus_d = engine.serving.plan.num_gpus[decode]
+    tried_d = counts(total_gpus / gpus_d.min())
+    tried_p = np.ones(1) if fill else counts(total_gpus / gpus_p.min())
+    shape = (len(prefill), len(decode), len(tried_p), len(tried_d))
+    i, j, k, m = (axis.ravel() for axis in np.indices(shape))
+    x, y = tried_p[k], tried_d[m]
+    if fill:
+        x = np.floor((total_gpus - y * gpus_d[j]) / gpus_p[i])
+    size = x * gpus_p[i] + y * gpus_d[j]
+    rows = np.flatnonzero((x >= 1) & (size <= total_gpus))
+    if len(rows) > _MAX_ROWS:
+        rows = np.sort(rows[np.argsort(size[rows], kind="stable")[:_MAX_ROWS]])
+    return Pairs(
+        prefill_row=prefill[i[rows]],
+        decode_row=decode[j[rows]],
+        prefill_workers=x[rows],
+        decode_workers=y[rows],
+    )
+
+
+def _pools(engine: PreparedEngine, pairs: Pairs) -> Pools:
+    prefill = engine.prefilling.take(pairs.prefill_row)
+    return Pools(
+        prefill=prefill,
+        decode=engine.serving.take(pairs.decode_row),
+        prefill_workers=pairs.prefill_workers,
+        decode_workers=pairs.decode_workers,
+        transfer_s=handover_s(engine.model, prefill.plan, engine.lengths, engine.path),
+    )
+
+
+def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
+    """All GPUs in use: decode workers vary, prefill workers fill up; every decode batch."""
+    if len(engine.kept) == 0:
+        return None
+    pairs = _pairs(engine, total_gpus, fill=True)
+    if len(pairs) == 0:
+        return None
+    pools = _pools(engine, pairs)
+    batch = np.minimum(BATCH_GRID[None, :], pools.decode.max_seqs[:, None])
+    loop, in_flight = disagg.at_decode_batch(pools, batch, engine.lengths, engine.host)
+    return _points(engine, pairs, pools, (loop, in_flight))
+
+
+def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
+    """The asked concurrency or request rate on every pair of worker counts."""
+    if len(engine.kept) == 0:
+        return None
+    pairs = _pairs(engine, total_gpus, fill=False)
+    if len(pairs) == 0:
+        return None
+    pools, workload = _pools(engine, pairs), engine.workload
+    shape = (len(pairs), 1)
+    if workload.request_rate_per_s is None:
+        in_flight = np.full(shape, workload.concurrency or 1.0)
+        loop = disagg.closed_loop(pools, in_flight, engine.lengths, engine.procedure, engine.host)
+    else:
+        rate = np.full(shape, workload.request_rate_per_s)
+        loop = disagg.open_loop(pools, rate, engine.lengths, engine.host)
+        in_flight = rate * (loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0))
+    return _points(engine, pairs, pools, (loop, in_flight))
+
+
+def _points(
+    engine: PreparedEngine,
+    pairs: Pairs,
+    pools: Pools,
+    outcome: tuple[LoopTimes, NDArray[np.float64]],
+) -> Points:
+    loop, in_flight = outcome
+    layout = Layout(
+        plan=engine.kept[pairs.prefill_row].astype(np.float64),
+        workers=pairs.prefill_workers,
+        decode_plan=engine.kept[pairs.decode_row].astype(np.float64),
+        decode_workers=pairs.decode_workers,
+        num_gpus=pools.num_gpus,
+        kv_capacity_tokens=pools.decode.kv_capacity_tokens,
+    )
+    return flatten(layout, loop, (in_flight, loop.requests_per_s), engine.osl_tokens)

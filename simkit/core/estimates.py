@@ -1,0 +1,107 @@
+"""From mean latencies to the Estimate people read: percentiles, intervals, probability, bottleneck."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from perfmodels.intervals import ErrorModel
+from simkit.core.metrics import Estimate, Latency
+from simkit.core.slo import Slo
+
+_NORMAL = {50: 0.0, 90: 1.2816, 99: 2.3263}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointValues:
+    """One evaluated point: one row of a Points table with what else an Estimate shows."""
+
+    num_gpus: float
+    concurrency: float
+    requests_per_s: float
+    ttft_s: float
+    itl_s: float
+    waiting_s: float
+    batch: float
+    prefill_share: float
+    osl_tokens: float
+    kv_capacity_tokens: float
+    memory_bytes: Mapping[str, float]
+    bottleneck: str
+    in_domain: bool
+    notes: tuple[str, ...] = ()
+
+
+def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) -> Estimate:
+    """The full record of one point."""
+    decodes = max(point.osl_tokens - 1.0, 0.0)
+    e2e_s = point.ttft_s + decodes * point.itl_s
+    ttft = _latency(point.ttft_s, _waiting_quantiles(point), errors["ttft"])
+    itl = _latency(point.itl_s, _stall_quantiles(point), errors["itl"])
+    e2e_quantiles = {q: _at(ttft, q) + decodes * _at(itl, q) for q in _NORMAL}
+    tokens_per_s = point.requests_per_s * point.osl_tokens
+    return Estimate(
+        concurrency=point.concurrency,
+        ttft=ttft,
+        itl=itl,
+        e2e=_latency(e2e_s, e2e_quantiles, errors["e2e"]),
+        output_tokens_per_s=tokens_per_s,
+        output_tokens_per_s_per_gpu=tokens_per_s / point.num_gpus,
+        tokens_per_s_per_user=1.0 / point.itl_s if point.itl_s > 0 else math.inf,
+        request_rate_per_s=point.requests_per_s,
+        memory_bytes=point.memory_bytes,
+        kv_capacity_tokens=point.kv_capacity_tokens,
+        sla_probability=sla_probability((point.ttft_s, point.itl_s, e2e_s), slo, errors),
+        in_domain=point.in_domain,
+        bottleneck=point.bottleneck,
+        notes=point.notes,
+    )
+
+
+def sla_probability(
+    means: tuple[float, float, float], slo: Slo, errors: Mapping[str, ErrorModel]
+) -> float | None:
+    """Probability that every bound holds for the measured means; None without bounds.
+
+    means is (ttft, itl, e2e) in seconds. Bounds are treated as independent, which errs low: the
+    errors of the metrics rise and fall together.
+    """
+    if not slo.bounds:
+        return None
+    probability = 1.0
+    for name, value in zip(("ttft", "itl", "e2e"), means, strict=True):
+        bound = slo.bounds.get(f"{name}_s")
+        if bound is not None:
+            probability *= float(errors[name].probability_below(value, bound))
+    return probability
+
+
+def _at(latency: Latency, percentile: int) -> float:
+    return {50: latency.p50_s, 90: latency.p90_s, 99: latency.p99_s}[percentile]
+
+
+def _latency(mean_s: float, quantiles: Mapping[int, float], errors: ErrorModel) -> Latency:
+    low, high = errors.interval(mean_s)
+    return Latency(
+        mean_s=mean_s,
+        p50_s=quantiles[50],
+        p90_s=quantiles[90],
+        p99_s=quantiles[99],
+        lo_s=float(low),
+        hi_s=float(high),
+    )
+
+
+def _waiting_quantiles(point: PointValues) -> dict[int, float]:
+    """Percentiles of TTFT: a fixed service time plus a wait with an exponential tail of its mean."""
+    service = max(point.ttft_s - point.waiting_s, 0.0)
+    return {q: service - math.log(1.0 - q / 100.0) * point.waiting_s for q in _NORMAL}
+
+
+def _stall_quantiles(point: PointValues) -> dict[int, float]:
+    """Percentiles of a request's mean ITL.
+
+    The share of the gaps that is other requests' prefills comes in about `batch` independent
+    pieces per request, so its spread is that share over the root of their number.
+    """
+    spread = point.itl_s * point.prefill_share / math.sqrt(max(point.batch, 1.0))
+    return {q: max(point.itl_s + z * spread, 0.0) for q, z in _NORMAL.items()}

@@ -1,0 +1,81 @@
+"""Which of the evaluated points to recommend, and in what order to show the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfmodels.arrays import FloatArray
+from simkit.core.points import Points
+from simkit.core.slo import Slo
+
+Order = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What counts after the SLA: `fewest_gpus` for a given load, `throughput`, or `latency`."""
+
+    objective: str
+    total_gpus: int
+    osl_tokens: float
+
+
+def ranking(points: Points, slo: Slo, preference: Preference) -> Order:
+    """Positions best first: those that hold the SLA by the objective, then the others by how near they come.
+
+    Ties go to fewer GPUs, then to the lower end-to-end latency.
+    """
+    violation = points.violation(slo)
+    holds = violation <= 1.0
+    score = objective_score(points, preference)
+    return np.lexsort((
+        points.e2e_s,
+        points.num_gpus,
+        np.where(holds, -score, 0.0),
+        np.where(holds, 0.0, violation),
+    ))  # fmt: skip
+
+
+def objective_score(points: Points, preference: Preference) -> FloatArray:
+    """Higher is better."""
+    per_s: FloatArray = points.requests_per_s * preference.osl_tokens
+    if preference.objective == "latency":
+        return -points.e2e_s
+    if preference.objective == "fewest_gpus":
+        # GPUs decide; throughput per GPU only among equals, hence the small weight.
+        tie_break: FloatArray = per_s / points.num_gpus / max(float(per_s.max(initial=0.0)), 1.0)
+        return 1e-6 * tie_break - points.num_gpus
+    return per_s / preference.total_gpus
+
+
+def pareto_front(points: Points, osl_tokens: float, limit: int = 40) -> Order:
+    """Positions on the front of tokens per second per GPU against tokens per second per user.
+
+    Ordered by tokens per second per user, thinned evenly to `limit`.
+    """
+    usable = np.flatnonzero((points.saturated == 0) & np.isfinite(points.itl_s) & (points.itl_s > 0))
+    per_gpu = points.requests_per_s[usable] * osl_tokens / points.num_gpus[usable]
+    per_user = 1.0 / points.itl_s[usable]
+    order = np.lexsort((-per_gpu, -per_user))
+    best = np.maximum.accumulate(per_gpu[order])
+    first = np.concatenate([[True], best[1:] > best[:-1]]) if len(order) else np.array([], dtype=bool)
+    front: Order = usable[order[first]][::-1]
+    if len(front) > limit:
+        front = front[np.unique(np.linspace(0, len(front) - 1, limit).round().astype(np.intp))]
+    return front
+
+
+def best_per_layout(points: Points, order: Order, limit: int) -> Order:
+    """The best position of each layout (plans and role), best first, at most `limit`."""
+    seen: set[tuple[float, ...]] = set()
+    kept: list[int] = []
+    for position in order:
+        key = (points.plan[position], points.decode_plan[position])
+        if key in seen:
+            continue
+        seen.add(key)
+        kept.append(int(position))
+        if len(kept) == limit:
+            break
+    return np.array(kept, dtype=np.intp)

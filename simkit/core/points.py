@@ -1,0 +1,99 @@
+"""A flat table of evaluated configurations: one row is one deployment under one load."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfmodels.arrays import FloatArray
+from simkit.core.slo import Slo
+from simkit.core.steady import LoopTimes
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Columns of equal length.
+
+    plan and decode_plan index the space's plans; an aggregated row has workers = replicas,
+    decode_workers = 0 and decode_plan = -1; in a disaggregated one plan and workers are those of
+    prefill. concurrency and requests_per_s are over the whole deployment.
+    """
+
+    plan: FloatArray
+    workers: FloatArray
+    decode_plan: FloatArray
+    decode_workers: FloatArray
+    num_gpus: FloatArray
+    concurrency: FloatArray
+    requests_per_s: FloatArray
+    ttft_s: FloatArray
+    itl_s: FloatArray
+    e2e_s: FloatArray
+    waiting_s: FloatArray
+    batch: FloatArray
+    prefill_share: FloatArray
+    kv_capacity_tokens: FloatArray
+    saturated: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def take(self, index: NDArray[np.intp] | BoolArray) -> "Points":
+        """The rows at `index`, a mask or positions."""
+        return Points(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def metric(self, name: str) -> FloatArray:
+        """A latency column by the name an Slo uses."""
+        column: FloatArray = getattr(self, name)
+        return column
+
+    def violation(self, slo: Slo) -> FloatArray:
+        """Worst latency over its bound, as a ratio: at most 1 holds, nan counts as broken.
+
+        Saturated rows break any bound.
+        """
+        worst = np.zeros(len(self))
+        for name, bound in slo.bounds.items():
+            worst = np.maximum(worst, self.metric(name) / bound)
+        return np.where((self.saturated > 0) | ~np.isfinite(worst), np.inf, worst)
+
+
+def concatenate(tables: list[Points]) -> Points:
+    """Rows of all tables, in order."""
+    return Points(**{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(Points)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The deployment columns of a table, before they are broadcast against loads."""
+
+    plan: FloatArray
+    workers: FloatArray
+    decode_plan: FloatArray
+    decode_workers: FloatArray
+    num_gpus: FloatArray
+    kv_capacity_tokens: FloatArray
+
+
+def flatten(layout: Layout, loop: LoopTimes, totals: tuple[FloatArray, FloatArray], osl: float) -> Points:
+    """Rows of [layouts, loads] arrays; totals is (concurrency, requests per second) of the deployment."""
+    shape = np.broadcast_shapes(loop.ttft_s.shape, totals[0].shape)
+
+    def spread(value: FloatArray) -> FloatArray:
+        column = value[:, None] if value.ndim == 1 else value
+        return np.broadcast_to(column, shape).ravel().astype(np.float64)
+
+    return Points(
+        **{f.name: spread(getattr(layout, f.name)) for f in fields(Layout)},
+        concurrency=spread(totals[0]),
+        requests_per_s=spread(totals[1]),
+        ttft_s=spread(loop.ttft_s),
+        itl_s=spread(loop.itl_s),
+        e2e_s=spread(loop.ttft_s + loop.itl_s * max(osl - 1.0, 0.0)),
+        waiting_s=spread(loop.waiting_s),
+        batch=spread(loop.batch),
+        prefill_share=spread(loop.prefill_share),
+        saturated=spread(loop.saturated.astype(np.float64)),
+    )

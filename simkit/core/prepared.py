@@ -1,0 +1,96 @@
+"""One engine with all its plans evaluated: the input of both searches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfmodels.arrays import FloatArray
+from perfmodels.parallel import ParallelPlan, PlanArray
+from perfmodels.transfer import TransferPath
+from simkit.core.phases import EngineModel, Lengths, PhaseTimes, phase_times
+from simkit.core.rows import host_of, mean_lengths
+from simkit.core.steady import Host, Procedure
+from simkit.core.workload import Workload
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedEngine:
+    """Phases of the plans that have room for at least one request.
+
+    serving [rows] holds a plan that prefills and decodes (or only decodes); prefilling [rows] one
+    that only prefills. kept says which of `plans` each row is; too_small lists the others.
+    """
+
+    model: EngineModel
+    plans: tuple[ParallelPlan, ...]
+    serving: PhaseTimes
+    prefilling: PhaseTimes
+    kept: Index
+    too_small: tuple[ParallelPlan, ...]
+    path: TransferPath
+    workload: Workload
+
+    @property
+    def lengths(self) -> Lengths:
+        """Mean lengths of the workload."""
+        return workload_lengths(self.workload)
+
+    @property
+    def osl_tokens(self) -> float:
+        """Mean output length."""
+        return float(np.asarray(self.lengths.osl_tokens))
+
+    @property
+    def procedure(self) -> Procedure:
+        """How the workload's closed loop is driven."""
+        return Procedure(
+            requests_per_slot=self.workload.requests_per_slot, length_spread=self.workload.length_spread
+        )
+
+    @property
+    def host(self) -> Host:
+        """Times outside the GPU."""
+        return host_of(self.model)
+
+
+def workload_lengths(workload: Workload) -> Lengths:
+    """Mean lengths under the workload's spread."""
+    isl, osl = np.asarray(float(workload.isl_tokens)), np.asarray(float(workload.osl_tokens))
+    return mean_lengths(isl, osl, workload.length_spread)
+
+
+def prepare_engine(
+    model: EngineModel, plans: list[ParallelPlan], workload: Workload, path: TransferPath
+) -> PreparedEngine:
+    """Evaluate all plans at once; those without room for one request are set aside."""
+    array = PlanArray.of(plans)
+    lengths = workload_lengths(workload)
+    serving = phase_times(model, array, lengths, "aggregated")
+    prefilling = phase_times(model, array, lengths, "prefill")
+    fits = serving.max_seqs >= 1.0
+    kept = np.flatnonzero(fits)
+    return PreparedEngine(
+        model=model,
+        plans=tuple(plans),
+        serving=serving.take(kept),
+        prefilling=prefilling.take(kept),
+        kept=kept,
+        too_small=tuple(plans[i] for i in np.flatnonzero(~fits)),
+        path=path,
+        workload=workload,
+    )
+
+
+def counts(limit: float) -> FloatArray:
+    """Worker counts to try up to `limit`: every one to 16, then steps of about a fifth."""
+    values: list[int] = []
+    value = 1
+    while value <= limit:
+        values.append(value)
+        value = value + 1 if value < 16 else int(value * 1.2)
+    if values and values[-1] != int(limit):
+        values.append(int(limit))
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,84 @@
+"""Which ways of splitting one engine over GPUs are worth asking about."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from perfmodels.device import Device
+from perfmodels.parallel import ParallelPlan
+from perfmodels.shape import ModelShape, MoeFfn
+
+MAX_NODES_PER_ENGINE = 4  # Dynamo's profiler sweeps MoE engines over up to four nodes
+_PIPELINE_DEPTHS = (2, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceRules:
+    """Limits of the search: GPUs at hand, engine, and whether only Dynamo's own layouts count."""
+
+    max_gpus: int
+    backend: str
+    dynamo_rules: bool = False
+
+
+def plan_space(shape: ModelShape, device: Device, rules: SpaceRules) -> list[ParallelPlan]:
+    """Every plan an engine of this kind can run within the limits, narrowest first.
+
+    Dense models: tensor parallel within a node, pipeline stages across nodes. Mixture-of-experts
+    models: TP, TEP, DEP and mixtures over up to four nodes.
+    """
+    layouts = _expert_layouts if shape.is_moe else _dense_layouts
+    plans = {plan: None for plan in layouts(shape, device, rules) if _divides(shape, plan)}
+    return sorted(plans, key=lambda plan: (plan.num_gpus, plan.attn_dp, plan.ep, plan.pp))
+
+
+def engine_widths(device: Device, max_gpus: int) -> list[int]:
+    """GPU counts of one engine: powers of two within a node, whole nodes beyond."""
+    limit = min(max_gpus, MAX_NODES_PER_ENGINE * device.gpus_per_node)
+    widths = []
+    width = 1
+    while width <= limit:
+        if width <= device.gpus_per_node or width % device.gpus_per_node == 0:
+            widths.append(width)
+        width *= 2
+    return widths
+
+
+def _dense_layouts(shape: ModelShape, device: Device, rules: SpaceRules) -> Iterator[ParallelPlan]:
+    for width in engine_widths(device, min(rules.max_gpus, device.gpus_per_node)):
+        yield ParallelPlan(tp=width)
+    node = device.gpus_per_node
+    for depth in () if rules.dynamo_rules else _PIPELINE_DEPTHS:
+        if node * depth <= rules.max_gpus and depth <= shape.num_layers:
+            yield ParallelPlan(tp=node, pp=depth)
+
+
+def _expert_layouts(shape: ModelShape, device: Device, rules: SpaceRules) -> Iterator[ParallelPlan]:
+    for width in engine_widths(device, rules.max_gpus):
+        if width == 1:
+            yield ParallelPlan()
+            continue
+        if width <= device.link_domain_gpus and not (rules.dynamo_rules and shape.is_mla):
+            yield ParallelPlan(tp=width, moe_tp=width)
+        yield ParallelPlan(tp=width, ep=width)
+        yield ParallelPlan(attn_dp=width, ep=width)
+        if rules.backend != "trtllm" and not rules.dynamo_rules:
+            yield from _mixed_layouts(width)
+
+
+def _mixed_layouts(width: int) -> Iterator[ParallelPlan]:
+    """Attention in several tensor-parallel groups; TensorRT-LLM cannot, the others can."""
+    tp = 2
+    while tp < width:
+        yield ParallelPlan(tp=tp, attn_dp=width // tp, ep=width)
+        tp *= 2
+
+
+def _divides(shape: ModelShape, plan: ParallelPlan) -> bool:
+    """Whether heads, experts and expert columns divide evenly, as engines require."""
+    if shape.num_heads % plan.tp:
+        return False
+    return all(
+        group.num_experts % plan.ep == 0 and group.intermediate_size % (plan.moe_tp * 64) == 0
+        for group in shape.ffn
+        if isinstance(group, MoeFfn)
+    )

@@ -1,0 +1,117 @@
+"""What is wrong with a document: one value per fault, and how a set of them reads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from simkit.core.errors import nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong: the path of the field, what was found and expected, what to do."""
+
+    path: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+_TYPE_WORDS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+
+
+def faults_from(error: ValidationError, known_keys: dict[str, tuple[str, ...]]) -> list[Fault]:
+    """A pydantic error as faults; known_keys maps a parent's path to the keys it may hold."""
+    return [_fault(item, known_keys) for item in error.errors(include_url=False)]
+
+
+def join_path(parts: Iterable[str | int]) -> str:
+    """`("spec", "components", 0, "name")` as `spec.components[0].name`."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
+    """A key that the format's owner does not allow there."""
+    names = tuple(known)
+    hints = nearest(key, names, count=1)
+    remedy = f"did you mean {hints[0]}?" if hints else f"remove it; known here: {', '.join(sorted(names))}"
+    return Fault(path=f"{path}.{key}" if path else key, problem="unknown key", remedy=remedy)
+
+
+def wrong_type(path: str, expected: str, value: Any) -> Fault:
+    """A value of the wrong kind."""
+    return Fault(
+        path=path, problem=f"expected {expected}, got {shown(value)}", remedy=f"write {expected} there"
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: short, with its kind where that is what is wrong."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fault(item: Any, known_keys: dict[str, tuple[str, ...]]) -> Fault:
+    location = tuple(item["loc"])
+    path, kind, value = join_path(location), item["type"], item.get("input")
+    if kind == "extra_forbidden":
+        parent = join_path(location[:-1])
+        return unknown_key(parent, str(location[-1]), known_keys.get(parent, ()))
+    if kind == "missing":
+        return Fault(path=path, problem="required but missing", remedy="add it")
+    if kind == "literal_error":
+        return _choice_fault(path, item["ctx"]["expected"], value)
+    if kind in _TYPE_WORDS:
+        return wrong_type(path, _TYPE_WORDS[kind], value)
+    return Fault(path=path, problem=f"{_rule(item)}, got {shown(value)}", remedy="correct the value")
+
+
+def _choice_fault(path: str, expected: str, value: Any) -> Fault:
+    choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
+    hints = nearest(str(value), choices, count=1)
+    listed = ", ".join(choices)
+    remedy = f"did you mean {hints[0]}?" if hints else f"write one of {listed}"
+    return Fault(path=path, problem=f"expected one of {listed}, got {shown(value)}", remedy=remedy)
+
+
+def _rule(item: Any) -> str:
+    """The constraint that failed, in words."""
+    context = item.get("ctx") or {}
+    match item["type"]:
+        case "greater_than":
+            return f"must be above {context['gt']}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "string_too_short":
+            return "must not be empty"
+        case "string_too_long":
+            return f"must have at most {context['max_length']} characters"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}"
+        case _:
+            return str(item["msg"])

@@ -1,0 +1,205 @@
+"""Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from perfmodels.dtypes import Precision, dtype
+from perfmodels.parallel import PlanArray
+from simkit.core.engine import default_engine
+from simkit.core.errors import SimkitError
+from simkit.core.phases import EngineModel
+from simkit.core.rows import PoolRows, RowTimes, aggregated_rows, disaggregated_rows, mean_lengths
+from simkit.core.steady import Procedure
+from simkit.io.calibration import error_models
+from simkit.io.catalog import gpu
+from simkit.io.loading import load_model
+from simkit.io.runs import AGG_PLAN, PROTOCOLS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OUTPUT = (
+    "predicted_ttft_ms_mean", "predicted_ttft_ms_lo", "predicted_ttft_ms_hi",
+    "predicted_itl_ms_mean", "predicted_itl_ms_lo", "predicted_itl_ms_hi",
+    "predicted_output_tokens_per_s_per_gpu",
+)  # fmt: skip
+
+_GROUP = ("model", "gpu", "backend", "precision", "gemm_dtype", "moe_dtype", "mode")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """Rows predicted in one go."""
+
+    key: dict[str, Any]
+    index: np.ndarray
+    frame: "pd.DataFrame"
+    procedure: Procedure
+
+
+def predict_table(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """One output row per input row, in order; rows that cannot be predicted say why in `error`."""
+    import pandas as pd
+
+    table = _complete(frame)
+    out = pd.DataFrame({name: np.full(len(table), np.nan) for name in OUTPUT})
+    errors = _row_faults(table)
+    in_domain = np.zeros(len(table), dtype=bool)
+    usable = np.flatnonzero(errors == "")
+    for block in _blocks(table.iloc[usable], usable):
+        try:
+            values, inside = _predict_block(block)
+        except (SimkitError, ValueError, KeyError) as fault:
+            errors[block.index] = str(fault.args[0] if fault.args else fault)
+            continue
+        out.iloc[block.index, :] = values
+        in_domain[block.index] = inside
+    bad = np.flatnonzero((errors == "") & ~np.isfinite(out.to_numpy()).all(axis=1))
+    errors[bad] = "the model gave no finite number; check lengths and concurrency"
+    out.iloc[bad, :] = np.nan
+    out.insert(0, "run_id", table["run_id"].to_numpy())
+    out["in_domain"] = in_domain & (errors == "")
+    out["error"] = errors
+    return out
+
+
+def _complete(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Optional columns with their defaults, numbers as numbers."""
+    import pandas as pd
+
+    table = frame.reset_index(drop=True).copy()
+    for name in _GROUP:
+        table[name] = table[name].astype("object") if name in table else None
+        table[name] = table[name].where(table[name].notna(), None)
+    table["mode"] = table["mode"].fillna("agg")
+    table["run_id"] = table["run_id"] if "run_id" in table else [f"row-{i}" for i in range(len(table))]
+    plans = [f"{role}_{name}" for role in ("prefill", "decode") for name in (*AGG_PLAN, "workers")]
+    for name in (*AGG_PLAN, *plans):
+        table[name] = pd.to_numeric(table[name], errors="coerce").fillna(1.0) if name in table else 1.0
+    for name in ("isl_tokens", "osl_tokens", "concurrency", "num_gpus", "requests_per_slot", "length_spread"):
+        table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+    protocol = table["protocol"].astype("object") if "protocol" in table else None
+    table["protocol"] = protocol.where(protocol.notna(), "steady") if protocol is not None else "steady"
+    return table
+
+
+def _row_faults(table: "pd.DataFrame") -> np.ndarray:
+    """A reason for each row that lacks what a prediction needs, else an empty string."""
+    faults = np.full(len(table), "", dtype=object)
+    for name in ("isl_tokens", "osl_tokens", "concurrency"):
+        bad = ~(table[name].to_numpy() > 0)
+        faults[bad] = f"{name} must be a positive number"
+    for name in ("model", "gpu", "backend"):
+        faults[table[name].isna().to_numpy()] = f"{name} is empty"
+    unknown = ~table["mode"].isin(["agg", "disagg"]).to_numpy()
+    faults[unknown] = "mode must be agg or disagg"
+    odd = ~table["protocol"].isin(list(PROTOCOLS)).to_numpy()
+    faults[odd] = (
+        f"protocol must be one of {', '.join(PROTOCOLS)}; or give requests_per_slot and length_spread"
+    )
+    for role in ("", "prefill_", "decode_"):
+        tp, dp, moe_tp, ep = (table[f"{role}{name}"].to_numpy() for name in ("tp", "attn_dp", "moe_tp", "ep"))
+        uneven = (moe_tp * ep > 1) & (tp * dp != moe_tp * ep)
+        faults[uneven] = f"{role}tp*attn_dp must equal {role}moe_tp*ep"
+        faults[np.minimum(np.minimum(tp, dp), np.minimum(moe_tp, ep)) < 1] = f"{role}group sizes must be >= 1"
+    return faults
+
+
+def _blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[_Block]:
+    """Split by everything but plans, lengths and load."""
+    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread"]
+    keys: list[tuple[Hashable, ...]] = [
+        tuple("" if value is None or value != value else value for value in row)
+        for row in table[columns].itertuples(index=False, name=None)
+    ]
+    members: dict[tuple[Hashable, ...], list[int]] = {}
+    for position, key in enumerate(keys):
+        members.setdefault(key, []).append(position)
+    for key, positions in members.items():
+        values = dict(zip(columns, key, strict=True))
+        yield _Block(
+            key=values,
+            index=rows[positions],
+            frame=table.iloc[positions],
+            procedure=_procedure(values),
+        )
+
+
+def _procedure(key: dict[str, Any]) -> Procedure:
+    named = PROTOCOLS[str(key["protocol"])]
+    waves, spread = key["requests_per_slot"], key["length_spread"]
+    return Procedure(
+        requests_per_slot=float(waves) if waves != "" else named.requests_per_slot,
+        length_spread=float(spread) if spread != "" else named.length_spread,
+    )
+
+
+def block_precision(key: dict[str, Any], stored: Precision) -> Precision:
+    """Formats a row states, else those the checkpoint is stored in.
+
+    The KV cache follows the checkpoint; TensorRT-LLM keeps it in FP8 for quantised checkpoints.
+    """
+    named = str(key.get("precision") or "")
+    whole = {"fp4": "nvfp4", "int4": "int4_wo"}.get(named, named)
+    gemm = key.get("gemm_dtype") or whole or stored.gemm
+    moe = key.get("moe_dtype") or whole or stored.moe
+    gemm = "bf16" if gemm == "mxfp4" else gemm
+    quantised = dtype(str(moe)).bytes_per_element <= 1.01 and named != "mxfp4"
+    kv = "fp8" if key["backend"] == "trtllm" and quantised else stored.kv
+    return Precision(gemm=str(gemm), moe=str(moe), kv=kv)
+
+
+def _engine_model(key: dict[str, Any]) -> EngineModel:
+    model = load_model(str(key["model"]))
+    return EngineModel(
+        shape=model.shape,
+        precision=block_precision(key, model.precision),
+        device=gpu(str(key["gpu"])),
+        engine=default_engine(str(key["backend"])),
+    )
+
+
+def _predict_block(block: _Block) -> tuple[FloatArray, np.ndarray]:
+    model = _engine_model(block.key)
+    column = {
+        name: block.frame[name].to_numpy(dtype=np.float64)
+        for name in ("isl_tokens", "osl_tokens", "concurrency")
+    }
+    lengths = mean_lengths(column["isl_tokens"], column["osl_tokens"], block.procedure.length_spread)
+    load = (lengths, column["concurrency"])
+    if block.key["mode"] == "agg":
+        times = aggregated_rows(model, _agg_pool(block.frame), load, block.procedure)
+    else:
+        pools = (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
+        times = disaggregated_rows(model, pools, load, block.procedure)
+    return _with_intervals(times), times.fits
+
+
+def _plan(frame: "pd.DataFrame", prefix: str) -> PlanArray:
+    return PlanArray(**{name: frame[f"{prefix}{name}"].to_numpy(dtype=np.float64) for name in AGG_PLAN})
+
+
+def _agg_pool(frame: "pd.DataFrame") -> PoolRows:
+    plan = _plan(frame, "")
+    gpus = frame["num_gpus"].to_numpy(dtype=np.float64)
+    replicas = np.where(np.isfinite(gpus), np.maximum(np.floor(gpus / plan.num_gpus), 1.0), 1.0)
+    return PoolRows(plan=plan, workers=replicas)
+
+
+def _role_pool(frame: "pd.DataFrame", role: str) -> PoolRows:
+    return PoolRows(
+        plan=_plan(frame, f"{role}_"), workers=frame[f"{role}_workers"].to_numpy(dtype=np.float64)
+    )
+
+
+def _with_intervals(times: RowTimes) -> FloatArray:
+    models = error_models()
+    columns = []
+    for metric, value in (("ttft", times.ttft_s), ("itl", times.itl_s)):
+        low, high = models[metric].interval(value)
+        columns += [value * 1e3, low * 1e3, high * 1e3]
+    return np.column_stack([*columns, times.output_tokens_per_s_per_gpu])

@@ -1,0 +1,216 @@
+"""YAML in and out: safe loading that names file and line, writing that is deterministic and atomic."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simkit.core.errors import InputError
+
+MAX_BYTES = 5_000_000
+MAX_DEPTH = 100
+MAX_ALIASES = 1_000
+MAX_NODES = 1_000_000  # after every alias is written out in full
+
+_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_FLOAT = "tag:yaml.org,2002:float"
+# Kubernetes reads 1e3 as a number; YAML 1.1 readers want a dot and a sign.
+_EXPONENT = re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$")
+
+
+class _Loader(_BaseLoader):  # type: ignore[misc]
+    """Safe loader that reads scalars as Kubernetes does: no timestamps, exponents are numbers."""
+
+    yaml_implicit_resolvers = {
+        first: [pair for pair in pairs if pair[0] != _TIMESTAMP]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe dumper: no aliases, long texts as literal blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal objects out twice: people and kubectl read that more easily."""
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_multi_representer(Mapping, lambda dumper, data: dumper.represent_dict(list(data.items())))
+_Dumper.add_representer(tuple, lambda dumper, data: dumper.represent_list(data))
+
+
+def load_documents(path: str | Path) -> list[Any]:
+    """Every document of a YAML file, empty ones left out."""
+    return parse_documents(_read_text(Path(path)), str(path))
+
+
+def load_document(path: str | Path) -> dict[str, Any]:
+    """The one mapping a YAML file holds."""
+    return parse_document(_read_text(Path(path)), str(path))
+
+
+def parse_document(text: str, source: str) -> dict[str, Any]:
+    """The one mapping that `text` holds."""
+    documents = parse_documents(text, source)
+    if len(documents) != 1:
+        raise InputError(f"{source}: expected one YAML document, found {len(documents)}; keep one per file")
+    if not isinstance(documents[0], dict):
+        kind = type(documents[0]).__name__
+        raise InputError(f"{source}: expected a mapping of keys at the top, found {kind}; see the examples")
+    return documents[0]
+
+
+def parse_documents(text: str, source: str) -> list[Any]:
+    """Every document in `text`; `source` is the name that errors carry."""
+    if len(text) > MAX_BYTES:
+        raise InputError(f"{source}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
+    try:
+        _check_events(text, source)
+        return [document for document in _documents(text, source) if document is not None]
+    except yaml.YAMLError as error:
+        raise InputError(_syntax_message(error, source)) from error
+
+
+def parse_scalar(text: str) -> Any:
+    """One value as YAML reads it (`300`, `true`, `[a, b]`); used by --set path=value."""
+    documents = parse_documents(text, "value")
+    return documents[0] if documents else None
+
+
+def dump_yaml(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """YAML text of one document, or of several one after another; keys keep their order."""
+    documents = [content] if isinstance(content, Mapping) else list(content)
+    return yaml.dump_all(
+        documents,
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        allow_unicode=True,
+        width=100_000,
+        explicit_start=len(documents) > 1,
+    )
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Write a file so that readers see the old text or the new one, never a part."""
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as handle:
+            temporary = Path(handle.name)
+            handle.write(text)
+        temporary.chmod(_file_mode(target))
+        temporary.replace(target)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _file_mode(target: Path) -> int:
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _check_events(text: str, source: str) -> None:
+    """Refuse what would exhaust the stack or the memory before any object is built."""
+    depth = aliases = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        if depth > MAX_DEPTH or aliases > MAX_ALIASES:
+            what = f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"over {MAX_ALIASES} aliases"
+            raise InputError(f"{_where(source, event.start_mark)}: {what}; write the document out plainly")
+
+
+def _documents(text: str, source: str) -> Iterator[Any]:
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            _count_nodes(node, source, {})
+            yield loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _count_nodes(node: yaml.Node, source: str, sizes: dict[int, int]) -> int:
+    """Nodes below `node` with aliases written out; raises on duplicates, loops and floods."""
+    known = sizes.get(id(node))
+    if known is not None:
+        if known == 0:
+            raise InputError(
+                f"{_where(source, node.start_mark)}: an anchor contains itself; remove the alias"
+            )
+        return known
+    sizes[id(node)] = 0  # marks a node being walked
+    size = 1 + sum(_count_nodes(child, source, sizes) for child in _children(node, source))
+    if size > MAX_NODES:
+        where = _where(source, node.start_mark)
+        raise InputError(
+            f"{where}: aliases expand to over {MAX_NODES} values; write the document out plainly"
+        )
+    sizes[id(node)] = size
+    return size
+
+
+def _children(node: yaml.Node, source: str) -> list[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        return list(node.value)
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    first_lines: dict[tuple[str, str], int] = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            name = (key.tag, key.value)
+            if name in first_lines:
+                raise InputError(
+                    f"{_where(source, key.start_mark)}: key {key.value!r} is given twice "
+                    f"(first on line {first_lines[name]}); remove one"
+                )
+            first_lines[name] = key.start_mark.line + 1
+    return [part for pair in node.value for part in pair]
+
+
+def _where(source: str, mark: Any) -> str:
+    return f"{source}:{mark.line + 1}" if mark is not None else source
+
+
+def _syntax_message(error: yaml.YAMLError, source: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
+    return f"{_where(source, mark)}: not valid YAML ({problem}); check the indentation and quotes there"

@@ -1,0 +1,181 @@
+"""What the Markdown and the HTML report say, as strings ready for their templates."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from simkit.core.metrics import Recommendation
+from simkit.reports.document import recommendation_document
+from simkit.reports.labels import (
+    MISSING,
+    MODES,
+    count,
+    engine_name,
+    interval,
+    layout_label,
+    number,
+    one_line,
+    percent,
+)
+from simkit.reports.question import command_line, question
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+CANDIDATES_SHOWN = 20
+
+Doc = Mapping[str, Any]
+Pairs = list[tuple[str, str]]
+
+CANDIDATE_HEADS = (
+    "#", "Engine", "Mode", "Layout", "GPUs", "TTFT [ms]", "ITL [ms]", "tok/s/GPU", "tok/s/user", "req/s",
+    "P(SLA)", "SLA", "In domain",
+)  # fmt: skip
+
+LIMITS = (
+    "The SLA bounds are taken as bounds on means: mean TTFT and mean ITL over all requests. Single requests "
+    "are slower; the p90 and p99 columns of candidates.csv say by how much.",
+    "ITL is (end to end - TTFT)/(output tokens - 1) of each request, as AIPerf reports it. TTFT includes the "
+    "time a request waits for its turn.",
+    "Brackets hold a 90 % interval of the mean. P(SLA) is the probability, with the same spread, that every "
+    "mean keeps its bound.",
+    "The model is a coarse one and not calibrated on this cluster: it knows public operator timings and "
+    "serving runs, not your network, drivers or neighbours. Run benchmark.sh before you rely on the numbers.",
+    '"In domain: no" marks a prediction outside the range of the data behind it (GPU, engine, model family, '
+    "lengths or load). It is an extrapolation; its interval may be too narrow.",
+    "Prompts share no prefix and speculative decoding is off, unless the notes say otherwise.",
+)
+
+
+def environment() -> "Environment":
+    """Jinja with this package's templates; HTML is escaped, Markdown escapes what it prints by `md`."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
+
+    found = Environment(
+        loader=PackageLoader("simkit.reports"),
+        autoescape=select_autoescape(enabled_extensions=("html", "html.j2")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["md"] = markdown_text
+    return found
+
+
+def markdown_text(text: str) -> str:
+    """The text on one line with Markdown's and HTML's own characters made harmless."""
+    harmless = one_line(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for letter in ("\\", "|", "`", "*", "[", "]"):
+        harmless = harmless.replace(letter, f"\\{letter}")
+    return harmless
+
+
+def recommendation_context(rec: Recommendation) -> dict[str, Any]:
+    """The strings of a recommendation report."""
+    doc = recommendation_document(rec)
+    best = doc["selected"]
+    return {
+        "model": doc["request"]["model"],
+        "command": command_line(doc["request"]),
+        "status": _status(doc),
+        "answer": _answer(doc),
+        "verdict": _verdict(doc),
+        "question": question(doc["request"]),
+        "numbers": _numbers(best) if best else [],
+        "settings": _settings(best) if best else [],
+        "memory": _memory(best["memory_gib"]) if best else [],
+        "notes": best["notes"] if best else [],
+        "explanation": doc["explanation"],
+        "warnings": doc["request"]["warnings"],
+        "heads": CANDIDATE_HEADS,
+        "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
+        "hidden": max(0, len(doc["candidates"]) - CANDIDATES_SHOWN),
+        "rejected": doc["rejected"],
+        "limits": LIMITS,
+        "versions": list(doc["versions"].items()),
+    }
+
+
+def _status(doc: Doc) -> str:
+    if not any(doc["request"]["sla"].values()):
+        return "none"
+    return "met" if doc["meets_sla"] and doc["selected"] else "missed"
+
+
+def _answer(doc: Doc) -> str:
+    best = doc["selected"]
+    if best is None:
+        return "No configuration found"
+    engine = engine_name(best["backend"])
+    gpu = doc["request"]["hardware"]["gpu"] or ""
+    return f"{engine} {MODES[best['mode']]}, {layout_label(best)} on {best['num_gpus']} {gpu} GPUs"
+
+
+def _verdict(doc: Doc) -> str:
+    chance = percent((doc["selected"] or {}).get("sla_probability"))
+    return {
+        "none": "No SLA was given.",
+        "met": f"The SLA holds: every predicted mean is within its bound. Probability {chance}.",
+        "missed": f"The SLA is missed; this is the nearest configuration. It holds with probability {chance}.",
+    }[_status(doc)]
+
+
+def _numbers(best: Doc) -> list[tuple[str, str, str]]:
+    """Label, value and detail of each headline number."""
+    return [
+        ("TTFT", f"{number(best['ttft_ms']['mean'])} ms", f"90%: {interval(best['ttft_ms'])}"),
+        ("ITL", f"{number(best['itl_ms']['mean'])} ms", f"90%: {interval(best['itl_ms'])}"),
+        ("End to end", f"{number(best['e2e_ms']['mean'])} ms", f"90%: {interval(best['e2e_ms'])}"),
+        (
+            "Output per GPU",
+            f"{number(best['output_tokens_per_s_per_gpu'])} tok/s",
+            f"{number(best['output_tokens_per_s'])} tok/s in all",
+        ),
+        ("Per user", f"{number(best['tokens_per_s_per_user'])} tok/s", "1 / ITL"),
+        (
+            "Load",
+            f"{number(best['request_rate_per_s'])} req/s",
+            f"{number(best['concurrency'])} requests in flight",
+        ),
+    ]
+
+
+def _settings(best: Doc) -> Pairs:
+    """Engine settings, one line per pool."""
+    pools = {"Engine": best} if "engine" in best else {"Prefill": best["prefill"], "Decode": best["decode"]}
+    rows = [(label, _engine(best["backend"], pool["engine"])) for label, pool in pools.items()]
+    rows.append(("KV cache", f"{count(best['kv_capacity_tokens'])} tokens"))
+    rows.append(("Bottleneck", best["bottleneck"] or MISSING))
+    rows.append(("In domain", "yes" if best["in_domain"] else "no: an extrapolation"))
+    return rows
+
+
+def _engine(backend: str, engine: Doc) -> str:
+    return (
+        f"{engine_name(backend)} {engine['version'] or ''}: at most {count(engine['max_num_seqs'])} "
+        f"sequences and {count(engine['max_num_batched_tokens'])} tokens a step; "
+        f"weights {engine['gemm_dtype']}, experts {engine['moe_dtype']}, KV cache {engine['kv_dtype']}"
+    )
+
+
+def _memory(parts: Doc) -> list[tuple[str, str, int]]:
+    """Part, GiB, and the length of its bar in percent of the longest."""
+    largest = max(parts.values(), default=0) or 1
+    return [(part, number(size), round(100 * size / largest)) for part, size in parts.items()]
+
+
+def _row(rank: int, item: Doc) -> Sequence[str]:
+    return (
+        str(rank),
+        engine_name(item["backend"]),
+        item["mode"],
+        layout_label(item),
+        count(item["num_gpus"]),
+        f"{number(item['ttft_ms']['mean'])} {interval(item['ttft_ms'])}",
+        f"{number(item['itl_ms']['mean'])} {interval(item['itl_ms'])}",
+        number(item["output_tokens_per_s_per_gpu"]),
+        number(item["tokens_per_s_per_user"]),
+        number(item["request_rate_per_s"]),
+        percent(item["sla_probability"]),
+        "met" if item["meets_sla"] else "missed",
+        "yes" if item["in_domain"] else "no",
+    )

@@ -1,0 +1,160 @@
+"""Results as JSON documents: plain types, milliseconds and GiB, six significant digits.
+
+Every view (terminal, Markdown, HTML, CSV) reads these documents, so units change in one place only.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from perfmodels.dtypes import Precision
+from simkit.core.deployment import Aggregated, Deployment, Pool
+from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation
+from simkit.core.request import Request
+from simkit.core.slo import Slo
+
+Document = dict[str, Any]
+
+_MS_PER_S = 1e3
+_GIB = 2**30
+
+
+def candidate_document(candidate: Candidate) -> Document:
+    """One candidate as interface.md describes it, with engine settings and notes added."""
+    found: Document = plain({
+        "backend": candidate.deployment.backend,
+        "mode": candidate.deployment.mode,
+        "num_gpus": candidate.deployment.num_gpus,
+        **_layout(candidate.deployment),
+        **_performance(candidate.estimate),
+        "meets_sla": candidate.meets_sla,
+        "notes": candidate.estimate.notes,
+    })  # fmt: skip
+    return found
+
+
+def recommendation_document(rec: Recommendation) -> Document:
+    """The content of recommendation.json."""
+    candidates = [candidate_document(item) for item in rec.candidates]
+    found: Document = plain({
+        "request": _request(rec.request),
+        "selected": candidates[0] if candidates else None,
+        "candidates": candidates,
+        "pareto": [candidate_document(item) for item in rec.pareto],
+        "rejected": [asdict(item) for item in rec.rejected],
+        "meets_sla": rec.meets_sla,
+        "explanation": rec.explanation,
+        "versions": rec.versions,
+    })  # fmt: skip
+    return found
+
+
+def dumps(document: Any) -> str:
+    """The document as indented JSON text, keys in their own order, ending with a newline."""
+    return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: six significant digits, not-a-number and infinity as None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Real):
+        return _rounded(float(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _rounded(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.6g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _layout(deployment: Deployment) -> Document:
+    """What runs where: one plan, or one per pool. A disaggregated deployment counts as one replica."""
+    if isinstance(deployment, Aggregated):
+        worker = deployment.worker
+        return {
+            "replicas": worker.replicas,
+            "plan": asdict(worker.plan),
+            "engine": _engine(worker, deployment.precision),
+        }
+    pools = {"prefill": deployment.prefill, "decode": deployment.decode}
+    return {"replicas": 1} | {
+        role: {
+            "workers": pool.replicas,
+            "plan": asdict(pool.plan),
+            "engine": _engine(pool, deployment.precision),
+        }
+        for role, pool in pools.items()
+    }
+
+
+def _engine(pool: Pool, precision: Precision) -> Document:
+    engine = pool.engine
+    return {
+        "version": engine.version,
+        "max_num_seqs": engine.max_num_seqs,
+        "max_num_batched_tokens": engine.max_num_batched_tokens,
+        "memory_frac": engine.memory_frac,
+        "gemm_dtype": precision.gemm,
+        "moe_dtype": precision.moe,
+        "kv_dtype": precision.kv,
+    }
+
+
+def _performance(estimate: Estimate) -> Document:
+    return {
+        "concurrency": estimate.concurrency,
+        "ttft_ms": _latency_ms(estimate.ttft),
+        "itl_ms": _latency_ms(estimate.itl),
+        "e2e_ms": _latency_ms(estimate.e2e),
+        "output_tokens_per_s": estimate.output_tokens_per_s,
+        "output_tokens_per_s_per_gpu": estimate.output_tokens_per_s_per_gpu,
+        "tokens_per_s_per_user": estimate.tokens_per_s_per_user,
+        "request_rate_per_s": estimate.request_rate_per_s,
+        "memory_gib": {part: size / _GIB for part, size in estimate.memory_bytes.items()},
+        "kv_capacity_tokens": estimate.kv_capacity_tokens,
+        "sla_probability": estimate.sla_probability,
+        "in_domain": estimate.in_domain,
+        "bottleneck": estimate.bottleneck,
+    }
+
+
+def _latency_ms(latency: Latency) -> Document:
+    names = ("mean", "p50", "p90", "p99", "lo", "hi")
+    return {name: getattr(latency, f"{name}_s") * _MS_PER_S for name in names}
+
+
+def _sla(slo: Slo) -> Document:
+    bounds = {"ttft_ms": slo.ttft_s, "itl_ms": slo.itl_s, "e2e_ms": slo.e2e_s}
+    return {name: None if bound is None else bound * _MS_PER_S for name, bound in bounds.items()}
+
+
+def _request(request: Request) -> Document:
+    deploy = request.deploy
+    return {
+        "model": request.model,
+        "backend": request.backend,
+        "hardware": asdict(request.hardware),
+        "workload": asdict(request.workload),
+        "sla": _sla(request.slo),
+        "modes": request.modes,
+        "search_strategy": request.search_strategy,
+        "optimization": request.optimization,
+        "auto_apply": request.auto_apply,
+        "deploy": {"name": deploy.name, "namespace": deploy.namespace, "image": deploy.image},
+        "source": request.source,
+        "warnings": request.warnings,
+    }

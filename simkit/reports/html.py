@@ -1,0 +1,15 @@
+"""The recommendation as one self-contained HTML page: nothing is fetched, no script runs."""
+
+from simkit.core.metrics import Recommendation
+from simkit.reports.context import environment, recommendation_context
+from simkit.reports.figures import figure_svg, pareto_figure
+
+
+def recommendation_html(rec: Recommendation) -> str:
+    """report.html. The Pareto plot is inline SVG; light and dark follow the reader's settings."""
+    from markupsafe import Markup  # noqa: PLC0415
+
+    plot = figure_svg(pareto_figure(rec)) if rec.candidates else ""
+    template = environment().get_template("report.html.j2")
+    svg = Markup(plot)  # noqa: S704 -- drawn here; its texts are escaped by the SVG writer
+    return template.render(pareto_svg=svg, **recommendation_context(rec)).rstrip() + "\n"

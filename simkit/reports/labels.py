@@ -1,0 +1,100 @@
+"""Short names and number formats that all views share. Inputs are parts of a candidate document."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from perfmodels.parallel import ParallelPlan
+
+MISSING = "-"
+
+ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
+MODES = {"agg": "aggregated", "disagg": "disaggregated"}
+
+_ASCII = str.maketrans({
+    "\u00d7": "x", "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2026": "...", "\u00b1": "+-",
+    "\u2264": "<=", "\u2265": ">=", "\u2192": "->", "\u00b7": "*", "\u2248": "~", "\u202f": " ",
+    "\u00a0": " ", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00b5": "u",
+})  # fmt: skip
+
+
+def engine_name(backend: str) -> str:
+    """vLLM for vllm, and so on."""
+    return ENGINES.get(backend, backend)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, thousands grouped, no exponent in the common range: 1,234 56.7 0.123."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    size = abs(value)
+    if size >= 99.95 or value == 0:
+        return f"{value:,.0f}"
+    if size >= 9.995:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if size >= 0.9995 else f"{value:.3g}"
+
+
+def count(value: float | None) -> str:
+    """A whole number, thousands grouped."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:,.0f}"
+
+
+def percent(frac: float | None, *, signed: bool = False) -> str:
+    """A fraction in percent without decimals: 23%, or +23% when signed."""
+    if frac is None or not math.isfinite(frac):
+        return MISSING
+    return f"{100 * frac:+.0f}%" if signed else f"{100 * frac:.0f}%"
+
+
+def si(value: float | None) -> str:
+    """Three digits with an SI prefix: 1.23T, 45.6G, 789k."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for prefix, scale in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= 0.9995 * scale:
+            return number(value / scale) + prefix
+    return number(value)
+
+
+def interval(latency: Mapping[str, Any]) -> str:
+    """The 90 % interval of a mean: [120-180]."""
+    return f"[{number(latency.get('lo'))}\u2013{number(latency.get('hi'))}]"
+
+
+def plan_label(plan: Mapping[str, int]) -> str:
+    """tp4, tp8pp2, dep16."""
+    return ParallelPlan(**plan).label
+
+
+def layout_label(candidate: Mapping[str, Any]) -> str:
+    """4 x tp4 for replicas of one plan, 3P tp2 + 1D tp4 for prefill and decode workers."""
+    if "plan" in candidate:
+        return f"{candidate['replicas']} \u00d7 {plan_label(candidate['plan'])}"
+    prefill, decode = candidate["prefill"], candidate["decode"]
+    return (
+        f"{prefill['workers']}P {plan_label(prefill['plan'])} + "
+        f"{decode['workers']}D {plan_label(decode['plan'])}"
+    )
+
+
+def partition_label(partition: Mapping[str, Any]) -> str:
+    """The values that pick a partition out: h100_sxm, vllm."""
+    return ", ".join(str(value) for value in partition.values()) or "all"
+
+
+def ascii_text(text: str) -> str:
+    """The text in ASCII, for terminals that cannot show more."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def one_line(text: str) -> str:
+    """The text with control characters and line breaks as blanks, so that it stays on its line."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def natural_order(text: str) -> list[tuple[bool, int, str]]:
+    """Sort key under which c9 comes before c10."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

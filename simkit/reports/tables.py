@@ -1,0 +1,237 @@
+"""Terminal output. Each function prints a document to the rich console it is given.
+
+Numbers never wrap, names may.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simkit.core.metrics import Recommendation
+from simkit.reports.document import recommendation_document
+from simkit.reports.labels import (
+    MISSING,
+    MODES,
+    count,
+    engine_name,
+    interval,
+    layout_label,
+    number,
+    partition_label,
+    percent,
+    si,
+)
+from simkit.reports.terminal import bullets, cells, grid, say, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_OPERATORS_SHOWN = 10  # per phase
+
+Row = Mapping[str, Any]
+
+
+class Fault(Protocol):
+    """What validation says about one place in a document."""
+
+    @property
+    def path(self) -> str:
+        """Where."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+
+
+def recommendation_table(rec: Recommendation, console: "Console", limit: int = 10) -> None:
+    """The candidates side by side, then why, warnings and what was left out."""
+    doc = recommendation_document(rec)
+    say(console, _headline(doc), style="bold")
+    shown = doc["candidates"][:limit]
+    if shown:
+        _candidates(console, shown)
+    hidden = len(doc["candidates"]) - len(shown)
+    if hidden > 0:
+        say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
+    bullets(console, "Why", doc["explanation"])
+    bullets(console, "Notes", shown[0]["notes"] if shown else ())
+    bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
+    bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
+
+
+def estimate_table(doc: Row, console: "Console") -> None:
+    """One deployment under one load: latencies, throughput, memory, and time by operator."""
+    model = doc["model"]
+    say(console, f"{model['name']}: {_deployment(doc)} on {doc['num_gpus']} GPUs", style="bold")
+    say(console, _model_line(model), style="dim")
+    _latencies(console, doc)
+    grid(console, _estimate_facts(doc))
+    for phase in dict.fromkeys(item["phase"] for item in doc.get("by_operator", ())):
+        _operators(console, phase, [item for item in doc["by_operator"] if item["phase"] == phase])
+    bullets(console, "Notes", doc.get("notes", ()))
+
+
+def evaluation_table(doc: Row, console: "Console") -> None:
+    """Errors of predictions against measurements, one row per partition."""
+    say(console, f"{count(doc['covered'])} of {count(doc['rows'])} rows predicted", style="bold")
+    keys = ", ".join(doc["by"][0]["partition"]) if doc["by"] else ""
+    rows = table(console, [keys], _EVALUATION_HEADS)
+    for item in doc["by"]:
+        rows.add_row(*cells(console, [partition_label(item["partition"]), *_evaluation_cells(item)]))
+    console.print(rows)
+    say(
+        console,
+        "med, p90: |predicted/measured - 1|; bias: median of predicted/measured - 1; "
+        "rank: Spearman; in 90%: share of measurements inside the interval, TTFT/ITL",
+        style="dim",
+    )
+
+
+def faults_table(faults: Sequence[Fault], console: "Console") -> None:
+    """Every fault with its place and remedy, one below the other; nothing is cut off."""
+    if not faults:
+        say(console, "no faults found", style="green")
+        return
+    for fault in faults:
+        say(console, fault.path or "(document)", style="bold")
+        grid(console, [["  problem", fault.problem], ["  remedy", fault.remedy]])
+    say(console, f"{len(faults)} fault{'s' if len(faults) > 1 else ''} found", style="red")
+
+
+# --- recommendation -------------------------------------------------------------------------------
+
+
+def _headline(doc: Row) -> str:
+    model, best = doc["request"]["model"], doc["selected"]
+    if best is None:
+        return f"{model}: no configuration found"
+    gpu = doc["request"]["hardware"]["gpu"] or "GPUs"
+    verdict = "meets the SLA" if doc["meets_sla"] else "MISSES the SLA; nearest configuration shown"
+    if not any(doc["request"]["sla"].values()):
+        verdict = "no SLA given"
+    return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"
+
+
+def _deployment(doc: Row) -> str:
+    return f"{engine_name(doc['backend'])} {MODES[doc['mode']]}, {layout_label(doc)}"
+
+
+def _candidates(console: "Console", candidates: Sequence[Row]) -> None:
+    rows = _candidate_rows(console, candidates, gap=" ")
+    free = console.options.update(width=10 * console.width)
+    if console.measure(rows, options=free).maximum > console.width:
+        rows = _candidate_rows(console, candidates, gap="\n")
+    console.print(rows)
+    if not all(item["in_domain"] for item in candidates):
+        say(console, "~ outside the range of the data behind the prediction", style="dim")
+
+
+def _candidate_rows(console: "Console", candidates: Sequence[Row], gap: str) -> "Table":
+    """One candidate a line, or with a line break as `gap` the same on two narrower lines."""
+    rows = table(console, [], _CANDIDATE_HEADS, left=("#", "engine", "layout"))
+    for rank, item in enumerate(candidates, start=1):
+        style = "bold" if rank == 1 else None
+        rows.add_row(*cells(console, _candidate_cells(rank, item, gap)), style=style)
+    return rows
+
+
+_CANDIDATE_HEADS = (
+    "#", "engine", "layout", "GPUs", "TTFT ms\n[90%]", "ITL ms\n[90%]",
+    "tok/s\n/GPU", "tok/s\n/user", "req/s", "P(SLA)",
+)  # fmt: skip
+
+
+def _candidate_cells(rank: int, item: Row, gap: str) -> list[str]:
+    layout = layout_label(item)
+    return [
+        f"{rank}" if item["in_domain"] else f"{rank}~",
+        f"{item['backend']}{gap}{item['mode']}",
+        layout if gap == " " else layout.replace(" + ", "\n+ "),
+        count(item["num_gpus"]),
+        f"{number(item['ttft_ms']['mean'])}{gap}{interval(item['ttft_ms'])}",
+        f"{number(item['itl_ms']['mean'])}{gap}{interval(item['itl_ms'])}",
+        number(item["output_tokens_per_s_per_gpu"]),
+        number(item["tokens_per_s_per_user"]),
+        number(item["request_rate_per_s"]),
+        percent(item["sla_probability"]) + ("" if item["meets_sla"] else f"{gap}miss"),
+    ]
+
+
+def _rejection(item: Row) -> str:
+    nearest = f" (nearest: {item['nearest']})" if item["nearest"] else ""
+    return f"{count(item['count'])} \u00d7 {item['reason']}{nearest}"
+
+
+# --- estimate -------------------------------------------------------------------------------------
+
+
+def _model_line(model: Row) -> str:
+    total, active = (si(model.get(key)).replace("G", "B") for key in ("total_params", "active_params"))
+    kv_bytes = si(model.get("kv_bytes_per_token"))
+    return f"{total} parameters, {active} active per token, {kv_bytes}B of KV cache per token"
+
+
+def _latencies(console: "Console", doc: Row) -> None:
+    rows = table(console, [""], ["mean ms", "90% interval", "p50 ms", "p90 ms", "p99 ms"])
+    for label, key in (("TTFT", "ttft_ms"), ("ITL", "itl_ms"), ("end to end", "e2e_ms")):
+        found = doc[key]
+        spread = [number(found[quantile]) for quantile in ("p50", "p90", "p99")]
+        rows.add_row(*cells(console, [label, number(found["mean"]), interval(found), *spread]))
+    console.print(rows)
+
+
+def _estimate_facts(doc: Row) -> list[list[str]]:
+    rate = f"{number(doc['request_rate_per_s'])} requests/s at concurrency {number(doc['concurrency'])}"
+    tokens = (
+        f"{number(doc['output_tokens_per_s'])} tok/s; {number(doc['output_tokens_per_s_per_gpu'])} per GPU; "
+        f"{number(doc['tokens_per_s_per_user'])} per user"
+    )
+    memory = ", ".join(f"{part} {number(size)}" for part, size in doc["memory_gib"].items())
+    facts = [["load", rate], ["output", tokens], ["memory per GPU", f"{memory} GiB"]]
+    facts.append(["KV capacity", f"{count(doc['kv_capacity_tokens'])} tokens"])
+    facts.append(["bottleneck", doc["bottleneck"]])
+    if doc["sla_probability"] is not None:
+        facts.append(["P(SLA)", percent(doc["sla_probability"])])
+    if not doc["in_domain"]:
+        facts.append(["domain", "outside the range of the data behind the prediction: an extrapolation"])
+    return facts
+
+
+def _operators(console: "Console", phase: str, items: Sequence[Row]) -> None:
+    rows = table(console, [phase], ["time ms", "share", "FLOP", "HBM B", "wire B"])
+    ranked = sorted(items, key=lambda item: -item["time_ms"])
+    for item in ranked[:_OPERATORS_SHOWN]:
+        costs = [si(item[key]) for key in ("flop", "hbm_bytes", "wire_bytes")]
+        name = f"{item['operator']} ({item['family']})"
+        rows.add_row(*cells(console, [name, number(item["time_ms"]), percent(item["share"]), *costs]))
+    console.print(rows)
+    if len(ranked) > _OPERATORS_SHOWN:
+        say(console, f"  and {len(ranked) - _OPERATORS_SHOWN} smaller operators", style="dim")
+
+
+# --- evaluation -----------------------------------------------------------------------------------
+
+_EVALUATION_HEADS = (
+    "rows", "TTFT\nmed", "\np90", "\nbias", "\nrank", "ITL\nmed", "\np90", "\nbias", "\nrank",
+    "tok/s\n/GPU", "in\n90%",
+)  # fmt: skip
+
+
+def _evaluation_cells(item: Row) -> list[str]:
+    shown = [count(item["rows"])]
+    for metric in ("ttft", "itl"):
+        found = item.get(metric) or {}
+        shown += [percent(found.get("mdape")), percent(found.get("p90"))]
+        shown += [percent(found.get("bias"), signed=True), _rank(found.get("rank"))]
+    cover = item.get("coverage90") or {}
+    inside = "/".join(percent(cover.get(metric)).rstrip("%") for metric in ("ttft", "itl"))
+    throughput = item.get("output_tokens_per_s_per_gpu") or {}
+    return [*shown, percent(throughput.get("mdape")), inside]
+
+
+def _rank(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f}"
