@@ -1,31 +1,49 @@
-"""The shipped error models: how far predictions of each metric have been off."""
+"""The shipped error artifact: how far predictions have been off, and which runs that rests on."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from perfmodels.intervals import ErrorModel
 from simkit.core.errors import InputError
+from simkit.core.problem import Domain
 from simkit.io.paths import data_dir
 
 FILE = "calibration/errors.json"
 
 
 @lru_cache(maxsize=1)
-def error_models() -> dict[str, ErrorModel]:
-    """Error models by metric (ttft, itl, e2e), read from data/calibration/errors.json."""
+def error_artifact() -> Mapping[str, Any]:
+    """data/calibration/errors.json as parsed."""
     path = data_dir() / FILE
     try:
-        document = json.loads(path.read_text())
-        return {name: _model(entry) for name, entry in document["metrics"].items()}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable error artifact ({error}); run `make reports`") from error
+    return document
+
+
+@lru_cache(maxsize=1)
+def error_models() -> dict[str, ErrorModel]:
+    """Error models by metric: ttft, itl, e2e."""
+    try:
+        return {
+            name: ErrorModel(
+                levels=tuple(entry["levels"]),
+                log_ratios=tuple(entry["log_ratios"]),
+                num_groups=int(entry["num_groups"]),
+            )
+            for name, entry in error_artifact()["metrics"].items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: not a readable error artifact ({error}); run `make reports` again"
+            f"{data_dir() / FILE}: malformed error artifact ({error}); run `make reports`"
         ) from error
 
 
-def _model(entry: dict[str, list[float]]) -> ErrorModel:
-    return ErrorModel(
-        levels=tuple(entry["levels"]),
-        log_ratios=tuple(entry["log_ratios"]),
-        num_groups=int(entry["num_groups"]),  # type: ignore[call-overload]
-    )
+@lru_cache(maxsize=1)
+def measured_domain() -> Domain:
+    """(GPU, backend, architecture class) triples that measured runs cover."""
+    rows = error_artifact().get("domain", ())
+    return frozenset((str(gpu), str(backend), str(kind)) for gpu, backend, kind in rows)

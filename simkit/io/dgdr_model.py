@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from simkit.io.kube_names import NAME_PATTERN, VERSION_PATTERN
+
 API_VERSION = "nvidia.com/v1beta1"
 KIND = "DynamoGraphDeploymentRequest"
 DEFAULT_TTFT_MS, DEFAULT_ITL_MS = 2000.0, 30.0  # the profiler's, not the CRD's
 NO_SLA = "no SLA given: Dynamo's profiler defaults ttft 2000 ms, itl 30 ms apply"
-VERSION_PATTERN = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 GPU_SKUS = (
     "vr_nvl72", "gb200", "gb200_sxm", "gb10", "b300_sxm", "b200_sxm", "h200_sxm", "h100_sxm",
     "h100_pcie", "a100_sxm", "a100_pcie", "a30", "l40s", "l40", "l4", "v100_sxm", "v100_pcie",

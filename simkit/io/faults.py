@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simkit.core.errors import nearest
+from simkit.io.kube_names import PATTERN_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +98,19 @@ def _choice_fault(path: str, expected: str, value: Any) -> Fault:
     return Fault(path=path, problem=f"expected one of {listed}, got {shown(value)}", remedy=remedy)
 
 
+_RULES = {
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+}
+
+
 def _rule(item: Any) -> str:
     """The constraint that failed, in words."""
-    context = item.get("ctx") or {}
-    match item["type"]:
-        case "greater_than":
-            return f"must be above {context['gt']}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "string_too_short":
-            return "must not be empty"
-        case "string_too_long":
-            return f"must have at most {context['max_length']} characters"
-        case "string_pattern_mismatch":
-            return f"must match {context['pattern']}"
-        case _:
-            return str(item["msg"])
+    if item["type"] == "string_pattern_mismatch":
+        pattern = item["ctx"]["pattern"]
+        return PATTERN_WORDS.get(pattern, f"must match {pattern}")
+    words = _RULES.get(item["type"])
+    return words.format(**item["ctx"]) if words else str(item["msg"])

@@ -32,7 +32,7 @@ def read_folder(path: Path, name: str) -> ModelEntry:
     config_path = path / "config.json" if path.is_dir() else path
     if not config_path.is_file():
         raise InputError(
-            f"{path}: expected a model folder with a config.json, or that file; "
+            f"{name}: expected a model folder with a config.json, or that file; "
             "correct the path or give a catalogue id such as Qwen/Qwen3-32B"
         )
     folder = config_path.parent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # Words that change weights but not shapes; four-digit dates do the same.
 _VARIANTS = frozenset(
-    {"instruct", "chat", "it", "base", "hf", "thinking", "exp", "preview", "meta", "nvidia"}
+    {"instruct", "chat", "it", "pt", "base", "hf", "thinking", "exp", "preview", "meta", "nvidia"}
 )
 _DATE = re.compile(r"^\d{4}$")
 _FORMATS = (  # the first row with a word of the name decides

@@ -5,7 +5,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -26,7 +26,7 @@ _EXPONENT = re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$")
 class _Loader(_BaseLoader):  # type: ignore[misc]
     """Safe loader that reads scalars as Kubernetes does: no timestamps, exponents are numbers."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         first: [pair for pair in pairs if pair[0] != _TIMESTAMP]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -52,7 +52,7 @@ def pareto_figure(rec: Recommendation) -> "Figure":
             chosen = [c for c in doc["candidates"] if (c["backend"], c["mode"]) == (backend, mode)]
             label = f"{engine_name(backend)} {mode}"
             look: dict[str, Any] = {"color": _colour(backend), "marker": _MODE_MARKERS[mode], "label": label}
-            axes.scatter(*_user_and_gpu(chosen), s=38, alpha=0.75, linewidths=0, zorder=3, **look)
+            axes.scatter(*_user_and_gpu(chosen), s=40, alpha=0.9, linewidths=0, zorder=3, **look)
         front = sorted(zip(*_user_and_gpu(doc["pareto"]), strict=True))
         if front:
             axes.step(

@@ -24,10 +24,12 @@ def engine_name(backend: str) -> str:
     return ENGINES.get(backend, backend)
 
 
-def number(value: float | None) -> str:
-    """Three significant digits, thousands grouped, no exponent in the common range: 1,234 56.7 0.123."""
+def number(value: float | int | None) -> str:
+    """Three significant digits, thousands grouped: 1,234 56.7 0.123. Whole numbers stay whole."""
     if value is None or not math.isfinite(value):
         return MISSING
+    if isinstance(value, int):
+        return f"{value:,d}"
     size = abs(value)
     if size >= 99.95 or value == 0:
         return f"{value:,.0f}"

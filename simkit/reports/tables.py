@@ -85,8 +85,8 @@ def evaluation_table(doc: Row, console: "Console") -> None:
     console.print(rows)
     say(
         console,
-        "med, p90: |predicted/measured - 1|; bias: median of predicted/measured - 1; "
-        "rank: Spearman; in 90%: share of measurements inside the interval, TTFT/ITL",
+        "med, p90: |predicted/measured - 1|; bias: the same with its sign; rank: Spearman; "
+        "in 90%: measurements inside the interval, TTFT/ITL in percent",
         style="dim",
     )
 

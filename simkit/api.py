@@ -1,0 +1,52 @@
+"""The verbs as Python functions: what the command line calls and scripts import."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from simkit.core.metrics import Recommendation
+from simkit.core.request import Request
+from simkit.core.search import search
+from simkit.io.calibration import error_artifact
+from simkit.io.dgdr import read_request, request_from_document
+from simkit.io.problems import SearchOptions, build_problem
+
+
+def load_request(path: str | Path) -> Request:
+    """The request in a DGDR YAML file.
+
+    Raises InputError that lists every fault of the document.
+    """
+    return read_request(path)
+
+
+def recommend(request: Request | Mapping[str, Any] | str | Path, options: SearchOptions | None = None) -> Recommendation:
+    """The best deployments for a request, best first; uses no GPU and no network.
+
+    request is a Request, a parsed DGDR document, or a path to one. Raises InfeasibleError when the
+    model does not fit the hardware in any way; when it fits but the SLA cannot be held, the nearest
+    deployments come back with `meets_sla` false.
+    """
+    problem = build_problem(_request(request), options)
+    return replace(search(problem), versions=versions())
+
+
+def _request(request: Request | Mapping[str, Any] | str | Path) -> Request:
+    if isinstance(request, Request):
+        return request
+    if isinstance(request, Mapping):
+        return request_from_document(request, "request")
+    return load_request(request)
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """What produced an answer: the toolkit and its calibration artifact."""
+    try:
+        own = version("simkit")
+    except PackageNotFoundError:
+        own = "source"
+    return {"simkit": own, "calibration": str(error_artifact().get("sha256", "none"))[:12]}

@@ -1,0 +1,114 @@
+"""From a row of numbers back to a Candidate: deployment, estimate, bottleneck."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.engine import EngineOptions
+from simkit.core.estimates import PointValues, estimate_of
+from simkit.core.metrics import Candidate
+from simkit.core.phases import EngineModel, decode_step, prefill_step
+from simkit.core.points import Points
+from simkit.core.prepared import PreparedEngine
+from simkit.core.problem import Problem
+
+_GRAPH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+
+
+def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int) -> Candidate:
+    """The Candidate at `row` of an engine's table."""
+    deployment = _deployment(engine, points, row)
+    violation = float(points.take(np.array([row])).violation(problem.request.slo)[0])
+    values = PointValues(
+        num_gpus=float(points.num_gpus[row]),
+        concurrency=float(points.concurrency[row]),
+        requests_per_s=float(points.requests_per_s[row]),
+        ttft_s=float(points.ttft_s[row]),
+        itl_s=float(points.itl_s[row]),
+        waiting_s=float(points.waiting_s[row]),
+        batch=float(points.batch[row]),
+        prefill_share=float(points.prefill_share[row]),
+        osl_tokens=engine.osl_tokens,
+        kv_capacity_tokens=float(points.kv_capacity_tokens[row]) * _lanes(points, engine, row),
+        memory_bytes=_memory(engine, points, row),
+        bottleneck=_bottleneck(engine, points, row),
+        in_domain=problem.covers(engine.model),
+        notes=("overloaded: the offered rate cannot be sustained",) if points.saturated[row] else (),
+    )
+    estimate = estimate_of(values, problem.request.slo, problem.errors)
+    return Candidate(deployment=deployment, estimate=estimate, meets_sla=violation <= 1.0)
+
+
+def _is_disaggregated(points: Points, row: int) -> bool:
+    return bool(points.decode_plan[row] >= 0)
+
+
+def _serving_plan(engine: PreparedEngine, points: Points, row: int) -> ParallelPlan:
+    column = points.decode_plan if _is_disaggregated(points, row) else points.plan
+    return engine.plans[int(column[row])]
+
+
+def _lanes(points: Points, engine: PreparedEngine, row: int) -> float:
+    """Lanes that hold caches of running requests: capacity is reported for the whole deployment."""
+    plan = _serving_plan(engine, points, row)
+    workers = points.decode_workers if _is_disaggregated(points, row) else points.workers
+    return float(workers[row]) * plan.attn_dp * plan.pp
+
+
+def _memory(engine: PreparedEngine, points: Points, row: int) -> dict[str, float]:
+    plan = _serving_plan(engine, points, row)
+    position = int(np.flatnonzero(engine.kept == engine.plans.index(plan))[0])
+    return {name: float(values[position]) for name, values in engine.serving.memory_bytes.items()}
+
+
+def _deployment(engine: PreparedEngine, points: Points, row: int) -> Deployment:
+    options, precision = engine.model.engine, engine.model.precision
+    plan, workers = engine.plans[int(points.plan[row])], int(points.workers[row])
+    batch = float(points.batch[row])
+    if not _is_disaggregated(points, row):
+        sized = sized_engine(options, batch * plan.attn_dp * plan.pp)
+        return Aggregated(worker=Pool(plan=plan, engine=sized, replicas=workers), precision=precision)
+    decode_plan = engine.plans[int(points.decode_plan[row])]
+    sized = sized_engine(options, batch * decode_plan.attn_dp * decode_plan.pp)
+    return Disaggregated(
+        prefill=Pool(plan=plan, engine=options, replicas=workers),
+        decode=Pool(plan=decode_plan, engine=sized, replicas=int(points.decode_workers[row])),
+        precision=precision,
+    )
+
+
+def sized_engine(options: EngineOptions, batch: float) -> EngineOptions:
+    """The engine with room for half as many sequences again as the mean batch, at a captured graph size."""
+    wanted = min(1.5 * batch, options.max_num_seqs)
+    size = next((size for size in _GRAPH_SIZES if size >= wanted), _GRAPH_SIZES[-1])
+    return replace(options, max_num_seqs=int(max(size, 8)))
+
+
+def _bottleneck(engine: PreparedEngine, points: Points, row: int) -> str:
+    """What takes most of the time: the phase, and the operator within it."""
+    plan = _serving_plan(engine, points, row)
+    lengths: Any = engine.lengths
+    isl, osl = float(np.asarray(lengths.isl_tokens)), engine.osl_tokens
+    return bottleneck(
+        engine.model, plan, (isl, osl), (float(points.batch[row]), float(points.prefill_share[row]))
+    )
+
+
+def bottleneck(
+    model: EngineModel, plan: ParallelPlan, lengths: tuple[float, float], load: tuple[float, float]
+) -> str:
+    """`phase: operator (share)`; lengths is (isl, osl), load is (batch per lane, prefill share of time)."""
+    array = PlanArray.of([plan])
+    isl, osl = lengths
+    batch, share = load
+    if share > 0.5:
+        tokens = min(isl, model.engine.max_num_batched_tokens)
+        step, phase = prefill_step(model, array, (tokens, isl / 2.0, 1.0)), "prefill"
+    else:
+        step, phase = decode_step(model, array, (batch, isl + osl / 2.0)), "decode"
+    name = max(step.by_operator, key=lambda key: float(np.max(step.by_operator[key])))
+    part = float(np.max(step.by_operator[name])) / float(step.total_s.max())
+    return f"{phase}: {name} ({part:.0%} of a step)"

@@ -1,0 +1,45 @@
+"""A Request with everything it names looked up: what the search works on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from perfmodels.dtypes import Precision
+from perfmodels.intervals import ErrorModel
+from perfmodels.shape import ModelShape
+from perfmodels.transfer import TransferPath
+from simkit.core.phases import EngineModel
+from simkit.core.request import Request
+
+Domain = frozenset[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One question, ready to be searched.
+
+    engines holds one EngineModel per backend to consider. domain lists the (GPU, backend,
+    architecture class) triples that measured runs cover; answers outside it are flagged.
+    """
+
+    request: Request
+    engines: tuple[EngineModel, ...]
+    total_gpus: int
+    path: TransferPath
+    errors: Mapping[str, ErrorModel]
+    domain: Domain
+    dynamo_rules: bool = False
+    limit: int = 10
+
+    @property
+    def shape(self) -> ModelShape:
+        """The model's shape."""
+        return self.engines[0].shape
+
+    @property
+    def precision(self) -> Precision:
+        """The stored formats of the first engine."""
+        return self.engines[0].precision
+
+    def covers(self, model: EngineModel) -> bool:
+        """Whether measured runs exist for this GPU, engine and kind of model."""
+        return (model.device.name, model.engine.backend, model.shape.architecture_class) in self.domain

@@ -1,0 +1,115 @@
+"""The main question: over all engines and modes, which deployment is best, and why not the others."""
+
+import numpy as np
+
+from perfmodels.memory import weight_bytes_per_gpu
+from perfmodels.parallel import PlanArray
+from perfmodels.units import GIB
+from simkit.core.engine_search import EngineResult, preference_of, search_engine
+from simkit.core.errors import InfeasibleError
+from simkit.core.explain import explanation
+from simkit.core.materialize import candidate
+from simkit.core.metrics import Candidate, Recommendation, Rejection
+from simkit.core.picking import pareto_front, ranking
+from simkit.core.points import concatenate
+from simkit.core.problem import Problem
+
+# Dynamo's guide gives SGLang full support for mixtures of experts and the others partial support,
+# so it goes first among equals there.
+_TIE_ORDER = {"sglang": 0, "trtllm": 1, "vllm": 2}
+
+
+def search(problem: Problem) -> Recommendation:
+    """Rank every deployment of every engine.
+
+    Raises InfeasibleError when the model does not fit the GPUs in any split.
+    """
+    results = [result for model in problem.engines if (result := search_engine(problem, model))]
+    filled = [result for result in results if len(result.best)]
+    if not filled:
+        raise InfeasibleError(_too_small(problem, results))
+    candidates = _ranked(problem, filled)
+    meets = candidates[0].meets_sla
+    return Recommendation(
+        request=problem.request,
+        candidates=candidates,
+        pareto=_pareto(problem, filled),
+        rejected=_rejections(problem, results),
+        meets_sla=meets,
+        explanation=explanation(candidates, problem.request.slo, meets_sla=meets),
+    )
+
+
+def _ranked(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, ...]:
+    """The best layouts of all engines in one order; equal scores in the engines' tie order."""
+    ordered = sorted(results, key=lambda r: _TIE_ORDER.get(r.engine.model.engine.backend, 9))
+    table = concatenate([result.best for result in ordered])
+    owner = np.concatenate([np.full(len(r.best), i) for i, r in enumerate(ordered)])
+    row = np.concatenate([np.arange(len(r.best)) for r in ordered])
+    preference = preference_of(problem, ordered[0].engine.osl_tokens)
+    order = ranking(table, problem.request.slo, preference)[: problem.limit]
+    return tuple(
+        candidate(problem, ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order
+    )
+
+
+def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, ...]:
+    table = concatenate([result.pareto for result in results])
+    owner = np.concatenate([np.full(len(r.pareto), i) for i, r in enumerate(results)])
+    row = np.concatenate([np.arange(len(r.pareto)) for r in results])
+    front = pareto_front(table, results[0].engine.osl_tokens)
+    return tuple(
+        candidate(problem, results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front
+    )
+
+
+def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejection, ...]:
+    """Reasons by count, most common first."""
+    rejections = []
+    for result in results:
+        backend = result.engine.model.engine.backend
+        small = result.engine.too_small
+        if small:
+            nearest = max(small, key=lambda plan: plan.num_gpus)
+            rejections.append(
+                Rejection(
+                    reason=f"{backend}: weights and one request's cache do not fit",
+                    count=len(small),
+                    nearest=f"{nearest.label} on {nearest.num_gpus} GPUs",
+                )
+            )
+        missed = result.evaluated - result.holding
+        if missed and problem.request.slo.bounds and len(result.best):
+            rejections.append(_sla_rejection(problem, result, missed))
+    return tuple(sorted(rejections, key=lambda r: -r.count))
+
+
+def _sla_rejection(problem: Problem, result: EngineResult, count: int) -> Rejection:
+    backend = result.engine.model.engine.backend
+    violation = result.best.violation(problem.request.slo)
+    missing = np.flatnonzero(violation > 1.0)
+    nearest = "every layout shown holds it at some load"
+    if len(missing):
+        row = int(missing[np.argmin(violation[missing])])
+        plan = result.engine.plans[int(result.best.plan[row])]
+        nearest = (
+            f"{plan.label}: TTFT {result.best.ttft_s[row] * 1e3:,.0f} ms, "
+            f"ITL {result.best.itl_s[row] * 1e3:,.1f} ms"
+        )
+    return Rejection(reason=f"{backend}: SLA missed or load not sustained", count=count, nearest=nearest)
+
+
+def _too_small(problem: Problem, results: list[EngineResult]) -> str:
+    """Why nothing fits, and how many GPUs would."""
+    model = problem.engines[0]
+    plans = [plan for result in results for plan in result.engine.too_small]
+    widest = max(plans, key=lambda plan: plan.num_gpus)
+    weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])
+    capacity = model.device.memory_bytes
+    workload = problem.request.workload
+    return (
+        f"model {model.shape.name!r} does not fit {problem.total_gpus} x {model.device.name}: with "
+        f"{widest.label} each GPU needs {weights / GIB:,.1f} GiB for weights plus cache for one request of "
+        f"{workload.isl_tokens:,.0f}+{workload.osl_tokens:,.0f} tokens, and has {capacity / GIB:,.1f} GiB; "
+        "raise hardware.totalGpus, shorten the context or take a quantised checkpoint"
+    )

@@ -1,0 +1,217 @@
+"""One deployment under one load: the estimate of `simkit estimate`, with its time by operator."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from perfmodels.operators import Pass, forward_operators
+from perfmodels.parallel import PlanArray
+from perfmodels.step import Step
+from perfmodels.steptime import StepTime, step_time
+from simkit.core import disagg, steady
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.errors import InfeasibleError
+from simkit.core.estimates import PointValues, estimate_of
+from simkit.core.materialize import bottleneck
+from simkit.core.metrics import Candidate
+from simkit.core.phases import EngineModel, PhaseTimes, phase_times
+from simkit.core.prepared import workload_lengths
+from simkit.core.problem import Problem
+from simkit.core.rows import handover_s, host_of
+from simkit.core.steady import LoopTimes, Procedure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorLine:
+    """One operator's share of a step: all its calls together, on one GPU."""
+
+    phase: str
+    operator: str
+    family: str
+    time_s: float
+    share: float
+    flop: float
+    hbm_bytes: float
+    wire_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleEstimate:
+    """A candidate and where its time goes."""
+
+    candidate: Candidate
+    by_operator: tuple[OperatorLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    loop: LoopTimes
+    serving: PhaseTimes
+    model: EngineModel
+    pool: Pool
+    totals: tuple[float, float]  # requests in flight, requests per second
+
+
+def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstimate:
+    """Latencies, throughput, memory and operators of one deployment.
+
+    The engine settings are the deployment's own. Raises InfeasibleError when it does not fit.
+    """
+    solve = _aggregated if isinstance(deployment, Aggregated) else _disaggregated
+    outcome = solve(problem, deployment)  # type: ignore[operator]
+    values = _values(problem, deployment, outcome)
+    estimate = estimate_of(values, problem.request.slo, problem.errors)
+    bounds = problem.request.slo.bounds
+    means = {"ttft_s": values.ttft_s, "itl_s": values.itl_s, "e2e_s": estimate.e2e.mean_s}
+    holds = all(means[name] <= bound for name, bound in bounds.items()) and not values.notes
+    return SingleEstimate(
+        candidate=Candidate(deployment=deployment, estimate=estimate, meets_sla=holds),
+        by_operator=_operators(problem, deployment, outcome),
+    )
+
+
+def _model(problem: Problem, deployment: Deployment, pool: Pool) -> EngineModel:
+    base = next(m for m in problem.engines if m.engine.backend == pool.engine.backend)
+    return replace(base, engine=pool.engine, precision=deployment.precision)
+
+
+def _checked(times: PhaseTimes, pool: Pool, model: EngineModel) -> PhaseTimes:
+    if times.max_seqs[0] < 1:
+        free = float(times.kv_capacity_tokens[0])
+        raise InfeasibleError(
+            f"{pool.plan.label} on {model.device.name}: weights and working memory leave room for "
+            f"{max(free, 0):,.0f} cached tokens, less than one request needs; use more GPUs per engine, "
+            "a quantised checkpoint or shorter lengths"
+        )
+    return times
+
+
+def _aggregated(problem: Problem, deployment: Aggregated) -> _Outcome:
+    pool, workload = deployment.worker, problem.request.workload
+    model = _model(problem, deployment, pool)
+    lengths, plan = workload_lengths(workload), PlanArray.of([pool.plan])
+    times = _checked(phase_times(model, plan, lengths, "aggregated"), pool, model)
+    lanes = pool.replicas * float(plan.lanes[0])
+    if workload.request_rate_per_s is not None:
+        rate = np.array([[workload.request_rate_per_s / lanes]])
+        loop = steady.open_loop(times, rate, lengths, host_of(model))
+        in_flight = workload.request_rate_per_s * _residence(loop, problem)
+    else:
+        in_flight = workload.concurrency or 1.0
+        load = np.array([[in_flight / lanes]])
+        loop = steady.closed_loop(times, load, lengths, _procedure(problem), host_of(model))
+    totals = (in_flight, float(loop.requests_per_s[0, 0]) * lanes)
+    return _Outcome(loop=loop, serving=times, model=model, pool=pool, totals=totals)
+
+
+def _disaggregated(problem: Problem, deployment: Disaggregated) -> _Outcome:
+    workload, lengths = problem.request.workload, workload_lengths(problem.request.workload)
+    prefill_model = _model(problem, deployment, deployment.prefill)
+    decode_model = _model(problem, deployment, deployment.decode)
+    plans = [PlanArray.of([pool.plan]) for pool in (deployment.prefill, deployment.decode)]
+    prefill = _checked(
+        phase_times(prefill_model, plans[0], lengths, "prefill"), deployment.prefill, prefill_model
+    )
+    decode = _checked(phase_times(decode_model, plans[1], lengths, "decode"), deployment.decode, decode_model)
+    pools = disagg.Pools(
+        prefill=prefill,
+        decode=decode,
+        prefill_workers=np.array([float(deployment.prefill.replicas)]),
+        decode_workers=np.array([float(deployment.decode.replicas)]),
+        transfer_s=handover_s(prefill_model, plans[0], lengths, problem.path),
+    )
+    if workload.request_rate_per_s is not None:
+        loop = disagg.open_loop(
+            pools, np.array([[workload.request_rate_per_s]]), lengths, host_of(decode_model)
+        )
+        in_flight = workload.request_rate_per_s * _residence(loop, problem)
+    else:
+        in_flight = workload.concurrency or 1.0
+        load = np.array([[in_flight]])
+        loop = disagg.closed_loop(pools, load, lengths, _procedure(problem), host_of(decode_model))
+    totals = (in_flight, float(loop.requests_per_s[0, 0]))
+    return _Outcome(loop=loop, serving=decode, model=decode_model, pool=deployment.decode, totals=totals)
+
+
+def _procedure(problem: Problem) -> Procedure:
+    workload = problem.request.workload
+    return Procedure(requests_per_slot=workload.requests_per_slot, length_spread=workload.length_spread)
+
+
+def _osl(problem: Problem) -> float:
+    return float(np.asarray(workload_lengths(problem.request.workload).osl_tokens))
+
+
+def _residence(loop: LoopTimes, problem: Problem) -> float:
+    return float(loop.ttft_s[0, 0] + loop.itl_s[0, 0] * (_osl(problem) - 1.0))
+
+
+def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> PointValues:
+    loop, plan, workload = outcome.loop, outcome.pool.plan, problem.request.workload
+    load = (float(loop.batch[0, 0]), float(loop.prefill_share[0, 0]))
+    lengths = (float(workload.isl_tokens), _osl(problem))
+    overloaded = bool(loop.saturated[0, 0])
+    return PointValues(
+        num_gpus=float(deployment.num_gpus),
+        concurrency=outcome.totals[0],
+        requests_per_s=outcome.totals[1],
+        ttft_s=float(loop.ttft_s[0, 0]),
+        itl_s=float(loop.itl_s[0, 0]),
+        waiting_s=float(loop.waiting_s[0, 0]),
+        batch=load[0],
+        prefill_share=load[1],
+        osl_tokens=_osl(problem),
+        kv_capacity_tokens=float(outcome.serving.kv_capacity_tokens[0])
+        * outcome.pool.replicas * plan.attn_dp * plan.pp,
+        memory_bytes={name: float(value[0]) for name, value in outcome.serving.memory_bytes.items()},
+        bottleneck=bottleneck(outcome.model, plan, lengths, load),
+        in_domain=problem.covers(outcome.model),
+        notes=("overloaded: the offered rate cannot be sustained",) if overloaded else (),
+    )  # fmt: skip
+
+
+def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> tuple[OperatorLine, ...]:
+    """A prefill step of the pool that prefills and a decode step of the one that decodes."""
+    isl = float(np.asarray(workload_lengths(problem.request.workload).isl_tokens))
+    prefill_pool = deployment.worker if isinstance(deployment, Aggregated) else deployment.prefill
+    tokens = min(isl, float(prefill_pool.engine.max_num_batched_tokens))
+    prompt = Step(prefill_tokens=tokens, prefill_context_tokens=isl / 2.0, prefill_seqs=1.0)
+    batch = max(float(outcome.loop.batch[0, 0]), 1.0)
+    decode = Step(decode_seqs=batch, decode_context_tokens=isl + _osl(problem) / 2.0)
+    model = _model(problem, deployment, prefill_pool)
+    return (
+        *_lines("prefill", model, prefill_pool, prompt),
+        *_lines("decode", outcome.model, outcome.pool, decode),
+    )
+
+
+def _lines(phase: str, model: EngineModel, pool: Pool, step: Step) -> list[OperatorLine]:
+    question = Pass(shape=model.shape, precision=model.precision, plan=PlanArray.of([pool.plan]), step=step)
+    times = step_time(question, model.device, model.efficiency)
+    work: dict[str, list[float]] = {}
+    families: dict[str, str] = {"engine_host": "host"}
+    for operator in forward_operators(question):
+        families[operator.name] = operator.family
+        amounts = (operator.flop, operator.hbm_bytes, operator.wire_bytes)
+        sums = work.setdefault(operator.name, [0.0, 0.0, 0.0])
+        for index, amount in enumerate(amounts):
+            sums[index] += operator.count * float(np.max(np.asarray(amount)))
+    lines = [
+        _line(phase, name, families[name], times, work.get(name, [0.0, 0.0, 0.0]))
+        for name in times.by_operator
+    ]
+    return sorted((line for line in lines if line.time_s > 0), key=lambda line: -line.time_s)
+
+
+def _line(phase: str, name: str, family: str, times: StepTime, work: list[float]) -> OperatorLine:
+    time = float(np.max(times.by_operator[name]))
+    return OperatorLine(
+        phase=phase,
+        operator=name,
+        family=family,
+        time_s=time,
+        share=time / float(times.total_s.max()),
+        flop=work[0],
+        hbm_bytes=work[1],
+        wire_bytes=work[2],
+    )

@@ -1,0 +1,105 @@
+"""From a Request to a Problem: look up what it names, fill in what it leaves open, and say so."""
+
+from dataclasses import dataclass, replace
+
+from perfmodels.device import Device
+from perfmodels.dtypes import Precision, dtype
+from simkit.core.engine import BACKENDS, default_engine
+from simkit.core.errors import InputError
+from simkit.core.phases import EngineModel
+from simkit.core.problem import Problem
+from simkit.core.request import Request
+from simkit.core.rows import kv_path
+from simkit.io.calibration import error_models, measured_domain
+from simkit.io.catalog import gpu, with_hardware
+from simkit.io.loading import Model, load_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """How to search, beyond what the request says."""
+
+    dynamo_rules: bool = False
+    limit: int = 10
+
+
+def build_problem(request: Request, options: SearchOptions | None = None) -> Problem:
+    """Everything the search needs.
+
+    Raises InputError where the model or GPU is not known, or none is named.
+    """
+    options = options or SearchOptions()
+    model = load_model(request.model)
+    device = cluster_device(request)
+    total = request.hardware.total_gpus
+    warnings = list(model.notes) + list(device.notes)
+    if total is None:
+        total = device.gpus_per_node
+        warnings.append(f"hardware.totalGpus not given: one node of {total} GPUs assumed; set --total-gpus")
+    modes, planner_note = _modes(request, total)
+    warnings += planner_note
+    if request.search_strategy == "thorough":
+        warnings.append(
+            "searchStrategy thorough measures on real GPUs; this answer is predicted, no GPU was used"
+        )
+    backends = BACKENDS if request.backend == "auto" else (request.backend,)
+    answered = replace(
+        request,
+        model=model.name,
+        modes=modes,
+        hardware=replace(
+            request.hardware, gpu=device.name, total_gpus=total, gpus_per_node=device.gpus_per_node
+        ),
+        warnings=(*request.warnings, *dict.fromkeys(warnings)),
+    )
+    engines = tuple(engine_model(model, device, backend) for backend in backends)
+    return Problem(
+        request=answered,
+        engines=engines,
+        total_gpus=total,
+        path=kv_path(engines[0], rdma=request.hardware.rdma),
+        errors=error_models(),
+        domain=measured_domain(),
+        dynamo_rules=options.dynamo_rules,
+        limit=options.limit,
+    )
+
+
+def cluster_device(request: Request) -> Device:
+    """The GPU the request names, with its own memory and node size where given."""
+    hardware = request.hardware
+    if hardware.gpu is None:
+        raise InputError(
+            "hardware.gpuSku is not given and nothing here can discover it; name the GPU, "
+            "for example --gpu h200_sxm --total-gpus 8"
+        )
+    return with_hardware(gpu(hardware.gpu), hardware.gpus_per_node, hardware.vram_mb)
+
+
+def engine_model(
+    model: Model, device: Device, backend: str, precision: Precision | None = None
+) -> EngineModel:
+    """One engine serving the model as its checkpoint is stored, with the engine's defaults."""
+    stored = precision or served_precision(model.precision, backend)
+    return EngineModel(shape=model.shape, precision=stored, device=device, engine=default_engine(backend))
+
+
+def served_precision(stored: Precision, backend: str) -> Precision:
+    """Formats at run time: TensorRT-LLM keeps the cache of quantised checkpoints in FP8."""
+    quantised = dtype(stored.moe).bytes_per_element <= 1.01 and dtype(stored.gemm).bytes_per_element <= 1.01
+    return replace(stored, kv="fp8") if backend == "trtllm" and quantised else stored
+
+
+def _modes(request: Request, total_gpus: int) -> tuple[tuple[str, ...], list[str]]:
+    """With a planner Dynamo scales prefill and decode pools, which takes a disaggregated deployment."""
+    if request.deploy.planner is None or "disagg" not in request.modes:
+        return request.modes, []
+    if request.deploy.planner.get("mode") == "agg":
+        return ("agg",), []
+    if total_gpus < 2:
+        return request.modes, ["planner: one GPU cannot hold separate prefill and decode engines"]
+    if "agg" not in request.modes:
+        return request.modes, []
+    return ("disagg",), [
+        "planner enabled: only disaggregated deployments were considered, as it scales those"
+    ]
