@@ -1,11 +1,10 @@
-"""From a Hugging Face config.json to a ModelShape and a Precision. Pure: takes the parsed mapping."""
+"""From a Hugging Face config.json to a ModelShape. Pure: takes the parsed mapping."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from perfmodels.dtypes import Precision
 from perfmodels.hf_attention import attention_groups
-from perfmodels.hf_ffn import EXPERT_COUNTS, ffn_groups, first
+from perfmodels.hf_ffn import ffn_groups
 from perfmodels.shape import AttentionGroup, GqaAttention, ModelShape
 
 Config = Mapping[str, Any]
@@ -82,52 +81,3 @@ def _attention(text: Config) -> tuple[AttentionGroup, ...]:
         )
         for kv_heads, count in counts.items()
     )
-
-
-def precision_from_config(config: Config, hf_quant: Config | None = None) -> Precision:
-    """Stored formats from `quantization_config` or ModelOpt's `hf_quant_config`.
-
-    Without either the model is bfloat16 (or the config's own 16-bit type).
-    """
-    quant = config.get("quantization_config") or text_config(config).get("quantization_config") or {}
-    producer = (hf_quant or {}).get("quantization") or {}
-    weights = _weight_format(quant, producer)
-    cache = str(producer.get("kv_cache_quant_algo") or quant.get("kv_cache_scheme") or "")
-    kv = "fp8" if "FP8" in cache or "num_bits': 8" in cache else "bf16"
-    gemm = _attention_format(config, quant, producer, weights)
-    return Precision(gemm=gemm, moe=weights, kv=kv)
-
-
-def _weight_format(quant: Config, producer: Config) -> str:
-    algorithm = str(producer.get("quant_algo") or quant.get("quant_algo") or "").upper()
-    method = str(quant.get("quant_method") or "").lower()
-    if "NVFP4" in algorithm or "FP4" in algorithm:
-        return "nvfp4"
-    if "FP8" in algorithm or method == "fp8":
-        return "fp8_block" if quant.get("weight_block_size") else "fp8"
-    if method in ("mxfp4", "awq", "gptq"):
-        return "mxfp4" if method == "mxfp4" else "int4_wo"
-    if method == "compressed-tensors":
-        return _compressed_tensors_format(quant)
-    return "bf16"
-
-
-def _compressed_tensors_format(quant: Config) -> str:
-    for group in (quant.get("config_groups") or {}).values():
-        weights, activations = group.get("weights") or {}, group.get("input_activations")
-        bits, kind = int(weights.get("num_bits") or 16), weights.get("type")
-        if bits == 4:
-            return "nvfp4" if kind == "float" else ("w4a8" if activations else "int4_wo")
-        if bits == 8 and kind == "float":
-            return "fp8"
-        if bits == 8:
-            return "int8" if activations else "int8_wo"
-    return "bf16"
-
-
-def _attention_format(config: Config, quant: Config, producer: Config, weights: str) -> str:
-    """Attention stays 16-bit where the exclusion list names it (gpt-oss, DeepSeek NVFP4, Kimi)."""
-    lists = (quant.get("modules_to_not_convert"), quant.get("ignore"), producer.get("exclude_modules"))
-    excluded = next((items for items in lists if items), ())
-    named = any("self_attn" in str(item) for item in excluded)
-    return "bf16" if named and first(text_config(config), EXPERT_COUNTS) else weights

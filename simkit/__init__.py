@@ -12,9 +12,9 @@ __all__ = list(_VERBS)
 
 def __getattr__(name: str) -> Any:
     if name in _VERBS:
-        from simkit import api
+        from simkit import verbs
 
-        return getattr(api, name)
+        return getattr(verbs, name)
     raise AttributeError(f"module 'simkit' has no attribute {name!r}")
 
 

@@ -1,0 +1,1 @@
+"""The edge: engine flags, Dynamo documents, AIPerf commands."""

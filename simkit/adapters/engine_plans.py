@@ -15,6 +15,8 @@ from simkit.adapters.engine_flags import TABLES
 from simkit.adapters.flag_reader import Flags
 from simkit.core.errors import InputError
 
+DP_ATTENTION = ("--enable-dp-attention",)
+
 
 def plan_flags(backend: str, plan: ParallelPlan) -> list[str]:
     """The flags that make one engine split the model as `plan` says."""
@@ -72,7 +74,7 @@ def _write_vllm(plan: ParallelPlan) -> list[str]:
 
 def _write_sglang(plan: ParallelPlan) -> list[str]:
     table = TABLES["sglang"]
-    attention = ["--enable-dp-attention"] if plan.attn_dp > 1 else []
+    attention = list(DP_ATTENTION) if plan.attn_dp > 1 else []
     return [
         *_sizes("sglang", plan.tp * plan.attn_dp, plan),
         *(table.dp[0], str(plan.attn_dp)),
@@ -111,7 +113,7 @@ def _read_vllm(flags: Flags) -> _Counts:
 def _read_sglang(flags: Flags) -> _Counts:
     table = TABLES["sglang"]
     tp, dp = _size(flags, table.tp), _size(flags, table.dp)
-    if dp > 1 and flags.has(("--enable-dp-attention",)):
+    if dp > 1 and flags.has(DP_ATTENTION):
         tp = _share(tp, dp)
     return _Counts(tp=tp, pp=_size(flags, table.pp), attn_dp=dp, ep=_size(flags, table.ep))
 

@@ -57,8 +57,10 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
 
     The engine settings are the deployment's own. Raises InfeasibleError when it does not fit.
     """
-    solve = _aggregated if isinstance(deployment, Aggregated) else _disaggregated
-    outcome = solve(problem, deployment)  # type: ignore[operator]
+    if isinstance(deployment, Aggregated):
+        outcome = _aggregated(problem, deployment)
+    else:
+        outcome = _disaggregated(problem, deployment)
     values = _values(problem, deployment, outcome)
     estimate = estimate_of(values, problem.request.slo, problem.errors)
     bounds = problem.request.slo.bounds
@@ -197,13 +199,14 @@ def _lines(phase: str, model: EngineModel, pool: Pool, step: Step) -> list[Opera
         for index, amount in enumerate(amounts):
             sums[index] += operator.count * float(np.max(np.asarray(amount)))
     lines = [
-        _line(phase, name, families[name], times, work.get(name, [0.0, 0.0, 0.0]))
+        _line((phase, name, families[name]), times, work.get(name, [0.0, 0.0, 0.0]))
         for name in times.by_operator
     ]
     return sorted((line for line in lines if line.time_s > 0), key=lambda line: -line.time_s)
 
 
-def _line(phase: str, name: str, family: str, times: StepTime, work: list[float]) -> OperatorLine:
+def _line(label: tuple[str, str, str], times: StepTime, work: list[float]) -> OperatorLine:
+    phase, name, family = label
     time = float(np.max(times.by_operator[name]))
     return OperatorLine(
         phase=phase,

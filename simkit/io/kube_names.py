@@ -1,5 +1,7 @@
 """Names and versions as Kubernetes and Dynamo's CRDs allow them, and how to say so in words."""
 
+import re
+
 VERSION_PATTERN = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 COMPONENT_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$"
@@ -9,3 +11,8 @@ PATTERN_WORDS = {
     NAME_PATTERN: "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
     COMPONENT_PATTERN: "must be letters, digits and '-', with a letter or digit at both ends",
 }
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the whole text fits one of the patterns above."""
+    return re.fullmatch(pattern, text) is not None

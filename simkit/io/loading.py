@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from perfmodels.dtypes import Precision, dtype
-from perfmodels.hfconfig import precision_from_config, shape_from_config
+from perfmodels.hf_precision import precision_from_config
+from perfmodels.hfconfig import shape_from_config
 from perfmodels.shape import ModelShape
 from simkit.core.errors import InputError
 from simkit.io.catalog import model_config
@@ -34,7 +35,7 @@ def load_model(name: str) -> Model:
             f"model {name!r}: its config.json cannot be read as a language model ({error}); "
             "check that it is the Hugging Face config of the text model"
         ) from error
-    if entry.precision_hint and precision == Precision(kv=precision.kv):
+    if entry.precision_hint:
         hint = dtype(entry.precision_hint).name
         precision = replace(precision, gemm="bf16" if hint == "mxfp4" else hint, moe=hint)
     return Model(

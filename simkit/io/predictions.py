@@ -111,9 +111,11 @@ def _row_faults(table: "pd.DataFrame") -> np.ndarray:
 
 def _blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[_Block]:
     """Split by everything but plans, lengths and load."""
+    import pandas as pd
+
     columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread"]
     keys: list[tuple[Hashable, ...]] = [
-        tuple("" if value is None or value != value else value for value in row)
+        tuple("" if pd.isna(value) else value for value in row)
         for row in table[columns].itertuples(index=False, name=None)
     ]
     members: dict[tuple[Hashable, ...], list[int]] = {}

@@ -19,6 +19,7 @@ MAX_NODES = 1_000_000  # after every alias is written out in full
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _FLOAT = "tag:yaml.org,2002:float"
+_MAPPING: type[Any] = Mapping  # type: ignore[type-abstract]  # read-only mappings are written too
 # Kubernetes reads 1e3 as a number; YAML 1.1 readers want a dot and a sign.
 _EXPONENT = re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$")
 
@@ -48,7 +49,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 for _class in (_Loader, _Dumper):
     _class.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
 _Dumper.add_representer(str, _represent_text)
-_Dumper.add_multi_representer(Mapping, lambda dumper, data: dumper.represent_dict(list(data.items())))
+_Dumper.add_multi_representer(_MAPPING, lambda dumper, data: dumper.represent_dict(list(data.items())))
 _Dumper.add_representer(tuple, lambda dumper, data: dumper.represent_list(data))
 
 

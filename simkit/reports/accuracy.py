@@ -68,7 +68,7 @@ def write_accuracy_report(
         figure_png(predicted_measured_figure(covered, metric), out_dir / name)
     for title, doc in docs.items():
         if _has_figure(doc):
-            figure_png(error_bars_figure(doc, f"Error by {title.lower()}"), out_dir / _figure_name(title))
+            figure_png(error_bars_figure(doc, _by(title)), out_dir / _figure_name(title))
     write(out_dir / "README.md", accuracy_markdown(frame, docs, notes))
 
 
@@ -111,7 +111,7 @@ def _section(title: str, doc: Mapping[str, Any]) -> str:
     keys = markdown_text(", ".join(doc["by"][0]["partition"]) if doc["by"] else "")
     found = sorted(doc["by"], key=lambda item: natural_order(partition_label(item["partition"])))
     rows = [[markdown_text(partition_label(item["partition"])), *_errors(item)] for item in found]
-    image = f"\n\n![Error by {title.lower()}]({_figure_name(title)})" if _has_figure(doc) else ""
+    image = f"\n\n![{_by(title)}]({_figure_name(title)})" if _has_figure(doc) else ""
     return f"## {title}\n\n{_table([keys, *_HEADS], rows)}{image}"
 
 
@@ -173,6 +173,10 @@ def _plan(row: "pd.Series[Any]", prefix: str) -> str:
 def _has_figure(doc: Mapping[str, Any]) -> bool:
     """A figure of one bar says nothing, one of forty nothing readable."""
     return 2 <= len(doc["by"]) <= 40
+
+
+def _by(title: str) -> str:
+    return f"Error by {title if title.isupper() else title.lower()}"
 
 
 def _figure_name(title: str) -> str:

@@ -28,7 +28,7 @@ Pairs = list[tuple[str, str]]
 
 CANDIDATE_HEADS = (
     "#", "Engine", "Mode", "Layout", "GPUs", "TTFT [ms]", "ITL [ms]", "tok/s/GPU", "tok/s/user", "req/s",
-    "P(SLA)", "In domain",
+    "P(SLA)",
 )  # fmt: skip
 
 LIMITS = (
@@ -40,15 +40,15 @@ LIMITS = (
     "mean keeps its bound.",
     "The model is a coarse one and not calibrated on this cluster: it knows public operator timings and "
     "serving runs, not your network, drivers or neighbours. Run benchmark.sh before you rely on the numbers.",
-    '"In domain: no" marks a prediction outside the range of the data behind it (GPU, engine, model family, '
-    "lengths or load). It is an extrapolation; its interval may be too narrow.",
+    "~ beside a rank, or In domain: no, marks a prediction outside the range of the data behind it (GPU, "
+    "engine, model family, lengths or load). It is an extrapolation; its interval may be too narrow.",
     "Prompts share no prefix and speculative decoding is off, unless the notes say otherwise.",
 )
 
 
 def environment() -> "Environment":
     """Jinja with this package's templates; HTML is escaped, Markdown escapes what it prints by `md`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     found = Environment(
         loader=PackageLoader("simkit.reports"),
@@ -165,7 +165,7 @@ def _memory(parts: Doc) -> list[tuple[str, str, int]]:
 
 def _row(rank: int, item: Doc) -> Sequence[str]:
     return (
-        str(rank),
+        str(rank) if item["in_domain"] else f"{rank}~",
         engine_name(item["backend"]),
         item["mode"],
         layout_label(item),
@@ -176,5 +176,4 @@ def _row(rank: int, item: Doc) -> Sequence[str]:
         number(item["tokens_per_s_per_user"]),
         number(item["request_rate_per_s"]),
         percent(item["sla_probability"]) + ("" if item["meets_sla"] else " missed"),
-        "yes" if item["in_domain"] else "no",
     )

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from simkit.core.metrics import Recommendation
 from simkit.reports.document import recommendation_document
 from simkit.reports.labels import engine_name, layout_label, natural_order, partition_label, percent
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -68,7 +68,7 @@ def pareto_figure(rec: Recommendation) -> "Figure":
     return figure
 
 
-def predicted_measured_figure(frame: pd.DataFrame, metric: str) -> "Figure":
+def predicted_measured_figure(frame: "pd.DataFrame", metric: str) -> "Figure":
     """Predicted against measured mean TTFT or ITL (`metric`: "ttft" or "itl"), on logarithmic axes."""
     names = (f"{metric}_ms_mean", f"predicted_{metric}_ms_mean")
     kept = frame[(frame[names[0]] > 0) & (frame[names[1]] > 0)]
@@ -103,7 +103,7 @@ def error_bars_figure(doc: Mapping[str, Any], title: str = "") -> "Figure":
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set(xlabel="median |predicted/measured \u2212 1| [%]", title=title)
-        axes.margins(x=0.12)
+        axes.margins(x=0.15)
         _legend_below(figure, columns=2)
     return figure
 
@@ -134,14 +134,14 @@ def figure_png(fig: "Figure", path: Path) -> None:
 
 
 def _style() -> Any:
-    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib import rc_context
 
     return rc_context(_STYLE)
 
 
 def _new_figure(width_in: float, height_in: float) -> "tuple[Figure, Axes]":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasAgg(figure)

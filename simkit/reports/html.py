@@ -7,7 +7,7 @@ from simkit.reports.figures import figure_svg, pareto_figure
 
 def recommendation_html(rec: Recommendation) -> str:
     """report.html. The Pareto plot is inline SVG; light and dark follow the reader's settings."""
-    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import Markup
 
     plot = figure_svg(pareto_figure(rec)) if rec.candidates else ""
     template = environment().get_template("report.html.j2")

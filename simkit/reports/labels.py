@@ -97,6 +97,6 @@ def one_line(text: str) -> str:
 
 
 def natural_order(text: str) -> list[tuple[bool, int, str]]:
-    """Sort key under which c9 comes before c10."""
-    parts = re.findall(r"\d+|\D+", text)
+    """Sort key under which c9 comes before C10."""
+    parts = re.findall(r"\d+|\D+", text.lower())
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

@@ -18,7 +18,7 @@ _ROOMY_COLUMNS = 90  # from here on columns stand two blanks apart, below it one
 
 def cells(console: "Console", values: Iterable[str]) -> list[Any]:
     """The values as Text, each line free of control characters."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     show = _encoder(console)
     return [Text("\n".join(one_line(line) for line in show(value).split("\n"))) for value in values]
@@ -28,8 +28,8 @@ def table(
     console: "Console", names: Sequence[str], numbers: Sequence[str], left: Sequence[str] = ()
 ) -> "Table":
     """A table whose `names` columns may wrap and whose `numbers` columns may not; `left` aligns some."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich import box
+    from rich.table import Table
 
     padding = (0, 1, 0, 0) if console.width >= _ROOMY_COLUMNS else (0, 0)
     found = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
@@ -42,7 +42,7 @@ def table(
 
 def grid(console: "Console", rows: Iterable[Sequence[str]], style: str | None = None) -> None:
     """Print label and text side by side; the text wraps under itself."""
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
     found = Table.grid(padding=(0, 1))
     found.add_column(no_wrap=True)
@@ -62,7 +62,7 @@ def bullets(console: "Console", title: str, lines: Sequence[str], style: str | N
 
 def say(console: "Console", line: str, style: str | None = None) -> None:
     """Print one line of text."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     console.print(Text(one_line(_encoder(console)(line))), style=style)
 

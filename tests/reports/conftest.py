@@ -107,7 +107,9 @@ def make_recommendation(*, model="Qwen/Qwen3-32B", workload=None, **changes):
         pareto=tuple(item for i, item in enumerate(found) if i % 3 != 2 or i == 11),
         rejected=(
             Rejection(
-                reason="weights and KV cache do not fit", count=48, nearest="sglang agg 8 x tp1: 3.2 GiB short"
+                reason="weights and KV cache do not fit",
+                count=48,
+                nearest="sglang agg 8 x tp1: 3.2 GiB short",
             ),
             Rejection(
                 reason="ITL above the bound", count=131, nearest="vllm agg 4 x tp2: 31.2 ms, bound 30 ms"
@@ -117,19 +119,25 @@ def make_recommendation(*, model="Qwen/Qwen3-32B", workload=None, **changes):
         explanation=(
             "vLLM with 2 x tp4 gives 312 output tokens/s per GPU, the most of 203 configurations that hold "
             "TTFT <= 2,000 ms and ITL <= 30 ms.",
-            "Decode is bound by HBM bandwidth: more concurrency raises throughput until ITL reaches its bound.",
+            "Decode is bound by HBM bandwidth: more concurrency raises throughput until ITL is at its bound.",
         ),
         versions={"simkit": "0.1.0", "operator models": "2026.1", "vllm": "0.24.0"},
     )
     return replace(base, **changes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def make():
+    """Makes a recommendation with some fields changed."""
+    return make_recommendation
+
+
+@pytest.fixture(scope="session")
 def rec():
     return make_recommendation()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hostile():
     return make_recommendation(
         model=HOSTILE,

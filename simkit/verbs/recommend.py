@@ -1,4 +1,4 @@
-"""The verbs as Python functions: what the command line calls and scripts import."""
+"""The main job: a request in, the best configuration and its DGD out."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,18 +23,21 @@ def load_request(path: str | Path) -> Request:
     return read_request(path)
 
 
-def recommend(request: Request | Mapping[str, Any] | str | Path, options: SearchOptions | None = None) -> Recommendation:
+def recommend(
+    request: Request | Mapping[str, Any] | str | Path, options: SearchOptions | None = None
+) -> Recommendation:
     """The best deployments for a request, best first; uses no GPU and no network.
 
     request is a Request, a parsed DGDR document, or a path to one. Raises InfeasibleError when the
     model does not fit the hardware in any way; when it fits but the SLA cannot be held, the nearest
     deployments come back with `meets_sla` false.
     """
-    problem = build_problem(_request(request), options)
+    problem = build_problem(as_request(request), options)
     return replace(search(problem), versions=versions())
 
 
-def _request(request: Request | Mapping[str, Any] | str | Path) -> Request:
+def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
+    """A Request from any of the forms the verbs take."""
     if isinstance(request, Request):
         return request
     if isinstance(request, Mapping):

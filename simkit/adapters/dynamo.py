@@ -1,0 +1,86 @@
+"""A deployment as the Kubernetes documents that Dynamo's operator takes. Pure: values in, documents out."""
+
+import hashlib
+from typing import Any
+
+from simkit.adapters.dynamo_alpha import BETA, to_v1alpha1
+from simkit.adapters.dynamo_components import frontend, worker
+from simkit.adapters.dynamo_override import apply_override
+from simkit.adapters.dynamo_planner import planner_component, planner_config_map
+from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION, Site
+from simkit.core.deployment import Deployment
+from simkit.core.errors import InputError, unknown_name
+from simkit.core.request import Request
+
+VERSIONS = ("v1beta1", "v1alpha1")
+MAX_NAME = 45  # deployment name and component name together, in the names of pods
+_LONGEST_COMPONENT = len("Frontend")
+
+
+def render(
+    deployment: Deployment,
+    request: Request,
+    *,
+    model: str,
+    gpus_per_node: int,
+    total_gpus: int | None,
+    version: str = "v1beta1",
+) -> list[dict[str, Any]]:
+    """The documents to apply: ConfigMaps first, the DynamoGraphDeployment last.
+
+    model is the name under which the model is served. An engine larger than gpus_per_node spans
+    nodes. total_gpus bounds the Planner. Raises InputError when the deployment cannot be written.
+    """
+    if version not in VERSIONS:
+        raise unknown_name("DGD version", version, VERSIONS)
+    site = Site(
+        deployment=deployment,
+        request=request,
+        model=model,
+        gpus_per_node=gpus_per_node,
+        total_gpus=total_gpus,
+    )
+    metadata = _metadata(request)
+    config_maps = [] if request.deploy.planner is None else [planner_config_map(site, metadata)]
+    components = [frontend(site), *(worker(site, role, pool) for role, pool in site.pools())]
+    components += [planner_component(site, item["metadata"]["name"]) for item in config_maps]
+    backend = {} if request.deploy.mocker else {"backendFramework": deployment.backend}
+    document = {
+        "apiVersion": BETA,
+        "kind": "DynamoGraphDeployment",
+        "metadata": {**metadata, "name": dgd_name(request), "annotations": _annotations(site)},
+        "spec": {**backend, "components": components},
+    }
+    document = apply_override(document, request.deploy.dgd_override)
+    return [*config_maps, document if version == "v1beta1" else to_v1alpha1(document)]
+
+
+def dgd_name(request: Request) -> str:
+    """The deployment's name: the override's, else `<request>-dgd`, shortened by a hash when too long."""
+    room = MAX_NAME - _LONGEST_COMPONENT
+    chosen = ((request.deploy.dgd_override or {}).get("metadata") or {}).get("name")
+    if chosen:
+        if len(chosen) > room:
+            raise InputError(
+                f"spec.overrides.dgd.metadata.name {chosen!r} has {len(chosen)} characters, but with the "
+                f"component's name only {MAX_NAME} fit; use at most {room}"
+            )
+        return str(chosen)
+    name = request.deploy.name.replace(".", "-")
+    if len(f"{name}-dgd") <= room:
+        return f"{name}-dgd"
+    ending = f"-{hashlib.sha256(name.encode()).hexdigest()[:6]}-dgd"
+    return name[: room - len(ending)].rstrip("-") + ending
+
+
+def _metadata(request: Request) -> dict[str, Any]:
+    namespace = {"namespace": request.deploy.namespace} if request.deploy.namespace else {}
+    return {"name": "", **namespace, "labels": {"app.kubernetes.io/managed-by": "simkit"}}
+
+
+def _annotations(site: Site) -> dict[str, str]:
+    """What flags do not say, so that the document can be read back: weight formats, whether MoE."""
+    precision = site.deployment.precision
+    moe = any(pool.plan.moe_tp * pool.plan.ep > 1 for _, pool in site.pools())
+    text = " ".join(f"{part}={getattr(precision, part)}" for part in ("gemm", "moe", "kv", "other"))
+    return {PRECISION_ANNOTATION: text, EXPERTS_ANNOTATION: str(moe).lower()}

@@ -1,0 +1,119 @@
+"""What every component of a deployment is rendered from: images, model path, volumes, secrets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from simkit.adapters.engine_flags import TABLES
+from simkit.core.deployment import Deployment, Disaggregated, Pool
+from simkit.core.engine import Role
+from simkit.core.errors import InputError
+from simkit.core.request import ModelCache, Request
+
+Document = dict[str, Any]
+
+REGISTRY = "nvcr.io/nvidia/ai-dynamo"
+DYNAMO_VERSION = "1.6.1"
+HF_SECRET = "hf-token-secret"  # noqa: S105  # the name of a secret, never its value
+CACHE_VOLUME = "model-cache"
+PRECISION_ANNOTATION = "simkit/precision"
+EXPERTS_ANNOTATION = "simkit/routed-experts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One deployment, the request behind it and the cluster it goes to."""
+
+    deployment: Deployment
+    request: Request
+    model: str
+    gpus_per_node: int
+    total_gpus: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.gpus_per_node < 1:
+            raise InputError(f"gpus_per_node must be at least 1, got {self.gpus_per_node}")
+        backends = {pool.engine.backend for _, pool in self.pools()}
+        if len(backends) > 1:
+            raise InputError(
+                f"prefill and decode run different engines ({', '.join(sorted(backends))}), which cannot "
+                "hand KV cache to each other; use one backend"
+            )
+
+    def pools(self) -> Iterator[tuple[Role, Pool]]:
+        """Each pool with its role, in the order in which components are written."""
+        deployment = self.deployment
+        if isinstance(deployment, Disaggregated):
+            yield "prefill", deployment.prefill
+            yield "decode", deployment.decode
+        else:
+            yield "aggregated", deployment.worker
+
+    @property
+    def cache(self) -> ModelCache | None:
+        """The volume that holds the weights."""
+        return self.request.deploy.model_cache
+
+    @property
+    def runtime_image(self) -> str:
+        """The engine's image, or the Planner's, which holds the mocker."""
+        if self.request.deploy.mocker:
+            return self.image("dynamo-planner")
+        return self.image(TABLES[self.deployment.backend].image)
+
+    def image(self, name: str) -> str:
+        """The image called `name` from the registry and with the tag of the request's image."""
+        given = self.request.deploy.image
+        if given is None:
+            return f"{REGISTRY}/{name}:{self.request.deploy.runtime_version_override or DYNAMO_VERSION}"
+        path, _, tag = _split_image(given)
+        tag = tag or self.request.deploy.runtime_version_override or ""
+        if not tag:
+            raise InputError(
+                f"spec.image {given!r} has no tag to take over for {name}; add one such as "
+                f":{DYNAMO_VERSION} or give spec.runtimeVersionOverride"
+            )
+        prefix = path.rpartition("/")[0]
+        return f"{prefix}/{name}:{tag}" if prefix else f"{name}:{tag}"
+
+    @property
+    def model_path(self) -> str:
+        """Where engines find the weights: below the volume's mount, else by the model's name."""
+        if self.cache is None or self.cache.pvc_model_path is None:
+            return self.model
+        mount, path = self.cache.pvc_mount_path.rstrip("/"), self.cache.pvc_model_path
+        if path.startswith("/"):
+            if path.rstrip("/") != mount and not path.startswith(f"{mount}/"):
+                raise InputError(
+                    f"spec.modelCache.pvcModelPath {path!r} is absolute but not under the mount {mount!r}; "
+                    "give it relative to the volume's root"
+                )
+            return path.rstrip("/")
+        return f"{mount}/{path.strip('/')}"
+
+    def env(self) -> list[Document]:
+        """Environment of frontend and workers: where the Hugging Face cache is, when it is the volume."""
+        if self.cache is None or self.cache.pvc_model_path is not None:
+            return []
+        return [{"name": "HF_HOME", "value": self.cache.pvc_mount_path}]
+
+    def volume_mounts(self) -> list[Document]:
+        """The model volume in a container, never written to."""
+        if self.cache is None:
+            return []
+        return [{"name": CACHE_VOLUME, "mountPath": self.cache.pvc_mount_path, "readOnly": True}]
+
+    def volumes(self) -> list[Document]:
+        """The model volume in a pod."""
+        if self.cache is None:
+            return []
+        claim = {"claimName": self.cache.pvc_name, "readOnly": True}
+        return [{"name": CACHE_VOLUME, "persistentVolumeClaim": claim}]
+
+
+def _split_image(image: str) -> tuple[str, str, str]:
+    """Path, digest and tag of an image reference; a colon before the last slash is a port."""
+    path, _, digest = image.partition("@")
+    head, separator, last = path.rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{head}{separator}{name}", digest, tag

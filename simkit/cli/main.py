@@ -1,0 +1,70 @@
+"""The `simkit` command: verbs, one place where errors become one line and an exit status."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from simkit.cli.estimate import estimate
+from simkit.cli.recommend import recommend
+from simkit.cli.tables import evaluate, predict
+from simkit.cli.validate import validate
+from simkit.core.errors import SimkitError
+
+# Typer carries its own copy of Click or imports the package, by version; the base class of its usage
+# errors is the same in name only.
+_USAGE_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="simkit",
+    help="How should I serve this model on these GPUs, and how sure are we?\n\n"
+    "Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --total-gpus 8 -o out",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help texts hold units in brackets
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from simkit.verbs.recommend import versions
+
+        typer.echo(f"simkit {versions()['simkit']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    pass
+
+
+for verb in (recommend, estimate, predict, evaluate, validate):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
+    try:
+        status = app(standalone_mode=False)
+    except SimkitError as error:
+        sys.stderr.write(f"simkit: {error}\n")
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("simkit: interrupted; nothing half-written was left behind\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        if not isinstance(error, _USAGE_ERROR):
+            raise
+        sys.stderr.write(f"simkit: {_usage_message(error)}; see simkit --help\n")
+        sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_message(error: Exception) -> str:
+    describe = getattr(error, "format_message", None)
+    return str(describe() if describe else error).strip().rstrip(".").replace("\n", " ")

@@ -1,0 +1,41 @@
+"""Where results go: tables or JSON on standard output, everything else on standard error."""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Format(StrEnum):
+    """How a result is shown."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatFlag = Annotated[Format, typer.Option("--format", help="table for people, json for programs.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard error.")]
+SeedFlag = Annotated[int, typer.Option("--seed", help="Seed of everything random (nothing here yet).")]
+
+
+def show(form: Format, document: Callable[[], Any], table: "Callable[[Console], None]") -> None:
+    """Print the JSON document or the table."""
+    if form is Format.JSON:
+        from simkit.reports.document import dumps
+
+        sys.stdout.write(dumps(document()))
+        return
+    from rich.console import Console
+
+    table(Console())
+
+
+def remark(text: str, *, quiet: bool) -> None:
+    """One line on standard error unless quiet."""
+    if not quiet:
+        sys.stderr.write(text + "\n")

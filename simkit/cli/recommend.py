@@ -1,0 +1,57 @@
+"""`simkit recommend`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.request_flags import request_from_flags, with_request_flags
+
+
+@with_request_flags
+def recommend(
+    dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
+    *,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, max=100, help="DGDs to write, best first.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Candidates to list.")] = 10,
+    dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
+    dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 0,
+    flags: Mapping[str, Any],
+) -> None:
+    """Find the best configuration for a request and write its DGD.
+
+    Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --total-gpus 32 --isl 4000
+    --osl 1000 -o out
+    """
+    from simkit.core.errors import unknown_name
+    from simkit.io.problems import SearchOptions
+    from simkit.reports.document import recommendation_document
+    from simkit.verbs.recommend import recommend as run
+
+    if dgd_version not in ("v1beta1", "v1alpha1"):
+        raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
+    request = request_from_flags(dgdr, flags)
+    result = run(request, SearchOptions(dynamo_rules=dynamo_rules, limit=max(limit, top)))
+    if output is not None:
+        from simkit.verbs.folder import folder_texts, write_folder
+
+        written = write_folder(output, folder_texts(result, top=top, version=dgd_version))
+        remark(f"wrote {', '.join(path.name for path in written)} to {output}", quiet=quiet)
+    show(form, lambda: recommendation_document(result), lambda console: _table(result, console, limit))
+    if not result.meets_sla:
+        raise typer.Exit(1)
+
+
+def _table(result: Any, console: Any, limit: int) -> None:
+    from simkit.reports.pareto_text import pareto_text
+    from simkit.reports.tables import recommendation_table
+
+    recommendation_table(result, console, limit)
+    console.print()
+    console.print(pareto_text(result), markup=False, highlight=False)

@@ -1,0 +1,6 @@
+"""What each command does, free of the terminal: the functions that scripts import."""
+
+from simkit.verbs.estimate import estimate
+from simkit.verbs.recommend import load_request, recommend
+
+__all__ = ["estimate", "load_request", "recommend"]

@@ -1,0 +1,119 @@
+"""One deployment under one load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.engine import default_engine
+from simkit.core.errors import InputError
+from simkit.core.layouts import parse_layout
+from simkit.core.prepared import prepare_engine
+from simkit.core.problem import Problem
+from simkit.core.request import Request
+from simkit.core.single import OperatorLine, SingleEstimate, estimate_deployment
+from simkit.core.space import SpaceRules, plan_space
+from simkit.io.problems import build_problem, served_precision
+from simkit.reports.document import candidate_document
+from simkit.verbs.recommend import as_request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layouts:
+    """How the engines are laid out, in short names; all None: the narrowest plan that fits."""
+
+    worker: str | None = None
+    prefill: str | None = None
+    decode: str | None = None
+
+
+def estimate(
+    request: Request | Mapping[str, Any] | str | Path, deployment: Deployment | Layouts | None = None
+) -> SingleEstimate:
+    """Latency, throughput, memory and time by operator of one deployment.
+
+    request gives model, hardware, workload and SLA; deployment a Deployment, or short layout names.
+    """
+    asked = as_request(request)
+    backend = _backend(asked, deployment)
+    gpus = asked.hardware.total_gpus
+    if isinstance(deployment, Aggregated | Disaggregated) and gpus is None:
+        gpus = deployment.num_gpus
+    hardware = replace(asked.hardware, total_gpus=gpus)
+    strategy = "rapid"
+    problem = build_problem(
+        replace(asked, backend=backend, hardware=hardware, search_strategy=strategy)  # type: ignore[arg-type]
+    )
+    if not isinstance(deployment, Aggregated | Disaggregated):
+        deployment = deployment_from_layouts(problem, deployment or Layouts())
+    return estimate_deployment(problem, deployment)
+
+
+def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:
+    if isinstance(deployment, Aggregated | Disaggregated):
+        return deployment.backend
+    return "vllm" if request.backend == "auto" else request.backend
+
+
+def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
+    """A deployment from short names, with the engine's defaults."""
+    engine = default_engine(problem.engines[0].engine.backend)
+    precision = problem.engines[0].precision
+    moe = problem.shape.is_moe
+    if bool(layouts.prefill) != bool(layouts.decode):
+        raise InputError("give both --prefill and --decode, or --worker alone")
+    if layouts.prefill and layouts.decode:
+        sides = [parse_layout(text, moe=moe) for text in (layouts.prefill, layouts.decode)]
+        pools = [Pool(plan=plan, engine=engine, replicas=count) for count, plan in sides]
+        return Disaggregated(prefill=pools[0], decode=pools[1], precision=precision)
+    if layouts.worker:
+        count, plan = parse_layout(layouts.worker, moe=moe)
+        return Aggregated(worker=Pool(plan=plan, engine=engine, replicas=count), precision=precision)
+    return Aggregated(worker=narrowest_pool(problem), precision=precision)
+
+
+def narrowest_pool(problem: Problem) -> Pool:
+    """The smallest engine that holds the model and one request."""
+    model = problem.engines[0]
+    rules = SpaceRules(max_gpus=problem.total_gpus, backend=model.engine.backend)
+    plans = plan_space(model.shape, model.device, rules)
+    prepared = prepare_engine(model, plans, problem.request.workload, problem.path)
+    if not len(prepared.kept):
+        raise InputError(
+            f"model {model.shape.name!r} does not fit {problem.total_gpus} x {model.device.name}; "
+            "raise --total-gpus or take a quantised checkpoint"
+        )
+    return Pool(plan=prepared.plans[int(prepared.kept[0])], engine=model.engine)
+
+
+def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[str, Any]:
+    """The JSON of `simkit estimate`: a candidate, the model's sizes, and its operators."""
+    from simkit.io.loading import load_model
+
+    model = load_model(problem_request.model)
+    precision = served_precision(result.candidate.deployment.precision, result.candidate.deployment.backend)
+    return {
+        **candidate_document(result.candidate),
+        "model": {
+            "name": model.name,
+            "total_params": total_params(model.shape),
+            "active_params": active_params(model.shape),
+            "kv_bytes_per_token": kv_bytes_per_token_full(model.shape, precision.kv),
+        },
+        "by_operator": [_operator(line) for line in result.by_operator],
+    }
+
+
+def _operator(line: OperatorLine) -> dict[str, Any]:
+    return {
+        "phase": line.phase,
+        "operator": line.operator,
+        "family": line.family,
+        "time_ms": line.time_s * 1e3,
+        "share": line.share,
+        "flop": line.flop,
+        "hbm_bytes": line.hbm_bytes,
+        "wire_bytes": line.wire_bytes,
+    }
