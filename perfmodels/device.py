@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 # Where a format has no native unit, engines fall back to the next one in its row.
 _FALLBACK = {
-    "fp4": ("fp4", "fp8", "bf16", "fp16"),
+    "fp4": ("fp4", "bf16", "fp16"),  # four-bit weights without FP4 units are unpacked to 16 bits
     "fp8": ("fp8", "bf16", "fp16"),
     "int8": ("int8", "bf16", "fp16"),
     "bf16": ("bf16", "fp16"),

@@ -1,8 +1,8 @@
 """Plain factors between a datasheet and what kernels and engines reach.
 
-Coarse on purpose: one number per operator family, the same for every GPU and model. The numbers are
-round values from public kernel benchmarks and were not tuned row by row; docs/accuracy says how far
-off they are.
+Coarse on purpose: one number per operator family, the same for every GPU and model; engines differ
+only in their host times and in how much of the peak their prefill reaches. The defaults are round
+values from public kernel benchmarks; data/calibration/factors.json holds those fitted per engine.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Efficiency:
     *_compute_frac of the dense peak, memory_frac of HBM bandwidth, link_frac of link bandwidth.
     call_s is launch and tail of one kernel inside a CUDA graph; collective_s the synchronisation of
     one collective beyond the link's latency. step_host_s is what the scheduler and sampler add to
-    every step, seq_host_s to every sequence in it, request_host_s to every request's first token
-    (HTTP, tokenizer, scheduling).
+    every step, seq_host_s to every sequence in it; request_host_s and request_token_s per prompt token
+    to every request's first token (HTTP, tokenizer, scheduling).
     """
 
     gemm_compute_frac: float = 0.70
@@ -30,6 +30,7 @@ class Efficiency:
     step_host_s: float = 1.0e-3
     seq_host_s: float = 5.0e-6
     request_host_s: float = 15e-3
+    request_token_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -45,17 +45,18 @@ def to_v1alpha1(document: Mapping[str, Any]) -> Document:
 
 def from_v1alpha1(document: Mapping[str, Any]) -> Document:
     """A v1alpha1 deployment, or a part of one, in the shape of v1beta1."""
-    spec = document.get("spec") or {}
-    services = spec.get("services") or {}
-    if not isinstance(services, Mapping):
-        raise InputError("spec.services: expected a mapping of services by name; see the v1alpha1 examples")
+    spec = _mapping(document.get("spec"), "spec")
+    services = _mapping(spec.get("services"), "spec.services")
     return {
         **{key: value for key, value in document.items() if key != "spec"},
         "apiVersion": BETA,
         "spec": {
             **{key: spec[key] for key in _SPEC_SAME if key in spec},
             **({"env": spec["envs"]} if "envs" in spec else {}),
-            "components": [_component(name, service or {}) for name, service in services.items()],
+            "components": [
+                _component(name, _mapping(service, f"spec.services.{name}"))
+                for name, service in services.items()
+            ],
         },
     }
 
@@ -127,40 +128,66 @@ def _claims(component: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _component(name: str, service: Mapping[str, Any]) -> Document:
-    if not isinstance(service, Mapping):
-        raise InputError(f"spec.services.{name}: expected a mapping; see the v1alpha1 examples")
+    path = f"spec.services.{name}"
     kind = service.get("subComponentType") or service.get("componentType")
     component: Document = {"name": name, **({"type": kind} if kind else {})}
     component |= {key: service[key] for key in _SERVICE_SAME if key in service}
-    memory = service.get("sharedMemory") or {}
+    memory = _mapping(service.get("sharedMemory"), f"{path}.sharedMemory")
     if memory:
         component["sharedMemorySize"] = "0" if memory.get("disabled") else memory.get("size", "8Gi")
-    if (service.get("scalingAdapter") or {}).get("enabled"):
+    if _mapping(service.get("scalingAdapter"), f"{path}.scalingAdapter").get("enabled"):
         component["scalingAdapter"] = {}
-    pod = _pod(service)
+    pod = _pod(service, path)
     return {**component, "podTemplate": {"spec": pod}} if pod else component
 
 
-def _pod(service: Mapping[str, Any]) -> Document:
-    extra = copy.deepcopy(dict(service.get("extraPodSpec") or {}))
-    main = extra.pop("mainContainer", None) or {}
+def _pod(service: Mapping[str, Any], path: str) -> Document:
+    extra = copy.deepcopy(dict(_mapping(service.get("extraPodSpec"), f"{path}.extraPodSpec")))
+    main = dict(_mapping(extra.pop("mainContainer", None), f"{path}.extraPodSpec.mainContainer"))
     if "envs" in service:
-        main["env"] = [*main.get("env", []), *service["envs"]]
+        main["env"] = [*_items(main.get("env"), path), *_items(service["envs"], f"{path}.envs")]
     if "envFromSecret" in service:
-        main["envFrom"] = [{"secretRef": {"name": service["envFromSecret"]}}, *main.get("envFrom", [])]
+        main["envFrom"] = [
+            {"secretRef": {"name": service["envFromSecret"]}},
+            *_items(main.get("envFrom"), path),
+        ]
     if "resources" in service:
-        main["resources"] = _beta_resources(service["resources"] or {})
-    mounts = service.get("volumeMounts") or []
+        main["resources"] = _beta_resources(_mapping(service["resources"], f"{path}.resources"))
+    mounts = _items(service.get("volumeMounts"), f"{path}.volumeMounts")
     if mounts:
-        main["volumeMounts"] = [
-            *({"name": item["name"], "mountPath": item.get("mountPoint")} for item in mounts),
-            *main.get("volumeMounts", []),
-        ]
-        extra["volumes"] = [
-            *({"name": i["name"], "persistentVolumeClaim": {"claimName": i["name"]}} for i in mounts),
-            *extra.get("volumes", []),
-        ]
+        _add_claims(extra, main, mounts, path)
     return {**extra, "containers": [{"name": "main", **main}]} if main else extra
+
+
+def _add_claims(extra: Document, main: Document, mounts: list[Document], path: str) -> None:
+    """A v1alpha1 mount names the claim; v1beta1 wants a volume in between."""
+    names = [item.get("name") for item in mounts]
+    main["volumeMounts"] = [
+        *({"name": item.get("name"), "mountPath": item.get("mountPoint")} for item in mounts),
+        *_items(main.get("volumeMounts"), path),
+    ]
+    extra["volumes"] = [
+        *({"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names),
+        *_items(extra.get("volumes"), path),
+    ]
+
+
+def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+    """A mapping, empty where nothing is given."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{path}: expected a mapping, got {type(value).__name__}; see the v1alpha1 examples")
+    return value
+
+
+def _items(value: Any, path: str) -> list[Document]:
+    """A list of mappings, empty where nothing is given."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise InputError(f"{path}: expected a list of mappings; see the v1alpha1 examples")
+    return value
 
 
 def _beta_resources(resources: Mapping[str, Any]) -> Document:
@@ -168,5 +195,5 @@ def _beta_resources(resources: Mapping[str, Any]) -> Document:
     for kind, amounts in resources.items():
         if isinstance(amounts, Mapping):
             plain = {GPU if key == "gpu" else key: value for key, value in amounts.items() if key != "custom"}
-            found[kind] = {**plain, **(amounts.get("custom") or {})}
+            found[kind] = {**plain, **_mapping(amounts.get("custom"), "resources.custom")}
     return found

@@ -24,6 +24,7 @@ def apply_override(document: Mapping[str, Any], override: Mapping[str, Any] | No
     legacy = override.get("apiVersion") == ALPHA
     change = from_v1alpha1(override) if legacy else copy.deepcopy(dict(override))
     spec = change.get("spec") or {}
+    _check_shape(spec)
     _check_components(result, spec)
     if legacy:
         _append_args(result, spec)
@@ -33,6 +34,19 @@ def apply_override(document: Mapping[str, Any], override: Mapping[str, Any] | No
         if metadata.get(key):
             result["metadata"][key] = {**result["metadata"].get(key, {}), **metadata[key]}
     return result
+
+
+def _check_shape(spec: Any) -> None:
+    if not isinstance(spec, Mapping):
+        raise InputError("spec.overrides.dgd.spec: expected a mapping; write it like a DynamoGraphDeployment")
+    if "services" in spec:
+        raise InputError(
+            "spec.overrides.dgd.spec.services: belongs to v1alpha1; write a list of components by name, or "
+            "apiVersion: nvidia.com/v1alpha1"
+        )
+    components = spec.get("components")
+    if components is not None and not isinstance(components, list):
+        raise InputError("spec.overrides.dgd.spec.components: expected a list; give components by name")
 
 
 def _check_components(document: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
@@ -72,8 +86,11 @@ def _append_args(document: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
 
 
 def _main(component: Mapping[str, Any]) -> dict[str, Any]:
-    containers = ((component.get("podTemplate") or {}).get("spec") or {}).get("containers") or []
-    return next((item for item in containers if item.get("name") == "main"), {})
+    block: Any = component
+    for key in ("podTemplate", "spec", "containers"):
+        block = block.get(key) if isinstance(block, Mapping) else None
+    containers = block if isinstance(block, list) else []
+    return next((item for item in containers if isinstance(item, dict) and item.get("name") == "main"), {})
 
 
 def _merge(base: Any, change: Any, key: str = "") -> Any:
@@ -88,6 +105,6 @@ def _merge(base: Any, change: Any, key: str = "") -> Any:
 
 
 def _merge_named(base: list[Any], change: list[Any]) -> list[Any]:
-    by_name = {item.get("name"): item for item in change if isinstance(item, Mapping)}
+    by_name = {str(item.get("name")): item for item in change if isinstance(item, Mapping)}
     merged = [_merge(item, by_name.pop(item["name"], {})) for item in base]
     return [*merged, *by_name.values()]

@@ -16,8 +16,8 @@ REGISTRY = "nvcr.io/nvidia/ai-dynamo"
 DYNAMO_VERSION = "1.6.1"
 HF_SECRET = "hf-token-secret"  # noqa: S105  # the name of a secret, never its value
 CACHE_VOLUME = "model-cache"
-PRECISION_ANNOTATION = "simkit/precision"
-EXPERTS_ANNOTATION = "simkit/routed-experts"
+PRECISION_ANNOTATION = "simkit.io/precision"
+EXPERTS_ANNOTATION = "simkit.io/routed-experts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

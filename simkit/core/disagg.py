@@ -53,6 +53,12 @@ class Pools:
         )
 
 
+def host_column(host: Host) -> FloatArray:
+    """Host time as a column that broadcasts against [rows, loads]."""
+    value = np.asarray(host.request_s, dtype=np.float64)
+    return value[:, None] if value.ndim else value
+
+
 def _decode_rate(pools: Pools, batch: FloatArray, decodes: FloatArray) -> FloatArray:
     """Requests per second the decode pool finishes with `batch` sequences per lane."""
     return pools.decode_lanes[:, None] * batch / (pools.decode.decode_at(batch) * decodes)
@@ -72,7 +78,7 @@ def _demand(
 ) -> tuple[FloatArray, FloatArray]:
     """Requests in flight that keep `batch` sequences per lane decoding, and their throughput."""
     rate = np.minimum(_decode_rate(pools, batch, decodes), 0.995 * pools.prefill_rate_per_s[:, None])
-    before = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    before = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     decoding = pools.decode_lanes[:, None] * batch
     return rate * (before + prefill_wait_s(pools, rate)) + decoding, rate
 
@@ -93,7 +99,7 @@ def closed_loop(
     batch = high
     rate = _demand(pools, batch, decodes, host)[1]
     itl = pools.decode.decode_at(np.maximum(batch, 1.0))
-    base = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     steady = np.maximum(concurrency / rate - itl * decodes, base)
     waiting = _with_burst(pools, concurrency, (steady - base, itl * decodes), procedure)
     residence = base + waiting + itl * decodes
@@ -114,7 +120,7 @@ def _with_burst(
     """Steady waiting, or that of requests which still arrive together as in the opening burst."""
     steady, decoding = spent
     burst_s = concurrency / pools.prefill_rate_per_s[:, None]
-    together = in_step_share(burst_s, decoding, procedure)
+    together = in_step_share(burst_s, decoding, procedure, keeps_step=False)
     ahead = np.maximum(burst_s - pools.prefill.prefill_s[:, None], 0.0)
     mixed: FloatArray = together * np.maximum(0.5 * ahead, steady) + (1.0 - together) * steady
     return mixed
@@ -132,7 +138,7 @@ def at_decode_batch(
     limit = pools.prefill_rate_per_s[:, None]
     rate = np.minimum(wanted, 0.995 * limit)
     itl = pools.decode.decode_at(batch)
-    base = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     waiting = prefill_wait_s(pools, rate)
     loop = LoopTimes(
         ttft_s=base + waiting,
@@ -160,7 +166,7 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
     itl = pools.decode.decode_at(np.maximum(high, 1.0))
     waiting = prefill_wait_s(pools, rate_per_s)
     decode_limit = _decode_rate(pools, cap + 0.0 * rate_per_s, decodes)
-    base = host.request_s + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     return LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl,

@@ -53,7 +53,7 @@ class PreparedEngine:
     @property
     def host(self) -> Host:
         """Times outside the GPU."""
-        return host_of(self.model)
+        return host_of(self.model, self.lengths)
 
 
 def workload_lengths(workload: Workload) -> Lengths:

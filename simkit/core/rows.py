@@ -31,9 +31,10 @@ class RowTimes:
     fits: np.ndarray
 
 
-def host_of(model: EngineModel) -> Host:
-    """Times outside the GPU."""
-    return Host(request_s=model.efficiency.request_host_s)
+def host_of(model: EngineModel, lengths: Lengths) -> Host:
+    """Times outside the GPU for prompts of these lengths."""
+    per_token = model.efficiency.request_token_s * np.asarray(lengths.isl_tokens, dtype=np.float64)
+    return Host(request_s=model.efficiency.request_host_s + per_token)
 
 
 def mean_lengths(isl: FloatArray, osl: FloatArray, spread: float) -> Lengths:
@@ -77,7 +78,7 @@ def aggregated_rows(
     lengths, concurrency = load
     times = phase_times(model, pool.plan, lengths, "aggregated")
     per_lane = concurrency / (pool.workers * pool.plan.lanes)
-    loop = steady.closed_loop(times, per_lane[:, None], lengths, procedure, host_of(model))
+    loop = steady.closed_loop(times, per_lane[:, None], lengths, procedure, host_of(model, lengths))
     return _rows(loop, load, pool.workers * pool.plan.num_gpus, times)
 
 
@@ -90,7 +91,7 @@ def disaggregated_rows(
     """Disaggregated deployments; pools is (prefill, decode)."""
     lengths, concurrency = load
     matched = pools_of(model, pools, lengths, kv_path(model))
-    loop = disagg.closed_loop(matched, concurrency[:, None], lengths, procedure, host_of(model))
+    loop = disagg.closed_loop(matched, concurrency[:, None], lengths, procedure, host_of(model, lengths))
     return _rows(loop, load, matched.num_gpus, matched.decode)
 
 

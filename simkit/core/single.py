@@ -96,12 +96,12 @@ def _aggregated(problem: Problem, deployment: Aggregated) -> _Outcome:
     lanes = pool.replicas * float(plan.lanes[0])
     if workload.request_rate_per_s is not None:
         rate = np.array([[workload.request_rate_per_s / lanes]])
-        loop = steady.open_loop(times, rate, lengths, host_of(model))
+        loop = steady.open_loop(times, rate, lengths, host_of(model, lengths))
         in_flight = workload.request_rate_per_s * _residence(loop, problem)
     else:
         in_flight = workload.concurrency or 1.0
         load = np.array([[in_flight / lanes]])
-        loop = steady.closed_loop(times, load, lengths, _procedure(problem), host_of(model))
+        loop = steady.closed_loop(times, load, lengths, _procedure(problem), host_of(model, lengths))
     totals = (in_flight, float(loop.requests_per_s[0, 0]) * lanes)
     return _Outcome(loop=loop, serving=times, model=model, pool=pool, totals=totals)
 
@@ -123,14 +123,13 @@ def _disaggregated(problem: Problem, deployment: Disaggregated) -> _Outcome:
         transfer_s=handover_s(prefill_model, plans[0], lengths, problem.path),
     )
     if workload.request_rate_per_s is not None:
-        loop = disagg.open_loop(
-            pools, np.array([[workload.request_rate_per_s]]), lengths, host_of(decode_model)
-        )
+        rate = np.array([[workload.request_rate_per_s]])
+        loop = disagg.open_loop(pools, rate, lengths, host_of(decode_model, lengths))
         in_flight = workload.request_rate_per_s * _residence(loop, problem)
     else:
         in_flight = workload.concurrency or 1.0
         load = np.array([[in_flight]])
-        loop = disagg.closed_loop(pools, load, lengths, _procedure(problem), host_of(decode_model))
+        loop = disagg.closed_loop(pools, load, lengths, _procedure(problem), host_of(decode_model, lengths))
     totals = (in_flight, float(loop.requests_per_s[0, 0]))
     return _Outcome(loop=loop, serving=decode, model=decode_model, pool=deployment.decode, totals=totals)
 

@@ -47,9 +47,9 @@ class LoopTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Times outside the GPU: per request before its prefill starts [s]."""
+    """Times outside the GPU, per request before its prefill starts [s]; scalar or one per row."""
 
-    request_s: float = 15e-3
+    request_s: FloatLike = 15e-3
 
 
 def closed_loop(
@@ -63,11 +63,13 @@ def closed_loop(
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
     batch = np.clip(concurrency, 1.0, cap)
     step = times.decode_at(batch)
+    host_s = _rows(host.request_s, concurrency)
     alone, burst = times.prefill_s[:, None], np.minimum(times.burst_prefill_s, times.prefill_s)[:, None]
     busy = burst * batch + decodes * step
-    waiting, stall = _interference(batch, (alone, burst), busy, procedure)
+    together = in_step_share(batch * burst, busy, procedure, keeps_step=not times.mixed)
+    waiting, stall = _interference(batch, (alone, burst), busy, together)
     chunk_steps = times.chunks[:, None] * step * (batch > 1)
-    service = host.request_s + alone + waiting + 0.5 * chunk_steps
+    service = host_s + alone + waiting + 0.5 * chunk_steps
     itl = step + stall / np.maximum(decodes, 1.0)
     residence = service + decodes * itl
     queue = np.maximum(concurrency / batch - 1.0, 0.0) * residence * _opening(procedure)
@@ -97,7 +99,7 @@ def _opening(procedure: Procedure) -> float:
 
 
 def _interference(
-    batch: FloatArray, prefill: tuple[FloatArray, FloatArray], busy: FloatArray, procedure: Procedure
+    batch: FloatArray, prefill: tuple[FloatArray, FloatArray], busy: FloatArray, in_step: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Mean waiting before the own prefill and stalls during decode [s].
 
@@ -107,7 +109,6 @@ def _interference(
     """
     alone, burst = prefill
     others = batch - 1.0
-    in_step = in_step_share(batch * burst, busy, procedure)
     rho = np.minimum(others * alone / busy, 0.99)
     random_wait = np.minimum(0.5 * rho * alone / (1.0 - rho), 0.5 * others * alone)
     waiting = in_step * 0.5 * others * burst + (1.0 - in_step) * random_wait
@@ -115,17 +116,25 @@ def _interference(
     return waiting, stall
 
 
-def in_step_share(burst_s: FloatArray, busy: FloatArray, procedure: Procedure) -> FloatArray:
-    """Mean over the waves of the share of requests that still arrive together.
+def in_step_share(
+    burst_s: FloatArray, busy: FloatArray, procedure: Procedure, *, keeps_step: bool
+) -> FloatArray:
+    """Mean over the waves of the share of requests that arrive together and queue as a burst.
 
-    Wave 1 arrives at once. Lengths that differ by `spread` let arrivals drift apart by that share
-    of a request's life per wave, adding up as a random walk; once the drift exceeds the time the
-    burst takes to prefill, nobody waits for it.
+    Wave 1 arrives at once. An engine that prefills everything before it decodes again
+    (`keeps_step`) finishes those requests together too, so the next wave is a burst as well; lengths
+    that differ by `spread` let arrivals drift apart by that share of a request's life per wave,
+    adding up as a random walk, and once the drift exceeds the time the burst takes to prefill,
+    nobody waits for it. Where prefills share steps with decodes, or run elsewhere, each group of
+    prompts starts decoding a step before the next one and stays ahead: later waves arrive as a
+    stream at the pace of prefill, and only the first is a burst.
     """
     waves = procedure.requests_per_slot
     if waves is None:
         return np.zeros_like(burst_s)
     count = int(min(max(round(waves), 1), _MAX_WAVES))
+    if not keeps_step:
+        return np.full_like(burst_s, 1.0 / count)
     total = np.zeros_like(burst_s)
     for wave in range(count):
         drift = procedure.length_spread * np.sqrt(wave) * busy
@@ -152,7 +161,12 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     held = np.clip(batch, 1.0, cap)
     step = times.decode_at(held)
     waiting = 0.5 * rho * alone / room
-    ttft = host.request_s + alone + waiting + 0.5 * times.chunks[:, None] * step * np.minimum(batch, 1.0)
+    ttft = (
+        _rows(host.request_s, rate_per_s)
+        + alone
+        + waiting
+        + 0.5 * times.chunks[:, None] * step * np.minimum(batch, 1.0)
+    )
     return LoopTimes(
         ttft_s=ttft,
         itl_s=step / room,

@@ -11,6 +11,7 @@ from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated
 from simkit.core.errors import InputError
 from simkit.io.dgd_workers import Worker, is_worker, read_worker
+from simkit.io.loading import load_model
 from simkit.io.yamlio import load_documents
 
 KIND = "DynamoGraphDeployment"
@@ -38,19 +39,29 @@ class ParsedDgd:
 HintOf = Callable[[str], ModelHint]
 
 
-def read_dgd(path: str | Path, *, hint_of: HintOf | None = None) -> ParsedDgd:
-    """The deployment in a DGD file, ConfigMaps beside it allowed.
+def read_dgd(path: str | Path) -> ParsedDgd:
+    """The deployment in a DGD file, ConfigMaps beside it allowed; models are looked up in the catalogue."""
+    return parse_dgd(load_documents(path), source=str(path), hint_of=catalogue_hint)
 
-    hint_of tells of a model by name whether it has routed experts and how its weights are stored.
-    """
-    return parse_dgd(load_documents(path), source=str(path), hint_of=hint_of)
+
+def catalogue_hint(name: str) -> ModelHint:
+    """What the catalogue knows of a model; nothing when it does not hold it."""
+    try:
+        model = load_model(name)
+    except InputError:
+        return ModelHint()
+    return ModelHint(moe=model.shape.is_moe, precision=model.precision)
 
 
 def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None = None) -> ParsedDgd:
-    """The deployment in a list of documents; exactly one of them must be a DynamoGraphDeployment."""
+    """The deployment in a list of documents; exactly one of them must be a DynamoGraphDeployment.
+
+    hint_of tells of a model, by its served name, whether it has routed experts and how its weights
+    are stored; what simkit wrote into the document counts more.
+    """
     try:
         document = _the_dgd(documents)
-        metadata = document.get("metadata") or {}
+        metadata = _mapping(document.get("metadata"))
         components = _worker_components(document)
         model = read_worker(components[0], moe=None).model
         hint = _hint(metadata, model, hint_of)
@@ -95,25 +106,30 @@ def _worker_components(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _hint(metadata: Mapping[str, Any], model: str, hint_of: HintOf | None) -> ModelHint:
-    """The caller's knowledge of the model first, then what simkit wrote into the document."""
+    """What simkit wrote into the document first, then the caller's knowledge of the model."""
+    notes = _mapping(metadata.get("annotations"))
     hint = hint_of(model) if hint_of else ModelHint()
-    notes = metadata.get("annotations") or {}
-    moe, precision = hint.moe, hint.precision
-    if moe is None and EXPERTS_ANNOTATION in notes:
-        moe = notes[EXPERTS_ANNOTATION] == "true"
-    if precision is None and PRECISION_ANNOTATION in notes:
-        precision = _annotated_precision(str(notes[PRECISION_ANNOTATION]))
-    return ModelHint(moe=moe, precision=precision)
+    if EXPERTS_ANNOTATION in notes:
+        hint = replace(hint, moe=str(notes[EXPERTS_ANNOTATION]) == "true")
+    if PRECISION_ANNOTATION in notes:
+        hint = replace(hint, precision=_annotated_precision(str(notes[PRECISION_ANNOTATION])))
+    return hint
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _annotated_precision(text: str) -> Precision:
     try:
-        return Precision(**dict(part.split("=", 1) for part in text.split()))
+        found = Precision(**dict(part.split("=", 1) for part in text.split()))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"metadata.annotations.{PRECISION_ANNOTATION}: expected formats such as 'gemm=fp8 moe=fp8 kv=fp8 "
             f"other=bf16', got {text!r}; correct or remove it"
         ) from error
+    # Formats below 16 bits are restated by a flag; without it they were edited away.
+    return found if found.kv in ("bf16", "fp16") else replace(found, kv="bf16")
 
 
 def _deployment(workers: Sequence[Worker], precision: Precision) -> Deployment:

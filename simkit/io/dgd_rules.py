@@ -3,6 +3,7 @@
 v1beta1 and v1alpha1 differ in where things are, not in what they mean: a Dialect says where.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from simkit.adapters.dynamo import MAX_NAME
 from simkit.adapters.dynamo_alpha import ALPHA, BETA, from_v1alpha1
 from simkit.core.errors import InputError
 from simkit.io.dgd_component_rules import component_faults
+from simkit.io.dgd_parts import main_container
 from simkit.io.faults import Fault, shown, unknown_key, wrong_type
 from simkit.io.kube_names import NAME_PATTERN, PATTERN_WORDS, matches
 
@@ -25,6 +27,10 @@ _SHARED_COMPONENT = (
     "topologyConstraint", "experimental",
 )  # fmt: skip
 _FRAMEWORKS = ("sglang", "vllm", "trtllm")
+_SECRET_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_SECRET_TEXT = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
+_LEAK = "holds a Hugging Face token itself"
+_LEAK_REMEDY = "keep it in the secret hf-token-secret and refer to it by envFrom or secretKeyRef"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +112,19 @@ def _spec_faults(spec: Mapping[str, Any], dialect: Dialect) -> Iterator[Fault]:
 
 
 def env_faults(path: str, env: Any) -> Iterator[Fault]:
-    """A token written into the document would be readable by everyone who may read the document."""
+    """A token written into the document can be read by everyone who may read the document."""
     for item in env if isinstance(env, list) else []:
-        if isinstance(item, Mapping) and item.get("name") == "HF_TOKEN" and item.get("value"):
-            yield Fault(
-                path=f"{path}[HF_TOKEN]",
-                problem="holds the token itself",
-                remedy="keep it in the secret hf-token-secret and refer to it by envFrom or secretKeyRef",
-            )
+        if isinstance(item, Mapping) and item.get("name") in _SECRET_NAMES and item.get("value"):
+            yield Fault(path=f"{path}[{item['name']}]", problem=_LEAK, remedy=_LEAK_REMEDY)
+
+
+def secret_faults(path: str, container: Mapping[str, Any]) -> Iterator[Fault]:
+    """Tokens in a container's environment or on its command line."""
+    yield from env_faults(f"{path}.env", container.get("env"))
+    for key in ("command", "args"):
+        values = container.get(key)
+        if any(_SECRET_TEXT.search(str(value)) for value in (values if isinstance(values, list) else [])):
+            yield Fault(path=f"{path}.{key}", problem=_LEAK, remedy=_LEAK_REMEDY)
 
 
 def _component_faults(
@@ -139,12 +150,12 @@ def _component_faults(
         if not isinstance(component, Mapping):
             yield wrong_type(where, "a mapping", component)
             continue
-        original = component if expected == "a list" else written[component["name"]]
+        original = component if expected == "a list" else written[component["name"]] or {}
         for key in original:
             if key not in dialect.component_keys:
                 yield unknown_key(where, str(key), dialect.component_keys)
         yield from component_faults(component, where, main_path=dialect.main, gpu_path=dialect.gpus)
-        yield from env_faults(f"{where}.{dialect.main}.env", _main_env(component))
+        yield from secret_faults(f"{where}.{dialect.main}", main_container(component))
     yield from _together([item for item in components if isinstance(item, Mapping)], path, document)
 
 
@@ -153,12 +164,6 @@ def _component_path(path: str, index: int, component: Any, dialect: Dialect) -> 
     if dialect.components == "services":
         return f"{path}.{name}"
     return f"{path}[{name if isinstance(name, str) and name else index}]"
-
-
-def _main_env(component: Mapping[str, Any]) -> Any:
-    containers = ((component.get("podTemplate") or {}).get("spec") or {}).get("containers")
-    found = [item.get("env") for item in containers or [] if isinstance(item, Mapping)]
-    return [entry for env in found if isinstance(env, list) for entry in env]
 
 
 def _together(

@@ -42,7 +42,7 @@ def is_worker(component: Mapping[str, Any]) -> bool:
     """Whether a component runs an engine; its type is optional."""
     kind = component.get("type")
     if kind is not None:
-        return kind in ROLE_OF_TYPE
+        return isinstance(kind, str) and kind in ROLE_OF_TYPE
     container = main_container(component)
     tokens = container_tokens(container)
     # Without a command the image alone says nothing: frontends run from the same one.

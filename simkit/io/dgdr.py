@@ -44,7 +44,7 @@ def request_from_document(document: Mapping[str, Any], source: str) -> Request:
     faults = dgdr_faults(document)
     if faults:
         raise InputError(f"{source}: " + "; ".join(str(fault) for fault in faults))
-    dgdr = model.Dgdr.model_validate(document)
+    dgdr = model.Dgdr.model_validate(dict(document))
     return build_request(dgdr, source)
 
 
@@ -57,7 +57,7 @@ def dgdr_faults(document: Mapping[str, Any], *, as_crd: bool = False) -> list[Fa
     if faults:
         return faults
     try:
-        model.Dgdr.model_validate(document)
+        model.Dgdr.model_validate(dict(document))
     except ValidationError as error:
         faults = faults_from(error, model.known_keys())
     faults += rule_faults(document)

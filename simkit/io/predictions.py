@@ -14,7 +14,7 @@ from simkit.core.errors import SimkitError
 from simkit.core.phases import EngineModel
 from simkit.core.rows import PoolRows, RowTimes, aggregated_rows, disaggregated_rows, mean_lengths
 from simkit.core.steady import Procedure
-from simkit.io.calibration import error_models
+from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu
 from simkit.io.loading import load_model
 from simkit.io.runs import AGG_PLAN, PROTOCOLS
@@ -32,8 +32,8 @@ _GROUP = ("model", "gpu", "backend", "precision", "gemm_dtype", "moe_dtype", "mo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
-    """Rows predicted in one go."""
+class Block:
+    """Rows predicted in one go: what they share, where they stand in the table, the rows."""
 
     key: dict[str, Any]
     index: np.ndarray
@@ -45,19 +45,19 @@ def predict_table(frame: "pd.DataFrame") -> "pd.DataFrame":
     """One output row per input row, in order; rows that cannot be predicted say why in `error`."""
     import pandas as pd
 
-    table = _complete(frame)
+    table = complete_table(frame)
     out = pd.DataFrame({name: np.full(len(table), np.nan) for name in OUTPUT})
     errors = _row_faults(table)
     in_domain = np.zeros(len(table), dtype=bool)
     usable = np.flatnonzero(errors == "")
-    for block in _blocks(table.iloc[usable], usable):
+    for block in blocks(table.iloc[usable], usable):
         try:
-            values, inside = _predict_block(block)
+            times = block_times(engine_model_of(block.key), block)
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue
-        out.iloc[block.index, :] = values
-        in_domain[block.index] = inside
+        out.iloc[block.index, :] = _with_intervals(times)
+        in_domain[block.index] = times.fits & _is_measured(block.key)
     bad = np.flatnonzero((errors == "") & ~np.isfinite(out.to_numpy()).all(axis=1))
     errors[bad] = "the model gave no finite number; check lengths and concurrency"
     out.iloc[bad, :] = np.nan
@@ -67,8 +67,8 @@ def predict_table(frame: "pd.DataFrame") -> "pd.DataFrame":
     return out
 
 
-def _complete(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Optional columns with their defaults, numbers as numbers."""
+def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with optional columns with their defaults, numbers as numbers."""
     import pandas as pd
 
     table = frame.reset_index(drop=True).copy()
@@ -109,7 +109,7 @@ def _row_faults(table: "pd.DataFrame") -> np.ndarray:
     return faults
 
 
-def _blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[_Block]:
+def blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[Block]:
     """Split by everything but plans, lengths and load."""
     import pandas as pd
 
@@ -123,7 +123,7 @@ def _blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[_Block]:
         members.setdefault(key, []).append(position)
     for key, positions in members.items():
         values = dict(zip(columns, key, strict=True))
-        yield _Block(
+        yield Block(
             key=values,
             index=rows[positions],
             frame=table.iloc[positions],
@@ -155,30 +155,32 @@ def block_precision(key: dict[str, Any], stored: Precision) -> Precision:
     return Precision(gemm=str(gemm), moe=str(moe), kv=kv)
 
 
-def _engine_model(key: dict[str, Any]) -> EngineModel:
+def _is_measured(key: dict[str, Any]) -> bool:
+    kind = load_model(str(key["model"])).shape.architecture_class
+    return (gpu(str(key["gpu"])).name, str(key["backend"]), kind) in measured_domain()
+
+
+def engine_model_of(key: dict[str, Any]) -> EngineModel:
+    """The engine model of a block."""
     model = load_model(str(key["model"]))
     return EngineModel(
         shape=model.shape,
         precision=block_precision(key, model.precision),
         device=gpu(str(key["gpu"])),
         engine=default_engine(str(key["backend"])),
+        efficiency=efficiency(str(key["backend"])),
     )
 
 
-def _predict_block(block: _Block) -> tuple[FloatArray, np.ndarray]:
-    model = _engine_model(block.key)
-    column = {
-        name: block.frame[name].to_numpy(dtype=np.float64)
-        for name in ("isl_tokens", "osl_tokens", "concurrency")
-    }
-    lengths = mean_lengths(column["isl_tokens"], column["osl_tokens"], block.procedure.length_spread)
-    load = (lengths, column["concurrency"])
+def block_times(model: EngineModel, block: Block) -> RowTimes:
+    """Latencies of a block's rows under one engine model."""
+    names = ("isl_tokens", "osl_tokens", "concurrency")
+    isl, osl, concurrency = (block.frame[name].to_numpy(dtype=np.float64) for name in names)
+    load = (mean_lengths(isl, osl, block.procedure.length_spread), concurrency)
     if block.key["mode"] == "agg":
-        times = aggregated_rows(model, _agg_pool(block.frame), load, block.procedure)
-    else:
-        pools = (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
-        times = disaggregated_rows(model, pools, load, block.procedure)
-    return _with_intervals(times), times.fits
+        return aggregated_rows(model, _agg_pool(block.frame), load, block.procedure)
+    pools = (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
+    return disaggregated_rows(model, pools, load, block.procedure)
 
 
 def _plan(frame: "pd.DataFrame", prefix: str) -> PlanArray:

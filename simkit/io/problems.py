@@ -10,7 +10,7 @@ from simkit.core.phases import EngineModel
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.rows import kv_path
-from simkit.io.calibration import error_models, measured_domain
+from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu, with_hardware
 from simkit.io.loading import Model, load_model
 
@@ -81,7 +81,13 @@ def engine_model(
 ) -> EngineModel:
     """One engine serving the model as its checkpoint is stored, with the engine's defaults."""
     stored = precision or served_precision(model.precision, backend)
-    return EngineModel(shape=model.shape, precision=stored, device=device, engine=default_engine(backend))
+    return EngineModel(
+        shape=model.shape,
+        precision=stored,
+        device=device,
+        engine=default_engine(backend),
+        efficiency=efficiency(backend),
+    )
 
 
 def served_precision(stored: Precision, backend: str) -> Precision:

@@ -19,7 +19,7 @@ MAX_NODES = 1_000_000  # after every alias is written out in full
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _FLOAT = "tag:yaml.org,2002:float"
-_MAPPING: type[Any] = Mapping  # type: ignore[type-abstract]  # read-only mappings are written too
+_MAPPING: type[Any] = Mapping  # read-only mappings are written too
 # Kubernetes reads 1e3 as a number; YAML 1.1 readers want a dot and a sign.
 _EXPONENT = re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$")
 

@@ -10,7 +10,7 @@ from typing import Any
 from simkit.core.metrics import Recommendation
 from simkit.core.request import Request
 from simkit.core.search import search
-from simkit.io.calibration import error_artifact
+from simkit.io.calibration import ERRORS, artifact
 from simkit.io.dgdr import read_request, request_from_document
 from simkit.io.problems import SearchOptions, build_problem
 
@@ -52,4 +52,4 @@ def versions() -> dict[str, str]:
         own = version("simkit")
     except PackageNotFoundError:
         own = "source"
-    return {"simkit": own, "calibration": str(error_artifact().get("sha256", "none"))[:12]}
+    return {"simkit": own, "calibration": str(artifact(ERRORS).get("sha256", "none"))[:12]}

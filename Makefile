@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Both make their own environment in .venv.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= auto
+OUT ?= out/llama-70b
+
+.PHONY: demo test check lint reports calibrate bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
+	@echo "the folder: $(OUT) (dgd.yaml, recommendation.json, candidates.csv, report.md, report.html, benchmark.sh)"
+
+test: lint
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: lint
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+lint: $(VENV)/.developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+reports: $(VENV)/.developer
+	$(BIN)/python experiments/accuracy/report.py
+
+calibrate: $(VENV)/.developer
+	$(BIN)/python experiments/coarse_factors/fit.py
+
+bench: $(VENV)/.developer
+	$(BIN)/python benchmarks/whole_process.py
+
+$(VENV)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.developer: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,53 @@
+"""How far off are the shipped predictions on the measured runs, and where?
+
+    python experiments/accuracy/report.py      # `make reports`; writes reports/accuracy/
+"""
+
+from pathlib import Path
+
+from simkit.io.calibration import ERRORS, artifact
+from simkit.io.paths import data_dir
+from simkit.io.runs import read_table
+from simkit.io.yamlio import write_text_atomic
+from simkit.reports.accuracy import concurrency_bins, write_accuracy_report
+from simkit.verbs.tables import evaluation, with_predictions
+
+PARTITIONS = {
+    "Engine": "backend",
+    "GPU": "gpu",
+    "Model": "model",
+    "Mode": "mode",
+    "Protocol": "protocol",
+    "Requests in flight": "concurrency_bin",
+}
+OUT = Path(__file__).resolve().parents[2] / "reports" / "accuracy"
+
+
+def left_out_notes() -> list[str]:
+    """What the artifact says about errors on groups that were left out of its fit."""
+    metrics = artifact(ERRORS)["metrics"]
+    return [
+        f"{name.upper()}, groups of runs left out of the fit: median {entry['left_out_mdape']:.1%}, 90th "
+        f"percentile {entry['left_out_p90']:.1%}; 90 % intervals held {entry['left_out_coverage90']:.1%}."
+        for name, entry in metrics.items()
+        if "left_out_mdape" in entry
+    ]
+
+
+def main() -> None:
+    """Predict every measured run and write the report."""
+    joined = with_predictions(read_table(data_dir() / "runs" / "serving_runs_fit.csv"))
+    joined["concurrency_bin"] = concurrency_bins(joined["concurrency"])
+    documents = {title: evaluation(joined, [column]) for title, column in PARTITIONS.items()}
+    notes = [
+        "Predictions come from datasheet rooflines with a dozen plain factors per engine "
+        "(data/calibration/factors.json), fitted on these same runs; no model, GPU or row has a factor of "
+        "its own. The tables below are therefore in-sample; the next lines are not.",
+        *left_out_notes(),
+    ]
+    OUT.mkdir(parents=True, exist_ok=True)
+    write_accuracy_report(joined, documents, OUT, write_text_atomic, notes)
+
+
+if __name__ == "__main__":
+    main()

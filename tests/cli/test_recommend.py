@@ -1,0 +1,122 @@
+"""The guide's three workflows end in admissible DGDs; the folder holds what it promises."""
+
+import json
+
+import pytest
+import yaml
+
+from simkit.io.dgd import read_dgd
+
+CLUSTERS = {
+    "qwen-small": ("--gpu", "h200_sxm", "--total-gpus", "8"),
+    "llama-70b": ("--gpu", "h100_sxm", "--total-gpus", "32"),
+    "deepseek-r1": ("--gpu", "h200_sxm"),  # the guide gives 32 GPUs itself
+}
+FILES = {"dgd.yaml", "recommendation.json", "candidates.csv", "report.md", "report.html", "benchmark.sh"}
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_a_guide_workflow_ends_in_an_admissible_dgd(simkit, guide, tmp_path, name):
+    out = tmp_path / "out"
+    found = simkit("recommend", guide / f"{name}.yaml", *CLUSTERS[name], "-o", out)
+    assert found.status in (0, 1), found.err
+    assert {path.name for path in out.iterdir()} == FILES
+    checked = simkit("validate", guide / f"{name}.yaml", out / "dgd.yaml")
+    assert checked.status == 0, checked.out
+    answer = json.loads((out / "recommendation.json").read_text())
+    parsed = read_dgd(out / "dgd.yaml")
+    assert parsed.deployment.num_gpus == answer["selected"]["num_gpus"]
+    assert parsed.deployment.backend == answer["selected"]["backend"]
+    assert answer["meets_sla"] is (found.status == 0)
+
+
+def dgd_of(simkit, guide, tmp_path, name):
+    out = tmp_path / "out"
+    simkit("recommend", guide / f"{name}.yaml", *CLUSTERS[name], "-o", out)
+    return list(yaml.safe_load_all((out / "dgd.yaml").read_text()))
+
+
+def test_cache_planner_and_budget_are_carried_through(simkit, guide, tmp_path):
+    documents = dgd_of(simkit, guide, tmp_path, "llama-70b")
+    components = {item["type"]: item for item in documents[-1]["spec"]["components"]}
+    assert {"frontend", "prefill", "decode", "planner"} <= set(components)
+    for role in ("prefill", "decode", "frontend"):
+        volumes = components[role]["podTemplate"]["spec"]["volumes"]
+        assert any(v.get("persistentVolumeClaim", {}).get("claimName") == "model-cache" for v in volumes)
+    config = next(d for d in documents if d["kind"] == "ConfigMap")
+    planner = json.loads(next(iter(config["data"].values())))
+    assert planner["max_gpu_budget"] == 32
+    assert planner["backend"] == "vllm"
+
+
+def test_tolerations_and_multinode_are_carried_through(simkit, guide, tmp_path):
+    documents = dgd_of(simkit, guide, tmp_path, "deepseek-r1")
+    for item in documents[-1]["spec"]["components"]:
+        tolerations = item["podTemplate"]["spec"]["tolerations"]
+        assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in tolerations
+
+
+def test_an_engine_wider_than_a_node_is_multinode(simkit, tmp_path):
+    words = ("--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h100_sxm", "--total-gpus", "16", "--backend", "sglang")
+    found = simkit("recommend", *words, "--mode", "agg", "--ttft", "60000", "--itl", "500", "-o", tmp_path / "out")
+    assert found.status == 0, found.err
+    document = list(yaml.safe_load_all((tmp_path / "out" / "dgd.yaml").read_text()))[-1]
+    (worker,) = [c for c in document["spec"]["components"] if c["type"] == "worker"]
+    assert worker["multinode"]["nodeCount"] == 2  # 671 GB of weights do not fit 8 x 80 GB
+    limits = worker["podTemplate"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits["nvidia.com/gpu"] == "8"
+    assert simkit("validate", tmp_path / "out" / "dgd.yaml").status == 0
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm", "auto"])
+@pytest.mark.parametrize("mode", ["agg", "disagg"])
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-32B-FP8", "Qwen/Qwen3-235B-A22B-FP8"])
+def test_every_engine_and_mode(simkit, tmp_path, backend, mode, model):
+    words = ("--model", model, "--gpu", "h200_sxm", "--total-gpus", "16", "--backend", backend, "--mode", mode)
+    found = simkit("recommend", *words, "--top", "3", "-o", tmp_path / "out")
+    assert found.status in (0, 1), found.err
+    dgds = sorted((tmp_path / "out").glob("dgd*.yaml"))
+    assert 1 <= len(dgds) <= 3
+    assert simkit("validate", *dgds).status == 0
+    answer = json.loads((tmp_path / "out" / "recommendation.json").read_text())
+    assert {item["mode"] for item in answer["candidates"]} == {mode}
+    assert all(item["num_gpus"] <= 16 for item in answer["candidates"])
+
+
+def test_json_alone_on_standard_output(simkit, tmp_path):
+    words = ("--model", "Qwen/Qwen3-0.6B", "--gpu", "h200_sxm", "--format", "json")
+    found = simkit("recommend", *words, "-o", tmp_path / "out")
+    document = json.loads(found.out)
+    keys = {"request", "selected", "candidates", "pareto", "rejected", "meets_sla", "explanation", "versions"}
+    assert set(document) == keys
+    assert "wrote" in found.err
+    assert json.loads((tmp_path / "out" / "recommendation.json").read_text()) == document
+
+
+def test_quiet_says_nothing_on_standard_error(simkit, tmp_path):
+    words = ("--model", "Qwen/Qwen3-0.6B", "--gpu", "h200_sxm", "--quiet")
+    assert simkit("recommend", *words, "-o", tmp_path / "out").err == ""
+
+
+def test_a_flag_replaces_what_the_file_says(simkit, guide):
+    words = ("--gpu", "h100_sxm", "--total-gpus", "32", "--concurrency", "16", "--format", "json")
+    document = json.loads(simkit("recommend", guide / "llama-70b.yaml", *words).out)
+    workload = document["request"]["workload"]
+    assert workload["concurrency"] == 16
+    assert workload["request_rate_per_s"] is None
+
+
+def test_same_request_same_bytes(simkit, tmp_path):
+    words = ("--model", "Qwen/Qwen3-32B", "--gpu", "h200_sxm", "--request-rate", "4", "--quiet")
+    for name in ("a", "b"):
+        simkit("recommend", *words, "-o", tmp_path / name)
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+def test_v1alpha1_on_request(simkit, tmp_path):
+    words = ("--model", "Qwen/Qwen3-0.6B", "--gpu", "h200_sxm", "--dgd-version", "v1alpha1")
+    simkit("recommend", *words, "-o", tmp_path / "out")
+    document = yaml.safe_load((tmp_path / "out" / "dgd.yaml").read_text())
+    assert document["apiVersion"] == "nvidia.com/v1alpha1"
+    assert simkit("validate", tmp_path / "out" / "dgd.yaml").status == 0
