@@ -1,6 +1,6 @@
 """How far off are the shipped predictions on the measured runs, and where?
 
-    python experiments/accuracy/report.py      # `make reports`; writes reports/accuracy/
+python experiments/accuracy/report.py      # `make reports`; writes reports/accuracy/
 """
 
 from pathlib import Path

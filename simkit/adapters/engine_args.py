@@ -81,8 +81,11 @@ def _setting_flags(pool: Pool, table: FlagTable) -> list[str]:
     flags = [
         *(table.max_num_seqs[0], str(engine.max_num_seqs * ranks)),
         *(table.token_budget[0], str(engine.max_num_batched_tokens * ranks)),
-        *(table.memory_frac[0], f"{engine.memory_frac:g}"),
     ]
+    if engine.memory_frac is not None:
+        flags += [table.memory_frac[0], f"{engine.memory_frac:g}"]
+    if engine.max_model_len is not None:
+        flags += [table.max_model_len[0], str(engine.max_model_len)]
     # Left out at the default, because some attention kernels pick a larger block by themselves.
     if engine.kv_block_tokens != default_engine(engine.backend).kv_block_tokens:
         for name in table.block_tokens:

@@ -24,6 +24,7 @@ class FlagTable:
     max_num_seqs: Names
     token_budget: Names
     memory_frac: Names
+    max_model_len: Names
     block_tokens: Names
     kv_dtype: Names
     quantization: Names = ()
@@ -50,7 +51,7 @@ _TP = ("--tensor-parallel-size", "--tp-size", "--tp", "-tp")
 _PP = ("--pipeline-parallel-size", "--pp-size", "--pp", "-pp")
 _DP = ("--data-parallel-size", "--dp-size", "--dp", "-dp")
 _EP = ("--expert-parallel-size", "--ep-size", "--ep")
-_NEUTRAL = ("--trust-remote-code", "--host", "--port", "--kv-events-config", "--max-model-len")
+_NEUTRAL = ("--trust-remote-code", "--host", "--port", "--kv-events-config")
 _KV = "--trtllm.kv_cache_config."
 
 TABLES: Mapping[str, FlagTable] = MappingProxyType({
@@ -65,6 +66,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         max_num_seqs=("--max-num-seqs",),
         token_budget=("--max-num-batched-tokens",),
         memory_frac=("--gpu-memory-utilization",),
+        max_model_len=("--max-model-len",),
         block_tokens=("--block-size",),
         kv_dtype=("--kv-cache-dtype",),
         quantization=("--quantization", "-q"),
@@ -85,6 +87,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         max_num_seqs=("--max-running-requests",),
         token_budget=("--chunked-prefill-size", "--max-prefill-tokens"),
         memory_frac=("--mem-fraction-static",),
+        max_model_len=("--context-length", "--max-model-len"),
         block_tokens=("--page-size",),
         kv_dtype=("--kv-cache-dtype",),
         quantization=("--quantization",),
@@ -92,7 +95,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         eager=("--disable-cuda-graph",),
         speculative=("--speculative-algorithm", "--speculative-algo"),
         neutral=(
-            *_NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend", "--context-length",
+            *_NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend",
             "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--enable-mixed-chunk",
             "--enable-dp-attention",
         ),
@@ -108,6 +111,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         max_num_seqs=("--max-batch-size", "--trtllm.max_batch_size"),
         token_budget=("--max-num-tokens", "--trtllm.max_num_tokens"),
         memory_frac=(_KV + "free_gpu_memory_fraction", "--free-gpu-memory-fraction"),
+        max_model_len=("--max-seq-len", "--trtllm.max_seq_len"),
         block_tokens=(_KV + "tokens_per_block", "--kv-block-size"),
         kv_dtype=(_KV + "dtype",),
         prefix_on=(_KV + "enable_block_reuse",),
@@ -117,7 +121,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
             "--trtllm.trust_remote_code", "--trtllm.enable_chunked_prefill", "--trtllm.print_iter_log",
             "--trtllm.disable_overlap_scheduler", "--trtllm.cuda_graph_config.enable_padding",
             "--trtllm.cuda_graph_config.max_batch_size", "--trtllm.cache_transceiver_config.backend",
-            "--trtllm.cache_transceiver_config.max_tokens_in_buffer", "--max-seq-len",
+            "--trtllm.cache_transceiver_config.max_tokens_in_buffer",
             "--extra-engine-args", "--override-engine-args",
         ),
     ),

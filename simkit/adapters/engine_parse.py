@@ -84,6 +84,7 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "max_num_batched_tokens": _token_budget(backend, flags, plan),
         "memory_frac": flags.number(table.memory_frac),
         "kv_block_tokens": flags.integer(table.block_tokens),
+        "max_model_len": flags.integer(table.max_model_len),
         "prefix_caching": flags.switch(table.prefix_on, table.prefix_off),
         "cuda_graphs": False if flags.has(table.eager) else None,
         "speculative": True if flags.has(table.speculative) else None,

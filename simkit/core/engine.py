@@ -16,19 +16,21 @@ class EngineOptions:
 
     memory_frac is the share of device memory that the engine may use (vLLM
     --gpu-memory-utilization, SGLang --mem-fraction-static) or, for TensorRT-LLM, the share of what
-    the weights leave free (free_gpu_memory_fraction).
+    the weights leave free (free_gpu_memory_fraction). max_model_len is the longest prompt plus output
+    the engine accepts; None is the model's own limit.
     """
 
     backend: Backend
     version: str | None = None
     max_num_seqs: int = 256
     max_num_batched_tokens: int = 8192
-    memory_frac: float = 0.9
+    memory_frac: float | None = 0.9
     kv_block_tokens: int = 16
     mixed_steps: bool = True  # prefill chunks share a step with decodes; else prefill goes first
     prefix_caching: bool = True
     cuda_graphs: bool = True
     speculative: bool = False
+    max_model_len: int | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -36,8 +38,10 @@ class EngineOptions:
         for name in ("max_num_seqs", "max_num_batched_tokens", "kv_block_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"engine.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.memory_frac <= 1:
+        if self.memory_frac is not None and not 0 < self.memory_frac <= 1:
             raise InputError(f"engine.memory_frac must be in (0, 1], got {self.memory_frac}")
+        if self.max_model_len is not None and self.max_model_len < 1:
+            raise InputError(f"engine.max_model_len must be at least 1, got {self.max_model_len}")
 
 
 # Versions are those in the Dynamo 1.6.1 runtime images; sources in docs/dynamo.md.
@@ -48,7 +52,7 @@ _DEFAULTS: dict[str, EngineOptions] = {
     ),
     "sglang": EngineOptions(
         backend="sglang", version="0.5.14", max_num_seqs=512, max_num_batched_tokens=8192,
-        memory_frac=0.88, kv_block_tokens=1, mixed_steps=False,
+        memory_frac=None, kv_block_tokens=1, mixed_steps=False,
     ),
     "trtllm": EngineOptions(
         backend="trtllm", version="1.3.0rc20", max_num_seqs=512, max_num_batched_tokens=8192,

@@ -19,12 +19,14 @@ _PARETO_LIMIT = 40
 class EngineResult:
     """One engine's points: those to rank, the best layouts among them, and its Pareto front.
 
-    evaluated counts points, of which holding keep the SLA.
+    evaluated counts points, of which holding keep the SLA; nearest_miss is the one that came closest
+    without (empty when none missed).
     """
 
     engine: PreparedEngine
     best: Points
     pareto: Points
+    nearest_miss: Points
     evaluated: int
     holding: int
 
@@ -48,19 +50,24 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
     engine = prepare_engine(model, plans, problem.request.workload, problem.path)
     sweep = _gather(problem, engine, loaded=False)
     if sweep is None:
-        return EngineResult(engine=engine, best=_none(), pareto=_none(), evaluated=0, holding=0)
+        return EngineResult(
+            engine=engine, best=_none(), pareto=_none(), nearest_miss=_none(), evaluated=0, holding=0
+        )
     workload = problem.request.workload
     loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
     points = (_gather(problem, engine, loaded=True) or sweep) if loaded else sweep
     preference = preference_of(problem, engine.osl_tokens)
     order = ranking(points, problem.request.slo, preference)
     best = points.take(best_per_layout(points, order, problem.limit))
+    violation = points.violation(problem.request.slo)
+    missed = np.flatnonzero((violation > 1.0) & np.isfinite(violation))
     return EngineResult(
         engine=engine,
         best=best,
         pareto=sweep.take(pareto_front(sweep, engine.osl_tokens, _PARETO_LIMIT)),
-        evaluated=len(points) + (len(sweep) if loaded else 0),
-        holding=int(np.count_nonzero(points.violation(problem.request.slo) <= 1.0)),
+        nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
+        evaluated=len(points),
+        holding=int(np.count_nonzero(violation <= 1.0)),
     )
 
 

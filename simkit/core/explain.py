@@ -15,6 +15,11 @@ def layout(deployment: Deployment) -> str:
     )
 
 
+def gpus(count: int) -> str:
+    """`1 GPU`, `4 GPUs`."""
+    return f"{count} GPU" + ("" if count == 1 else "s")
+
+
 def explanation(candidates: tuple[Candidate, ...], slo: Slo, *, meets_sla: bool) -> tuple[str, ...]:
     """Three sentences: the choice, what binds or is missed, the runner-up."""
     return (_choice(candidates[0]), _bounds(candidates[0], slo, meets_sla=meets_sla), _runner_up(candidates))
@@ -24,7 +29,7 @@ def _choice(best: Candidate) -> str:
     estimate, deployment = best.estimate, best.deployment
     mode = "aggregated" if deployment.mode == "agg" else "disaggregated"
     return (
-        f"{deployment.backend} {mode}, {layout(deployment)} on {deployment.num_gpus} GPUs, is expected to "
+        f"{deployment.backend} {mode}, {layout(deployment)} on {gpus(deployment.num_gpus)}, is expected to "
         f"give {estimate.output_tokens_per_s:,.0f} output tokens/s "
         f"({estimate.output_tokens_per_s_per_gpu:,.0f} per GPU) at {estimate.concurrency:,.0f} requests in "
         f"flight; {estimate.bottleneck} takes most of the time."
@@ -58,7 +63,7 @@ def _runner_up(candidates: tuple[Candidate, ...]) -> str:
         return "No other layout was left to compare with."
     first, second = candidates[0].estimate, candidates[1].estimate
     name = f"{candidates[1].deployment.backend} {layout(candidates[1].deployment)}"
-    gpus = candidates[1].deployment.num_gpus - candidates[0].deployment.num_gpus
+    extra = candidates[1].deployment.num_gpus - candidates[0].deployment.num_gpus
     gain = second.output_tokens_per_s_per_gpu / max(first.output_tokens_per_s_per_gpu, 1e-12) - 1.0
-    more = f"{abs(gpus)} GPUs {'more' if gpus > 0 else 'fewer'}" if gpus else "the same number of GPUs"
+    more = f"{gpus(abs(extra))} {'more' if extra > 0 else 'fewer'}" if extra else "the same number of GPUs"
     return f"The runner-up, {name}, uses {more} and gives {gain:+.0%} output tokens/s per GPU."

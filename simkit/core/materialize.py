@@ -1,5 +1,6 @@
 """From a row of numbers back to a Candidate: deployment, estimate, bottleneck."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -69,22 +70,35 @@ def _deployment(engine: PreparedEngine, points: Points, row: int) -> Deployment:
     plan, workers = engine.plans[int(points.plan[row])], int(points.workers[row])
     batch = float(points.batch[row])
     if not _is_disaggregated(points, row):
-        sized = sized_engine(options, batch * plan.attn_dp * plan.pp)
+        sized = _fitted(engine, plan, sized_engine(options, batch * plan.pp))
         return Aggregated(worker=Pool(plan=plan, engine=sized, replicas=workers), precision=precision)
     decode_plan = engine.plans[int(points.decode_plan[row])]
-    sized = sized_engine(options, batch * decode_plan.attn_dp * decode_plan.pp)
+    sized = _fitted(engine, decode_plan, sized_engine(options, batch * decode_plan.pp))
     return Disaggregated(
-        prefill=Pool(plan=plan, engine=options, replicas=workers),
+        prefill=Pool(plan=plan, engine=_fitted(engine, plan, options), replicas=workers),
         decode=Pool(plan=decode_plan, engine=sized, replicas=int(points.decode_workers[row])),
         precision=precision,
     )
 
 
 def sized_engine(options: EngineOptions, batch: float) -> EngineOptions:
-    """The engine with room for half as many sequences again as the mean batch, at a captured graph size."""
+    """The engine with room for half as many sequences again as a rank's mean batch, at a graph size."""
     wanted = min(1.5 * batch, options.max_num_seqs)
     size = next((size for size in _GRAPH_SIZES if size >= wanted), _GRAPH_SIZES[-1])
     return replace(options, max_num_seqs=int(max(size, 8)))
+
+
+def _fitted(engine: PreparedEngine, plan: ParallelPlan, options: EngineOptions) -> EngineOptions:
+    """The engine with its context cut to what the cache holds; else vLLM refuses to start.
+
+    The limit is a whole number of blocks of 1,024 tokens, and never below the workload's lengths.
+    """
+    position = int(np.flatnonzero(engine.kept == engine.plans.index(plan))[0])
+    capacity = float(engine.serving.kv_capacity_tokens[position])
+    if capacity >= engine.model.shape.max_context_tokens:
+        return options
+    needed = math.ceil(engine.workload.isl_tokens + engine.workload.osl_tokens)
+    return replace(options, max_model_len=max(int(capacity // 1024) * 1024, needed))
 
 
 def _bottleneck(engine: PreparedEngine, points: Points, row: int) -> str:

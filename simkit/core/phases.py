@@ -176,17 +176,32 @@ def memory_rules(model: EngineModel) -> MemoryRules:
     graphs = 1.0 * GIB if engine.cuda_graphs else 0.0
     if engine.backend == "trtllm":
         return MemoryRules(
-            usable_frac=1.0, frac_of_free=engine.memory_frac, max_batched_tokens=tokens, graph_bytes=graphs
+            usable_frac=1.0,
+            frac_of_free=memory_fraction(model),
+            max_batched_tokens=tokens,
+            graph_bytes=graphs,
         )
     if engine.backend == "sglang":
         return MemoryRules(
-            usable_frac=_sglang_fraction(model), working_inside=False, max_batched_tokens=tokens,
+            usable_frac=memory_fraction(model), working_inside=False, max_batched_tokens=tokens,
             graph_bytes=graphs,
         )  # fmt: skip
-    return MemoryRules(usable_frac=engine.memory_frac, max_batched_tokens=tokens, graph_bytes=graphs)
+    return MemoryRules(usable_frac=memory_fraction(model), max_batched_tokens=tokens, graph_bytes=graphs)
 
 
-def _sglang_fraction(model: EngineModel) -> float:
-    """SGLang keeps 1.5 MiB per chunked token and 2 MiB per captured batch size outside its pool."""
+# What an engine takes when its memory fraction is not set.
+_DEFAULT_FRACTIONS = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
+
+
+def memory_fraction(model: EngineModel) -> float:
+    """The share of memory the engine uses: as set, or its own default.
+
+    SGLang's default leaves 1.5 MiB per chunked token and 2 MiB per captured batch size outside.
+    """
+    if model.engine.memory_frac is not None:
+        return model.engine.memory_frac
+    default = _DEFAULT_FRACTIONS[model.engine.backend]
+    if model.engine.backend != "sglang":
+        return default
     reserve = (512 + 1.5 * model.engine.max_num_batched_tokens + 2 * 256) * MIB
-    return min(model.engine.memory_frac, 1.0 - reserve / model.device.memory_bytes)
+    return min(default, max(1.0 - reserve / model.device.memory_bytes, 0.1))

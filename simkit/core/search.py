@@ -7,7 +7,7 @@ from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB
 from simkit.core.engine_search import EngineResult, preference_of, search_engine
 from simkit.core.errors import InfeasibleError
-from simkit.core.explain import explanation
+from simkit.core.explain import explanation, gpus
 from simkit.core.materialize import candidate
 from simkit.core.metrics import Candidate, Recommendation, Rejection
 from simkit.core.picking import pareto_front, ranking
@@ -75,27 +75,28 @@ def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejectio
                 Rejection(
                     reason=f"{backend}: weights and one request's cache do not fit",
                     count=len(small),
-                    nearest=f"{nearest.label} on {nearest.num_gpus} GPUs",
+                    nearest=f"{nearest.label} on {gpus(nearest.num_gpus)}",
                 )
             )
         missed = result.evaluated - result.holding
         if missed and problem.request.slo.bounds and len(result.best):
-            rejections.append(_sla_rejection(problem, result, missed))
+            rejections.append(_sla_rejection(result, missed))
     return tuple(sorted(rejections, key=lambda r: -r.count))
 
 
-def _sla_rejection(problem: Problem, result: EngineResult, count: int) -> Rejection:
-    backend = result.engine.model.engine.backend
-    violation = result.best.violation(problem.request.slo)
-    missing = np.flatnonzero(violation > 1.0)
-    nearest = "every layout shown holds it at some load"
-    if len(missing):
-        row = int(missing[np.argmin(violation[missing])])
-        plan = result.engine.plans[int(result.best.plan[row])]
+def _sla_rejection(result: EngineResult, count: int) -> Rejection:
+    miss, plans = result.nearest_miss, result.engine.plans
+    nearest = "none sustains the load"
+    if len(miss):
+        label = f"{miss.workers[0]:.0f} x {plans[int(miss.plan[0])].label}"
+        if miss.decode_plan[0] >= 0:
+            decode = f"{miss.decode_workers[0]:.0f} x {plans[int(miss.decode_plan[0])].label}"
+            label = f"prefill {label} + decode {decode}"
         nearest = (
-            f"{plan.label}: TTFT {result.best.ttft_s[row] * 1e3:,.0f} ms, "
-            f"ITL {result.best.itl_s[row] * 1e3:,.1f} ms"
+            f"{label} at {miss.concurrency[0]:,.0f} in flight: TTFT {miss.ttft_s[0] * 1e3:,.0f} ms, "
+            f"ITL {miss.itl_s[0] * 1e3:,.1f} ms"
         )
+    backend = result.engine.model.engine.backend
     return Rejection(reason=f"{backend}: SLA missed or load not sustained", count=count, nearest=nearest)
 
 

@@ -25,7 +25,16 @@ def test_the_recommended_dgd_estimates_to_the_recommended_numbers(simkit, tmp_pa
 
 
 def test_the_document_has_the_promised_keys(simkit):
-    words = ("--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h200_sxm", "--worker", "2xdep8", "--backend", "sglang")
+    words = (
+        "--model",
+        "deepseek-ai/DeepSeek-R1",
+        "--gpu",
+        "h200_sxm",
+        "--worker",
+        "2xdep8",
+        "--backend",
+        "sglang",
+    )
     document = json.loads(simkit("estimate", *words, "--concurrency", "64", "--format", "json").out)
     assert set(document["model"]) == {"name", "total_params", "active_params", "kv_bytes_per_token"}
     assert document["model"]["kv_bytes_per_token"] == 61 * (512 + 64) * 2
@@ -40,7 +49,16 @@ def test_the_document_has_the_promised_keys(simkit):
 
 
 def test_without_a_layout_the_narrowest_engine_is_taken(simkit):
-    words = ("--model", "meta-llama/Llama-3.1-70B", "--gpu", "h100_sxm", "--backend", "vllm", "--format", "json")
+    words = (
+        "--model",
+        "meta-llama/Llama-3.1-70B",
+        "--gpu",
+        "h100_sxm",
+        "--backend",
+        "vllm",
+        "--format",
+        "json",
+    )
     document = json.loads(simkit("estimate", *words).out)
     assert document["plan"]["tp"] == 2  # 141 GB of weights, 80 GB a GPU
 

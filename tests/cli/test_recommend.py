@@ -57,8 +57,19 @@ def test_tolerations_and_multinode_are_carried_through(simkit, guide, tmp_path):
 
 
 def test_an_engine_wider_than_a_node_is_multinode(simkit, tmp_path):
-    words = ("--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h100_sxm", "--total-gpus", "16", "--backend", "sglang")
-    found = simkit("recommend", *words, "--mode", "agg", "--ttft", "60000", "--itl", "500", "-o", tmp_path / "out")
+    words = (
+        "--model",
+        "deepseek-ai/DeepSeek-R1",
+        "--gpu",
+        "h100_sxm",
+        "--total-gpus",
+        "16",
+        "--backend",
+        "sglang",
+    )
+    found = simkit(
+        "recommend", *words, "--mode", "agg", "--ttft", "60000", "--itl", "500", "-o", tmp_path / "out"
+    )
     assert found.status == 0, found.err
     document = list(yaml.safe_load_all((tmp_path / "out" / "dgd.yaml").read_text()))[-1]
     (worker,) = [c for c in document["spec"]["components"] if c["type"] == "worker"]
@@ -72,7 +83,18 @@ def test_an_engine_wider_than_a_node_is_multinode(simkit, tmp_path):
 @pytest.mark.parametrize("mode", ["agg", "disagg"])
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-32B-FP8", "Qwen/Qwen3-235B-A22B-FP8"])
 def test_every_engine_and_mode(simkit, tmp_path, backend, mode, model):
-    words = ("--model", model, "--gpu", "h200_sxm", "--total-gpus", "16", "--backend", backend, "--mode", mode)
+    words = (
+        "--model",
+        model,
+        "--gpu",
+        "h200_sxm",
+        "--total-gpus",
+        "16",
+        "--backend",
+        backend,
+        "--mode",
+        mode,
+    )
     found = simkit("recommend", *words, "--top", "3", "-o", tmp_path / "out")
     assert found.status in (0, 1), found.err
     dgds = sorted((tmp_path / "out").glob("dgd*.yaml"))

@@ -25,13 +25,17 @@ def test_every_measured_run_is_answered_in_order(simkit, runs_csv, tmp_path, end
     assert f"of {len(runs)} rows" in found.err
     numbers = table[table["error"] == ""]
     for metric in ("ttft", "itl"):
-        low, mean, high = (numbers[f"predicted_{metric}_ms_{side}"].astype(float) for side in ("lo", "mean", "hi"))
+        low, mean, high = (
+            numbers[f"predicted_{metric}_ms_{side}"].astype(float) for side in ("lo", "mean", "hi")
+        )
         assert ((low > 0) & (low <= mean) & (mean <= high)).all()
 
 
 def test_measured_columns_do_not_leak_into_predictions(simkit, runs_csv, tmp_path):
     runs = pd.read_csv(runs_csv, low_memory=False).head(200)
-    hidden = runs.drop(columns=["ttft_ms_mean", "itl_ms_mean", "flags", "measured_at", "deployment_group", "split_group"])
+    hidden = runs.drop(
+        columns=["ttft_ms_mean", "itl_ms_mean", "flags", "measured_at", "deployment_group", "split_group"]
+    )
     for name, table in (("full", runs), ("hidden", hidden)):
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         simkit("predict", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}-out.csv")
@@ -56,8 +60,8 @@ def test_rows_that_cannot_be_predicted_say_why(simkit, tmp_path):
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False).set_index("run_id")
     assert table.loc["good", "error"] == ""
     for name, mention in {
-        "model": "knows-this", "gpu": "h9000", "backend": "tgi", "load": "concurrency", "mode": "agg or disagg",
-        "plan": "moe_tp*ep",
+        "model": "knows-this", "gpu": "h9000", "backend": "tgi", "load": "concurrency",
+        "mode": "agg or disagg", "plan": "moe_tp*ep",
     }.items():  # fmt: skip
         assert mention in table.loc[name, "error"]
         assert table.loc[name, "predicted_ttft_ms_mean"] == ""
