@@ -64,11 +64,15 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
     return EngineResult(
         engine=engine,
         best=best,
-        pareto=sweep.take(pareto_front(sweep, engine.osl_tokens, _PARETO_LIMIT)),
+        pareto=_front(concatenate([sweep, best]), engine.osl_tokens),
         nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
         evaluated=len(points),
         holding=int(np.count_nonzero(violation <= 1.0)),
     )
+
+
+def _front(points: Points, osl_tokens: float) -> Points:
+    return points.take(pareto_front(points, osl_tokens, _PARETO_LIMIT))
 
 
 def _gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points | None:

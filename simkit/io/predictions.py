@@ -1,13 +1,14 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.dtypes import Precision, dtype
+from perfmodels.efficiency import Efficiency
 from perfmodels.parallel import PlanArray
 from simkit.core.engine import default_engine
 from simkit.core.errors import SimkitError
@@ -41,8 +42,11 @@ class Block:
     procedure: Procedure
 
 
-def predict_table(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One output row per input row, in order; rows that cannot be predicted say why in `error`."""
+def predict_table(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFrame":
+    """One output row per input row, in order; rows that cannot be predicted say why in `error`.
+
+    fitted False takes the plain default factors for every engine instead of the fitted ones.
+    """
     import pandas as pd
 
     table = complete_table(frame)
@@ -52,7 +56,9 @@ def predict_table(frame: "pd.DataFrame") -> "pd.DataFrame":
     usable = np.flatnonzero(errors == "")
     for block in blocks(table.iloc[usable], usable):
         try:
-            times = block_times(engine_model_of(block.key), block)
+            model = engine_model_of(block.key)
+            plain = replace(model, efficiency=Efficiency())
+            times = block_times(model if fitted else plain, block)
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue

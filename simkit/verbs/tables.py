@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _THROUGHPUT = "output_tokens_per_s_per_gpu"
 
 
-def with_predictions(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The table's own columns followed by the predicted ones."""
+def with_predictions(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFrame":
+    """The table's own columns followed by the predicted ones (`fitted` as in predict_table)."""
     import pandas as pd
 
-    predicted = predict_table(frame)
+    predicted = predict_table(frame, fitted=fitted)
     return pd.concat([frame.reset_index(drop=True), predicted.drop(columns="run_id")], axis=1)
 
 

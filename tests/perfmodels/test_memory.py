@@ -1,0 +1,178 @@
+"""What fits: by hand for one model, by law for all splits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfmodels.dtypes import Precision
+from perfmodels.memory import (
+    MemoryQuestion,
+    MemoryRules,
+    activation_bytes_per_gpu,
+    kv_bytes_per_token_per_gpu,
+    memory_use,
+    weight_bytes_per_gpu,
+)
+from perfmodels.params import kv_bytes_per_sequence, total_params
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.io.catalog import model_names
+from simkit.io.loading import load_model
+
+ROUNDING = 1e-12
+NO_NORMS = 1e-4  # norm weights are a few 1e-5 of a model and not counted
+
+BF16 = Precision()
+BARE = MemoryRules(usable_frac=0.9, working_inside=False, context_bytes=0, graph_bytes=0, collective_bytes=0)
+
+
+def test_weights_of_llama_70b_on_four_gpus(shape_of, plans):
+    # per layer: q and o 2*8192*8192, k and v 2*8192*1024, feed-forward 3*8192*28672 = 855,638,016;
+    # 80 layers and two 128256*8192 ends = 70,552,387,584 weights of two bytes, a quarter each
+    weights = (80 * (2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672) + 2 * 128256 * 8192) * 2 / 4
+    found = weight_bytes_per_gpu(shape_of("meta-llama/Meta-Llama-3.1-70B"), BF16, plans({"tp": 4}))
+    assert weights == 35_276_193_792
+    assert found[0] == pytest.approx(weights, rel=ROUNDING)
+
+
+def test_the_fullest_stage_of_a_pipeline(shape_of, plans):
+    # Two stages of 40 layers; the first also holds the lookup, the last the head: one end each.
+    shape = shape_of("meta-llama/Meta-Llama-3.1-70B")
+    one, two = weight_bytes_per_gpu(shape, BF16, plans({}, {"pp": 2}))
+    assert two == pytest.approx(one / 2, rel=ROUNDING)
+    # Four stages of 20 layers: an end is not divided further.
+    layers = (80 * 855_638_016) * 2
+    (four,) = weight_bytes_per_gpu(shape, BF16, plans({"pp": 4}))
+    assert four == pytest.approx(layers / 4 + 128256 * 8192 * 2, rel=ROUNDING)
+
+
+def test_formats_shrink_what_they_store(shape_of, plans):
+    # gpt-oss-120b: the experts in MXFP4 (0.5 + 1/32 bytes), the rest in bfloat16: about 63 GB
+    shape = shape_of("openai/gpt-oss-120b")
+    expert = 3 * 2880 * 2880 + 2 * 2880 + 2880
+    experts = 36 * 128 * expert
+    (bf16,) = weight_bytes_per_gpu(shape, BF16, plans({}))
+    (mxfp4,) = weight_bytes_per_gpu(shape, Precision(moe="mxfp4"), plans({}))
+    assert bf16 - mxfp4 == pytest.approx(experts * (2 - 0.53125), rel=ROUNDING)
+    assert mxfp4 == pytest.approx(65e9, rel=0.02)  # the checkpoint on disk is 65.2 GB
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen3-32B", "Qwen/Qwen3-0.6B", "deepseek-ai/DeepSeek-R1", "microsoft/phi-4"])
+def test_one_gpu_holds_all_parameters(shape_of, plans, name):
+    shape = shape_of(name)
+    assert weight_bytes_per_gpu(shape, BF16, plans({}))[0] == pytest.approx(2 * total_params(shape), rel=NO_NORMS)
+
+
+names = st.sampled_from(model_names())
+powers = st.sampled_from([1, 2, 4, 8, 16, 32])
+
+
+@given(name=names, tp=powers, ep=st.booleans())
+def test_more_tensor_parallelism_never_raises_weights_per_gpu(name, tp, ep):
+    shape = load_model(name).shape
+    split = "ep" if ep else "moe_tp"
+    plans = PlanArray.of([ParallelPlan(tp=width, **{split: width}) for width in (tp, 2 * tp)])
+    narrow, wide = weight_bytes_per_gpu(shape, load_model(name).precision, plans)
+    assert wide <= narrow
+    assert 2 * wide >= narrow * (1 - ROUNDING)  # and never by more than a half
+
+
+@given(name=names, tp=powers, pp=st.sampled_from([1, 2, 4]))
+def test_parts_are_positive_and_all_of_the_model_is_somewhere(name, tp, pp):
+    model = load_model(name)
+    plan = PlanArray.of([ParallelPlan(tp=tp, pp=pp, moe_tp=tp)])
+    per_gpu = weight_bytes_per_gpu(model.shape, model.precision, plan)[0]
+    one = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))[0]
+    assert 0 < one <= per_gpu * tp * pp * (1 + ROUNDING)
+
+
+def test_cache_of_a_token_is_split_until_each_rank_holds_one_head(shape_of, plans):
+    shape = shape_of("meta-llama/Meta-Llama-3.1-70B")  # 8 KV heads
+    found = kv_bytes_per_token_per_gpu(shape, BF16, plans(*({"tp": tp} for tp in (1, 4, 8, 16))), 1000.0)
+    assert found.tolist() == [327_680, 81_920, 40_960, 40_960]
+
+
+def test_latent_caches_are_replicated(shape_of, plans):
+    shape = shape_of("deepseek-ai/DeepSeek-R1")
+    found = kv_bytes_per_token_per_gpu(shape, BF16, plans({}, {"tp": 8, "ep": 8}), 1000.0)
+    assert found.tolist() == [70_272, 70_272]
+
+
+@given(name=names, context=st.floats(1, 1e6))
+def test_cache_per_token_times_context_is_the_cache_of_the_sequence(name, context):
+    shape = load_model(name).shape
+    per_token = kv_bytes_per_token_per_gpu(shape, BF16, PlanArray.of([ParallelPlan()]), context)[0]
+    assert per_token * context == pytest.approx(float(kv_bytes_per_sequence(shape, "bf16", context)), rel=1e-9)
+
+
+def test_activations_by_hand(shape_of, plans):
+    # Llama-3.1-8B, 8192 rows: four streams of 4096 and two of 4*4096 (the wider of 14336 and 16384),
+    # two bytes each, and float32 logits of 256 rows
+    found = activation_bytes_per_gpu(shape_of("meta-llama/Meta-Llama-3.1-8B"), plans({}, {"tp": 2}), 8192)
+    logits = 256 * 128256 * 4
+    assert found[0] == 8192 * (4 * 4096 + 2 * 16384) * 2 + logits
+    assert found[1] == 8192 * (4 * 4096 + 16384) * 2 + logits
+
+
+def question(name, plan, **changes):
+    model = load_model(name)
+    base = MemoryQuestion(
+        shape=model.shape, precision=BF16, plan=plan, device_bytes=80e9, context_tokens=1000.0
+    )
+    return replace(base, **changes)
+
+
+def test_capacity_by_hand(plans):
+    # Llama-3.1-8B on 80 GB of which 0.9 is usable: 72e9 - 16,059,990,016 bytes of weights (without the
+    # 65 norms of 4096), 131,072 bytes per token
+    use = memory_use(question("meta-llama/Meta-Llama-3.1-8B", plans({})), BARE)
+    weights = (8_030_261_248 - 65 * 4096) * 2
+    assert use.parts_bytes["weights"][0] == weights == 16_059_990_016
+    assert use.kv_capacity_tokens[0] == pytest.approx((72e9 - weights) / 131_072, rel=ROUNDING)
+    # TensorRT-LLM's rule: a share of what is free
+    share = memory_use(
+        question("meta-llama/Meta-Llama-3.1-8B", plans({})), replace(BARE, usable_frac=1.0, frac_of_free=0.5)
+    )
+    assert share.kv_capacity_tokens[0] == pytest.approx((80e9 - weights) / 2 / 131_072, rel=ROUNDING)
+
+
+def test_working_memory_counts_inside_the_budget_or_outside(plans):
+    rules = replace(BARE, working_inside=True, context_bytes=1e9, graph_bytes=2e9, collective_bytes=4e9)
+    asked = question("meta-llama/Meta-Llama-3.1-8B", plans({}, {"tp": 2}))
+    inside, outside = memory_use(asked, rules), memory_use(asked, replace(rules, working_inside=False))
+    working = outside.kv_bytes - inside.kv_bytes
+    assert inside.parts_bytes["runtime"].tolist() == [3e9, 7e9]  # peers need buffers
+    assert working == pytest.approx(inside.parts_bytes["runtime"] + inside.parts_bytes["activations"])
+
+
+def test_what_does_not_fit_has_negative_capacity_and_no_cache(plans):
+    use = memory_use(question("meta-llama/Meta-Llama-3.1-405B", plans({}, {"tp": 16})), BARE)
+    assert use.kv_capacity_tokens[0] < 0 < use.kv_capacity_tokens[1]
+    assert use.parts_bytes["kv"][0] == 0
+
+
+@given(
+    name=names,
+    tp=powers,
+    memory=st.floats(8e9, 300e9),
+    more=st.floats(1, 4),
+    inside=st.booleans(),
+    free=st.floats(0.1, 1),
+)
+def test_more_memory_never_lowers_capacity(name, tp, memory, more, inside, free):
+    rules = MemoryRules(working_inside=inside, frac_of_free=free)
+    plan = PlanArray.of([ParallelPlan(tp=tp, moe_tp=tp)])
+    small = memory_use(question(name, plan, device_bytes=memory), rules)
+    large = memory_use(question(name, plan, device_bytes=memory * more), rules)
+    assert large.kv_capacity_tokens[0] >= small.kv_capacity_tokens[0]
+    assert np.isfinite(large.kv_capacity_tokens[0])
+
+
+@given(name=names, memory=st.floats(8e9, 300e9))
+def test_parts_never_exceed_the_device(name, memory):
+    """Where a model fits, weights, working memory and cache together stay inside the GPU's budget."""
+    use = memory_use(question(name, PlanArray.of([ParallelPlan(tp=8, moe_tp=8)]), device_bytes=memory), MemoryRules())
+    if use.kv_bytes[0] > 0:
+        assert sum(float(part[0]) for part in use.parts_bytes.values()) <= 0.9 * memory * (1 + ROUNDING)
