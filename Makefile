@@ -25,6 +25,7 @@ lint: $(VENV)/.developer
 
 reports: $(VENV)/.developer
 	$(BIN)/python experiments/accuracy/report.py
+	$(BIN)/python experiments/tour/readme.py
 
 calibrate: $(VENV)/.developer
 	$(BIN)/python experiments/coarse_factors/fit.py

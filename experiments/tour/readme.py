@@ -1,0 +1,77 @@
+"""Does the README's tour do what it shows? Runs its commands and puts their real output in place.
+
+python experiments/tour/readme.py      # part of `make reports`
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOUR = {
+    "tour:recommend": (
+        "recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o out/llama-70b"
+    ),
+    "tour:estimate": "estimate out/llama-70b/dgd.yaml --gpu h100_sxm --concurrency 100",
+    "tour:evaluate": "evaluate data/runs/serving_runs_fit.csv --by backend",
+}
+MAX_LINES = 44
+
+
+def output_of(words: str) -> str:
+    """What a command prints, as a terminal 100 columns wide shows it."""
+    command = [sys.executable, "-m", "simkit", *shlex.split(words)]
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"simkit {words}: {done.stderr}")
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines())
+
+
+def block(words: str) -> str:
+    """A command and its output as an indented Markdown block, long outputs cut and marked."""
+    lines = output_of(words).splitlines()
+    if len(lines) > MAX_LINES:
+        lines = [*lines[:MAX_LINES], f"... {len(lines) - MAX_LINES} more lines"]
+    return "\n".join(f"    {line}".rstrip() for line in [f"$ simkit {words}", *lines])
+
+
+def accuracy() -> str:
+    """The accuracy table: shipped, left out, and without any fitted factor."""
+    left_out = json.loads((ROOT / "data/calibration/errors.json").read_text())["metrics"]
+    shipped = json.loads(output_of("evaluate data/runs/serving_runs_fit.csv --format json"))["by"][0]
+    rows = [
+        "| | left out: median | p90 | 90 % interval holds | in-sample median |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for metric, label in (("ttft", "TTFT"), ("itl", "ITL"), ("e2e", "request latency")):
+        entry = left_out[metric]
+        own = f"{shipped[metric]['mdape']:.0%}" if metric in shipped else ""
+        rows.append(
+            f"| {label} | {entry['left_out_mdape']:.1%} | {entry['left_out_p90']:.0%} | "
+            f"{entry['left_out_coverage90']:.0%} | {own} |"
+        )
+    rows.append(f"\nn = {shipped['rows']:,} runs in {left_out['ttft']['num_groups']} groups, five folds.")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Rewrite the marked parts of README.md."""
+    path = ROOT / "README.md"
+    text = path.read_text()
+    parts = {**{mark: block(words) for mark, words in TOUR.items()}, "accuracy": accuracy()}
+    for mark, content in parts.items():
+        pattern = rf"<!-- {mark} -->(.*?<!-- end -->)?"
+        marked = f"<!-- {mark} -->\n\n{content}\n\n<!-- end -->"
+        text, count = re.subn(pattern, lambda _, new=marked: new, text, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"README.md has {count} places for {mark}")
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
