@@ -4,26 +4,68 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from perfmodels.shape import AttentionGroup, GqaAttention, LinearAttention, MlaAttention
+from perfmodels.shape import (
+    AttentionGroup,
+    CompressedAttention,
+    GqaAttention,
+    LinearAttention,
+    MlaAttention,
+)
 
 Config = Mapping[str, Any]
 
 
-def layer_kinds(config: Config) -> list[str]:
-    """What the mixer of each layer is: full, window, linear, mamba, or none."""
-    num_layers = int(config["num_hidden_layers"])
+_INDEXED_RATIO = 4  # DeepSeek-V4 picks keys among entries of four tokens; coarser ones are all read
+_LLAMA4_FULL_EVERY = 4  # every fourth layer of Llama-4 sees everything, the others their chunk
+_BLOCK_LETTERS = {"M": "mamba", "*": "attention", "E": "moe", "-": "mlp"}
+
+
+def block_types(config: Config) -> list[str]:
+    """Nemotron-H style layers, each of which is a mixer or a feed-forward block; empty for others."""
     if pattern := config.get("hybrid_override_pattern"):
-        return [{"M": "mamba", "*": "full"}.get(letter, "none") for letter in pattern]
+        return [_BLOCK_LETTERS.get(letter, "none") for letter in pattern]
+    return [str(block) for block in config.get("layers_block_type") or ()]
+
+
+def layer_kinds(config: Config) -> list[str]:
+    """What the mixer of each layer is: full, window, sparse, linear, mamba, kda, compressed:N or none."""
+    for rule in (_from_blocks, _from_patterns, _from_types, _from_windows):
+        kinds = rule(config)
+        if kinds:
+            return kinds
+    return ["full"] * int(config["num_hidden_layers"])
+
+
+def _from_blocks(config: Config) -> list[str]:
+    return [{"mamba": "mamba", "attention": "full"}.get(block, "none") for block in block_types(config)]
+
+
+def _from_patterns(config: Config) -> list[str]:
+    """Families that list their layers in a field of their own."""
+    num_layers = int(config["num_hidden_layers"])
     if linear := config.get("linear_attn_config"):
         full = set(linear.get("full_attn_layers", ()))
         return ["full" if index + 1 in full else "kda" for index in range(num_layers)]
     if pattern := config.get("hybrid_layer_pattern"):
         return ["window" if flag else "full" for flag in pattern[:num_layers]]
-    if types := config.get("layer_types"):
-        names = {"sliding_attention": "window", "linear_attention": "linear"}
-        return [names.get(kind, "full") for kind in types[:num_layers]]
+    if ratios := config.get("compress_ratios"):
+        return [f"compressed:{int(ratio)}" for ratio in ratios[:num_layers]]
+    sparse = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq") or ()
+    return ["sparse" if flag else "full" for flag in sparse[:num_layers]]
+
+
+def _from_types(config: Config) -> list[str]:
+    names = {"sliding_attention": "window", "linear_attention": "linear"}
+    types = config.get("layer_types") or ()
+    return [names.get(kind, "full") for kind in types[: int(config["num_hidden_layers"])]]
+
+
+def _from_windows(config: Config) -> list[str]:
+    num_layers = int(config["num_hidden_layers"])
+    if config.get("model_type") == "llama4_text" and config.get("attention_chunk_size"):
+        return ["full" if (index + 1) % _LLAMA4_FULL_EVERY == 0 else "window" for index in range(num_layers)]
     window = config.get("sliding_window") and config.get("use_sliding_window", True)
-    return _window_by_interval(config, num_layers) if window else ["full"] * num_layers
+    return _window_by_interval(config, num_layers) if window else []
 
 
 def _window_by_interval(config: Config, num_layers: int) -> list[str]:
@@ -42,10 +84,12 @@ def attention_groups(config: Config) -> tuple[AttentionGroup, ...]:
     for kind, num_layers in counts.most_common():
         if kind in builders:
             groups.append(builders[kind](config, num_layers))
+        elif kind.startswith("compressed"):
+            groups.append(_compressed(config, num_layers, ratio=int(kind.partition(":")[2])))
         elif config.get("kv_lora_rank"):
             groups.append(_mla(config, num_layers))
         else:
-            groups.append(_gqa(config, num_layers, window=kind == "window"))
+            groups.append(_gqa(config, num_layers, kind))
     return tuple(groups)
 
 
@@ -65,12 +109,13 @@ def _mla(config: Config, num_layers: int) -> MlaAttention:
     )
 
 
-def _gqa(config: Config, num_layers: int, *, window: bool) -> GqaAttention:
+def _gqa(config: Config, num_layers: int, kind: str) -> GqaAttention:
+    window = kind == "window"
     heads = int(config["num_attention_heads"])
     kv_heads = int(config.get("num_key_value_heads") or heads)
     head_dim = int(config.get("head_dim") or int(config["hidden_size"]) // heads)
     v_head_dim = int(config.get("v_head_dim") or head_dim)
-    shares_kv = bool(config.get("model_type") in ("deepseek_v4", "deepseek_ref"))
+    shares_kv = False
     if window:
         heads = int(config.get("swa_num_attention_heads") or heads)
         kv_heads = int(config.get("swa_num_key_value_heads") or kv_heads)
@@ -86,10 +131,40 @@ def _gqa(config: Config, num_layers: int, *, window: bool) -> GqaAttention:
         num_kv_heads=kv_heads,
         head_dim=head_dim,
         v_head_dim=v_head_dim,
-        window_tokens=int(config["sliding_window"]) if window else None,
+        window_tokens=_window_tokens(config) if window else None,
+        topk_tokens=_sparse_tokens(config) if kind == "sparse" else None,
         output_gate=bool(config.get("attn_output_gate")),
         bias=bool(config.get("attention_bias")) or config.get("model_type") in ("qwen2", "qwen2_moe"),
         shares_kv=shares_kv,
+    )
+
+
+def _window_tokens(config: Config) -> int:
+    return int(config.get("sliding_window") or config["attention_chunk_size"])
+
+
+def _sparse_tokens(config: Config) -> int:
+    """Keys a block-sparse layer reads: the chosen blocks and the local one."""
+    sparse = config["sparse_attention_config"]
+    blocks = int(sparse.get("sparse_topk_blocks", 16)) + int(sparse.get("sparse_local_block", 0))
+    return blocks * int(sparse.get("sparse_block_size", 128))
+
+
+def _compressed(config: Config, num_layers: int, *, ratio: int) -> CompressedAttention:
+    """DeepSeek-V4: a window of full keys, and beyond it one entry per `ratio` tokens (0: none)."""
+    indexed = ratio == _INDEXED_RATIO
+    return CompressedAttention(
+        num_layers=num_layers,
+        num_heads=int(config["num_attention_heads"]),
+        head_dim=int(config["head_dim"]),
+        q_lora_rank=int(config["q_lora_rank"]),
+        o_groups=int(config["o_groups"]),
+        o_lora_rank=int(config["o_lora_rank"]),
+        window_tokens=int(config["sliding_window"]),
+        ratio=ratio,
+        index_heads=int(config["index_n_heads"]) if indexed else 0,
+        index_head_dim=int(config["index_head_dim"]) if indexed else 0,
+        index_topk=int(config["index_topk"]) if indexed else None,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from perfmodels.hf_attention import block_types
 from perfmodels.shape import DenseFfn, FfnGroup, MoeFfn
 
 Config = Mapping[str, Any]
@@ -26,8 +27,8 @@ def ffn_groups(config: Config) -> tuple[FfnGroup, ...]:
     experts = first(config, EXPERT_COUNTS)
     if blocks := config.get("block_configs"):
         return _searched_layers(config, blocks)
-    if pattern := config.get("hybrid_override_pattern"):
-        dense, sparse = pattern.count("-"), pattern.count("E")
+    if pattern := block_types(config):
+        dense, sparse = pattern.count("mlp"), pattern.count("moe")
     elif experts:
         sparse = _moe_layer_count(config, num_layers)
         dense = num_layers if config.get("enable_moe_block") else num_layers - sparse

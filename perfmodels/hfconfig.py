@@ -14,7 +14,8 @@ KNOWN_FAMILIES = frozenset({
     "llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_vl_text",
     "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "gemma3_text", "gemma4_text", "phi3", "phi",
     "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_linear", "glm4_moe", "glm_moe_dsa",
-    "gpt_oss", "minimax_m2", "minimax_m3", "llama4_text", "nemotron_h", "nemotron-nas", "mimo",
+    "gpt_oss", "minimax_m2", "minimax_m3", "minimax_m3_vl", "deepseek_v4", "deepseek_ref", "qwen3_next",
+    "glm4_moe_lite", "llama4_text", "nemotron_h", "nemotron-nas", "mimo",
     "mimo_v2_flash", "step3p7", "cohere2",
 })  # fmt: skip
 

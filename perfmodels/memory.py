@@ -8,7 +8,16 @@ import numpy as np
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.parallel import PlanArray
-from perfmodels.shape import DenseFfn, GqaAttention, LinearAttention, MlaAttention, ModelShape, MoeFfn
+from perfmodels.shape import (
+    AttentionGroup,
+    CompressedAttention,
+    DenseFfn,
+    GqaAttention,
+    LinearAttention,
+    MlaAttention,
+    ModelShape,
+    MoeFfn,
+)
 from perfmodels.units import GIB, MIB
 
 
@@ -67,11 +76,12 @@ def weight_bytes_per_gpu(shape: ModelShape, precision: Precision, plan: PlanArra
     return result
 
 
-def _attention_params_per_gpu(
-    hidden: int, group: GqaAttention | MlaAttention | LinearAttention, plan: PlanArray
-) -> FloatArray:
+def _attention_params_per_gpu(hidden: int, group: AttentionGroup, plan: PlanArray) -> FloatArray:
     total: FloatArray
-    if isinstance(group, MlaAttention):
+    if isinstance(group, CompressedAttention):
+        shared = group.shared_params(hidden)
+        total = (group.params_per_layer(hidden) - shared) / plan.tp + shared
+    elif isinstance(group, MlaAttention):
         split = group.params_per_layer(hidden) - hidden * group.down_width - group.indexer_params(hidden)
         total = split / plan.tp + hidden * group.down_width + group.indexer_params(hidden)
     elif isinstance(group, GqaAttention):
@@ -100,6 +110,9 @@ def kv_bytes_per_token_per_gpu(
             total = total + group.num_layers * state / context
         elif isinstance(group, MlaAttention):
             total = total + group.num_layers * group.kv_elements_per_token * element
+        elif isinstance(group, CompressedAttention):
+            full = np.minimum(context, group.window_tokens) / context * group.head_dim
+            total = total + group.num_layers * (group.kv_elements_per_token + full) * element
         else:
             kept = np.minimum(context, group.window_tokens or np.inf) / context
             ranks = np.minimum(plan.tp, group.num_kv_heads)

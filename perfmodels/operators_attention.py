@@ -1,12 +1,14 @@
 """Operators of one attention group: projections and the attention itself."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.opspec import Operator, gemm
 from perfmodels.parallel import PlanArray
-from perfmodels.shape import AttentionGroup, GqaAttention, LinearAttention, MlaAttention
+from perfmodels.shape import AttentionGroup, CompressedAttention, GqaAttention, LinearAttention, MlaAttention
 from perfmodels.step import Step
 
 _BF16 = dtype("bf16").bytes_per_element
@@ -18,6 +20,8 @@ def attention_operators(
     """All operators of the group's layers."""
     if isinstance(group, MlaAttention):
         return _mla(hidden, group, precision, plan, step)
+    if isinstance(group, CompressedAttention):
+        return _compressed(hidden, group, precision, plan, step)
     if isinstance(group, LinearAttention):
         return _linear(hidden, group, precision, plan, step)
     return _gqa(hidden, group, precision, plan, step)
@@ -31,12 +35,13 @@ def _gqa(
     gate = 2 if group.output_gate else 1
     kv_width = group.kv_elements_per_token / group.num_kv_heads
     width = heads * group.head_dim * gate + kv_heads * kv_width
-    label = "window_" if group.window_tokens else ""
+    label = "window_" if group.window_tokens else ("sparse_" if group.topk_tokens else "")
+    limit = group.window_tokens or group.topk_tokens
     kv_bytes = kv_heads * kv_width * dtype(precision.kv).bytes_per_element
     per_key_flop = 2.0 * heads * (group.head_dim + group.v_head_dim)
     return [
         gemm(f"{label}qkv", group.num_layers, step.tokens, (hidden, width), precision.gemm),
-        *_score_and_mix(label, group.num_layers, group.window_tokens, (per_key_flop, kv_bytes), step),
+        *_score_and_mix(label, group.num_layers, limit, (per_key_flop, kv_bytes), step),
         gemm(
             f"{label}attention_out", group.num_layers, step.tokens,
             (heads * group.v_head_dim, hidden), precision.gemm,
@@ -128,4 +133,34 @@ def _linear(
         gemm("linear_in", group.num_layers, rows, (hidden, group.in_width / plan.tp), precision.gemm),
         mixer,
         gemm("linear_out", group.num_layers, rows, (group.out_width / plan.tp, hidden), precision.gemm),
+    ]
+
+
+def _compressed(
+    hidden: int, group: CompressedAttention, precision: Precision, plan: PlanArray, step: Step
+) -> list[Operator]:
+    """Window plus compressed keys. The one shared head is replicated; queries and outputs are split."""
+    heads, layers, fmt, rows = group.num_heads / plan.tp, group.num_layers, precision.gemm, step.tokens
+    key_bytes = group.head_dim * dtype(precision.kv).bytes_per_element
+    per_key = (4.0 * heads * group.head_dim, key_bytes)
+    label = f"compressed{group.ratio}_"
+    scored = _score_and_mix(f"{label}window_", layers, group.window_tokens, per_key, step)
+    if group.ratio:
+        far = replace(
+            step,
+            prefill_context_tokens=np.asarray(step.prefill_context_tokens) / group.ratio,
+            decode_context_tokens=np.asarray(step.decode_context_tokens) / group.ratio,
+        )
+        scored += _score_and_mix(label, layers, group.index_topk, per_key, far)
+        if group.index_heads:
+            width = group.index_heads * group.index_head_dim
+            scored += _score_and_mix(f"{label}index_", layers, None, (2.0 * width, group.index_head_dim), far)
+    inner = group.o_groups * group.o_lora_rank / plan.tp
+    grouped = heads * group.head_dim / group.o_groups * plan.tp  # columns that one group reads
+    return [
+        gemm(f"{label}down", layers, rows, (hidden, group.shared_params(hidden) / hidden), fmt),
+        gemm(f"{label}query_up", layers, rows, (group.q_lora_rank, heads * group.head_dim), fmt),
+        *scored,
+        gemm(f"{label}out_down", layers, rows, (grouped, inner), fmt),
+        gemm(f"{label}out_up", layers, rows, (inner, hidden), fmt),
     ]

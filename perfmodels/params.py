@@ -4,7 +4,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.dtypes import dtype
-from perfmodels.shape import GqaAttention, LinearAttention, ModelShape, MoeFfn
+from perfmodels.shape import CompressedAttention, GqaAttention, LinearAttention, ModelShape, MoeFfn
 
 
 def embedding_params(shape: ModelShape) -> int:
@@ -58,7 +58,10 @@ def kv_bytes_per_token(shape: ModelShape, kv_dtype: str) -> float:
 
 def kv_bytes_per_token_full(shape: ModelShape, kv_dtype: str) -> float:
     """Cache per token while the context is still inside every window [bytes], one copy."""
-    elements = sum(g.num_layers * g.kv_elements_per_token for g in shape.attention)
+    elements = sum(
+        g.num_layers * (g.kv_elements_per_token + (g.head_dim if isinstance(g, CompressedAttention) else 0))
+        for g in shape.attention
+    )
     return elements * dtype(kv_dtype).bytes_per_element
 
 
@@ -86,5 +89,8 @@ def kv_bytes_per_sequence(shape: ModelShape, kv_dtype: str, context_tokens: Floa
     for group in shape.attention:
         window = group.window_tokens if isinstance(group, GqaAttention) else None
         kept = np.minimum(context, window) if window else context
+        if isinstance(group, CompressedAttention):
+            full = np.minimum(context, group.window_tokens)
+            elements = elements + group.num_layers * group.head_dim * full
         elements = elements + group.num_layers * group.kv_elements_per_token * kept
     return elements * dtype(kv_dtype).bytes_per_element + state_bytes_per_sequence(shape)
