@@ -13,6 +13,7 @@ from simkit.core.metrics import Candidate, Recommendation, Rejection
 from simkit.core.picking import pareto_front, ranking
 from simkit.core.points import concatenate
 from simkit.core.problem import Problem
+from simkit.core.sizing import largest_context, smallest_engine
 
 # Dynamo's guide gives SGLang full support for mixtures of experts and the others partial support,
 # so it goes first among equals there.
@@ -101,16 +102,23 @@ def _sla_rejection(result: EngineResult, count: int) -> Rejection:
 
 
 def _too_small(problem: Problem, results: list[EngineResult]) -> str:
-    """Why nothing fits, and how many GPUs would."""
-    model = problem.engines[0]
-    plans = [plan for result in results for plan in result.engine.too_small]
+    """Why nothing fits, and what would: fewer tokens, more GPUs, smaller weights."""
+    result = results[0]
+    model, plans = result.engine.model, list(result.engine.plans)
     widest = max(plans, key=lambda plan: plan.num_gpus)
     weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])
-    capacity = model.device.memory_bytes
     workload = problem.request.workload
+    need = smallest_engine(model, workload)
+    remedy = "no engine of up to 512 GPUs holds it"
+    if need:
+        nodes = f" on {need.nodes} nodes" if need.nodes > 1 else ""
+        remedy = f"it takes at least {gpus(need.plan.num_gpus)} ({need.plan.label}{nodes})"
+    context = largest_context(model, plans)
+    shorter = f"shorten prompt plus output to {context:,} tokens, " if context else ""
     return (
         f"model {model.shape.name!r} does not fit {problem.total_gpus} x {model.device.name}: with "
         f"{widest.label} each GPU needs {weights / GIB:,.1f} GiB for weights plus cache for one request of "
-        f"{workload.isl_tokens:,.0f}+{workload.osl_tokens:,.0f} tokens, and has {capacity / GIB:,.1f} GiB; "
-        "raise hardware.totalGpus, shorten the context or take a quantised checkpoint"
+        f"{workload.isl_tokens:,.0f}+{workload.osl_tokens:,.0f} tokens, and has "
+        f"{model.device.memory_bytes / GIB:,.1f} GiB; {remedy}: raise hardware.totalGpus, {shorter}"
+        "or take a quantised checkpoint"
     )

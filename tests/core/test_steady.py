@@ -1,0 +1,201 @@
+"""Closed-form loops of one aggregated lane: hand-worked cases and laws of queues."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simkit.core import steady
+from simkit.core.steady import Host, Procedure
+
+ROUNDING = 1e-9
+FIXED_POINT = 1e-2  # the open loop's batch is found by damped iteration
+
+NO_HOST = Host(request_s=0.0)
+STEADY = Procedure()
+
+
+def closed(times, concurrency, lengths, procedure=STEADY, host=NO_HOST):
+    return steady.closed_loop(times, np.atleast_2d(np.asarray(concurrency, float)), lengths, procedure, host)
+
+
+def opened(times, rate, lengths, host=NO_HOST):
+    return steady.open_loop(times, np.atleast_2d(np.asarray(rate, float)), lengths, host)
+
+
+prefills = st.floats(1e-3, 5)
+decodes = st.tuples(st.floats(1e-3, 0.1), st.floats(0, 1e-2))
+outputs = st.integers(2, 4000)
+caps = st.integers(1, 600).map(float)
+mixing = st.booleans()
+procedures = st.one_of(
+    st.just(STEADY),
+    st.builds(Procedure, requests_per_slot=st.floats(1, 50), length_spread=st.floats(0, 0.5)),
+)
+
+
+def test_one_request_alone(engine_of, lengths_of):
+    # 10 ms outside, 100 ms of prefill, then 10.1 ms a token: nobody waits, nobody stalls
+    loop = closed(engine_of(), 1, lengths_of(1000, 101), host=Host(request_s=0.01))
+    assert loop.ttft_s == pytest.approx(0.11)
+    assert loop.itl_s == pytest.approx(0.0101)
+    assert loop.waiting_s == 0
+    assert loop.requests_per_s == pytest.approx(1 / (0.11 + 100 * 0.0101))
+
+
+def test_less_than_one_request_at_a_time(engine_of, lengths_of):
+    """An idle lane serves each request as if it were alone, and finishes proportionally fewer."""
+    whole = closed(engine_of(), 1, lengths_of(1000, 100))
+    third = closed(engine_of(), 1 / 3, lengths_of(1000, 100))
+    assert third.ttft_s == whole.ttft_s
+    assert third.itl_s == whole.itl_s
+    assert third.requests_per_s == pytest.approx(whole.requests_per_s / 3)
+
+
+@given(
+    concurrency=st.floats(1, 500), prefill=prefills, decode=decodes, osl=outputs, mixed=mixing, procedure=procedures
+)
+def test_littles_law(engine_of, lengths_of, concurrency, prefill, decode, osl, mixed, procedure):
+    """Requests in flight = throughput * time each stays, where the cache does not limit."""
+    times = engine_of(prefill=prefill, decode=decode, mixed=mixed)
+    loop = closed(times, concurrency, lengths_of(1000, osl), procedure)
+    residence = loop.ttft_s + (osl - 1) * loop.itl_s
+    assert loop.requests_per_s * residence == pytest.approx(concurrency, rel=ROUNDING)
+
+
+@given(concurrency=st.floats(1, 5000), prefill=prefills, decode=decodes, osl=outputs, cap=caps)
+def test_littles_law_with_a_full_cache(engine_of, lengths_of, concurrency, prefill, decode, osl, cap):
+    loop = closed(engine_of(prefill=prefill, decode=decode, max_seqs=cap), concurrency, lengths_of(1000, osl))
+    residence = loop.ttft_s + (osl - 1) * loop.itl_s
+    assert loop.requests_per_s * residence == pytest.approx(concurrency, rel=ROUNDING)
+    assert loop.batch <= cap
+
+
+@given(concurrency=st.floats(1, 1000), prefill=prefills, decode=decodes, osl=outputs, cap=caps, mixed=mixing)
+def test_an_engine_does_one_thing_at_a_time(engine_of, lengths_of, concurrency, prefill, decode, osl, cap, mixed):
+    """Each request costs one prefill and its share of osl - 1 steps: that bounds the throughput."""
+    times = engine_of(prefill=prefill, decode=decode, max_seqs=cap, mixed=mixed)
+    loop = closed(times, concurrency, lengths_of(1000, osl))
+    step = decode[0] + decode[1] * loop.batch
+    engine_time = prefill + (osl - 1) * step / loop.batch
+    assert loop.requests_per_s * engine_time <= 1 + ROUNDING
+
+
+def test_a_full_cache_queues_linearly(engine_of, lengths_of):
+    """Beyond the cap each further request waits for one more departure; throughput stands still."""
+    loop = closed(engine_of(max_seqs=8.0), [8, 16, 24, 32, 40], lengths_of(1000, 100))
+    assert np.ptp(loop.requests_per_s) == pytest.approx(0, abs=1e-12)
+    gaps = np.diff(loop.ttft_s[0])
+    assert gaps == pytest.approx(8 / loop.requests_per_s[0, 0])
+    assert np.ptp(loop.itl_s) == pytest.approx(0, abs=1e-12)
+
+
+@given(low=st.integers(1, 800), more=st.integers(0, 800), prefill=prefills, decode=decodes, osl=outputs, cap=caps)
+def test_more_requests_in_flight_never_wait_less(engine_of, lengths_of, low, more, prefill, decode, osl, cap):
+    times = engine_of(prefill=prefill, decode=decode, max_seqs=cap)
+    loop = closed(times, [low, low + more], lengths_of(1000, osl))
+    assert loop.ttft_s[0, 1] >= loop.ttft_s[0, 0] * (1 - ROUNDING)
+    assert loop.itl_s[0, 1] >= loop.itl_s[0, 0] * (1 - ROUNDING)
+    assert loop.requests_per_s[0, 1] >= loop.requests_per_s[0, 0] * (1 - ROUNDING)
+
+
+def test_the_opening_burst_by_hand(engine_of, lengths_of):
+    # Eight requests at once, one each: the last waits for seven prefills of 100 ms, the mean for 3.5
+    loop = closed(engine_of(), 8, lengths_of(1000, 100), Procedure(requests_per_slot=1))
+    assert loop.waiting_s == pytest.approx(0.35)
+    # and those prefilled early stall for the rest: 7 prefills in all over each request's life
+    step = 0.01 + 8e-4
+    assert (loop.itl_s - step) * 99 == pytest.approx(0.35)
+
+
+def test_prompts_that_share_a_step_burst_faster(engine_of, lengths_of):
+    loop = closed(engine_of(burst=0.05), 8, lengths_of(1000, 100), Procedure(requests_per_slot=1))
+    assert loop.waiting_s == pytest.approx(0.175)
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of, lengths_of, mixed):
+    waves = (1, 2, 5, 20, 60)
+    ttft = [
+        float(
+            closed(
+                engine_of(mixed=mixed), 8, lengths_of(1000, 1000), Procedure(requests_per_slot=n, length_spread=0.2)
+            ).ttft_s[0, 0]
+        )
+        for n in waves
+    ]
+    assert all(later < earlier for earlier, later in zip(ttft, ttft[1:], strict=False))
+    forever = float(closed(engine_of(mixed=mixed), 8, lengths_of(1000, 1000)).ttft_s[0, 0])
+    assert ttft[-1] >= forever
+
+
+def test_equal_lengths_stay_in_step_where_prefill_goes_first(engine_of, lengths_of):
+    times = engine_of(mixed=False)
+    one, many = (
+        closed(times, 8, lengths_of(1000, 100), Procedure(requests_per_slot=n)).ttft_s for n in (1, 40)
+    )
+    assert many == pytest.approx(one)
+
+
+def test_the_first_request_of_a_slot_queues_half(engine_of, lengths_of):
+    """While the slots fill, the queue for the cache is half of what it will be."""
+    times, lengths = engine_of(max_seqs=8.0), lengths_of(1000, 100)
+
+    def queue(procedure):
+        return closed(times, 80, lengths, procedure).ttft_s - closed(times, 8, lengths, procedure).ttft_s
+
+    one, two = queue(Procedure(requests_per_slot=1)), queue(Procedure(requests_per_slot=2))
+    residence = 8 / closed(times, 8, lengths, Procedure(requests_per_slot=1)).requests_per_s
+    assert one == pytest.approx(0.5 * 9 * residence)
+    assert two > one
+
+
+def test_random_arrivals_by_hand(engine_of, lengths_of):
+    # M/D/1: at 5 requests per second of 100 ms each the engine prefills half of the time and a
+    # request waits half a prefill; decode steps take twice as long
+    loop = opened(engine_of(decode=(0.01, 0.0)), 5, lengths_of(1000, 2))
+    assert loop.waiting_s == pytest.approx(0.05)
+    assert loop.itl_s == pytest.approx(0.02)
+    assert loop.prefill_share == pytest.approx(0.5)
+
+
+@given(prefill=prefills, load=st.floats(1, 10), osl=outputs)
+def test_more_prompts_than_there_is_time_saturate(engine_of, lengths_of, prefill, load, osl):
+    assert opened(engine_of(prefill=prefill), load / prefill, lengths_of(1000, osl)).saturated.all()
+
+
+def test_light_loads_do_not_saturate(engine_of, lengths_of):
+    loop = opened(engine_of(), [1e-6, 0.1, 1.0], lengths_of(1000, 100), Host(request_s=0.01))
+    assert not loop.saturated.any()
+    assert loop.ttft_s[0, 0] == pytest.approx(0.11, rel=1e-3)
+    assert loop.itl_s[0, 0] == pytest.approx(0.0101, rel=1e-3)
+
+
+def test_more_sequences_than_fit_saturate(engine_of, lengths_of):
+    # 1 request per second that decodes for at least 99 * 10 ms / 0.9 keeps about 1.1 in flight
+    assert opened(engine_of(max_seqs=1.0), 1, lengths_of(1000, 100)).saturated.all()
+    assert not opened(engine_of(max_seqs=4.0), 1, lengths_of(1000, 100)).saturated.any()
+
+
+@given(share=st.floats(0.01, 0.8), prefill=prefills, decode=decodes, osl=outputs)
+def test_littles_law_under_random_arrivals(engine_of, lengths_of, share, prefill, decode, osl):
+    """The decode batch is the rate times the time in decode, up to 80 % of what the engine can do."""
+    times = engine_of(prefill=prefill, decode=decode, max_seqs=500.0)
+    limit = 1 / (prefill + (osl - 1) * (decode[0] + 500 * decode[1]) / 500)
+    loop = opened(times, share * limit, lengths_of(1000, osl))
+    decoding = loop.requests_per_s * (osl - 1) * loop.itl_s
+    assert not loop.saturated.any()
+    assert decoding == pytest.approx(loop.batch, rel=FIXED_POINT)
+
+
+@given(rate=st.floats(0.01, 5), more=st.floats(1, 2), prefill=st.floats(1e-3, 0.09), osl=outputs)
+def test_a_higher_rate_is_never_faster(engine_of, lengths_of, rate, more, prefill, osl):
+    loop = opened(engine_of(prefill=prefill), [rate, rate * more], lengths_of(1000, osl))
+    assert loop.ttft_s[0, 1] >= loop.ttft_s[0, 0] * (1 - ROUNDING)
+    assert loop.itl_s[0, 1] >= loop.itl_s[0, 0] * (1 - ROUNDING)
+
+
+def test_host_time_may_differ_by_row(engine_of, lengths_of):
+    slow = closed(engine_of(), 4, lengths_of(1000, 100), host=Host(request_s=np.array([0.5])))
+    fast = closed(engine_of(), 4, lengths_of(1000, 100))
+    assert slow.ttft_s - fast.ttft_s == pytest.approx(0.5)
