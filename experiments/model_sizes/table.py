@@ -26,9 +26,11 @@ written down from model pages and reports as remembered, not downloaded. Checkpo
 format, embeddings, router and norms at 16 bits. KV cache is per token while inside every sliding window, in a
 16-bit cache, one copy.
 
-| model | published | ours | difference | published active | ours | bf16 GB | fp8 GB | nvfp4 GB | KV bytes/token | note |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|
 """
+COLUMNS = (
+    "model", "published", "ours", "difference", "published active", "ours", "bf16 GB", "fp8 GB", "nvfp4 GB",
+    "KV bytes/token", "note",
+)  # fmt: skip
 
 
 def checkpoint_gb(name: str, form: str) -> float:
@@ -45,17 +47,17 @@ def row(entry: dict[str, str]) -> str:
     active = f"{active_params(shape) / 1e9:.2f}" if shape.is_moe else ""
     sizes = " | ".join(f"{checkpoint_gb(entry['id'], form):,.1f}" for form in ("bf16", "fp8", "nvfp4"))
     cache = kv_bytes_per_token_full(shape, "bf16")
-    cells = (entry["id"], f"{published:g}", f"{ours:,.2f}", f"{ours / published - 1:+.1%}")
-    return (
-        f"| {' | '.join(cells)} | {entry['active_b']} | {active} | {sizes} | {cache:,.0f} | {entry['note']} |"
-    )
+    cells = [entry["id"], f"{published:g}", f"{ours:,.2f}", f"{ours / published - 1:+.1%}"]
+    cells += [entry["active_b"], active, sizes, f"{cache:,.0f}", entry["note"]]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     """Write docs/models.md."""
     with (data_dir() / "published_sizes.csv").open(newline="") as file:
         rows = [row(entry) for entry in csv.DictReader(file)]
-    write_text_atomic(ROOT / "docs" / "models.md", HEAD + "\n".join(rows) + "\n")
+    heads = f"| {' | '.join(COLUMNS)} |\n|---{'|---:' * (len(COLUMNS) - 2)}|---|\n"
+    write_text_atomic(ROOT / "docs" / "models.md", HEAD + heads + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":
