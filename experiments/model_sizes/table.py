@@ -20,11 +20,11 @@ HEAD = """\
 
 # Model sizes, ours against the publishers'
 
-Parameters are counted from the fields of config.json (perfmodels/params.py), in billions, without MTP modules
-and vision towers. *difference* is of the total. Published figures are rounded as publishers give them; they were
-written down from model pages and reports as remembered, not downloaded. Checkpoint bytes are all weights in one
-format, embeddings, router and norms at 16 bits. KV cache is per token while inside every sliding window, in a
-16-bit cache, one copy.
+Parameters are counted from the fields of config.json (perfmodels/params.py), in billions, without MTP
+modules and vision towers. *difference* is of the total. Published figures are rounded as publishers give
+them; they were written down from model pages and reports as remembered, not downloaded. Checkpoint bytes
+are all weights in one format, embeddings, router and norms at 16 bits. KV cache is per token while inside
+every sliding window, in a 16-bit cache, one copy.
 
 """
 COLUMNS = (

@@ -96,7 +96,10 @@ def test_more_requests_in_flight_never_wait_less(engine_of, lengths_of, low, mor
     loop = closed(times, [low, low + more], lengths_of(1000, osl))
     assert loop.ttft_s[0, 1] >= loop.ttft_s[0, 0] * (1 - ROUNDING)
     assert loop.itl_s[0, 1] >= loop.itl_s[0, 0] * (1 - ROUNDING)
-    assert loop.requests_per_s[0, 1] >= loop.requests_per_s[0, 0] * (1 - ROUNDING)
+    # A prompt that finds others decoding waits for half a step, which a lone one does not.
+    half_step = 0.5 * (decode[0] + decode[1] * loop.batch[0, 1])
+    residence = loop.batch[0, 1] / loop.requests_per_s[0, 1]
+    assert loop.requests_per_s[0, 1] >= loop.requests_per_s[0, 0] * (1 - half_step / residence - ROUNDING)
 
 
 def test_the_opening_burst_by_hand(engine_of, lengths_of):
@@ -159,7 +162,7 @@ def test_random_arrivals_by_hand(engine_of, lengths_of):
     assert loop.prefill_share == pytest.approx(0.5)
 
 
-@given(prefill=prefills, load=st.floats(1, 10), osl=outputs)
+@given(prefill=prefills, load=st.floats(1 + ROUNDING, 10), osl=outputs)
 def test_more_prompts_than_there_is_time_saturate(engine_of, lengths_of, prefill, load, osl):
     assert opened(engine_of(prefill=prefill), load / prefill, lengths_of(1000, osl)).saturated.all()
 
