@@ -25,14 +25,14 @@ from perfmodels.units import GIB, MIB
 class MemoryRules:
     """How an engine divides a GPU.
 
-    usable_frac of the device is the engine's budget; frac_of_free is the share of what weights and
-    activations leave that becomes cache (TensorRT-LLM's rule; 1 for the others). working_inside says
-    whether activations and graphs count against the budget (vLLM, TensorRT-LLM) or live in the
-    rest of the device (SGLang).
+    usable_frac of the device (one number or one per plan) is the engine's budget; frac_of_free is the
+    share of what weights and activations leave that becomes cache (TensorRT-LLM's rule; 1 for the
+    others). working_inside says whether activations and graphs count against the budget (vLLM,
+    TensorRT-LLM) or live in the rest of the device (SGLang).
     """
 
-    usable_frac: float = 0.9
-    frac_of_free: float = 1.0
+    usable_frac: FloatLike = 0.9
+    frac_of_free: FloatLike = 1.0
     working_inside: bool = True
     max_batched_tokens: int = 8192
     context_bytes: float = 0.6 * GIB  # CUDA context and libraries

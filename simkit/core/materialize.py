@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
+from perfmodels.units import MIB
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import EngineOptions
 from simkit.core.estimates import PointValues, estimate_of
 from simkit.core.metrics import Candidate
-from simkit.core.phases import EngineModel, decode_step, prefill_step
+from simkit.core.phases import EngineModel, decode_step, memory_fraction, prefill_step, sglang_fraction
 from simkit.core.points import Points
 from simkit.core.prepared import PreparedEngine
 from simkit.core.problem import Problem
@@ -95,10 +96,20 @@ def _fitted(engine: PreparedEngine, plan: ParallelPlan, options: EngineOptions) 
     """
     position = int(np.flatnonzero(engine.kept == engine.plans.index(plan))[0])
     capacity = float(engine.serving.kv_capacity_tokens[position])
+    if options.memory_frac is None:
+        options = _with_fraction(engine.model, plan, options)
     if capacity >= engine.model.shape.max_context_tokens:
         return options
     needed = math.ceil(engine.workload.isl_tokens + engine.workload.osl_tokens)
     return replace(options, max_model_len=max(int(capacity // 1024) * 1024, needed))
+
+
+def _with_fraction(model: EngineModel, plan: ParallelPlan, options: EngineOptions) -> EngineOptions:
+    """The memory fraction written out where it is not the engine's own default."""
+    array = PlanArray.of([plan])
+    used = float(memory_fraction(model, array)[0])
+    default = float(sglang_fraction(model.device.memory_bytes / MIB, array)[0])
+    return replace(options, memory_frac=used) if used != default else options
 
 
 def _bottleneck(engine: PreparedEngine, points: Points, row: int) -> str:

@@ -4,7 +4,7 @@ Everything is per lane (an attention-DP rank and pipeline stage) and holds one r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.device import Device
 from perfmodels.dtypes import Precision
 from perfmodels.efficiency import Efficiency
-from perfmodels.memory import MemoryQuestion, MemoryRules, memory_use
+from perfmodels.memory import MemoryQuestion, MemoryRules, memory_use, weight_bytes_per_gpu
 from perfmodels.operators import Pass
 from perfmodels.parallel import PlanArray
 from perfmodels.shape import ModelShape
@@ -108,7 +108,7 @@ def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Rol
             device_bytes=model.device.memory_bytes,
             context_tokens=isl + osl / 2.0,
         ),
-        memory_rules(model),
+        memory_rules(model, plan),
     )
     held = isl if role == "prefill" else isl + kv_reservation(model.engine) * osl
     fits = memory.kv_capacity_tokens / held
@@ -169,39 +169,68 @@ def kv_reservation(engine: EngineOptions) -> float:
     return 1.0 if engine.backend == "trtllm" else 0.6
 
 
-def memory_rules(model: EngineModel) -> MemoryRules:
+def memory_rules(model: EngineModel, plan: PlanArray) -> MemoryRules:
     """The engine's way of dividing a GPU."""
     engine = model.engine
-    tokens = engine.max_num_batched_tokens
+    share = memory_fraction(model, plan)
     graphs = 1.0 * GIB if engine.cuda_graphs else 0.0
+    rules = MemoryRules(
+        usable_frac=share,
+        working_inside=engine.backend != "sglang",
+        max_batched_tokens=engine.max_num_batched_tokens,
+        graph_bytes=graphs,
+    )
     if engine.backend == "trtllm":
-        return MemoryRules(
-            usable_frac=1.0,
-            frac_of_free=memory_fraction(model),
-            max_batched_tokens=tokens,
-            graph_bytes=graphs,
-        )
-    if engine.backend == "sglang":
-        return MemoryRules(
-            usable_frac=memory_fraction(model), working_inside=False, max_batched_tokens=tokens,
-            graph_bytes=graphs,
-        )  # fmt: skip
-    return MemoryRules(usable_frac=memory_fraction(model), max_batched_tokens=tokens, graph_bytes=graphs)
+        return replace(rules, usable_frac=np.ones_like(share), frac_of_free=share)
+    return rules
 
 
 # What an engine takes when its memory fraction is not set.
 _DEFAULT_FRACTIONS = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
+# SGLang's own sizes by GPU memory: below so many MiB, prompt tokens per chunk and the largest batch
+# with a captured graph (narrow engines, engines of four GPUs or more). Facts: SGLang pull request 10975.
+_SGLANG_SIZES = (
+    (20 * 1024, 2048, 8, 8),
+    (35 * 1024, 2048, 24, 80),
+    (60 * 1024, 4096, 32, 160),
+    (160 * 1024, 8192, 256, 512),
+    (float("inf"), 16384, 512, 512),
+)
+_RAISED_FRACTION = 0.94
+_SCARCE_FRAC = 0.05
 
 
-def memory_fraction(model: EngineModel) -> float:
-    """The share of memory the engine uses: as set, or its own default.
+def memory_fraction(model: EngineModel, plan: PlanArray) -> FloatArray:
+    """The share of memory an engine uses, per plan: as set, or its own default.
 
-    SGLang's default leaves 1.5 MiB per chunked token and 2 MiB per captured batch size outside.
+    Where SGLang's default would leave under a twentieth of the device for the cache, people raise
+    it, as its start-up error asks for; so do we, and the DGD says so.
     """
+    ones = np.ones(np.shape(plan.tp))
     if model.engine.memory_frac is not None:
-        return model.engine.memory_frac
-    default = _DEFAULT_FRACTIONS[model.engine.backend]
+        return model.engine.memory_frac * ones
+    default = _DEFAULT_FRACTIONS[model.engine.backend] * ones
     if model.engine.backend != "sglang":
         return default
-    reserve = (512 + 1.5 * model.engine.max_num_batched_tokens + 2 * 256) * MIB
-    return min(default, max(1.0 - reserve / model.device.memory_bytes, 0.1))
+    default = sglang_fraction(model.device.memory_bytes / MIB, plan)
+    scarce = default - weight_share(model, plan) < _SCARCE_FRAC
+    return np.where(scarce, np.maximum(default, _RAISED_FRACTION), default)
+
+
+def weight_share(model: EngineModel, plan: PlanArray) -> FloatArray:
+    """Weights of the fullest GPU as a share of its memory."""
+    share: FloatArray = weight_bytes_per_gpu(model.shape, model.precision, plan) / model.device.memory_bytes
+    return share
+
+
+def sglang_fraction(memory_mib: float, plan: PlanArray) -> FloatArray:
+    """SGLang's default --mem-fraction-static: what is left after its reserve for activations and graphs."""
+    _, chunk, narrow, wide = next(row for row in _SGLANG_SIZES if memory_mib < row[0])
+    graphs = np.where(plan.tp * plan.attn_dp < 4, narrow, wide).astype(np.float64)
+    reserve = 512.0 + 1.5 * chunk + 2.0 * graphs + plan.tp * plan.attn_dp * plan.pp * 128.0
+    per_rank = graphs * plan.attn_dp * np.where(graphs > 300, 4.5, 3.0)
+    reserve = reserve + np.where(plan.attn_dp > 1, per_rank, 0.0)
+    if memory_mib > 60 * 1024:
+        reserve = np.maximum(reserve, 10 * 1024.0)
+    fraction: FloatArray = np.round((memory_mib - reserve) / memory_mib, 3)
+    return fraction

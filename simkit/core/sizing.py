@@ -30,7 +30,7 @@ def capacity_tokens(model: EngineModel, plans: list[ParallelPlan], context_token
         device_bytes=model.device.memory_bytes,
         context_tokens=context_tokens,
     )
-    return memory_use(question, memory_rules(model)).kv_capacity_tokens
+    return memory_use(question, memory_rules(model, question.plan)).kv_capacity_tokens
 
 
 def smallest_engine(model: EngineModel, workload: Workload) -> Need | None:

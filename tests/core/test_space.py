@@ -88,7 +88,7 @@ def kinds(plans):
         ("Qwen/Qwen3-32B", "dense", {"tp"}),
         ("deepseek-ai/DeepSeek-R1", "mla_moe", {"tep", "dep"}),
         ("Qwen/Qwen3-235B-A22B", "gqa_moe", {"tp", "tep", "dep"}),
-        ("openai/gpt-oss-120b", "gqa_moe", {"tp", "tep", "dep"}),
+        ("Qwen/Qwen3-30B-A3B", "gqa_moe", {"tp", "tep", "dep"}),
     ],
 )
 def test_dynamos_own_layouts(name, kind, expected):

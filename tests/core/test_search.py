@@ -1,0 +1,294 @@
+"""The search: within budget, true to the scalar estimator, exhaustive where that can be checked."""
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simkit.core.deployment import Aggregated, Pool
+from simkit.core.errors import InfeasibleError
+from simkit.core.search import search
+from simkit.core.single import estimate_deployment
+from simkit.core.space import MAX_NODES_PER_ENGINE, SpaceRules, plan_space
+
+BISECTION = 1e-6  # disaggregated loops are solved by halving, whole tables to the same depth as one row
+ROUNDING = 1e-9
+
+MODELS = (
+    "meta-llama/Meta-Llama-3.1-8B",
+    "Qwen/Qwen3-32B",
+    "Qwen/Qwen3-30B-A3B",
+    "openai/gpt-oss-120b",
+    "deepseek-ai/DeepSeek-R1",
+)
+
+loads = st.one_of(
+    st.just({}),
+    st.builds(lambda n: {"concurrency": n}, st.integers(1, 500)),
+    st.builds(lambda n, w: {"concurrency": n, "requests_per_slot": w}, st.integers(1, 500), st.integers(1, 20)),
+    st.builds(lambda r: {"request_rate_per_s": r}, st.floats(0.01, 50)),
+)
+bounds = st.fixed_dictionaries(
+    {},
+    optional={"ttft_s": st.floats(0.05, 20), "itl_s": st.floats(2e-3, 0.2), "e2e_s": st.floats(1, 200)},
+)
+questions = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(MODELS),
+        "gpus": st.integers(1, 64),
+        "gpu": st.sampled_from(["h200_sxm", "a100_sxm", "b200_sxm"]),
+        "backend": st.sampled_from(["auto", "vllm", "sglang", "trtllm"]),
+        "isl_tokens": st.integers(1, 30_000),
+        "osl_tokens": st.integers(3, 4000),
+        "length_spread": st.sampled_from([0.0, 0.2]),
+        "load": loads,
+        "slo": bounds,
+        "optimization": st.sampled_from([None, "latency", "throughput"]),
+    }
+)
+
+
+def answer(problem_of, question):
+    """The problem and its recommendation; None where nothing fits."""
+    asked = dict(question)
+    problem = problem_of(asked.pop("model"), **asked.pop("load"), **asked)
+    try:
+        return problem, search(problem)
+    except InfeasibleError:
+        return problem, None
+
+
+def pools_in(deployment):
+    if isinstance(deployment, Aggregated):
+        return [deployment.worker]
+    return [deployment.prefill, deployment.decode]
+
+
+@settings(max_examples=60)
+@given(question=questions)
+def test_nothing_is_over_budget(problem_of, question):
+    problem, found = answer(problem_of, question)
+    if found is None:
+        return
+    device = problem.engines[0].device
+    assert 1 <= len(found.candidates) <= problem.limit
+    for candidate in (*found.candidates, *found.pareto):
+        assert candidate.deployment.num_gpus <= problem.total_gpus
+        for pool in pools_in(candidate.deployment):
+            assert pool.plan.num_gpus <= MAX_NODES_PER_ENGINE * device.gpus_per_node
+        assert sum(candidate.estimate.memory_bytes.values()) <= device.memory_bytes * (1 + ROUNDING)
+
+
+@settings(max_examples=60)
+@given(question=questions)
+def test_estimates_are_consistent(problem_of, question):
+    problem, found = answer(problem_of, question)
+    if found is None:
+        return
+    # With lengths from (1 - spread) to 1 the mean is half a spread below the nominal one.
+    osl = max(question["osl_tokens"] * (1 - question["length_spread"] / 2), 1.0)
+    for candidate in found.candidates:
+        estimate = candidate.estimate
+        for latency in (estimate.ttft, estimate.itl, estimate.e2e):
+            assert 0 < latency.p50_s <= latency.p90_s <= latency.p99_s < math.inf
+            assert 0 < latency.lo_s <= latency.mean_s <= latency.hi_s
+        assert estimate.e2e.mean_s == pytest.approx(estimate.ttft.mean_s + (osl - 1) * estimate.itl.mean_s)
+        assert estimate.tokens_per_s_per_user == pytest.approx(1 / estimate.itl.mean_s)
+        assert estimate.output_tokens_per_s == pytest.approx(estimate.request_rate_per_s * osl)
+        per_gpu = estimate.output_tokens_per_s / candidate.deployment.num_gpus
+        assert estimate.output_tokens_per_s_per_gpu == pytest.approx(per_gpu)
+        if problem.request.workload.requests_per_slot is None:  # a finite run ends with fewer in flight
+            in_flight = estimate.request_rate_per_s * estimate.e2e.mean_s
+            assert in_flight == pytest.approx(estimate.concurrency, rel=BISECTION)
+        held = {name: getattr(estimate, name[:-2]).mean_s for name in problem.request.slo.bounds}
+        within = all(held[name] <= bound for name, bound in problem.request.slo.bounds.items())
+        assert candidate.meets_sla == (within and not estimate.notes)
+        assert (estimate.sla_probability is None) == (not problem.request.slo.bounds)
+
+
+@settings(max_examples=60)
+@given(question=questions)
+def test_the_table_agrees_with_the_scalar_estimator(problem_of, question):
+    """Every candidate and point of the front, estimated again on its own, gives the same latencies.
+
+    Its engine admits half as many sequences again as the batch it was found at, so the cap is not met.
+    """
+    problem, found = answer(problem_of, question)
+    if found is None:
+        return
+    asked = problem.request.workload
+    # The front sweeps loads in the steady state.
+    front = found.pareto[::8] if asked.requests_per_slot is None else ()
+    for candidate in (*found.candidates, *front):
+        load = {"concurrency": candidate.estimate.concurrency, "request_rate_per_s": None}
+        if asked.request_rate_per_s is not None and candidate in found.candidates:
+            load = {}
+        request = replace(problem.request, workload=replace(asked, **load))
+        again = estimate_deployment(replace(problem, request=request), candidate.deployment).candidate.estimate
+        for name in ("ttft", "itl", "e2e"):
+            expected = getattr(candidate.estimate, name).mean_s
+            assert getattr(again, name).mean_s == pytest.approx(expected, rel=BISECTION), name
+        for name in ("output_tokens_per_s", "kv_capacity_tokens", "concurrency"):
+            assert getattr(again, name) == pytest.approx(getattr(candidate.estimate, name), rel=BISECTION), name
+        if not asked.length_spread:
+            assert again.bottleneck == candidate.estimate.bottleneck
+        assert again.in_domain == candidate.estimate.in_domain
+
+
+def every_aggregated(problem):
+    """All plans times replicas, one at a time through the scalar estimator."""
+    model = problem.engines[0]
+    for plan in plan_space(model.shape, model.device, SpaceRules(max_gpus=problem.total_gpus, backend="vllm")):
+        for replicas in range(1, problem.total_gpus // plan.num_gpus + 1):
+            worker = Pool(plan=plan, engine=model.engine, replicas=replicas)
+            deployment = Aggregated(worker=worker, precision=model.precision)
+            try:
+                yield estimate_deployment(problem, deployment).candidate
+            except InfeasibleError:
+                continue
+
+
+def misses(candidate, slo):
+    means = {"ttft_s": candidate.estimate.ttft, "itl_s": candidate.estimate.itl, "e2e_s": candidate.estimate.e2e}
+    return max(means[name].mean_s / bound for name, bound in slo.bounds.items())
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-32B", "Qwen/Qwen3-30B-A3B"])
+@pytest.mark.parametrize("concurrency", [1, 16, 300])
+@pytest.mark.parametrize(
+    "slo", [{}, {"itl_s": 0.012}, {"ttft_s": 2.0}, {"itl_s": 0.02, "ttft_s": 1.0}, {"itl_s": 1e-4}]
+)
+def test_the_choice_is_the_best_of_all(problem_of, model, concurrency, slo):
+    """Fewest GPUs that hold the bounds, then throughput per GPU; else the nearest miss."""
+    problem = problem_of(
+        model, modes=("agg",), concurrency=concurrency, isl_tokens=4000, osl_tokens=500, slo=slo
+    )
+    everything = list(every_aggregated(problem))
+    selected = search(problem).selected
+    holding = [candidate for candidate in everything if candidate.meets_sla]
+    assert selected.meets_sla == bool(holding)
+    if not holding:
+        nearest = min(misses(candidate, problem.request.slo) for candidate in everything)
+        assert misses(selected, problem.request.slo) == pytest.approx(nearest, rel=ROUNDING)
+        return
+    best = min(holding, key=lambda c: (c.deployment.num_gpus, -c.estimate.output_tokens_per_s_per_gpu))
+    assert selected.deployment.num_gpus == best.deployment.num_gpus
+    assert selected.estimate.output_tokens_per_s_per_gpu == pytest.approx(
+        best.estimate.output_tokens_per_s_per_gpu, rel=ROUNDING
+    )
+
+
+@pytest.mark.parametrize("concurrency", [1, 40])
+def test_latency_first_picks_the_fastest(problem_of, concurrency):
+    problem = problem_of(
+        modes=("agg",), concurrency=concurrency, isl_tokens=4000, osl_tokens=500, optimization="latency"
+    )
+    fastest = min(candidate.estimate.e2e.mean_s for candidate in every_aggregated(problem))
+    assert search(problem).selected.estimate.e2e.mean_s == pytest.approx(fastest, rel=ROUNDING)
+
+
+@settings(max_examples=30)
+@given(
+    model=st.sampled_from(MODELS[:3]), gpus=st.integers(1, 15), more=st.integers(1, 8), slo=bounds,
+    isl=st.integers(100, 8000), osl=st.integers(10, 1000),
+)  # fmt: skip
+def test_more_gpus_never_give_less(problem_of, model, gpus, more, slo, isl, osl):
+    """Every worker count up to sixteen is tried, so a larger cluster holds whatever a smaller one does."""
+
+    def total(count):
+        found = search(problem_of(model, gpus=count, isl_tokens=isl, osl_tokens=osl, slo=slo))
+        return found.meets_sla, found.selected.estimate.output_tokens_per_s if found.meets_sla else 0.0
+
+    few, many = total(gpus), total(min(gpus + more, 16))
+    assert many[0] >= few[0]
+    assert many[1] >= few[1] * (1 - BISECTION)
+
+
+@settings(max_examples=30)
+@given(
+    model=st.sampled_from(MODELS[:3]), gpus=st.integers(1, 32), bound=st.floats(0.004, 0.1), more=st.floats(1, 4)
+)
+def test_looser_bounds_never_give_less(problem_of, model, gpus, bound, more):
+    def total(itl_s):
+        found = search(problem_of(model, gpus=gpus, isl_tokens=2000, osl_tokens=300, slo={"itl_s": itl_s}))
+        return found.selected.estimate.output_tokens_per_s if found.meets_sla else 0.0
+
+    assert total(bound * more) >= total(bound) * (1 - ROUNDING)
+
+
+@pytest.mark.parametrize(("bound", "label"), [("ttft_s", "TTFT"), ("itl_s", "ITL"), ("e2e_s", "E2E")])
+def test_an_unreachable_bound_is_named(problem_of, bound, label):
+    found = search(problem_of(concurrency=8, slo={bound: 1e-5}))
+    assert found.candidates
+    assert not found.meets_sla
+    assert not any(candidate.meets_sla for candidate in found.candidates)
+    assert re.search(rf"nearest misses {label} with [\d,.]+ ms against 0\.0 ms", found.explanation[1])
+    assert found.selected.estimate.sla_probability == pytest.approx(0, abs=1e-6)
+    assert any("SLA missed" in rejection.reason for rejection in found.rejected)
+
+
+def test_a_load_that_cannot_be_sustained_is_said_so(problem_of):
+    found = search(problem_of(gpus=1, request_rate_per_s=1000.0, slo={"itl_s": 1.0}))
+    assert not found.meets_sla
+    assert "overloaded" in " ".join(found.selected.estimate.notes)
+    assert "sustains the load" in found.explanation[1]
+
+
+def test_a_model_larger_than_the_cluster(problem_of):
+    """671e9 bytes in FP8 over two GPUs of 140 GiB: 312 GiB each."""
+    with pytest.raises(InfeasibleError) as caught:
+        search(problem_of("deepseek-ai/DeepSeek-R1", gpus=2))
+    text = str(caught.value)
+    assert "does not fit 2 x h200_sxm" in text
+    assert "raise hardware.totalGpus" in text
+    needed, available = (float(number) for number in re.findall(r"([\d.]+) GiB", text))
+    assert needed == pytest.approx(671e9 / 2 / 2**30, rel=0.05)  # and the latent projections twice
+    assert available == pytest.approx(140, rel=0.01)
+
+
+def test_separate_pools_need_two_gpus(problem_of):
+    with pytest.raises(InfeasibleError):
+        search(problem_of("Qwen/Qwen3-8B", gpus=1, modes=("disagg",)))
+
+
+@pytest.mark.parametrize("modes", [("agg",), ("disagg",)])
+@pytest.mark.parametrize("load", [{}, {"concurrency": 30}, {"request_rate_per_s": 2.0}])
+def test_only_the_modes_asked_for(problem_of, modes, load):
+    found = search(problem_of(modes=modes, **load))
+    assert {candidate.deployment.mode for candidate in found.candidates} == set(modes)
+
+
+def test_only_the_engine_asked_for_or_all(problem_of):
+    named = search(problem_of(backend="sglang", concurrency=30))
+    assert {candidate.deployment.backend for candidate in named.candidates} == {"sglang"}
+    every = search(problem_of(backend="auto", concurrency=30, options={"limit": 40}))
+    assert {candidate.deployment.backend for candidate in every.candidates} == {"vllm", "sglang", "trtllm"}
+
+
+def test_the_front_trades_speed_for_throughput(problem_of):
+    front = search(problem_of(gpus=16, isl_tokens=2000, osl_tokens=500)).pareto
+    users = [candidate.estimate.tokens_per_s_per_user for candidate in front]
+    gpus = [candidate.estimate.output_tokens_per_s_per_gpu for candidate in front]
+    assert len(front) > 5
+    assert users == sorted(users)
+    assert gpus == sorted(gpus, reverse=True)
+
+
+def test_what_was_left_out_is_counted(problem_of):
+    found = search(problem_of("Qwen/Qwen3-235B-A22B", gpus=16, concurrency=64, slo={"itl_s": 0.02}))
+    reasons = {rejection.reason: rejection for rejection in found.rejected}
+    small = next(value for key, value in reasons.items() if "do not fit" in key)
+    # 470 GB of weights: one, two and four GPUs of 150 GB can hold a half, but no more than that, of the splits
+    assert 0 < small.count < 20
+    counted = [rejection.count for rejection in found.rejected]
+    assert counted == sorted(counted, reverse=True)
+    assert all(rejection.nearest for rejection in found.rejected)
+
+
+def test_the_same_question_gets_the_same_answer(problem_of):
+    one, two = (search(problem_of(backend="auto", concurrency=64)) for _ in range(2))
+    assert one.candidates == two.candidates
+    assert one.explanation == two.explanation
