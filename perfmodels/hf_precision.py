@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from perfmodels.dtypes import Precision
+from perfmodels.dtypes import Precision, dtype
 from perfmodels.hf_ffn import EXPERT_COUNTS, first
 from perfmodels.hfconfig import text_config
 
@@ -22,7 +22,11 @@ def precision_from_config(config: Config, hf_quant: Config | None = None) -> Pre
     """Formats the checkpoint is stored in; bfloat16 where nothing says otherwise."""
     quant = config.get("quantization_config") or text_config(config).get("quantization_config") or {}
     producer = (hf_quant or {}).get("quantization") or {}
+    if not isinstance(quant, Mapping) or not isinstance(producer, Mapping):
+        raise ValueError(f"quantization settings must be a mapping, got {quant or producer!r}")
     gemm, moe = _weight_formats(quant, producer)
+    if "fp4" in str(text_config(config).get("expert_dtype")) and dtype(moe).bytes_per_element > 1:
+        moe = "mxfp4"  # DeepSeek-V4 keeps its experts in FP4 beside FP8 dense layers
     is_moe = bool(first(text_config(config), EXPERT_COUNTS))
     if is_moe and gemm == moe and _attention_excluded(quant, producer):
         gemm = "bf16"

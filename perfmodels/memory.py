@@ -35,8 +35,7 @@ class MemoryRules:
     frac_of_free: FloatLike = 1.0
     working_inside: bool = True
     max_batched_tokens: int = 8192
-    context_bytes: float = 0.6 * GIB  # CUDA context and libraries
-    graph_bytes: float = 1.0 * GIB  # captured CUDA graphs
+    fixed_bytes: float = 1.6 * GIB  # CUDA context, libraries, captured graphs
     collective_bytes: float = 400 * MIB  # NCCL and custom all-reduce buffers, only with peers
 
 
@@ -66,6 +65,7 @@ def weight_bytes_per_gpu(shape: ModelShape, precision: Precision, plan: PlanArra
             layers = layers + ffn.num_layers * gemm * ffn.params_per_layer(hidden) / plan.tp
             continue
         routed = ffn.num_experts * ffn.params_per_expert(hidden) / (plan.moe_tp * plan.ep)
+        routed = routed * (padded_share(ffn.intermediate_size) if precision.moe == "mxfp4" else 1.0)
         shared = ffn.matrices * hidden * ffn.shared_intermediate_size
         router = ffn.always_on_params(hidden) - shared
         per_layer = routed * dtype(precision.moe).bytes_per_element + shared / plan.tp * gemm + router * other
@@ -74,6 +74,11 @@ def weight_bytes_per_gpu(shape: ModelShape, precision: Precision, plan: PlanArra
     ends = copies * shape.vocab_size * hidden * other / plan.tp
     result: FloatArray = layers / plan.pp + ends / np.minimum(plan.pp, copies)
     return result
+
+
+def padded_share(columns: int) -> float:
+    """Growth of MXFP4 expert weights when their columns are padded to the kernels' multiple of 256."""
+    return -(-columns // 256) * 256 / columns
 
 
 def _attention_params_per_gpu(hidden: int, group: AttentionGroup, plan: PlanArray) -> FloatArray:
@@ -123,14 +128,15 @@ def kv_bytes_per_token_per_gpu(
 def activation_bytes_per_gpu(shape: ModelShape, plan: PlanArray, batched_tokens: FloatLike) -> FloatArray:
     """Peak of a step's intermediate tensors [bytes]: residual streams, the widest product, logits.
 
-    About four hidden-wide tensors and two of the widest layer's live at once; the logits of up to
-    256 sampled rows are kept in float32.
+    About four hidden-wide tensors live at once, beside the input and output of the widest layer (in
+    expert layers once per expert a token goes to); the logits of up to 256 sampled rows are float32.
     """
-    per_token = [group.top_k if isinstance(group, MoeFfn) else 1 for group in shape.ffn]
-    widths = [count * group.intermediate_size for count, group in zip(per_token, shape.ffn, strict=True)]
-    widest = max([*widths, 4 * shape.hidden_size])
+    moe = [group for group in shape.ffn if isinstance(group, MoeFfn)]
+    routed = [g.top_k * (shape.hidden_size + 2 * g.intermediate_size / plan.moe_tp) for g in moe]
+    dense = [2 * g.intermediate_size / plan.tp for g in shape.ffn if isinstance(g, DenseFfn)]
+    widest = np.max(np.stack([*routed, *dense, 4.0 * shape.hidden_size + 0.0 * plan.tp]), axis=0)
     rows = np.asarray(batched_tokens, dtype=np.float64)
-    streams = rows * (4 * shape.hidden_size + 2 * widest / plan.tp) * 2.0
+    streams = rows * (4 * shape.hidden_size + widest) * 2.0
     logits = 256 * shape.vocab_size * 4.0
     result: FloatArray = streams + logits + 0.0 * plan.tp
     return result
@@ -153,7 +159,7 @@ def memory_use(question: MemoryQuestion, rules: MemoryRules) -> MemoryUse:
     weights = weight_bytes_per_gpu(shape, question.precision, plan)
     activations = activation_bytes_per_gpu(shape, plan, rules.max_batched_tokens)
     peers = np.where(plan.num_gpus > 1, rules.collective_bytes, 0.0)
-    fixed = rules.context_bytes + rules.graph_bytes + peers
+    fixed = rules.fixed_bytes + peers
     working = (activations + fixed) if rules.working_inside else 0.0 * activations
     free = rules.usable_frac * question.device_bytes - weights - working
     kv = free * np.where(free > 0, rules.frac_of_free, 1.0)

@@ -22,7 +22,7 @@ from scipy.optimize import least_squares
 
 from perfmodels.efficiency import Efficiency
 from perfmodels.intervals import fit_error_model
-from simkit.core.phases import EngineModel
+from simkit.core.engine_model import EngineModel
 from simkit.io.loading import load_model
 from simkit.io.paths import data_dir
 from simkit.io.predictions import Block, block_times, blocks, complete_table, engine_model_of

@@ -64,6 +64,17 @@ def _decode_rate(pools: Pools, batch: FloatArray, decodes: FloatArray) -> FloatA
     return pools.decode_lanes[:, None] * batch / (pools.decode.decode_at(batch) * decodes)
 
 
+def _batch_at_rate(pools: Pools, rate_per_s: FloatArray, limits: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Sequences per decode lane that finish at `rate_per_s`; limits is (decode steps, largest batch)."""
+    decodes, cap = limits
+    low, high = np.full_like(decodes, 1e-3), cap + 0.0 * decodes
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        enough = _decode_rate(pools, middle, decodes) >= rate_per_s
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return high
+
+
 def prefill_wait_s(pools: Pools, rate_per_s: FloatArray) -> FloatArray:
     """Mean wait for one of m prefill servers, M/D/m: half of Sakasegawa's M/M/m approximation [s]."""
     servers = pools.prefill_servers[:, None]
@@ -91,7 +102,8 @@ def closed_loop(
     decodes = np.broadcast_to(osl[:, None] if osl.ndim else osl, concurrency.shape) - 1.0
     decodes = np.maximum(decodes, 1.0)
     cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
-    low, high = np.full_like(concurrency, 1e-3), cap + 0.0 * concurrency
+    fed = _batch_at_rate(pools, 0.995 * pools.prefill_rate_per_s[:, None], (decodes, cap))
+    low, high = np.full_like(concurrency, 1e-3), fed
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         enough = _demand(pools, middle, decodes, host)[0] >= concurrency
@@ -158,19 +170,15 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
     decodes = np.broadcast_to(osl[:, None] if osl.ndim else osl, rate_per_s.shape) - 1.0
     decodes = np.maximum(decodes, 1.0)
     cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
-    low, high = np.full_like(rate_per_s, 1e-3), cap + 0.0 * rate_per_s
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        enough = _decode_rate(pools, middle, decodes) >= rate_per_s
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    itl = pools.decode.decode_at(np.maximum(high, 1.0))
+    batch = _batch_at_rate(pools, rate_per_s, (decodes, cap))
+    itl = pools.decode.decode_at(np.maximum(batch, 1.0))
     waiting = prefill_wait_s(pools, rate_per_s)
     decode_limit = _decode_rate(pools, cap + 0.0 * rate_per_s, decodes)
     base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     return LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl,
-        batch=high,
+        batch=batch,
         waiting_s=waiting,
         prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
         requests_per_s=rate_per_s,

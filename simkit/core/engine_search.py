@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simkit.core import aggregated, disaggregated
-from simkit.core.phases import EngineModel
+from simkit.core.engine_model import EngineModel
 from simkit.core.picking import Preference, best_per_layout, pareto_front, ranking
 from simkit.core.points import Points, concatenate
 from simkit.core.prepared import PreparedEngine, prepare_engine

@@ -10,12 +10,14 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.units import MIB
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import EngineOptions
+from simkit.core.engine_model import EngineModel
 from simkit.core.estimates import PointValues, estimate_of
 from simkit.core.metrics import Candidate
-from simkit.core.phases import EngineModel, decode_step, memory_fraction, prefill_step, sglang_fraction
+from simkit.core.phases import decode_step, prefill_step
 from simkit.core.points import Points
 from simkit.core.prepared import PreparedEngine
 from simkit.core.problem import Problem
+from simkit.core.reserves import memory_fraction, sglang_fraction
 
 _GRAPH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 

@@ -4,40 +4,26 @@ Everything is per lane (an attention-DP rank and pipeline stage) and holds one r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
-from perfmodels.device import Device
-from perfmodels.dtypes import Precision
-from perfmodels.efficiency import Efficiency
-from perfmodels.memory import MemoryQuestion, MemoryRules, memory_use, weight_bytes_per_gpu
+from perfmodels.memory import MemoryQuestion, memory_use
 from perfmodels.operators import Pass
 from perfmodels.parallel import PlanArray
-from perfmodels.shape import ModelShape
 from perfmodels.step import Step
 from perfmodels.steptime import StepTime, step_time
-from perfmodels.units import GIB, MIB
-from simkit.core.engine import EngineOptions, Role
+from simkit.core.engine import Role
+from simkit.core.engine_model import EngineModel
+from simkit.core.reserves import kv_reservation, memory_rules, visible_bytes
 
 # Sequences per lane at which decode steps are evaluated; between them time is nearly linear.
 BATCH_GRID: FloatArray = np.array(
     [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048],
     dtype=np.float64,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineModel:
-    """One engine serving one model on one kind of GPU: what step times depend on besides the plan."""
-
-    shape: ModelShape
-    precision: Precision
-    device: Device
-    engine: EngineOptions
-    efficiency: Efficiency = field(default_factory=Efficiency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +91,7 @@ def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Rol
             shape=model.shape,
             precision=model.precision,
             plan=plan,
-            device_bytes=model.device.memory_bytes,
+            device_bytes=visible_bytes(model.device),
             context_tokens=isl + osl / 2.0,
         ),
         memory_rules(model, plan),
@@ -158,79 +144,3 @@ def _prefill(
     chunks = np.ceil(tokens / model.engine.max_num_batched_tokens)
     per_chunk = prefill_step(model, plan, (tokens / chunks, isl / 2.0, prompts / chunks))
     return per_chunk.total_s * chunks, chunks
-
-
-def kv_reservation(engine: EngineOptions) -> float:
-    """Share of the output length for which an admitted request must find cache.
-
-    TensorRT-LLM reserves all of it (guaranteed no eviction); vLLM and SGLang admit on the prompt and
-    preempt later, which settles near the mean occupancy of a little over half.
-    """
-    return 1.0 if engine.backend == "trtllm" else 0.6
-
-
-def memory_rules(model: EngineModel, plan: PlanArray) -> MemoryRules:
-    """The engine's way of dividing a GPU."""
-    engine = model.engine
-    share = memory_fraction(model, plan)
-    graphs = 1.0 * GIB if engine.cuda_graphs else 0.0
-    rules = MemoryRules(
-        usable_frac=share,
-        working_inside=engine.backend != "sglang",
-        max_batched_tokens=engine.max_num_batched_tokens,
-        graph_bytes=graphs,
-    )
-    if engine.backend == "trtllm":
-        return replace(rules, usable_frac=np.ones_like(share), frac_of_free=share)
-    return rules
-
-
-# What an engine takes when its memory fraction is not set.
-_DEFAULT_FRACTIONS = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
-# SGLang's own sizes by GPU memory: below so many MiB, prompt tokens per chunk and the largest batch
-# with a captured graph (narrow engines, engines of four GPUs or more). Facts: SGLang pull request 10975.
-_SGLANG_SIZES = (
-    (20 * 1024, 2048, 8, 8),
-    (35 * 1024, 2048, 24, 80),
-    (60 * 1024, 4096, 32, 160),
-    (160 * 1024, 8192, 256, 512),
-    (float("inf"), 16384, 512, 512),
-)
-_RAISED_FRACTION = 0.94
-_SCARCE_FRAC = 0.05
-
-
-def memory_fraction(model: EngineModel, plan: PlanArray) -> FloatArray:
-    """The share of memory an engine uses, per plan: as set, or its own default.
-
-    Where SGLang's default would leave under a twentieth of the device for the cache, people raise
-    it, as its start-up error asks for; so do we, and the DGD says so.
-    """
-    ones = np.ones(np.shape(plan.tp))
-    if model.engine.memory_frac is not None:
-        return model.engine.memory_frac * ones
-    default = _DEFAULT_FRACTIONS[model.engine.backend] * ones
-    if model.engine.backend != "sglang":
-        return default
-    default = sglang_fraction(model.device.memory_bytes / MIB, plan)
-    scarce = default - weight_share(model, plan) < _SCARCE_FRAC
-    return np.where(scarce, np.maximum(default, _RAISED_FRACTION), default)
-
-
-def weight_share(model: EngineModel, plan: PlanArray) -> FloatArray:
-    """Weights of the fullest GPU as a share of its memory."""
-    share: FloatArray = weight_bytes_per_gpu(model.shape, model.precision, plan) / model.device.memory_bytes
-    return share
-
-
-def sglang_fraction(memory_mib: float, plan: PlanArray) -> FloatArray:
-    """SGLang's default --mem-fraction-static: what is left after its reserve for activations and graphs."""
-    _, chunk, narrow, wide = next(row for row in _SGLANG_SIZES if memory_mib < row[0])
-    graphs = np.where(plan.tp * plan.attn_dp < 4, narrow, wide).astype(np.float64)
-    reserve = 512.0 + 1.5 * chunk + 2.0 * graphs + plan.tp * plan.attn_dp * plan.pp * 128.0
-    per_rank = graphs * plan.attn_dp * np.where(graphs > 300, 4.5, 3.0)
-    reserve = reserve + np.where(plan.attn_dp > 1, per_rank, 0.0)
-    if memory_mib > 60 * 1024:
-        reserve = np.maximum(reserve, 10 * 1024.0)
-    fraction: FloatArray = np.round((memory_mib - reserve) / memory_mib, 3)
-    return fraction

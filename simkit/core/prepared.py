@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.transfer import TransferPath
-from simkit.core.phases import EngineModel, Lengths, PhaseTimes, phase_times
+from simkit.core.engine_model import EngineModel
+from simkit.core.phases import Lengths, PhaseTimes, phase_times
 from simkit.core.rows import host_of, mean_lengths
 from simkit.core.steady import Host, Procedure
 from simkit.core.workload import Workload

@@ -7,7 +7,7 @@ from perfmodels.dtypes import Precision
 from perfmodels.intervals import ErrorModel
 from perfmodels.shape import ModelShape
 from perfmodels.transfer import TransferPath
-from simkit.core.phases import EngineModel
+from simkit.core.engine_model import EngineModel
 from simkit.core.request import Request
 
 Domain = frozenset[tuple[str, str, str]]

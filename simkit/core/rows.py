@@ -9,7 +9,8 @@ from perfmodels.memory import kv_bytes_per_token_per_gpu
 from perfmodels.parallel import PlanArray
 from perfmodels.transfer import TransferPath, rdma_path, tcp_path, transfer_time_s
 from simkit.core import disagg, steady
-from simkit.core.phases import EngineModel, Lengths, PhaseTimes, phase_times
+from simkit.core.engine_model import EngineModel
+from simkit.core.phases import Lengths, PhaseTimes, phase_times
 from simkit.core.steady import Host, LoopTimes, Procedure
 
 

@@ -10,11 +10,12 @@ from perfmodels.step import Step
 from perfmodels.steptime import StepTime, step_time
 from simkit.core import disagg, steady
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimates import PointValues, estimate_of
 from simkit.core.materialize import bottleneck
 from simkit.core.metrics import Candidate
-from simkit.core.phases import EngineModel, PhaseTimes, phase_times
+from simkit.core.phases import PhaseTimes, phase_times
 from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
 from simkit.core.rows import handover_s, host_of

@@ -6,7 +6,8 @@ import numpy as np
 
 from perfmodels.memory import MemoryQuestion, memory_use
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core.phases import EngineModel, kv_reservation, memory_rules
+from simkit.core.engine_model import EngineModel
+from simkit.core.reserves import kv_reservation, memory_rules, visible_bytes
 from simkit.core.space import SpaceRules, plan_space
 from simkit.core.workload import Workload
 
@@ -27,7 +28,7 @@ def capacity_tokens(model: EngineModel, plans: list[ParallelPlan], context_token
         shape=model.shape,
         precision=model.precision,
         plan=PlanArray.of(plans),
-        device_bytes=model.device.memory_bytes,
+        device_bytes=visible_bytes(model.device),
         context_tokens=context_tokens,
     )
     return memory_use(question, memory_rules(model, question.plan)).kv_capacity_tokens

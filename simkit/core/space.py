@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perfmodels.device import Device
 from perfmodels.parallel import ParallelPlan
-from perfmodels.shape import ModelShape, MoeFfn
+from perfmodels.shape import GqaAttention, ModelShape, MoeFfn
 
 MAX_NODES_PER_ENGINE = 4  # Dynamo's profiler sweeps MoE engines over up to four nodes
 _PIPELINE_DEPTHS = (2, 4)
@@ -75,8 +75,11 @@ def _mixed_layouts(width: int) -> Iterator[ParallelPlan]:
 
 def _divides(shape: ModelShape, plan: ParallelPlan) -> bool:
     """Whether heads, experts and expert columns divide evenly, as engines require."""
-    if shape.num_heads % plan.tp:
+    if any(group.num_heads % plan.tp for group in shape.attention):
         return False
+    kv_heads = [group.num_kv_heads for group in shape.attention if isinstance(group, GqaAttention)]
+    if any(heads % plan.tp and plan.tp % heads for heads in kv_heads):
+        return False  # cache heads are split evenly or replicated evenly
     return all(
         group.num_experts % plan.ep == 0 and group.intermediate_size % (plan.moe_tp * 64) == 0
         for group in shape.ffn

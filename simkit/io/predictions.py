@@ -11,8 +11,8 @@ from perfmodels.dtypes import Precision, dtype
 from perfmodels.efficiency import Efficiency
 from perfmodels.parallel import PlanArray
 from simkit.core.engine import default_engine
+from simkit.core.engine_model import EngineModel
 from simkit.core.errors import SimkitError
-from simkit.core.phases import EngineModel
 from simkit.core.rows import PoolRows, RowTimes, aggregated_rows, disaggregated_rows, mean_lengths
 from simkit.core.steady import Procedure
 from simkit.io.calibration import efficiency, error_models, measured_domain

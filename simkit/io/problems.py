@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
 from simkit.core.engine import BACKENDS, default_engine
+from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
-from simkit.core.phases import EngineModel
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.rows import kv_path

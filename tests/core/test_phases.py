@@ -9,15 +9,8 @@ from perfmodels.memory import MemoryQuestion, memory_use
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine import default_engine
 from simkit.core.materialize import sized_engine
-from simkit.core.phases import (
-    BATCH_GRID,
-    decode_step,
-    kv_reservation,
-    memory_fraction,
-    memory_rules,
-    phase_times,
-    prefill_step,
-)
+from simkit.core.phases import BATCH_GRID, decode_step, phase_times, prefill_step
+from simkit.core.reserves import kv_reservation, memory_fraction, memory_rules, version_numbers
 
 TWO_PLANS = PlanArray.of([ParallelPlan(tp=1), ParallelPlan(tp=4)])
 
@@ -91,19 +84,28 @@ def test_each_engine_divides_memory_its_own_way(model, backend):
             shape=model.shape, precision=model.precision, plan=TWO_PLANS, device_bytes=model.device.memory_bytes,
             context_tokens=1000.0,
         ),
-        memory_rules(engine),
+        memory_rules(engine, TWO_PLANS),
     )  # fmt: skip
     weights, working = use.parts_bytes["weights"], use.parts_bytes["activations"] + use.parts_bytes["runtime"]
-    memory, share = model.device.memory_bytes, memory_fraction(engine)
+    memory, share = model.device.memory_bytes, memory_fraction(engine, TWO_PLANS)
     expected = {
         "vllm": share * memory - weights - working,  # working memory inside the share
         "sglang": share * memory - weights,  # working memory in the rest
         "trtllm": share * (memory - weights - working),  # a share of what is free
     }
     assert use.parts_bytes["kv"] == pytest.approx(expected[backend])
-    assert memory_fraction(replace(engine, engine=default_engine(backend, memory_frac=0.5))) == 0.5
+    half = replace(engine, engine=default_engine(backend, memory_frac=0.5))
+    assert memory_fraction(half, TWO_PLANS).tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("batch", "seqs"), [(1, 8), (5, 8), (6, 16), (40, 64), (43, 128), (300, 512), (9999, 512)])
 def test_engines_are_sized_for_half_as_many_again(batch, seqs):
     assert sized_engine(default_engine("vllm"), batch).max_num_seqs == seqs
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("0.24.0", (0, 24, 0)), ("v0.9", (0, 9, 0)), ("1.3.0rc20", (1, 3, 0)), (None, (9999,)), ("main", (9999,))],
+)
+def test_versions_compare_by_number(text, numbers):
+    assert version_numbers(text) == numbers

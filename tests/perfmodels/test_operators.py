@@ -10,7 +10,7 @@ from perfmodels.operators_attention import attention_operators
 from perfmodels.operators_moe import expected_experts_hit, expert_imbalance, moe_operators
 from perfmodels.opspec import COMMUNICATION, gemm
 from perfmodels.params import active_params
-from perfmodels.shape import GqaAttention, MlaAttention, MoeFfn
+from perfmodels.shape import CompressedAttention, GqaAttention, MlaAttention, MoeFfn
 from perfmodels.step import Step
 
 # Norm weights, biases and short convolutions are parameters that no matrix product multiplies.
@@ -49,6 +49,9 @@ def amount(operator, kind):
         "openai/gpt-oss-120b",
         "Qwen/Qwen3.5-397B-A17B",
         "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
+        "deepseek-ai/DeepSeek-V4-Flash",
+        "MiniMaxAI/MiniMax-M3",
+        "google/gemma-3-27b-it",
     ],
 )
 def test_a_token_costs_two_flop_per_active_parameter(shape_of, forward, name):
@@ -126,6 +129,36 @@ def test_latent_attention_by_hand(plans):
     assert work["mla_down"].flop == 2 * 10 * 32 * (12 + 16 + 4)
     assert work["mla_query_up"].flop == 2 * 10 * 12 * 4 * (8 + 4)
     assert work["mla_kv_up"].flop == 2 * 10 * 16 * 4 * (8 + 8)
+
+
+def test_block_sparse_attention_reads_the_chosen_keys_only(plans):
+    group = GqaAttention(num_layers=1, num_heads=4, num_kv_heads=2, head_dim=8, v_head_dim=8, topk_tokens=6)
+    step = Step(decode_seqs=3.0, decode_context_tokens=5000.0)
+    work = {op.name: op for op in attention_operators(32, group, BF16, plans({}), step)}
+    assert work["sparse_attention_decode"].hbm_bytes == 3 * 6 * (2 * 2 * 8) * 2
+
+
+def test_compressed_attention_by_hand(plans):
+    # one shared key-value head of 8; 10 keys in full, and one entry per 4 tokens, of which 20 are read
+    group = CompressedAttention(
+        num_layers=1, num_heads=4, head_dim=8, q_lora_rank=16, o_groups=2, o_lora_rank=5, window_tokens=10,
+        ratio=4, index_heads=3, index_head_dim=6, index_topk=20,
+    )  # fmt: skip
+    step = Step(decode_seqs=2.0, decode_context_tokens=1000.0)
+    one, two = (
+        {op.name: op for op in attention_operators(32, group, BF16, plans(plan), step)}
+        for plan in ({}, {"tp": 2})
+    )
+    assert one["compressed4_window_attention_decode"].hbm_bytes == 2 * 10 * 8 * 2
+    assert one["compressed4_attention_decode"].hbm_bytes == 2 * 20 * 8 * 2
+    assert one["compressed4_attention_decode"].flop == 2 * 20 * 2 * 2 * 4 * 8  # scores and values, 4 heads
+    assert one["compressed4_index_attention_decode"].flop == 2 * 250 * 2 * 3 * 6  # every fourth key is scored
+    # outputs: two groups of 16 columns into 5 each, and 10 into 32
+    assert one["compressed4_out_down"].flop == 2 * 2 * 16 * 10
+    assert one["compressed4_out_up"].flop == 2 * 2 * 10 * 32
+    for name, operator in two.items():
+        copies = 2 if name in ("compressed4_down", "compressed4_index_attention_decode") else 1
+        assert operator.flop * 2 == copies * one[name].flop, name
 
 
 def test_experts_by_hand(plans):

@@ -38,6 +38,8 @@ PUBLISHED_TOTAL = {
     "meta-llama/Llama-4-Maverick-17B-128E-Instruct": 400e9,
     "microsoft/phi-4": 14.66e9,
     "google/gemma-3-27b-it": 27.0e9,
+    "deepseek-ai/DeepSeek-V4-Flash": 284e9,
+    "nvidia/NVIDIA-Nemotron-3-Ultra-550B-A55B-BF16": 550e9,
 }
 
 # Active parameters in the card's own digits: (billions, decimals, whether the card leaves out the
@@ -49,6 +51,7 @@ PUBLISHED_ACTIVE = {
     "meta-llama/Llama-4-Maverick-17B-128E-Instruct": (17, 0, False),
     "deepseek-ai/DeepSeek-R1": (37, 0, True),  # 37.55 - 0.93
     "moonshotai/Kimi-K2-Instruct": (32, 0, True),  # 32.86 - 1.17
+    "deepseek-ai/DeepSeek-V4-Flash": (13, 0, True),
     "openai/gpt-oss-120b": (5.13, 2, True),  # 5.71 - 0.58; the model card says so in a footnote
     "openai/gpt-oss-20b": (3.61, 2, True),  # 4.19 - 0.58
 }
@@ -148,6 +151,8 @@ KV_BYTES_PER_TOKEN = {
     "deepseek-ai/DeepSeek-R1": 61 * (512 + 64) * 2,  # 70,272: one latent and one rotary key
     "openai/gpt-oss-120b": 18 * 2 * 8 * 64 * 2,  # 36,864: only the 18 full layers keep growing
     "Qwen/Qwen3.5-397B-A17B": 15 * 2 * 2 * 256 * 2,  # 30,720: every fourth of 60 layers has a cache
+    # 21 of 43 layers keep 512 + 128 elements per 4 tokens, 20 keep 512 per 128, two nothing: 6,880
+    "deepseek-ai/DeepSeek-V4-Flash": 21 * (512 + 128) // 4 * 2 + 20 * 512 // 128 * 2,
     "google/gemma-3-27b-it": 10 * 2 * 16 * 128 * 2,  # 81,920: every sixth of 62 layers sees everything
 }
 

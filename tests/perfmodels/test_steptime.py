@@ -38,6 +38,8 @@ MODELS = (
     "Qwen/Qwen3.5-397B-A17B",
     "google/gemma-3-27b-it",
     "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
+    "deepseek-ai/DeepSeek-V4-Flash",
+    "MiniMaxAI/MiniMax-M3",
 )
 PLANS = (
     ParallelPlan(),

@@ -1,0 +1,75 @@
+"""Engines' own statements of their KV cache, and ours for the same deployment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from perfmodels.memory import MemoryQuestion, memory_use
+from perfmodels.parallel import ParallelPlan, PlanArray
+from perfmodels.units import GIB
+from simkit.core.engine import default_engine
+from simkit.core.engine_model import EngineModel
+from simkit.core.reserves import memory_rules, visible_bytes
+from simkit.io.catalog import gpu
+from simkit.io.loading import load_model
+
+_CONTEXT_TOKENS = 8192.0  # windowed layers count at their average over this context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """KV cache of one rank: tokens and GiB it takes; weights per GPU in GiB."""
+
+    kv_tokens: float
+    kv_gib: float
+    weights_gib: float
+
+
+def reported_capacity(report: Mapping[str, str]) -> Capacity:
+    """Our capacity for a row of data/memory/kv_capacity_reports.csv; the printed columns are not read."""
+    model = load_model(report["model"])
+    changes: dict[str, object] = {
+        "version": report["backend_version"] or None,
+    }
+    if fraction := _number(report["memory_frac"]):
+        changes["memory_frac"] = fraction
+    if tokens := _number(report["max_batched_tokens"]):
+        changes["max_num_batched_tokens"] = int(tokens)
+    engine = default_engine(report["backend"], **changes)
+    kv = model.precision.kv if report["kv_dtype"] in ("", "auto", "default") else report["kv_dtype"]
+    question = EngineModel(
+        shape=model.shape,
+        precision=replace(model.precision, kv=kv),
+        device=gpu(report["gpu"]),
+        engine=engine,
+    )
+    plan = PlanArray.of([_plan(report, moe=model.shape.is_moe)])
+    use = memory_use(
+        MemoryQuestion(
+            shape=model.shape,
+            precision=question.precision,
+            plan=plan,
+            device_bytes=visible_bytes(question.device),
+            context_tokens=_CONTEXT_TOKENS,
+        ),
+        memory_rules(question, plan),
+    )
+    return Capacity(
+        kv_tokens=float(use.kv_capacity_tokens[0]),
+        kv_gib=float(use.kv_bytes[0]) / GIB,
+        weights_gib=float(use.parts_bytes["weights"][0]) / GIB,
+    )
+
+
+def _plan(report: Mapping[str, str], *, moe: bool) -> ParallelPlan:
+    tp, pp, dp, ep = (int(_number(report[name]) or 1) for name in ("tp", "pp", "attn_dp", "ep"))
+    if not moe:
+        return ParallelPlan(tp=tp, pp=pp, attn_dp=dp)
+    return ParallelPlan(tp=tp, pp=pp, attn_dp=dp, ep=ep, moe_tp=tp * dp // ep)
+
+
+def _number(text: str) -> float | None:
+    """The number in a cell; None where it is empty or says `default`."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
