@@ -17,7 +17,7 @@ _CONTEXT_TOKENS = 8192.0  # windowed layers count at their average over this con
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """KV cache of one rank: tokens and GiB it takes; weights per GPU in GiB."""
+    """KV cache of one attention-DP rank in tokens, and in GiB per GPU; weights per GPU in GiB."""
 
     kv_tokens: float
     kv_gib: float
@@ -53,8 +53,9 @@ def reported_capacity(report: Mapping[str, str]) -> Capacity:
         ),
         memory_rules(question, plan),
     )
+    stages = float(plan.pp[0])  # engines print what all pipeline stages hold together
     return Capacity(
-        kv_tokens=float(use.kv_capacity_tokens[0]),
+        kv_tokens=stages * float(use.kv_capacity_tokens[0]),
         kv_gib=float(use.kv_bytes[0]) / GIB,
         weights_gib=float(use.parts_bytes["weights"][0]) / GIB,
     )

@@ -40,9 +40,8 @@ def lengths_of():
 @pytest.fixture(scope="session")
 def engine_of(problem_of, lengths_of):
     """Phase times of one plan, planted: a decode step of B sequences takes decode[0] + decode[1]*B."""
-    base = phase_times(
-        problem_of("Qwen/Qwen3-8B").engines[0], PlanArray.of([ParallelPlan()]), lengths_of(1000, 100), "aggregated"
-    )
+    model, one_gpu = problem_of("Qwen/Qwen3-8B").engines[0], PlanArray.of([ParallelPlan()])
+    base = phase_times(model, one_gpu, lengths_of(1000, 100), "aggregated")
 
     def build(
         *, prefill=0.1, burst=None, decode=(0.01, 1e-4), max_seqs=1000.0, chunks=1.0, mixed=True, plan=None

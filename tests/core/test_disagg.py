@@ -30,6 +30,9 @@ decodes = st.tuples(st.floats(1e-3, 0.05), st.floats(0, 1e-3))
 outputs = st.integers(2, 2000)
 workers = st.integers(1, 16)
 loads = st.floats(1, 3000)
+pairs = st.fixed_dictionaries(
+    {"prefill": prefills, "decode": decodes, "prefill_workers": workers, "decode_workers": workers}
+)
 procedures = st.one_of(st.just(STEADY), st.builds(Procedure, requests_per_slot=st.floats(1, 50)))
 
 
@@ -42,26 +45,20 @@ def test_one_request_alone(pools_of, lengths_of):
     assert loop.itl_s == pytest.approx(0.0101)
 
 
-@given(
-    concurrency=loads, prefill=prefills, decode=decodes, osl=outputs, x=workers, y=workers, procedure=procedures
-)
-def test_littles_law(pools_of, lengths_of, concurrency, prefill, decode, osl, x, y, procedure):
-    pools = pools_of(prefill=prefill, decode=decode, prefill_workers=x, decode_workers=y, transfer=0.01)
-    loop = closed(pools, concurrency, lengths_of(1000, osl), procedure)
+@given(concurrency=loads, pair=pairs, osl=outputs, procedure=procedures)
+def test_littles_law(pools_of, lengths_of, concurrency, pair, osl, procedure):
+    loop = closed(pools_of(transfer=0.01, **pair), concurrency, lengths_of(1000, osl), procedure)
     residence = loop.ttft_s + (osl - 1) * loop.itl_s
     assert loop.requests_per_s * residence == pytest.approx(concurrency, rel=ROUNDING)
 
 
-@given(
-    concurrency=loads, prefill=prefills, decode=decodes, osl=outputs, x=workers, y=workers, procedure=procedures
-)
-def test_no_pool_exceeds_its_capacity(pools_of, lengths_of, concurrency, prefill, decode, osl, x, y, procedure):
+@given(concurrency=loads, pair=pairs, osl=outputs, procedure=procedures)
+def test_no_pool_exceeds_its_capacity(pools_of, lengths_of, concurrency, pair, osl, procedure):
     """x prefill engines finish x/p prompts per second; y decode engines y*B/(t(B)*(osl-1)) requests."""
-    pools = pools_of(prefill=prefill, decode=decode, prefill_workers=x, decode_workers=y, max_seqs=200.0)
-    loop = closed(pools, concurrency, lengths_of(1000, osl), procedure)
-    rate = loop.requests_per_s[0, 0]
-    assert rate <= x / prefill * (1 + BISECTION)
-    assert rate <= y * 200 / ((decode[0] + 200 * decode[1]) * (osl - 1)) * (1 + BISECTION)
+    loop = closed(pools_of(max_seqs=200.0, **pair), concurrency, lengths_of(1000, osl), procedure)
+    rate, step = loop.requests_per_s[0, 0], pair["decode"][0] + 200 * pair["decode"][1]
+    assert rate <= pair["prefill_workers"] / pair["prefill"] * (1 + BISECTION)
+    assert rate <= pair["decode_workers"] * 200 / (step * (osl - 1)) * (1 + BISECTION)
     assert loop.batch <= 200
 
 
@@ -83,30 +80,20 @@ def test_a_full_prefill_pool_does_not_slow_decoding(pools_of, lengths_of):
     assert loop.itl_s[0, 2] == pytest.approx(loop.itl_s[0, 0], rel=0.02)
 
 
-@given(
-    concurrency=loads, prefill=prefills, decode=decodes, osl=outputs, x=workers, more=workers, y=workers,
-    procedure=procedures,
-)  # fmt: skip
-def test_more_prefill_workers_never_raise_ttft(
-    pools_of, lengths_of, concurrency, prefill, decode, osl, x, more, y, procedure
-):
-    few, many = (
-        closed(
-            pools_of(prefill=prefill, decode=decode, prefill_workers=count, decode_workers=y),
-            concurrency,
-            lengths_of(1000, osl),
-            procedure,
+@given(concurrency=loads, pair=pairs, more=workers, osl=outputs)
+def test_more_prefill_workers_never_raise_ttft(pools_of, lengths_of, concurrency, pair, more, osl):
+    wider = {**pair, "prefill_workers": pair["prefill_workers"] + more}
+    for procedure in (STEADY, Procedure(requests_per_slot=1), Procedure(requests_per_slot=10)):
+        few, many = (
+            closed(pools_of(**row), concurrency, lengths_of(1000, osl), procedure) for row in (pair, wider)
         )
-        for count in (x, x + more)
-    )
-    assert many.ttft_s <= few.ttft_s * (1 + BISECTION)
-    assert many.requests_per_s >= few.requests_per_s * (1 - BISECTION)
+        assert many.ttft_s <= few.ttft_s * (1 + BISECTION)
+        assert many.requests_per_s >= few.requests_per_s * (1 - BISECTION)
 
 
-@given(low=loads, more=st.floats(0, 1000), prefill=prefills, decode=decodes, osl=outputs, x=workers, y=workers)
-def test_more_requests_in_flight_never_finish_fewer(pools_of, lengths_of, low, more, prefill, decode, osl, x, y):
-    pools = pools_of(prefill=prefill, decode=decode, prefill_workers=x, decode_workers=y)
-    loop = closed(pools, [low, low + more], lengths_of(1000, osl))
+@given(low=loads, more=st.floats(0, 1000), pair=pairs, osl=outputs)
+def test_more_requests_in_flight_never_finish_fewer(pools_of, lengths_of, low, more, pair, osl):
+    loop = closed(pools_of(**pair), [low, low + more], lengths_of(1000, osl))
     assert loop.requests_per_s[0, 1] >= loop.requests_per_s[0, 0] * (1 - BISECTION)
     assert loop.itl_s[0, 1] >= loop.itl_s[0, 0] * (1 - BISECTION)
 

@@ -74,9 +74,9 @@ times = st.floats(1e-4, 100)
     share=st.floats(0, 1), osl=st.floats(1, 5000),
 )  # fmt: skip
 def test_percentiles_rise_and_intervals_hold_the_mean(ttft, itl, waiting, batch, share, osl):
-    point = replace(
-        POINT, ttft_s=ttft, itl_s=itl, waiting_s=waiting * ttft, batch=batch, prefill_share=share, osl_tokens=osl
-    )
+    wait = waiting * ttft
+    point = replace(POINT, ttft_s=ttft, itl_s=itl, waiting_s=wait, batch=batch, prefill_share=share)
+    point = replace(point, osl_tokens=osl)
     found = estimate_of(point, Slo(ttft_s=1.0), ERRORS)
     for latency in (found.ttft, found.itl, found.e2e):
         assert latency.p50_s <= latency.p90_s <= latency.p99_s

@@ -27,9 +27,9 @@ MODELS = (
 
 loads = st.one_of(
     st.just({}),
-    st.builds(lambda n: {"concurrency": n}, st.integers(1, 500)),
-    st.builds(lambda n, w: {"concurrency": n, "requests_per_slot": w}, st.integers(1, 500), st.integers(1, 20)),
-    st.builds(lambda r: {"request_rate_per_s": r}, st.floats(0.01, 50)),
+    st.fixed_dictionaries({"concurrency": st.integers(1, 500)}),
+    st.fixed_dictionaries({"concurrency": st.integers(1, 500), "requests_per_slot": st.integers(1, 20)}),
+    st.fixed_dictionaries({"request_rate_per_s": st.floats(0.01, 50)}),
 )
 bounds = st.fixed_dictionaries(
     {},
@@ -127,21 +127,23 @@ def test_the_table_agrees_with_the_scalar_estimator(problem_of, question):
         if asked.request_rate_per_s is not None and candidate in found.candidates:
             load = {}
         request = replace(problem.request, workload=replace(asked, **load))
-        again = estimate_deployment(replace(problem, request=request), candidate.deployment).candidate.estimate
+        single = estimate_deployment(replace(problem, request=request), candidate.deployment)
+        again, first = single.candidate.estimate, candidate.estimate
         for name in ("ttft", "itl", "e2e"):
-            expected = getattr(candidate.estimate, name).mean_s
+            expected = getattr(first, name).mean_s
             assert getattr(again, name).mean_s == pytest.approx(expected, rel=BISECTION), name
         for name in ("output_tokens_per_s", "kv_capacity_tokens", "concurrency"):
-            assert getattr(again, name) == pytest.approx(getattr(candidate.estimate, name), rel=BISECTION), name
+            assert getattr(again, name) == pytest.approx(getattr(first, name), rel=BISECTION), name
         if not asked.length_spread:
-            assert again.bottleneck == candidate.estimate.bottleneck
-        assert again.in_domain == candidate.estimate.in_domain
+            assert again.bottleneck == first.bottleneck
+        assert again.in_domain == first.in_domain
 
 
 def every_aggregated(problem):
     """All plans times replicas, one at a time through the scalar estimator."""
     model = problem.engines[0]
-    for plan in plan_space(model.shape, model.device, SpaceRules(max_gpus=problem.total_gpus, backend="vllm")):
+    rules = SpaceRules(max_gpus=problem.total_gpus, backend="vllm")
+    for plan in plan_space(model.shape, model.device, rules):
         for replicas in range(1, problem.total_gpus // plan.num_gpus + 1):
             worker = Pool(plan=plan, engine=model.engine, replicas=replicas)
             deployment = Aggregated(worker=worker, precision=model.precision)
@@ -152,8 +154,7 @@ def every_aggregated(problem):
 
 
 def misses(candidate, slo):
-    means = {"ttft_s": candidate.estimate.ttft, "itl_s": candidate.estimate.itl, "e2e_s": candidate.estimate.e2e}
-    return max(means[name].mean_s / bound for name, bound in slo.bounds.items())
+    return max(getattr(candidate.estimate, name[:-2]).mean_s / bound for name, bound in slo.bounds.items())
 
 
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-32B", "Qwen/Qwen3-30B-A3B"])
@@ -193,13 +194,13 @@ def test_latency_first_picks_the_fastest(problem_of, concurrency):
 @settings(max_examples=30)
 @given(
     model=st.sampled_from(MODELS[:3]), gpus=st.integers(1, 15), more=st.integers(1, 8), slo=bounds,
-    isl=st.integers(100, 8000), osl=st.integers(10, 1000),
+    lengths=st.fixed_dictionaries({"isl_tokens": st.integers(100, 8000), "osl_tokens": st.integers(10, 1000)}),
 )  # fmt: skip
-def test_more_gpus_never_give_less(problem_of, model, gpus, more, slo, isl, osl):
+def test_more_gpus_never_give_less(problem_of, model, gpus, more, slo, lengths):
     """Every worker count up to sixteen is tried, so a larger cluster holds whatever a smaller one does."""
 
     def total(count):
-        found = search(problem_of(model, gpus=count, isl_tokens=isl, osl_tokens=osl, slo=slo))
+        found = search(problem_of(model, gpus=count, slo=slo, **lengths))
         return found.meets_sla, found.selected.estimate.output_tokens_per_s if found.meets_sla else 0.0
 
     few, many = total(gpus), total(min(gpus + more, 16))
@@ -209,7 +210,10 @@ def test_more_gpus_never_give_less(problem_of, model, gpus, more, slo, isl, osl)
 
 @settings(max_examples=30)
 @given(
-    model=st.sampled_from(MODELS[:3]), gpus=st.integers(1, 32), bound=st.floats(0.004, 0.1), more=st.floats(1, 4)
+    model=st.sampled_from(MODELS[:3]),
+    gpus=st.integers(1, 32),
+    bound=st.floats(0.004, 0.1),
+    more=st.floats(1, 4),
 )
 def test_looser_bounds_never_give_less(problem_of, model, gpus, bound, more):
     def total(itl_s):
@@ -281,8 +285,7 @@ def test_what_was_left_out_is_counted(problem_of):
     found = search(problem_of("Qwen/Qwen3-235B-A22B", gpus=16, concurrency=64, slo={"itl_s": 0.02}))
     reasons = {rejection.reason: rejection for rejection in found.rejected}
     small = next(value for key, value in reasons.items() if "do not fit" in key)
-    # 470 GB of weights: one, two and four GPUs of 150 GB can hold a half, but no more than that, of the splits
-    assert 0 < small.count < 20
+    assert small.count >= 3  # 470 GB of weights are too much for one GPU of 150 GB and for two
     counted = [rejection.count for rejection in found.rejected]
     assert counted == sorted(counted, reverse=True)
     assert all(rejection.nearest for rejection in found.rejected)

@@ -20,14 +20,17 @@ def aggregated(tp=2, replicas=1, **plan):
 
 def disaggregated(prefill=1, decode=1, tp=2):
     plan = ParallelPlan(tp=tp)
-    return Disaggregated(
-        prefill=Pool(plan=plan, engine=VLLM, replicas=prefill), decode=Pool(plan=plan, engine=VLLM, replicas=decode)
-    )
+    pools = [Pool(plan=plan, engine=VLLM, replicas=count) for count in (prefill, decode)]
+    return Disaggregated(prefill=pools[0], decode=pools[1])
 
 
 def test_two_replicas_with_twice_the_load_are_two_of_one(problem_of):
-    one = estimate_deployment(problem_of(concurrency=10, **SERVING), aggregated()).candidate.estimate
-    two = estimate_deployment(problem_of(concurrency=20, **SERVING), aggregated(replicas=2)).candidate.estimate
+    one, two = (
+        estimate_deployment(
+            problem_of(concurrency=10 * n, **SERVING), aggregated(replicas=n)
+        ).candidate.estimate
+        for n in (1, 2)
+    )
     assert two.ttft == one.ttft
     assert two.itl == one.itl
     assert two.output_tokens_per_s == pytest.approx(2 * one.output_tokens_per_s)

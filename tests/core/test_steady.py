@@ -1,5 +1,7 @@
 """Closed-form loops of one aggregated lane: hand-worked cases and laws of queues."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,8 +28,10 @@ def opened(times, rate, lengths, host=NO_HOST):
 prefills = st.floats(1e-3, 5)
 decodes = st.tuples(st.floats(1e-3, 0.1), st.floats(0, 1e-2))
 outputs = st.integers(2, 4000)
-caps = st.integers(1, 600).map(float)
-mixing = st.booleans()
+engines = st.fixed_dictionaries({"prefill": prefills, "decode": decodes, "mixed": st.booleans()})
+capped = st.fixed_dictionaries({
+    "prefill": prefills, "decode": decodes, "mixed": st.booleans(), "max_seqs": st.integers(1, 600).map(float),
+})  # fmt: skip
 procedures = st.one_of(
     st.just(STEADY),
     st.builds(Procedure, requests_per_slot=st.floats(1, 50), length_spread=st.floats(0, 0.5)),
@@ -52,32 +56,28 @@ def test_less_than_one_request_at_a_time(engine_of, lengths_of):
     assert third.requests_per_s == pytest.approx(whole.requests_per_s / 3)
 
 
-@given(
-    concurrency=st.floats(1, 500), prefill=prefills, decode=decodes, osl=outputs, mixed=mixing, procedure=procedures
-)
-def test_littles_law(engine_of, lengths_of, concurrency, prefill, decode, osl, mixed, procedure):
+@given(concurrency=st.floats(1, 500), engine=engines, osl=outputs, procedure=procedures)
+def test_littles_law(engine_of, lengths_of, concurrency, engine, osl, procedure):
     """Requests in flight = throughput * time each stays, where the cache does not limit."""
-    times = engine_of(prefill=prefill, decode=decode, mixed=mixed)
-    loop = closed(times, concurrency, lengths_of(1000, osl), procedure)
+    loop = closed(engine_of(**engine), concurrency, lengths_of(1000, osl), procedure)
     residence = loop.ttft_s + (osl - 1) * loop.itl_s
     assert loop.requests_per_s * residence == pytest.approx(concurrency, rel=ROUNDING)
 
 
-@given(concurrency=st.floats(1, 5000), prefill=prefills, decode=decodes, osl=outputs, cap=caps)
-def test_littles_law_with_a_full_cache(engine_of, lengths_of, concurrency, prefill, decode, osl, cap):
-    loop = closed(engine_of(prefill=prefill, decode=decode, max_seqs=cap), concurrency, lengths_of(1000, osl))
+@given(concurrency=st.floats(1, 5000), engine=capped, osl=outputs)
+def test_littles_law_with_a_full_cache(engine_of, lengths_of, concurrency, engine, osl):
+    loop = closed(engine_of(**engine), concurrency, lengths_of(1000, osl))
     residence = loop.ttft_s + (osl - 1) * loop.itl_s
     assert loop.requests_per_s * residence == pytest.approx(concurrency, rel=ROUNDING)
-    assert loop.batch <= cap
+    assert loop.batch <= engine["max_seqs"]
 
 
-@given(concurrency=st.floats(1, 1000), prefill=prefills, decode=decodes, osl=outputs, cap=caps, mixed=mixing)
-def test_an_engine_does_one_thing_at_a_time(engine_of, lengths_of, concurrency, prefill, decode, osl, cap, mixed):
+@given(concurrency=st.floats(1, 1000), engine=capped, osl=outputs)
+def test_an_engine_does_one_thing_at_a_time(engine_of, lengths_of, concurrency, engine, osl):
     """Each request costs one prefill and its share of osl - 1 steps: that bounds the throughput."""
-    times = engine_of(prefill=prefill, decode=decode, max_seqs=cap, mixed=mixed)
-    loop = closed(times, concurrency, lengths_of(1000, osl))
-    step = decode[0] + decode[1] * loop.batch
-    engine_time = prefill + (osl - 1) * step / loop.batch
+    loop = closed(engine_of(**engine), concurrency, lengths_of(1000, osl))
+    step = engine["decode"][0] + engine["decode"][1] * loop.batch
+    engine_time = engine["prefill"] + (osl - 1) * step / loop.batch
     assert loop.requests_per_s * engine_time <= 1 + ROUNDING
 
 
@@ -90,14 +90,13 @@ def test_a_full_cache_queues_linearly(engine_of, lengths_of):
     assert np.ptp(loop.itl_s) == pytest.approx(0, abs=1e-12)
 
 
-@given(low=st.integers(1, 800), more=st.integers(0, 800), prefill=prefills, decode=decodes, osl=outputs, cap=caps)
-def test_more_requests_in_flight_never_wait_less(engine_of, lengths_of, low, more, prefill, decode, osl, cap):
-    times = engine_of(prefill=prefill, decode=decode, max_seqs=cap)
-    loop = closed(times, [low, low + more], lengths_of(1000, osl))
+@given(low=st.integers(1, 800), more=st.integers(0, 800), engine=capped, osl=outputs)
+def test_more_requests_in_flight_never_wait_less(engine_of, lengths_of, low, more, engine, osl):
+    loop = closed(engine_of(**engine), [low, low + more], lengths_of(1000, osl))
     assert loop.ttft_s[0, 1] >= loop.ttft_s[0, 0] * (1 - ROUNDING)
     assert loop.itl_s[0, 1] >= loop.itl_s[0, 0] * (1 - ROUNDING)
     # A prompt that finds others decoding waits for half a step, which a lone one does not.
-    half_step = 0.5 * (decode[0] + decode[1] * loop.batch[0, 1])
+    half_step = 0.5 * (engine["decode"][0] + engine["decode"][1] * loop.batch[0, 1])
     residence = loop.batch[0, 1] / loop.requests_per_s[0, 1]
     assert loop.requests_per_s[0, 1] >= loop.requests_per_s[0, 0] * (1 - half_step / residence - ROUNDING)
 
@@ -118,18 +117,15 @@ def test_prompts_that_share_a_step_burst_faster(engine_of, lengths_of):
 
 @pytest.mark.parametrize("mixed", [True, False])
 def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of, lengths_of, mixed):
-    waves = (1, 2, 5, 20, 60)
-    ttft = [
-        float(
-            closed(
-                engine_of(mixed=mixed), 8, lengths_of(1000, 1000), Procedure(requests_per_slot=n, length_spread=0.2)
-            ).ttft_s[0, 0]
-        )
-        for n in waves
-    ]
-    assert all(later < earlier for earlier, later in zip(ttft, ttft[1:], strict=False))
-    forever = float(closed(engine_of(mixed=mixed), 8, lengths_of(1000, 1000)).ttft_s[0, 0])
-    assert ttft[-1] >= forever
+    times, lengths = engine_of(mixed=mixed), lengths_of(1000, 1000)
+
+    def ttft(waves):
+        procedure = STEADY if waves is None else Procedure(requests_per_slot=waves, length_spread=0.2)
+        return float(closed(times, 8, lengths, procedure).ttft_s[0, 0])
+
+    found = [ttft(waves) for waves in (1, 2, 5, 20, 60)]
+    assert all(later < earlier for earlier, later in pairwise(found))
+    assert found[-1] >= ttft(None)
 
 
 def test_equal_lengths_stay_in_step_where_prefill_goes_first(engine_of, lengths_of):
@@ -180,12 +176,12 @@ def test_more_sequences_than_fit_saturate(engine_of, lengths_of):
     assert not opened(engine_of(max_seqs=4.0), 1, lengths_of(1000, 100)).saturated.any()
 
 
-@given(share=st.floats(0.01, 0.8), prefill=prefills, decode=decodes, osl=outputs)
-def test_littles_law_under_random_arrivals(engine_of, lengths_of, share, prefill, decode, osl):
+@given(share=st.floats(0.01, 0.8), engine=engines, osl=outputs)
+def test_littles_law_under_random_arrivals(engine_of, lengths_of, share, engine, osl):
     """The decode batch is the rate times the time in decode, up to 80 % of what the engine can do."""
-    times = engine_of(prefill=prefill, decode=decode, max_seqs=500.0)
-    limit = 1 / (prefill + (osl - 1) * (decode[0] + 500 * decode[1]) / 500)
-    loop = opened(times, share * limit, lengths_of(1000, osl))
+    step = engine["decode"][0] + 500 * engine["decode"][1]
+    limit = 1 / (engine["prefill"] + (osl - 1) * step / 500)
+    loop = opened(engine_of(max_seqs=500.0, **engine), share * limit, lengths_of(1000, osl))
     decoding = loop.requests_per_s * (osl - 1) * loop.itl_s
     assert not loop.saturated.any()
     assert decoding == pytest.approx(loop.batch, rel=FIXED_POINT)

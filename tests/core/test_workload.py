@@ -1,5 +1,7 @@
 """Specs that cannot exist invalid: workload, bounds, hardware, engines, pools."""
 
+from itertools import pairwise
+
 import pytest
 
 from perfmodels.parallel import ParallelPlan
@@ -99,4 +101,4 @@ def test_worker_counts_are_all_up_to_sixteen_and_end_at_the_limit():
     wide = counts(100).tolist()
     assert wide[:16] == list(range(1, 17))
     assert wide[-1] == 100
-    assert all(b <= 1.25 * a for a, b in zip(wide[15:], wide[16:], strict=False))
+    assert all(b <= 1.25 * a for a, b in pairwise(wide[15:]))

@@ -48,7 +48,7 @@ def test_every_name_finds_itself():
 
 
 def test_an_unknown_format_names_the_known_ones():
-    with pytest.raises(KeyError, match="fp3.*known: .*nvfp4"):
+    with pytest.raises(KeyError, match=r"fp3.*known: .*nvfp4"):
         dtype("fp3")
 
 

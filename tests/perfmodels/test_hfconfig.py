@@ -46,7 +46,7 @@ def test_a_plain_config():
 
 
 def test_missing_fields_are_named():
-    with pytest.raises(ValueError, match="x: config.json lacks hidden_size, num_hidden_layers; is it a language"):
+    with pytest.raises(ValueError, match=r"x: config\.json lacks hidden_size, num_hidden_layers; is it a"):
         shape_from_config({"num_attention_heads": 8, "vocab_size": 10}, name="x")
 
 

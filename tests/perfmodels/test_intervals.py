@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from perfmodels.intervals import LEVELS, ErrorModel, fit_error_model
 
 # Measurements run from half to twice the prediction, and half of them exceed it.
-BY_HAND = ErrorModel(
-    levels=(0.05, 0.5, 0.95), log_ratios=(-np.log(2), 0.0, np.log(2)), num_groups=3
-)
+BY_HAND = ErrorModel(levels=(0.05, 0.5, 0.95), log_ratios=(-np.log(2), 0.0, np.log(2)), num_groups=3)
 
 
 def planted(seed, rows):

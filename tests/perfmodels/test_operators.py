@@ -100,9 +100,7 @@ def test_decode_attention_by_hand(plans):
 
 
 def test_a_window_limits_the_keys_seen(plans):
-    group = GqaAttention(
-        num_layers=1, num_heads=4, num_kv_heads=2, head_dim=8, v_head_dim=8, window_tokens=6
-    )
+    group = GqaAttention(num_layers=1, num_heads=4, num_kv_heads=2, head_dim=8, v_head_dim=8, window_tokens=6)
     near, far = (
         {op.name: op for op in attention_operators(32, group, BF16, plans({}), step)}
         for step in (
@@ -253,9 +251,7 @@ def test_attention_is_replicated_under_data_parallelism_and_experts_are_not(shap
 
 def test_all_reduces_by_hand(forward):
     # Llama-3.1-70B tp4, 16 rows of 8192 bf16 values after attention and after the feed-forward
-    work = forward(
-        "meta-llama/Meta-Llama-3.1-70B", Step(decode_seqs=16.0, decode_context_tokens=1.0), tp=4
-    )
+    work = forward("meta-llama/Meta-Llama-3.1-70B", Step(decode_seqs=16.0, decode_context_tokens=1.0), tp=4)
     for name in ("attention_all_reduce", "ffn_all_reduce"):
         assert work[name].count == 80
         assert work[name].wire_bytes == 16 * 8192 * 2

@@ -178,4 +178,5 @@ def test_hybrid_layers_keep_a_state_of_fixed_size(shape_of):
     state = 45 * (4 * 64 * 128 * 128 + 2 * 3 * (2 * 16 * 128 + 64 * 128))
     assert state_bytes_per_sequence(shape) == state
     contexts = np.array([0.0, 1.0, 10_000.0])
-    assert kv_bytes_per_sequence(shape, "bf16", contexts) == pytest.approx(state + 30_720 * contexts, rel=1e-15)
+    found = kv_bytes_per_sequence(shape, "bf16", contexts)
+    assert found == pytest.approx(state + 30_720 * contexts, rel=1e-15)

@@ -24,9 +24,7 @@ def test_a_perfect_prediction():
     assert (found.mdape, found.mape, found.bias, found.p90, found.rank) == (0, 0, 0, 0, pytest.approx(1))
 
 
-@pytest.mark.parametrize(
-    ("predicted", "measured"), [([], []), ([1.0], [0.0]), ([1.0, 1.0], [1.0, -1.0])]
-)
+@pytest.mark.parametrize(("predicted", "measured"), [([], []), ([1.0], [0.0]), ([1.0, 1.0], [1.0, -1.0])])
 def test_errors_need_positive_measurements(predicted, measured):
     with pytest.raises(ValueError, match="positive measurements"):
         error_summary(np.array(predicted), np.array(measured))
@@ -53,5 +51,5 @@ def test_rank_correlation_agrees_with_scipy(seed):
 
 
 def test_coverage_by_hand():
-    found = interval_coverage(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 0, 4, 0]), np.array([9.0, 1, 9, 9]))
-    assert found == 0.5
+    measured = np.array([1.0, 2.0, 3.0, 4.0])
+    assert interval_coverage(measured, np.array([1.0, 0, 4, 0]), np.array([9.0, 1, 9, 9])) == 0.5

@@ -11,8 +11,8 @@ from perfmodels.dtypes import Precision, dtype
 from perfmodels.efficiency import Efficiency
 from perfmodels.operators import Pass, forward_operators
 from perfmodels.opspec import COMMUNICATION, Operator
-from perfmodels.params import active_params
 from perfmodels.parallel import ParallelPlan, PlanArray
+from perfmodels.params import active_params
 from perfmodels.step import Step
 from perfmodels.steptime import operator_time_s, step_time
 from simkit.io.catalog import gpu
@@ -160,9 +160,7 @@ def test_a_decode_step_by_hand(device, shape_of, plans):
 def test_host_time_by_hand(device, shape_of, plans):
     efficiency = replace(IDEAL, step_host_s=1e-3, seq_host_s=1e-5)
     step = Step(decode_seqs=20.0, decode_context_tokens=10.0, prefill_tokens=100.0, prefill_seqs=2.0)
-    question = Pass(
-        shape=shape_of("Qwen/Qwen3-0.6B"), precision=Precision(), plan=plans({}), step=step
-    )
+    question = Pass(shape=shape_of("Qwen/Qwen3-0.6B"), precision=Precision(), plan=plans({}), step=step)
     assert step_time(question, device, efficiency).by_operator["engine_host"] == pytest.approx(1e-3 + 22e-5)
 
 

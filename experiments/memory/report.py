@@ -1,0 +1,170 @@
+"""How many KV-cache tokens do engines print at start, and how many do we expect?
+
+python experiments/memory/report.py      # part of `make reports`; writes docs/memory.md
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from perfmodels.shape import CompressedAttention, GqaAttention, LinearAttention
+from simkit.core.errors import SimkitError
+from simkit.io.capacity import reported_capacity
+from simkit.io.loading import load_model
+from simkit.io.paths import data_dir
+from simkit.io.yamlio import write_text_atomic
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORTS = "memory/kv_capacity_reports.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One report beside our figure; why is empty when it counts."""
+
+    report: dict[str, str]
+    unit: str
+    printed: float
+    ours: float
+    weights: tuple[float, float] | None
+    why: str = ""
+
+    @property
+    def error(self) -> float:
+        """Ours over printed, less one."""
+        return self.ours / self.printed - 1.0
+
+
+def in_gib(report: dict[str, str]) -> bool:
+    """Whether tokens are no fair unit: engines count them per group of layers where layers differ."""
+    kinds = load_model(report["model"]).shape.attention
+    windowed = any(isinstance(g, GqaAttention) and g.window_tokens for g in kinds)
+    return windowed or any(isinstance(g, LinearAttention | CompressedAttention) for g in kinds)
+
+
+def left_out(report: dict[str, str]) -> str:
+    """Why a report cannot be compared; empty when it can."""
+    printed = float(report["printed_kv_tokens"] or report["printed_kv_gib"] or 0)
+    if printed <= 0:
+        return "did not start"
+    if report["backend"] == "vllm" and not report["backend_version"][:1].isdigit():
+        return "version not stated"
+    if "dcp" in report["case_id"]:
+        return "decode context parallelism"
+    if not report["printed_kv_gib"] and in_gib(report):
+        return "tokens are per layer group"
+    return ""
+
+
+def compare(report: dict[str, str]) -> Compared | str:
+    """The comparison, or why there is none."""
+    try:
+        ours = reported_capacity(report)
+    except SimkitError as error:
+        return str(error).partition(";")[0]
+    why = left_out(report)
+    if why == "did not start":
+        return why
+    tokens = bool(report["printed_kv_tokens"]) and not (in_gib(report) and report["printed_kv_gib"])
+    weights = float(report["printed_weights_gib"]) if report["printed_weights_gib"] else None
+    return Compared(
+        report=report,
+        unit="tokens" if tokens else "GiB",
+        printed=float(report["printed_kv_tokens"] if tokens else report["printed_kv_gib"]),
+        ours=ours.kv_tokens if tokens else ours.kv_gib,
+        weights=(weights, ours.weights_gib) if weights else None,
+        why=why,
+    )
+
+
+def deployment(report: dict[str, str]) -> tuple[str, ...]:
+    """What makes two logs the same case: everything that decides the number but the context length."""
+    minor = ".".join(report["backend_version"].split(".")[:2])
+    names = ("model", "gpu", "backend", "tp", "pp", "attn_dp", "ep", "memory_frac", "kv_dtype")
+    return (*[report[name] for name in names], minor)
+
+
+def cases(compared: list[Compared]) -> list[Compared]:
+    """One log per deployment, those that count."""
+    seen: dict[tuple[str, ...], Compared] = {}
+    for item in compared:
+        if not item.why:
+            seen.setdefault(deployment(item.report), item)
+    return list(seen.values())
+
+
+def read() -> tuple[list[Compared], dict[str, str]]:
+    """All comparisons, and why the other reports have none."""
+    with (data_dir() / REPORTS).open(newline="") as file:
+        found = {report["case_id"]: compare(report) for report in csv.DictReader(file)}
+    compared = [item for item in found.values() if isinstance(item, Compared)]
+    return compared, {name: item for name, item in found.items() if isinstance(item, str)}
+
+
+def row(item: Compared) -> str:
+    """One line of the table."""
+    r = item.report
+    split = "".join(
+        f" {label}{int(float(r[n]))}" for n, label in (("tp", "tp"), ("attn_dp", "dp"), ("ep", "ep")) if r[n]
+    )
+    weights = f"{item.weights[0]:.1f} / {item.weights[1]:.1f}" if item.weights else ""
+    form = ",.0f" if item.unit == "tokens" else ".1f"
+    cells = [
+        r["model"], r["gpu"], f"{r['backend']} {r['backend_version']}", split, r["memory_frac"],
+        f"{item.printed:{form}}", f"{item.ours:{form}}", item.unit, f"{item.error:+.1%}", weights, r["source"],
+        item.why,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+HEAD = """\
+<!-- Regenerate with: make reports -->
+
+# KV cache, ours against what engines print
+
+What vLLM ("GPU KV cache size", "Available KV cache memory"), SGLang ("max_total_num_tokens") and
+TensorRT-LLM ("Max tokens in paged KV cache") printed at start, from public logs
+([all fields and sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` with the
+rules of `simkit/core/reserves.py`. What vLLM keeps for itself by version is a median over these same logs,
+so its errors are in-sample.
+"""
+COLUMNS = (
+    "model", "GPU", "engine", "split", "memory", "printed", "ours", "unit", "error",
+    "weights GiB printed / ours", "source", "left out because",
+)  # fmt: skip
+
+
+def summary(name: str, items: list[Compared]) -> str:
+    """One line of errors."""
+    errors = np.abs([item.error for item in items])
+    weights = [abs(item.weights[1] / item.weights[0] - 1) for item in items if item.weights]
+    own = f"{np.median(weights):.1%}" if weights else ""
+    middle, tail = f"{np.median(errors):.1%}", f"{np.quantile(errors, 0.9):.1%}"
+    return f"| {name} | {len(items)} | {middle} | {tail} | {own} |"
+
+
+def main() -> None:
+    """Write docs/memory.md."""
+    compared, without = read()
+    counted = cases(compared)
+    groups = {"all": counted}
+    for backend in ("vllm", "sglang", "trtllm"):
+        groups[backend] = [item for item in counted if item.report["backend"] == backend]
+    parts = [
+        HEAD,
+        f"{len(compared)} logs compared, {len(counted)} distinct deployments count:\n",
+        "| | cases | median error | 90th percentile | weights: median error |",
+        "|---|---:|---:|---:|---:|",
+        *(summary(name, items) for name, items in groups.items() if items),
+        f"\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}",
+        *(row(item) for item in sorted(compared, key=lambda i: (i.report["backend"], i.report["case_id"]))),
+        "\nNot compared:\n",
+        *(f"- {name}: {reason}" for name, reason in sorted(without.items())),
+    ]
+    write_text_atomic(ROOT / "docs" / "memory.md", "\n".join(parts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

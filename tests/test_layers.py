@@ -1,0 +1,111 @@
+"""Which way the parts depend: imports read off the syntax, arrows never turn back."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Each part and what it may import besides itself. `simkit` is its __init__, which hands out the verbs.
+MAY_IMPORT = {
+    "perfmodels": set(),
+    "simkit.core": {"perfmodels"},
+    "simkit.adapters": {"perfmodels", "simkit.core"},
+    "simkit.io": {"perfmodels", "simkit.core", "simkit.adapters"},
+    "simkit.reports": {"perfmodels", "simkit.core"},
+    "simkit.verbs": {"perfmodels", "simkit.core", "simkit.io", "simkit.adapters", "simkit.reports"},
+    "simkit": {"simkit.verbs"},
+    "simkit.cli": {
+        "perfmodels", "simkit", "simkit.core", "simkit.io", "simkit.adapters", "simkit.reports",
+        "simkit.verbs",
+    },
+    "simkit.__main__": {"simkit.cli"},
+}  # fmt: skip
+
+PURE = ("perfmodels", "simkit/core")
+EFFECTS = frozenset({
+    "os", "io", "pathlib", "shutil", "tempfile", "glob", "subprocess", "socket", "urllib", "http", "requests",
+    "httpx", "kubernetes", "time", "datetime", "random", "secrets", "logging", "yaml", "json", "csv",
+    "pydantic", "matplotlib", "pandas", "rich", "typer",
+})  # fmt: skip
+EFFECTFUL_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
+
+
+def sources(*folders):
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path):
+    """Full dotted names of what a file imports, wherever in the file; `from a import b` counts as a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part_of(name):
+    """`simkit.core.slo.Slo` is of `simkit.core`, `simkit.recommend` of `simkit`, `numpy.array` of none."""
+    top, _, rest = name.partition(".")
+    if top == "perfmodels":
+        return top
+    if top != "simkit":
+        return None
+    inner = f"simkit.{rest.partition('.')[0]}"
+    return inner if inner in MAY_IMPORT else "simkit"
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def label(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", sources("perfmodels", "simkit"), ids=label)
+def test_arrows_point_one_way(path):
+    here = part_of(module_name(path))
+    for name in imported(path):
+        there = part_of(name)
+        assert there in (None, here) or there in MAY_IMPORT[here], f"{label(path)} imports {name}"
+
+
+def test_the_rules_have_no_cycle_and_name_every_part():
+    order = list(TopologicalSorter(MAY_IMPORT).static_order())
+    assert order[0] == "perfmodels"
+    packages = {f"simkit.{path.parent.name}" for path in (ROOT / "simkit").glob("*/__init__.py")}
+    assert packages <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", sources(*PURE), ids=label)
+def test_pure_parts_have_no_effects(path):
+    """No files, clocks, chance, network, plots or documents in the models and the decisions."""
+    tops = {name.partition(".")[0] for name in imported(path)}
+    assert not tops & EFFECTS
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in EFFECTFUL_CALLS, f"{label(path)}:{node.lineno}"
+
+
+HEAVY = ("pandas", "matplotlib", "sklearn", "scipy", "kubernetes", "aiperf")
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import simkit", (*HEAVY, "numpy", "yaml", "typer", "pydantic")),
+        ("import simkit.core.search", (*HEAVY, "yaml", "pydantic")),
+        ("import simkit.cli.main", HEAVY),
+    ],
+)
+def test_imports_stay_light(statement, heavy):
+    script = f"import sys; {statement}; print([name for name in {heavy!r} if name in sys.modules])"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
