@@ -151,12 +151,13 @@ class MemoryQuestion:
     plan: PlanArray
     device_bytes: float
     context_tokens: FloatLike
+    weight_scale: float = 1.0  # checkpoint bytes over counted bytes
 
 
 def memory_use(question: MemoryQuestion, rules: MemoryRules) -> MemoryUse:
     """Bytes by part and the cache capacity of one lane."""
     shape, plan = question.shape, question.plan
-    weights = weight_bytes_per_gpu(shape, question.precision, plan)
+    weights = question.weight_scale * weight_bytes_per_gpu(shape, question.precision, plan)
     activations = activation_bytes_per_gpu(shape, plan, rules.max_batched_tokens)
     peers = np.where(plan.num_gpus > 1, rules.collective_bytes, 0.0)
     fixed = rules.fixed_bytes + peers

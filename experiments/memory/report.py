@@ -106,15 +106,14 @@ def read() -> tuple[list[Compared], dict[str, str]]:
 def row(item: Compared) -> str:
     """One line of the table."""
     r = item.report
-    split = "".join(
-        f" {label}{int(float(r[n]))}" for n, label in (("tp", "tp"), ("attn_dp", "dp"), ("ep", "ep")) if r[n]
-    )
+    sizes = (("tp", r["tp"]), ("pp", r["pp"]), ("dp", r["attn_dp"]), ("ep", r["ep"]))
+    split = " ".join(f"{label}{size}" for label, size in sizes if size)
     weights = f"{item.weights[0]:.1f} / {item.weights[1]:.1f}" if item.weights else ""
     form = ",.0f" if item.unit == "tokens" else ".1f"
     cells = [
         r["model"], r["gpu"], f"{r['backend']} {r['backend_version']}", split, r["memory_frac"],
-        f"{item.printed:{form}}", f"{item.ours:{form}}", item.unit, f"{item.error:+.1%}", weights, r["source"],
-        item.why,
+        f"{item.printed:{form}}", f"{item.ours:{form}}", item.unit, f"{item.error:+.1%}",
+        weights, r["source"], item.why,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -11,10 +11,14 @@ from simkit.core.engine import EngineOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineModel:
-    """One engine serving one model on one kind of GPU: what step times depend on besides the plan."""
+    """One engine serving one model on one kind of GPU: what step times depend on besides the plan.
+
+    weight_scale corrects counted weight bytes to those of the checkpoint at hand, where known.
+    """
 
     shape: ModelShape
     precision: Precision
     device: Device
     engine: EngineOptions
     efficiency: Efficiency = field(default_factory=Efficiency)
+    weight_scale: float = 1.0

@@ -91,8 +91,9 @@ def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Rol
             shape=model.shape,
             precision=model.precision,
             plan=plan,
-            device_bytes=visible_bytes(model.device),
+            device_bytes=visible_bytes(model),
             context_tokens=isl + osl / 2.0,
+            weight_scale=model.weight_scale,
         ),
         memory_rules(model, plan),
     )

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.device import Device
 from perfmodels.memory import MemoryRules, weight_bytes_per_gpu
 from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB, MIB
@@ -22,6 +21,7 @@ _VLLM_FIXED_GIB: tuple[tuple[tuple[int, ...], float], ...] = (
     ((10000,), 1.3),
 )
 _OTHER_FIXED_GIB = 2.0
+_SGLANG_CONTEXT_GIB = 0.6  # free at start on an H100: 78.5 of 79.2 GiB
 _DRIVER_GIB = 0.47  # reported total less what PyTorch sees, on H100 and H200
 
 
@@ -63,9 +63,13 @@ def version_numbers(version: str | None) -> tuple[int, ...]:
     return tuple(int(part or 0) for part in found.groups()) if found else _NEWEST
 
 
-def visible_bytes(device: Device) -> float:
-    """What a process can allocate of the memory the driver reports."""
-    return device.memory_bytes - _DRIVER_GIB * GIB
+def visible_bytes(model: EngineModel) -> float:
+    """The memory an engine's fraction applies to: what a process sees of what the driver reports.
+
+    SGLang takes what is free once its CUDA context exists.
+    """
+    context = _SGLANG_CONTEXT_GIB if model.engine.backend == "sglang" else 0.0
+    return model.device.memory_bytes - (_DRIVER_GIB + context) * GIB
 
 
 # What an engine takes when its memory fraction is not set.
@@ -102,7 +106,8 @@ def memory_fraction(model: EngineModel, plan: PlanArray) -> FloatArray:
 
 def weight_share(model: EngineModel, plan: PlanArray) -> FloatArray:
     """Weights of the fullest GPU as a share of its memory."""
-    share: FloatArray = weight_bytes_per_gpu(model.shape, model.precision, plan) / model.device.memory_bytes
+    counted = weight_bytes_per_gpu(model.shape, model.precision, plan)
+    share: FloatArray = model.weight_scale * counted / model.device.memory_bytes
     return share
 
 

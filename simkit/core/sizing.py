@@ -28,8 +28,9 @@ def capacity_tokens(model: EngineModel, plans: list[ParallelPlan], context_token
         shape=model.shape,
         precision=model.precision,
         plan=PlanArray.of(plans),
-        device_bytes=visible_bytes(model.device),
+        device_bytes=visible_bytes(model),
         context_tokens=context_tokens,
+        weight_scale=model.weight_scale,
     )
     return memory_use(question, memory_rules(model, question.plan)).kv_capacity_tokens
 

@@ -48,7 +48,7 @@ def reported_capacity(report: Mapping[str, str]) -> Capacity:
             shape=model.shape,
             precision=question.precision,
             plan=plan,
-            device_bytes=visible_bytes(question.device),
+            device_bytes=visible_bytes(question),
             context_tokens=_CONTEXT_TOKENS,
         ),
         memory_rules(question, plan),

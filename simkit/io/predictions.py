@@ -29,7 +29,7 @@ OUTPUT = (
     "predicted_output_tokens_per_s_per_gpu",
 )  # fmt: skip
 
-_GROUP = ("model", "gpu", "backend", "precision", "gemm_dtype", "moe_dtype", "mode")
+_GROUP = ("model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "mode")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +170,12 @@ def _is_measured(key: dict[str, Any]) -> bool:
 def engine_model_of(key: dict[str, Any]) -> EngineModel:
     """The engine model of a block."""
     model = load_model(str(key["model"]))
+    version = {"version": str(key["backend_version"])} if key.get("backend_version") else {}
     return EngineModel(
         shape=model.shape,
         precision=block_precision(key, model.precision),
         device=gpu(str(key["gpu"])),
-        engine=default_engine(str(key["backend"])),
+        engine=default_engine(str(key["backend"]), **version),
         efficiency=efficiency(str(key["backend"])),
     )
 

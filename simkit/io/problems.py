@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
+from perfmodels.memory import weight_bytes_per_gpu
+from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
@@ -87,7 +89,16 @@ def engine_model(
         device=device,
         engine=default_engine(backend),
         efficiency=efficiency(backend),
+        weight_scale=weight_scale(model),
     )
+
+
+def weight_scale(model: Model) -> float:
+    """Bytes of the checkpoint's files over the bytes counted from its shape; 1 where they are not known."""
+    if model.weight_bytes is None:
+        return 1.0
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return model.weight_bytes / float(counted[0])
 
 
 def served_precision(stored: Precision, backend: str) -> Precision:

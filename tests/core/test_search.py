@@ -194,7 +194,9 @@ def test_latency_first_picks_the_fastest(problem_of, concurrency):
 @settings(max_examples=30)
 @given(
     model=st.sampled_from(MODELS[:3]), gpus=st.integers(1, 15), more=st.integers(1, 8), slo=bounds,
-    lengths=st.fixed_dictionaries({"isl_tokens": st.integers(100, 8000), "osl_tokens": st.integers(10, 1000)}),
+    lengths=st.fixed_dictionaries(
+        {"isl_tokens": st.integers(100, 8000), "osl_tokens": st.integers(10, 1000)}
+    ),
 )  # fmt: skip
 def test_more_gpus_never_give_less(problem_of, model, gpus, more, slo, lengths):
     """Every worker count up to sixteen is tried, so a larger cluster holds whatever a smaller one does."""

@@ -29,9 +29,10 @@ prefills = st.floats(1e-3, 5)
 decodes = st.tuples(st.floats(1e-3, 0.1), st.floats(0, 1e-2))
 outputs = st.integers(2, 4000)
 engines = st.fixed_dictionaries({"prefill": prefills, "decode": decodes, "mixed": st.booleans()})
-capped = st.fixed_dictionaries({
-    "prefill": prefills, "decode": decodes, "mixed": st.booleans(), "max_seqs": st.integers(1, 600).map(float),
-})  # fmt: skip
+caps = st.integers(1, 600).map(float)
+capped = st.fixed_dictionaries(
+    {"prefill": prefills, "decode": decodes, "mixed": st.booleans(), "max_seqs": caps}
+)
 procedures = st.one_of(
     st.just(STEADY),
     st.builds(Procedure, requests_per_slot=st.floats(1, 50), length_spread=st.floats(0, 0.5)),
