@@ -11,6 +11,7 @@ import numpy as np
 
 from perfmodels.shape import CompressedAttention, GqaAttention, LinearAttention
 from simkit.core.errors import SimkitError
+from simkit.core.reserves import version_numbers
 from simkit.io.capacity import reported_capacity
 from simkit.io.loading import load_model
 from simkit.io.paths import data_dir
@@ -47,15 +48,20 @@ def in_gib(report: dict[str, str]) -> bool:
 def left_out(report: dict[str, str]) -> str:
     """Why a report cannot be compared; empty when it can."""
     printed = float(report["printed_kv_tokens"] or report["printed_kv_gib"] or 0)
-    if printed <= 0:
-        return "did not start"
-    if report["backend"] == "vllm" and not report["backend_version"][:1].isdigit():
-        return "version not stated"
-    if "dcp" in report["case_id"]:
-        return "decode context parallelism"
-    if not report["printed_kv_gib"] and in_gib(report):
-        return "tokens are per layer group"
-    return ""
+    reasons = {
+        "did not start": printed <= 0,
+        "version not stated": report["backend"] == "vllm" and not report["backend_version"][:1].isdigit(),
+        "older than the versions modelled": _is_old(report),
+        "a pull request's own branch": report["case_id"].endswith(("_pr", "_main")),
+        "decode context parallelism": "dcp" in report["case_id"],
+        "tokens are per layer group": not report["printed_kv_gib"] and in_gib(report),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
+
+
+def _is_old(report: dict[str, str]) -> bool:
+    oldest = {"vllm": (0, 10, 0), "trtllm": (1, 0, 0)}.get(report["backend"], (0,))
+    return version_numbers(report["backend_version"]) < oldest
 
 
 def compare(report: dict[str, str]) -> Compared | str:

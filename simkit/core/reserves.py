@@ -15,12 +15,13 @@ from simkit.core.engine_model import EngineModel
 # What vLLM keeps beside weights, activations and cache, up to (not including) a version. Medians over
 # the start-up logs in data/memory/kv_capacity_reports.csv; docs/memory.md shows the spread.
 _NEWEST = (9999,)
-_VLLM_FIXED_GIB: tuple[tuple[tuple[int, ...], float], ...] = (
-    ((0, 11, 1), 2.0),
-    ((0, 17, 0), 4.6),
-    ((10000,), 1.3),
+_VLLM_FIXED_GIB: tuple[tuple[tuple[int, ...], float, float], ...] = (
+    ((0, 11, 1), 2.0, 0.4),  # up to, fixed, more with peers
+    ((0, 17, 0), 4.6, 0.4),
+    ((0, 21, 0), 1.3, 1.8),
+    ((10000,), 2.2, 1.8),  # CUDA graphs count against the budget from 0.21
 )
-_OTHER_FIXED_GIB = 2.0
+_OTHER_FIXED_GIB = (2.0, 0.4)
 _SGLANG_CONTEXT_GIB = 0.6  # free at start on an H100: 78.5 of 79.2 GiB
 _DRIVER_GIB = 0.47  # reported total less what PyTorch sees, on H100 and H200
 
@@ -38,23 +39,25 @@ def memory_rules(model: EngineModel, plan: PlanArray) -> MemoryRules:
     """The engine's way of dividing a GPU."""
     engine = model.engine
     share = memory_fraction(model, plan)
+    fixed, peers = fixed_gib(engine)
     rules = MemoryRules(
         usable_frac=share,
         working_inside=engine.backend != "sglang",
         max_batched_tokens=engine.max_num_batched_tokens,
-        fixed_bytes=fixed_gib(engine) * GIB,
+        fixed_bytes=fixed * GIB,
+        collective_bytes=peers * GIB,
     )
     if engine.backend == "trtllm":
         return replace(rules, usable_frac=np.ones_like(share), frac_of_free=share)
     return rules
 
 
-def fixed_gib(engine: EngineOptions) -> float:
-    """Memory beside weights, activations and cache: CUDA context, captured graphs, buffers [GiB]."""
+def fixed_gib(engine: EngineOptions) -> tuple[float, float]:
+    """Memory beside weights, activations and cache: context, graphs, buffers; and more with peers [GiB]."""
     if engine.backend != "vllm":
         return _OTHER_FIXED_GIB
     version = version_numbers(engine.version)
-    return next(gib for below, gib in _VLLM_FIXED_GIB if version < below)
+    return next((fixed, peers) for below, fixed, peers in _VLLM_FIXED_GIB if version < below)
 
 
 def version_numbers(version: str | None) -> tuple[int, ...]:

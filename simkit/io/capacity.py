@@ -8,10 +8,12 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.units import GIB
 from simkit.core.engine import default_engine
 from simkit.core.engine_model import EngineModel
+from simkit.core.errors import InputError
 from simkit.core.reserves import memory_rules, visible_bytes
 from simkit.io.catalog import gpu
 from simkit.io.loading import load_model
 
+_CACHE_FORMATS = ("bf16", "bfloat16", "fp16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2")
 _CONTEXT_TOKENS = 8192.0  # windowed layers count at their average over this context
 
 
@@ -36,6 +38,9 @@ def reported_capacity(report: Mapping[str, str]) -> Capacity:
         changes["max_num_batched_tokens"] = int(tokens)
     engine = default_engine(report["backend"], **changes)
     kv = model.precision.kv if report["kv_dtype"] in ("", "auto", "default") else report["kv_dtype"]
+    if kv not in ("fp8_ds_mla", *_CACHE_FORMATS):
+        raise InputError(f"cache format {kv!r} is not modelled; known: {', '.join(_CACHE_FORMATS)}")
+    kv = "fp8" if kv == "fp8_ds_mla" else kv
     question = EngineModel(
         shape=model.shape,
         precision=replace(model.precision, kv=kv),

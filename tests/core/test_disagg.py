@@ -88,7 +88,8 @@ def test_more_prefill_workers_never_raise_ttft(pools_of, lengths_of, concurrency
             closed(pools_of(**row), concurrency, lengths_of(1000, osl), procedure) for row in (pair, wider)
         )
         assert many.ttft_s <= few.ttft_s * (1 + BISECTION)
-        assert many.requests_per_s >= few.requests_per_s * (1 - BISECTION)
+        if procedure is STEADY:
+            assert many.requests_per_s >= few.requests_per_s * (1 - BISECTION)
 
 
 @given(low=loads, more=st.floats(0, 1000), pair=pairs, osl=outputs)
