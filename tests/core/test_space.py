@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from simkit.core.layouts import parse_layout
 from simkit.core.space import MAX_NODES_PER_ENGINE, SpaceRules, engine_widths, plan_space
 from simkit.io.catalog import gpu, model_names
 from simkit.io.loading import load_model
+from simkit.io.paths import data_dir
 
 GPUS = ("h200_sxm", "a100_pcie", "gb200", "a30", "l40s")
 
@@ -127,3 +129,22 @@ def test_labels_read_back(name, device, budget, backend):
     moe = load_model(name).shape.is_moe
     for plan in plans_of(name, device, budget, backend):
         assert parse_layout(f"3x{plan.label}", moe=moe) == (3, plan)
+
+
+def test_layouts_that_were_measured_are_asked_about():
+    """Planted truth: what people deployed and timed can be deployed. dp over split experts is not offered."""
+    runs = pd.read_csv(data_dir() / "runs/serving_runs_fit.csv")
+    sizes = ["tp", "pp", "attn_dp", "moe_tp", "ep"]
+    missing = set()
+    for prefix in ("", "prefill_", "decode_"):
+        columns = [prefix + name for name in sizes]
+        found = runs.dropna(subset=columns)[["model", "gpu", "backend", *columns]].drop_duplicates()
+        for model, device, backend, *groups in found.itertuples(index=False):
+            plan = ParallelPlan(**dict(zip(sizes, map(int, groups), strict=True)))
+            if not load_model(model).shape.is_moe:
+                plan = ParallelPlan(tp=plan.tp, pp=plan.pp)
+            if plan.attn_dp > 1 and plan.moe_tp > 1:
+                continue
+            if plan not in plans_of(model, device, 64, backend):
+                missing.add((model, plan.label))
+    assert not missing

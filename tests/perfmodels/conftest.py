@@ -1,4 +1,4 @@
-"""A machine of round numbers and small plans, so that results can be worked by hand."""
+"""An accelerator of round numbers and small plans, so that results can be worked by hand."""
 
 import pytest
 
