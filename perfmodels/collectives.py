@@ -1,8 +1,8 @@
 """Time of collective operations by latency and bandwidth.
 
-A group that fits the fast link's domain uses it alone; a larger one pays the slower network for
-the share of its traffic that leaves the domain (ring and hierarchical algorithms alike are bounded
-by the slowest hop).
+A group inside the fast link's domain uses it alone. A larger one sums over rings that leave each node
+through all its network cards at once, and exchanges the share of its messages that has to leave over
+each GPU's own card.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,27 @@ class Hop:
 
 
 def bounding_hop(group_size: FloatLike, device: Device) -> Hop:
-    """The slowest link a group of consecutive ranks crosses."""
+    """The slowest hop of a ring over consecutive ranks: the link, or all network cards of a node."""
     inside = np.asarray(group_size) <= device.link_domain_gpus
     fast, slow = device.intra_node, device.inter_node
+    out_of_node = min(slow.bandwidth_bytes_per_s * device.gpus_per_node, fast.bandwidth_bytes_per_s)
     return Hop(
-        bandwidth_bytes_per_s=np.where(inside, fast.bandwidth_bytes_per_s, slow.bandwidth_bytes_per_s),
+        bandwidth_bytes_per_s=np.where(inside, fast.bandwidth_bytes_per_s, out_of_node),
         latency_s=np.where(inside, fast.latency_s, slow.latency_s),
+    )
+
+
+def exchange_hop(group_size: FloatLike, device: Device) -> Hop:
+    """What an all-to-all sees: the share of messages that leaves the domain goes over one card a GPU."""
+    group = np.maximum(np.asarray(group_size, dtype=np.float64), 1.0)
+    leaving = np.maximum(1.0 - device.link_domain_gpus / group, 0.0)
+    fast, slow = device.intra_node, device.inter_node
+    seconds_per_byte = np.maximum(
+        leaving / slow.bandwidth_bytes_per_s, (1.0 - leaving) / fast.bandwidth_bytes_per_s
+    )
+    return Hop(
+        bandwidth_bytes_per_s=1.0 / seconds_per_byte,
+        latency_s=np.where(leaving > 0, slow.latency_s, fast.latency_s),
     )
 
 

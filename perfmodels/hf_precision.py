@@ -28,6 +28,8 @@ def precision_from_config(config: Config, hf_quant: Config | None = None) -> Pre
     if "fp4" in str(text_config(config).get("expert_dtype")) and dtype(moe).bytes_per_element > 1:
         moe = "mxfp4"  # DeepSeek-V4 keeps its experts in FP4 beside FP8 dense layers
     is_moe = bool(first(text_config(config), EXPERT_COUNTS))
+    if not is_moe:
+        gemm = moe  # a dense model's weights are mostly feed-forward
     if is_moe and gemm == moe and _attention_excluded(quant, producer):
         gemm = "bf16"
     return Precision(gemm=gemm, moe=moe, kv=_cache_format(quant, producer))

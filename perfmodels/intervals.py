@@ -25,7 +25,12 @@ class ErrorModel:
     def __post_init__(self) -> None:
         levels, values = np.asarray(self.levels), np.asarray(self.log_ratios)
         ascending = bool(np.all(np.diff(levels) > 0) and np.all(np.diff(values) >= 0))
-        if len(values) != len(levels) or not ascending or not 0 < levels[0] < levels[-1] < 1:
+        if (
+            len(values) != len(levels)
+            or len(levels) < 2
+            or not ascending
+            or not 0 < levels[0] < levels[-1] < 1
+        ):
             raise ValueError("an error model needs ascending levels in (0, 1) with ascending log ratios")
 
     def interval(self, predicted: FloatLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:

@@ -103,7 +103,13 @@ def _all_reduce(name: str, count: int, payload: FloatLike, group: FloatLike) -> 
 
 
 def _pipeline_traffic(shape: ModelShape, plan: PlanArray, step: Step) -> Operator:
+    """Activations handed from stage to stage; the whole engine's width says which link carries them."""
     payload: FloatArray = np.asarray(step.tokens) * shape.hidden_size * ACTIVATION_BYTES / plan.tp
     return Operator(
-        name="pipeline_send", family="p2p", count=1, wire_bytes=payload * (plan.pp - 1), group_size=plan.pp
+        name="pipeline_send",
+        family="p2p",
+        count=1,
+        wire_bytes=payload * (plan.pp - 1),
+        group_size=plan.pp,
+        dims={"span": plan.num_gpus},
     )

@@ -55,12 +55,12 @@ def _score_and_mix(
     """Prefill and decode attention; per_key is (FLOP per query-key pair, cached bytes per key)."""
     flop, kv_bytes = per_key
     limit = float(window) if window else np.inf
-    seen = np.minimum(step.prefill_context_tokens, limit)
+    seen = mean_keys_within(step.prefill_context_tokens, limit)
     kept = np.minimum(step.decode_context_tokens, limit)
     prefill_tokens = np.asarray(step.prefill_tokens, dtype=np.float64)
     decode_keys: FloatArray = np.asarray(step.decode_seqs, dtype=np.float64) * kept
     # FlashAttention reads the cached keys once per block of about 128 queries and writes its own.
-    read = prefill_tokens * (np.minimum(seen, limit) / 128.0 + 1.0) * kv_bytes
+    read = prefill_tokens * (seen / 128.0 + 1.0) * kv_bytes
     return [
         Operator(
             name=f"{label}attention_prefill", family="attention_prefill", count=count,
@@ -71,6 +71,18 @@ def _score_and_mix(
             flop=decode_keys * flop, hbm_bytes=decode_keys * kv_bytes, dims={"keys": decode_keys},
         ),
     ]  # fmt: skip
+
+
+def mean_keys_within(mean_context: FloatLike, limit: float) -> FloatArray:
+    """Mean number of keys a prompt token reads when it may read at most the last `limit`.
+
+    Contexts run evenly from 0 to twice their mean c: the mean of min(i, w) is w - w^2/(4c) once 2c > w.
+    """
+    context = np.asarray(mean_context, dtype=np.float64)
+    if not np.isfinite(limit):
+        return context
+    bounded = limit - limit**2 / (4.0 * np.maximum(context, limit / 2.0))
+    return np.where(2.0 * context <= limit, context, bounded)
 
 
 def _mla(

@@ -12,7 +12,7 @@ from perfmodels.step import Step
 _BF16 = dtype("bf16").bytes_per_element
 
 # Share by which the busiest expert rank exceeds the mean, for ep ranks and many tokens. Routing of
-# trained models follows a power law; 0.15 per doubling of ep is a coarse stand-in until fitted.
+# trained models follows a power law; this share per doubling of ep is a coarse stand-in.
 _IMBALANCE_PER_DOUBLING = 0.08
 
 

@@ -39,10 +39,13 @@ class ParallelPlan:
     @property
     def label(self) -> str:
         """Short name as people write it: tp4, tp8pp2, dep16, tep8."""
-        if self.attn_dp > 1:
-            base = f"dep{self.attn_dp}" if self.tp == 1 else f"tp{self.tp}dp{self.attn_dp}ep{self.ep}"
+        if self.attn_dp > 1 and self.tp * self.moe_tp == 1:
+            base = f"dep{self.attn_dp}"
+        elif self.attn_dp > 1:
+            experts = f"mtp{self.moe_tp}" if self.moe_tp > 1 else ""
+            base = f"tp{self.tp}dp{self.attn_dp}{experts}" + (f"ep{self.ep}" if self.ep > 1 else "")
         elif self.ep > 1:
-            base = f"tep{self.ep}" if self.moe_tp == 1 else f"tp{self.tp}ep{self.ep}"
+            base = f"tep{self.ep}" if self.moe_tp == 1 else f"tp{self.tp}mtp{self.moe_tp}ep{self.ep}"
         else:
             base = f"tp{self.tp}"
         return base + (f"pp{self.pp}" if self.pp > 1 else "")

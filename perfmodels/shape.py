@@ -51,6 +51,12 @@ class ModelShape:
                 f"{self.hidden_size}, {self.vocab_size}, {self.num_layers}"
             )
 
+        for group in (*self.attention, *self.ffn):
+            sizes = {name: getattr(group, name) for name in group.__slots__}
+            negative = [name for name, value in sizes.items() if isinstance(value, int) and value < 0]
+            if negative or group.num_layers < 1:
+                raise ValueError(f"{self.name}: {type(group).__name__} has impossible sizes: {sizes}")
+
     @property
     def is_moe(self) -> bool:
         """Whether any layer routes to experts."""

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.collectives import all_reduce_time_s, bounding_hop, exchange_time_s, point_to_point_time_s
+from perfmodels.collectives import (
+    all_reduce_time_s,
+    bounding_hop,
+    exchange_hop,
+    exchange_time_s,
+    point_to_point_time_s,
+)
 from perfmodels.device import Device
 from perfmodels.dtypes import dtype
 from perfmodels.efficiency import Efficiency
@@ -68,11 +74,13 @@ def _shares(family: str, efficiency: Efficiency) -> tuple[float, float]:
 
 
 def _communication_time_s(operator: Operator, device: Device, efficiency: Efficiency) -> FloatArray:
-    if operator.family == "p2p":
-        link = device.intra_node if device.link_domain_gpus > device.gpus_per_node else device.inter_node
-        return point_to_point_time_s(np.asarray(operator.wire_bytes) / efficiency.link_frac, link)
-    hop = bounding_hop(operator.group_size, device)
     message = np.asarray(operator.wire_bytes) / efficiency.link_frac
-    algorithm = all_reduce_time_s if operator.family == "all_reduce" else exchange_time_s
-    time = algorithm(message, operator.group_size, hop)
+    if operator.family == "p2p":
+        inside = np.asarray(operator.dims["span"]) <= device.link_domain_gpus
+        near, far = (point_to_point_time_s(message, link) for link in (device.intra_node, device.inter_node))
+        return np.where(inside, near, far)
+    if operator.family == "all_reduce":
+        time = all_reduce_time_s(message, operator.group_size, bounding_hop(operator.group_size, device))
+    else:
+        time = exchange_time_s(message, operator.group_size, exchange_hop(operator.group_size, device))
     return np.where(time > 0, time + efficiency.collective_s, 0.0)

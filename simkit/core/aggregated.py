@@ -6,8 +6,8 @@ from perfmodels.arrays import FloatArray
 from simkit.core import steady
 from simkit.core.phases import BATCH_GRID
 from simkit.core.points import Layout, Points, flatten
-from simkit.core.prepared import PreparedEngine, counts
-from simkit.core.steady import LoopTimes
+from simkit.core.prepared import PreparedEngine
+from simkit.core.steady import LoopTimes, Procedure
 
 
 def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
@@ -17,7 +17,7 @@ def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
         return None
     per_lane = np.minimum(BATCH_GRID[None, :], times.max_seqs[:, None])
     replicas = np.floor(total_gpus / times.plan.num_gpus)[:, None] + 0.0 * per_lane
-    loop = steady.closed_loop(times, per_lane, engine.lengths, engine.procedure, engine.host)
+    loop = steady.closed_loop(times, per_lane, engine.lengths, Procedure(), engine.host)
     lanes = replicas * times.plan.lanes[:, None]
     return _points(engine, replicas, loop, (per_lane * lanes, loop.requests_per_s * lanes), total_gpus)
 
@@ -27,7 +27,7 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     times, workload = engine.serving, engine.workload
     if len(engine.kept) == 0:
         return None
-    tried = counts(total_gpus / times.plan.num_gpus.min())
+    tried = np.arange(1.0, total_gpus / times.plan.num_gpus.min() + 1.0)
     replicas = np.broadcast_to(tried, (len(engine.kept), len(tried)))
     lanes = replicas * times.plan.lanes[:, None]
     if workload.request_rate_per_s is None:

@@ -44,7 +44,10 @@ def preference_of(problem: Problem, osl_tokens: float) -> Preference:
 def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
     """All points of one engine; None when no plan fits at all."""
     rules = SpaceRules(
-        max_gpus=problem.total_gpus, backend=model.engine.backend, dynamo_rules=problem.dynamo_rules
+        max_gpus=problem.total_gpus,
+        backend=model.engine.backend,
+        expert_format=model.precision.moe,
+        dynamo_rules=problem.dynamo_rules,
     )
     plans = plan_space(model.shape, model.device, rules)
     engine = prepare_engine(model, plans, problem.request.workload, problem.path)

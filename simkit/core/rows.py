@@ -66,10 +66,10 @@ def pools_of(
 
 
 def handover_s(model: EngineModel, plan: PlanArray, lengths: Lengths, path: TransferPath) -> FloatArray:
-    """Time to move one prompt's cache out of a prefill engine; its tp ranks send in parallel."""
+    """Time to move one prompt's cache out of a prefill engine; all its GPUs send in parallel."""
     isl = np.asarray(lengths.isl_tokens, dtype=np.float64)
     per_gpu = kv_bytes_per_token_per_gpu(model.shape, model.precision, plan, isl) * isl
-    return transfer_time_s(per_gpu, np.ones_like(plan.tp), path)
+    return transfer_time_s(per_gpu / plan.pp, np.ones_like(plan.tp), path)
 
 
 def aggregated_rows(

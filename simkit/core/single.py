@@ -140,6 +140,10 @@ def _procedure(problem: Problem) -> Procedure:
     return Procedure(requests_per_slot=workload.requests_per_slot, length_spread=workload.length_spread)
 
 
+def _isl(problem: Problem) -> float:
+    return float(np.asarray(workload_lengths(problem.request.workload).isl_tokens))
+
+
 def _osl(problem: Problem) -> float:
     return float(np.asarray(workload_lengths(problem.request.workload).osl_tokens))
 
@@ -149,9 +153,9 @@ def _residence(loop: LoopTimes, problem: Problem) -> float:
 
 
 def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> PointValues:
-    loop, plan, workload = outcome.loop, outcome.pool.plan, problem.request.workload
+    loop, plan = outcome.loop, outcome.pool.plan
     load = (float(loop.batch[0, 0]), float(loop.prefill_share[0, 0]))
-    lengths = (float(workload.isl_tokens), _osl(problem))
+    lengths = (_isl(problem), _osl(problem))
     overloaded = bool(loop.saturated[0, 0])
     return PointValues(
         num_gpus=float(deployment.num_gpus),
@@ -174,7 +178,7 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
 
 def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> tuple[OperatorLine, ...]:
     """A prefill step of the pool that prefills and a decode step of the one that decodes."""
-    isl = float(np.asarray(workload_lengths(problem.request.workload).isl_tokens))
+    isl = _isl(problem)
     prefill_pool = deployment.worker if isinstance(deployment, Aggregated) else deployment.prefill
     tokens = min(isl, float(prefill_pool.engine.max_num_batched_tokens))
     prompt = Step(prefill_tokens=tokens, prefill_context_tokens=isl / 2.0, prefill_seqs=1.0)

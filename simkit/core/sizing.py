@@ -1,6 +1,6 @@
 """What a model needs at least: the smallest engine that holds it, and the longest context one allows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,9 +38,13 @@ def capacity_tokens(model: EngineModel, plans: list[ParallelPlan], context_token
 def smallest_engine(model: EngineModel, workload: Workload) -> Need | None:
     """The engine with the fewest GPUs that holds the model and one request; None beyond 512 GPUs."""
     node = model.device.gpus_per_node
-    wide = replace(model.device, gpus_per_node=node)
-    rules = SpaceRules(max_gpus=_LARGEST_ENGINE_GPUS, backend=model.engine.backend)
-    plans = plan_space(model.shape, wide, rules)
+    rules = SpaceRules(
+        max_gpus=_LARGEST_ENGINE_GPUS,
+        backend=model.engine.backend,
+        expert_format=model.precision.moe,
+        max_nodes=_LARGEST_ENGINE_GPUS // node,
+    )
+    plans = plan_space(model.shape, model.device, rules)
     needed = workload.isl_tokens + kv_reservation(model.engine) * workload.osl_tokens
     fits = capacity_tokens(model, plans, needed) >= needed
     if not fits.any():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray, FloatLike
 from simkit.core.phases import Lengths, PhaseTimes
 
+_BISECTIONS = 40
 _MAX_WAVES = 64  # beyond this many requests per slot the opening burst is under 2 % of the mean
 
 
@@ -68,7 +69,8 @@ def closed_loop(
     busy = burst * batch + decodes * step
     together = in_step_share(batch * burst, busy, procedure, keeps_step=not times.mixed)
     waiting, stall = _interference(batch, (alone, burst), busy, together)
-    chunk_steps = times.chunks[:, None] * step * (batch > 1)
+    waiting = waiting + np.clip(1.0 - decodes, 0.0, 1.0) * stall  # without decodes everybody else is ahead
+    chunk_steps = times.chunks[:, None] * step * np.clip(batch - 1.0, 0.0, 1.0)
     service = host_s + alone + waiting + 0.5 * chunk_steps
     itl = step + stall / np.maximum(decodes, 1.0)
     residence = service + decodes * itl
@@ -146,7 +148,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     """Mean latencies under `rate_per_s` [rows, loads] Poisson arrivals per lane.
 
     Prefills take a share rho = rate * p of the engine's time, which stretches decode steps by
-    1/(1 - rho); the batch follows from Little's law, by fixed point. A rate that needs more
+    1/(1 - rho); the batch follows from Little's law, by bisection. A rate that needs more
     sequences than fit, or more prefill than there is time, is marked saturated.
     """
     decodes = _rows(lengths.osl_tokens, rate_per_s) - 1.0
@@ -154,10 +156,13 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     alone = times.prefill_s[:, None]
     rho = rate_per_s * alone
     room = np.maximum(1.0 - rho, 1e-3)
-    batch = np.ones_like(rate_per_s)
-    for _ in range(40):
-        wanted = rate_per_s * decodes * times.decode_at(np.clip(batch, 1.0, cap)) / room
-        batch = 0.5 * batch + 0.5 * np.minimum(wanted, 4.0 * cap)
+    low, high = np.zeros_like(rate_per_s), cap + 0.0 * rate_per_s
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        enough = rate_per_s * decodes * times.decode_at(np.maximum(middle, 1.0)) / room <= middle
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    batch = high
+    needed = rate_per_s * decodes * times.decode_at(cap + 0.0 * rate_per_s) / room
     held = np.clip(batch, 1.0, cap)
     step = times.decode_at(held)
     waiting = 0.5 * rho * alone / room
@@ -174,5 +179,5 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
         waiting_s=waiting,
         prefill_share=np.minimum(rho, 1.0),
         requests_per_s=rate_per_s,
-        saturated=(rho >= 1.0) | (batch > cap),
+        saturated=(rho >= 1.0) | (needed > cap),
     )

@@ -30,7 +30,7 @@ def load_model(name: str) -> Model:
     try:
         shape = shape_from_config(entry.config, name=entry.name)
         precision = precision_from_config(entry.config, entry.hf_quant_config)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"model {name!r}: its config.json cannot be read as a language model ({error}); "
             "check that it is the Hugging Face config of the text model"

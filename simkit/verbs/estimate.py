@@ -77,7 +77,9 @@ def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
 def narrowest_pool(problem: Problem) -> Pool:
     """The smallest engine that holds the model and one request."""
     model = problem.engines[0]
-    rules = SpaceRules(max_gpus=problem.total_gpus, backend=model.engine.backend)
+    rules = SpaceRules(
+        max_gpus=problem.total_gpus, backend=model.engine.backend, expert_format=model.precision.moe
+    )
     plans = plan_space(model.shape, model.device, rules)
     prepared = prepare_engine(model, plans, problem.request.workload, problem.path)
     if not len(prepared.kept):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from perfmodels.collectives import (
     all_reduce_time_s,
     bounding_hop,
+    exchange_hop,
     exchange_time_s,
     point_to_point_time_s,
 )
@@ -36,13 +37,18 @@ def test_a_group_of_one_and_an_empty_message_take_no_time(device):
         assert collective(np.array([100e6, 0.0]), np.array([1.0, 4.0]), hop).tolist() == [0, 0]
 
 
-def test_leaving_the_link_domain_takes_the_slow_link(device):
+def test_rings_leave_a_node_through_all_its_cards(device):
     sizes = np.array([2.0, 8.0, 9.0, 16.0])
     hop = bounding_hop(sizes, device)
-    assert hop.bandwidth_bytes_per_s.tolist() == [1e11, 1e11, 1e10, 1e10]
+    assert hop.bandwidth_bytes_per_s.tolist() == [1e11, 1e11, 8e10, 8e10]  # eight cards of 10 GB/s
     assert hop.latency_s.tolist() == [1e-6, 1e-6, 1e-5, 1e-5]
-    inside, outside = all_reduce_time_s(1e9, np.array([8.0, 16.0]), bounding_hop(np.array([8, 16]), device))
-    assert outside > 10 * inside  # a tenth of the bandwidth and a larger share of the message
+
+
+def test_an_exchange_leaves_over_one_card_a_gpu(device):
+    hop = exchange_hop(np.array([8.0, 16.0, 32.0]), device)
+    # half, three quarters of the bytes leave at 10 GB/s; the rest goes over the link at the same time
+    assert hop.bandwidth_bytes_per_s == pytest.approx([1e11, 1e10 / 0.5, 1e10 / 0.75])
+    assert hop.latency_s.tolist() == [1e-6, 1e-5, 1e-5]
 
 
 @given(group=st.integers(2, 64), low=st.floats(0, 1e9), factor=st.floats(1, 1e3))

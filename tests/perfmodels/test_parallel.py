@@ -29,7 +29,7 @@ def test_attention_and_experts_cover_the_same_gpus(plan):
         ({"tp": 8, "pp": 2}, 16, "tp8pp2"),
         ({"tp": 8, "moe_tp": 8}, 8, "tp8"),
         ({"tp": 8, "ep": 8}, 8, "tep8"),
-        ({"tp": 8, "moe_tp": 2, "ep": 4}, 8, "tp8ep4"),
+        ({"tp": 8, "moe_tp": 2, "ep": 4}, 8, "tp8mtp2ep4"),
         ({"attn_dp": 16, "ep": 16}, 16, "dep16"),
         ({"tp": 2, "attn_dp": 4, "ep": 8}, 8, "tp2dp4ep8"),
         ({"attn_dp": 8, "ep": 8, "pp": 2}, 16, "dep8pp2"),
