@@ -188,7 +188,8 @@ def test_communication_only_between_gpus(name, step):
 
 
 def test_a_group_across_nodes_pays_the_network(device, shape_of, plans):
-    # DeepSeek-R1 tp16: 61 sums of 16 rows of 7168 bf16 values, 15/8 of them over eight cards of 10 GB/s, and 20 us
+    # DeepSeek-R1 tp16: 61 sums of 16 rows of 7168 bf16 values, 15/8 of them over eight cards of 10 GB/s,
+    # and 20 us
     step = Step(decode_seqs=16.0, decode_context_tokens=100.0)
     question = Pass(
         shape=shape_of("deepseek-ai/DeepSeek-R1"), precision=Precision(), plan=plans({"tp": 16, "ep": 16}),
