@@ -27,6 +27,7 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/accuracy/report.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/memory/report.py
+	$(BIN)/python experiments/memory/implied.py
 	$(BIN)/python experiments/tour/readme.py
 
 calibrate: $(VENV)/.developer

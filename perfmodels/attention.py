@@ -61,8 +61,13 @@ class MlaAttention:
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Cached elements per token and layer: the latent, the rotary key, the indexer's key."""
-        return self.kv_lora_rank + self.qk_rope_head_dim + (self.index_head_dim if self.index_heads else 0)
+        """Cached elements per token and layer: the latent and the rotary key."""
+        return self.kv_lora_rank + self.qk_rope_head_dim
+
+    @property
+    def index_bytes_per_token(self) -> int:
+        """Bytes the indexer's key takes per token and layer: FP8 values and one float32 scale."""
+        return self.index_head_dim + 4 if self.index_heads else 0
 
     @property
     def qk_head_dim(self) -> int:

@@ -16,7 +16,9 @@ class Efficiency:
     call_s is launch and tail of one kernel inside a CUDA graph; collective_s the synchronisation of
     one collective beyond the link's latency. step_host_s is what the scheduler and sampler add to
     every step, seq_host_s to every sequence in it; request_host_s and request_token_s per prompt token
-    to every request's first token (HTTP, tokenizer, scheduling).
+    to every request's first token (HTTP, tokenizer, scheduling); request_serial_s is what the one
+    process all requests pass spends on each, so that a burst queues there too. in_step_frac is the
+    share of a closed loop's requests that stay in step after their opening burst.
     """
 
     gemm_compute_frac: float = 0.70
@@ -31,6 +33,8 @@ class Efficiency:
     seq_host_s: float = 5.0e-6
     request_host_s: float = 15e-3
     request_token_s: float = 0.0
+    request_serial_s: float = 1.0e-3
+    in_step_frac: float = 0.5
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

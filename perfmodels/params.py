@@ -4,7 +4,14 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.dtypes import dtype
-from perfmodels.shape import CompressedAttention, GqaAttention, LinearAttention, ModelShape, MoeFfn
+from perfmodels.shape import (
+    CompressedAttention,
+    GqaAttention,
+    LinearAttention,
+    MlaAttention,
+    ModelShape,
+    MoeFfn,
+)
 
 
 def embedding_params(shape: ModelShape) -> int:
@@ -53,7 +60,12 @@ def kv_bytes_per_token(shape: ModelShape, kv_dtype: str) -> float:
         for g in shape.attention
         if not (isinstance(g, GqaAttention) and g.window_tokens)
     )
-    return elements * dtype(kv_dtype).bytes_per_element
+    return elements * dtype(kv_dtype).bytes_per_element + index_bytes_per_token(shape)
+
+
+def index_bytes_per_token(shape: ModelShape) -> int:
+    """Cache of the sparse-attention indexers per token over all layers [bytes], in any cache format."""
+    return sum(g.num_layers * g.index_bytes_per_token for g in shape.attention if isinstance(g, MlaAttention))
 
 
 def kv_bytes_per_token_full(shape: ModelShape, kv_dtype: str) -> float:
@@ -62,7 +74,7 @@ def kv_bytes_per_token_full(shape: ModelShape, kv_dtype: str) -> float:
         g.num_layers * (g.kv_elements_per_token + (g.head_dim if isinstance(g, CompressedAttention) else 0))
         for g in shape.attention
     )
-    return elements * dtype(kv_dtype).bytes_per_element
+    return elements * dtype(kv_dtype).bytes_per_element + index_bytes_per_token(shape)
 
 
 def state_bytes_per_sequence(shape: ModelShape) -> float:
@@ -93,4 +105,5 @@ def kv_bytes_per_sequence(shape: ModelShape, kv_dtype: str, context_tokens: Floa
             full = np.minimum(context, group.window_tokens)
             elements = elements + group.num_layers * group.head_dim * full
         elements = elements + group.num_layers * group.kv_elements_per_token * kept
-    return elements * dtype(kv_dtype).bytes_per_element + state_bytes_per_sequence(shape)
+    indexed = index_bytes_per_token(shape) * context
+    return elements * dtype(kv_dtype).bytes_per_element + indexed + state_bytes_per_sequence(shape)

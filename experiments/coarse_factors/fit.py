@@ -36,7 +36,7 @@ ROUNDS = 3
 ITL_SCALE, TTFT_SCALE = 0.10, 0.25
 # How far an engine may stray from the mean of engines, and that mean from the defaults (in logs).
 HARDWARE_SPREAD, HOST_SPREAD, DEFAULT_SPREAD = 0.25, 1.0, 0.7
-MAX_FRAC, MIN_FRAC = 0.95, 0.05
+MAX_FRAC, MIN_FRAC = 0.95, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,8 @@ def to_factors(vector: np.ndarray) -> Efficiency:
 
 def spreads() -> np.ndarray:
     """Prior widths of the factors within an engine."""
-    host = [name.endswith("_s") and name not in ("call_s", "collective_s") for name in NAMES]
+    kernels = ("call_s", "collective_s")
+    host = [name == "in_step_frac" or (name.endswith("_s") and name not in kernels) for name in NAMES]
     return np.where(host, HOST_SPREAD, HARDWARE_SPREAD)
 
 

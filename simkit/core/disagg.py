@@ -132,7 +132,7 @@ def _with_burst(
     """Steady waiting, or that of requests which still arrive together as in the opening burst."""
     steady, decoding = spent
     burst_s = concurrency / pools.prefill_rate_per_s[:, None]
-    together = in_step_share(burst_s, decoding, procedure, keeps_step=False)
+    together = in_step_share(burst_s, decoding, procedure, 0.0)
     ahead = np.maximum(burst_s - pools.prefill.prefill_s[:, None], 0.0)
     mixed: FloatArray = together * np.maximum(0.5 * ahead, steady) + (1.0 - together) * steady
     return mixed

@@ -46,7 +46,6 @@ class PhaseTimes:
     decode_s [rows, len(BATCH_GRID)]: a step with that many sequences per lane and no prompt.
     prefill_s [rows]: engine time of one prompt alone; burst_prefill_s [rows]: per prompt when
     several share the token budget; chunks [rows]: steps one prompt takes.
-    mixed: prompts share steps with decodes.
     max_seqs [rows]: sequences per lane that memory and the engine admit; under 1 means none.
     """
 
@@ -58,7 +57,6 @@ class PhaseTimes:
     max_seqs: FloatArray
     kv_capacity_tokens: FloatArray
     memory_bytes: Mapping[str, FloatArray]
-    mixed: bool
 
     def decode_at(self, batch: FloatArray) -> FloatArray:
         """Decode step time at `batch` [rows, ...] sequences per lane, linear between grid points."""
@@ -76,7 +74,7 @@ class PhaseTimes:
         arrays = ("decode_s", "prefill_s", "burst_prefill_s", "chunks", "max_seqs", "kv_capacity_tokens")
         rows = {name: getattr(self, name)[index] for name in arrays}
         memory = {name: value[index] for name, value in self.memory_bytes.items()}
-        return PhaseTimes(plan=plan, memory_bytes=memory, mixed=self.mixed, **rows)
+        return PhaseTimes(plan=plan, memory_bytes=memory, **rows)
 
 
 def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Role) -> PhaseTimes:
@@ -108,7 +106,6 @@ def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Rol
         max_seqs=np.minimum(np.floor(fits), model.engine.max_num_seqs),
         kv_capacity_tokens=memory.kv_capacity_tokens,
         memory_bytes={name: value + 0.0 * isl for name, value in memory.parts_bytes.items()},
-        mixed=model.engine.mixed_steps,
     )
 
 

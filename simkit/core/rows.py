@@ -35,7 +35,11 @@ class RowTimes:
 def host_of(model: EngineModel, lengths: Lengths) -> Host:
     """Times outside the GPU for prompts of these lengths."""
     per_token = model.efficiency.request_token_s * np.asarray(lengths.isl_tokens, dtype=np.float64)
-    return Host(request_s=model.efficiency.request_host_s + per_token)
+    return Host(
+        request_s=model.efficiency.request_host_s + per_token,
+        serial_s=model.efficiency.request_serial_s,
+        in_step_frac=model.efficiency.in_step_frac,
+    )
 
 
 def mean_lengths(isl: FloatArray, osl: FloatArray, spread: float) -> Lengths:

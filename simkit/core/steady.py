@@ -51,6 +51,8 @@ class Host:
     """Times outside the GPU, per request before its prefill starts [s]; scalar or one per row."""
 
     request_s: FloatLike = 15e-3
+    serial_s: float = 0.0  # of which in a process that takes requests one by one
+    in_step_frac: float = 0.0  # share of requests that stay in step after the opening burst
 
 
 def closed_loop(
@@ -67,8 +69,10 @@ def closed_loop(
     host_s = _rows(host.request_s, concurrency)
     alone, burst = times.prefill_s[:, None], np.minimum(times.burst_prefill_s, times.prefill_s)[:, None]
     busy = burst * batch + decodes * step
-    together = in_step_share(batch * burst, busy, procedure, keeps_step=not times.mixed)
+    together = in_step_share(batch * burst, busy, procedure, host.in_step_frac)
     waiting, stall = _interference(batch, (alone, burst), busy, together)
+    entrance = np.maximum(host.serial_s - burst, 0.0)
+    waiting = waiting + together * 0.5 * (batch - 1.0) * entrance
     waiting = waiting + np.clip(1.0 - decodes, 0.0, 1.0) * stall  # without decodes everybody else is ahead
     chunk_steps = times.chunks[:, None] * step * np.clip(batch - 1.0, 0.0, 1.0)
     service = host_s + alone + waiting + 0.5 * chunk_steps
@@ -119,28 +123,25 @@ def _interference(
 
 
 def in_step_share(
-    burst_s: FloatArray, busy: FloatArray, procedure: Procedure, *, keeps_step: bool
+    burst_s: FloatArray, busy: FloatArray, procedure: Procedure, in_step_frac: float
 ) -> FloatArray:
     """Mean over the waves of the share of requests that arrive together and queue as a burst.
 
-    Wave 1 arrives at once. An engine that prefills everything before it decodes again
-    (`keeps_step`) finishes those requests together too, so the next wave is a burst as well; lengths
-    that differ by `spread` let arrivals drift apart by that share of a request's life per wave,
-    adding up as a random walk, and once the drift exceeds the time the burst takes to prefill,
-    nobody waits for it. Where prefills share steps with decodes, or run elsewhere, each group of
-    prompts starts decoding a step before the next one and stays ahead: later waves arrive as a
-    stream at the pace of prefill, and only the first is a burst.
+    Wave 1 arrives at once. An engine that prefills everything before it decodes again finishes those
+    requests together too, so the next wave is a burst as well (in_step_frac near 1). Where prefills
+    share steps with decodes, or run elsewhere, each group of prompts starts decoding a step before the
+    next one and stays ahead: later waves arrive as a stream (near 0). Lengths that differ by `spread`
+    let arrivals drift apart by that share of a request's life per wave, adding up as a random walk;
+    once the drift exceeds the time the burst takes to prefill, nobody waits for it.
     """
     waves = procedure.requests_per_slot
     if waves is None:
         return np.zeros_like(burst_s)
     count = int(min(max(round(waves), 1), _MAX_WAVES))
-    if not keeps_step:
-        return np.full_like(burst_s, 1.0 / count)
-    total = np.zeros_like(burst_s)
-    for wave in range(count):
+    total = np.ones_like(burst_s)
+    for wave in range(1, count):
         drift = procedure.length_spread * np.sqrt(wave) * busy
-        total = total + np.clip(1.0 - drift / np.maximum(burst_s, 1e-12), 0.0, 1.0)
+        total = total + in_step_frac * np.clip(1.0 - drift / np.maximum(burst_s, 1e-12), 0.0, 1.0)
     return total / count
 
 

@@ -43,9 +43,7 @@ def engine_of(problem_of, lengths_of):
     model, one_gpu = problem_of("Qwen/Qwen3-8B").engines[0], PlanArray.of([ParallelPlan()])
     base = phase_times(model, one_gpu, lengths_of(1000, 100), "aggregated")
 
-    def build(
-        *, prefill=0.1, burst=None, decode=(0.01, 1e-4), max_seqs=1000.0, chunks=1.0, mixed=True, plan=None
-    ):
+    def build(*, prefill=0.1, burst=None, decode=(0.01, 1e-4), max_seqs=1000.0, chunks=1.0, plan=None):
         return replace(
             base,
             plan=PlanArray.of([plan or ParallelPlan()]),
@@ -54,7 +52,6 @@ def engine_of(problem_of, lengths_of):
             burst_prefill_s=np.array([prefill if burst is None else burst]),
             chunks=np.array([chunks]),
             max_seqs=np.array([max_seqs]),
-            mixed=mixed,
         )
 
     return build

@@ -28,11 +28,9 @@ def opened(times, rate, lengths, host=NO_HOST):
 prefills = st.floats(1e-3, 5)
 decodes = st.tuples(st.floats(1e-3, 0.1), st.floats(0, 1e-2))
 outputs = st.integers(2, 4000)
-engines = st.fixed_dictionaries({"prefill": prefills, "decode": decodes, "mixed": st.booleans()})
+engines = st.fixed_dictionaries({"prefill": prefills, "decode": decodes})
 caps = st.integers(1, 600).map(float)
-capped = st.fixed_dictionaries(
-    {"prefill": prefills, "decode": decodes, "mixed": st.booleans(), "max_seqs": caps}
-)
+capped = st.fixed_dictionaries({"prefill": prefills, "decode": decodes, "max_seqs": caps})
 procedures = st.one_of(
     st.just(STEADY),
     st.builds(Procedure, requests_per_slot=st.floats(1, 50), length_spread=st.floats(0, 0.5)),
@@ -116,13 +114,14 @@ def test_prompts_that_share_a_step_burst_faster(engine_of, lengths_of):
     assert loop.waiting_s == pytest.approx(0.175)
 
 
-@pytest.mark.parametrize("mixed", [True, False])
-def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of, lengths_of, mixed):
-    times, lengths = engine_of(mixed=mixed), lengths_of(1000, 1000)
+@pytest.mark.parametrize("in_step", [0.0, 0.3, 1.0])
+def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of, lengths_of, in_step):
+    times, lengths = engine_of(), lengths_of(1000, 1000)
+    host = Host(request_s=0.0, in_step_frac=in_step)
 
     def ttft(waves):
         procedure = STEADY if waves is None else Procedure(requests_per_slot=waves, length_spread=0.2)
-        return float(closed(times, 8, lengths, procedure).ttft_s[0, 0])
+        return float(closed(times, 8, lengths, procedure, host).ttft_s[0, 0])
 
     found = [ttft(waves) for waves in (1, 2, 5, 20, 60)]
     assert all(later < earlier for earlier, later in pairwise(found))
@@ -130,11 +129,19 @@ def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of
 
 
 def test_equal_lengths_stay_in_step_where_prefill_goes_first(engine_of, lengths_of):
-    times = engine_of(mixed=False)
+    host = Host(request_s=0.0, in_step_frac=1.0)
     one, many = (
-        closed(times, 8, lengths_of(1000, 100), Procedure(requests_per_slot=n)).ttft_s for n in (1, 40)
+        closed(engine_of(), 8, lengths_of(1000, 100), Procedure(requests_per_slot=n), host).ttft_s
+        for n in (1, 40)
     )
     assert many == pytest.approx(one)
+
+
+def test_a_burst_queues_at_the_one_process_all_requests_pass(engine_of, lengths_of):
+    # 250 ms a request at the entrance, 100 ms of prefill: the mean of eight waits for 3.5 of the slower
+    host = Host(request_s=0.0, serial_s=0.25)
+    loop = closed(engine_of(), 8, lengths_of(1000, 100), Procedure(requests_per_slot=1), host)
+    assert loop.waiting_s == pytest.approx(3.5 * 0.25)
 
 
 def test_the_first_request_of_a_slot_queues_half(engine_of, lengths_of):

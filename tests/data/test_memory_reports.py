@@ -42,3 +42,12 @@ def test_kv_capacity_against_printed_logs():
     assert len(errors) >= 25
     assert np.median(errors) <= 0.05
     assert np.quantile(errors, 0.9) <= 0.15
+
+
+def test_overloaded_runs_agree_on_the_cache_they_imply():
+    """Five lengths, TTFT from 7 to 31 s, one cache of about 6,000 tokens."""
+    study = runpy.run_path(str(ROOT / "experiments" / "memory" / "implied.py"))
+    tokens = np.array([run.implied_tokens() for run in study["overloaded_runs"]()])
+    assert len(tokens) == 5
+    assert np.all((tokens > 5000) & (tokens < 8000))
+    assert tokens.max() / tokens.min() < 1.25
