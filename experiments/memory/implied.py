@@ -97,12 +97,12 @@ def main() -> None:
         "<!-- Regenerate with: make reports -->\n\n# The KV cache that overloaded runs imply\n",
         "Qwen3-32B in BF16, one H100, SGLang, 16 requests in flight: the cache at which our closed loop",
         "gives the measured mean TTFT, and the ITL it then gives.\n",
-        "| ISL/OSL | measured TTFT ms | measured ITL ms | implied KV tokens | predicted ITL ms |",
+        "| ISL/OSL | TTFT ms, measured | ITL ms, measured | implied KV tokens | ITL ms, predicted |",
         "|---|---:|---:|---:|---:|",
         *map(line, runs),
-        f"\nBy our memory model SGLang's own default would hold {default:,.0f} tokens and",
-        f"`--mem-fraction-static 0.8` {float(lower.kv_capacity_tokens[0]):,.0f}. The flag that these runs were",
-        "started with is not recorded.",
+        f"\nBy our memory model SGLang's own default would hold {default:,.0f} tokens, and",
+        f"`--mem-fraction-static 0.8` {float(lower.kv_capacity_tokens[0]):,.0f}.",
+        "The flag that these runs were started with is not recorded.",
     ]
     write_text_atomic(ROOT / "docs" / "memory_implied.md", "\n".join(parts) + "\n")
 
