@@ -9,10 +9,11 @@ from perfmodels.arrays import FloatArray, FloatLike
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferPath:
-    """How caches travel: bandwidth per GPU [bytes/s] and set-up per request [s]."""
+    """How caches travel: bandwidth [bytes/s] of each GPU, or of a whole pod; set-up per request [s]."""
 
     bandwidth_bytes_per_s: float
     setup_s: float
+    per_pod: bool = False
 
 
 # Without RDMA the transfer falls back to TCP: a few GB/s at best for the whole pod.
@@ -28,7 +29,7 @@ def rdma_path(bandwidth_bytes_per_s: float) -> TransferPath:
 
 def tcp_path() -> TransferPath:
     """Transfer through host memory and the TCP stack."""
-    return TransferPath(bandwidth_bytes_per_s=TCP_BYTES_PER_S, setup_s=10 * _SETUP_S)
+    return TransferPath(bandwidth_bytes_per_s=TCP_BYTES_PER_S, setup_s=10 * _SETUP_S, per_pod=True)
 
 
 def transfer_time_s(cache_bytes: FloatLike, num_links: FloatLike, path: TransferPath) -> FloatArray:

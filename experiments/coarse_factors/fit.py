@@ -114,7 +114,7 @@ def fit_engine(parts: list[Part], centre: np.ndarray, start: np.ndarray) -> np.n
 
 def fit_factors(frame: pd.DataFrame) -> dict[str, Efficiency]:
     """Factors by engine: engines and their mean in turn."""
-    default = to_vector(Efficiency(request_token_s=5e-6))
+    default = to_vector(Efficiency(request_token_s=5e-6, request_serial_s=2e-2))
     engines = sorted(frame["backend"].unique())
     parts = {name: parts_of(frame[frame["backend"] == name].reset_index(drop=True)) for name in engines}
     vectors = dict.fromkeys(engines, default)

@@ -1,5 +1,6 @@
 """The `simkit` command: verbs, one place where errors become one line and an exit status."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -49,13 +50,15 @@ def main() -> None:
     """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except SimkitError as error:
         sys.stderr.write(f"simkit: {error}\n")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("simkit: interrupted; nothing half-written was left behind\n")
         sys.exit(130)
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has seen enough; nothing more may be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         if not isinstance(error, _USAGE_ERROR):

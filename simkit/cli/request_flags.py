@@ -91,6 +91,7 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
 
     model is taken where neither names one (a DGD does).
     """
+    _refuse_conflicts(flags)
     document = read_document(path) if path else _skeleton(flags.get("model") or model)
     for flag in _FLAGS:
         value = flags.get(flag.name)
@@ -100,6 +101,14 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
         document = set_path(document, *parse_setting(setting))
     request = request_from_document(document, str(path) if path else "flags")
     return replace(request, modes=_modes(flags.get("mode")))
+
+
+def _refuse_conflicts(flags: Mapping[str, Any]) -> None:
+    """Two flags that stand in for each other cannot both be given."""
+    for one, other in (("concurrency", "request_rate"), ("e2e_latency", "ttft"), ("e2e_latency", "itl")):
+        if flags.get(one) is not None and flags.get(other) is not None:
+            pair = " and ".join("--" + name.replace("_", "-") for name in (one, other))
+            raise InputError(f"{pair} exclude each other; drop one of them")
 
 
 def _modes(name: str | None) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     else:
         loop = steady.open_loop(times, workload.request_rate_per_s / lanes, engine.lengths, engine.host)
         residence = loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0)
-        in_flight = workload.request_rate_per_s * residence
+        in_flight = np.where(loop.saturated, loop.batch * lanes, workload.request_rate_per_s * residence)
     return _points(engine, replicas, loop, (in_flight, loop.requests_per_s * lanes), total_gpus)
 
 

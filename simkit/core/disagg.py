@@ -41,8 +41,12 @@ class Pools:
 
     @property
     def prefill_rate_per_s(self) -> FloatArray:
-        """Prompts per second all prefill workers manage at most, batching what fits a step."""
-        return self.prefill_servers / np.minimum(self.prefill.burst_prefill_s, self.prefill.prefill_s)
+        """Prompts per second all prefill workers manage at most, batching what fits a step.
+
+        A worker hands its caches over one after the other, which bounds it too.
+        """
+        computed = self.prefill_servers / np.minimum(self.prefill.burst_prefill_s, self.prefill.prefill_s)
+        return np.minimum(computed, self.prefill_servers / np.maximum(self.transfer_s, 1e-9))
 
     @property
     def num_gpus(self) -> FloatArray:
@@ -174,6 +178,9 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
     itl = pools.decode.decode_at(np.maximum(batch, 1.0))
     waiting = prefill_wait_s(pools, rate_per_s)
     decode_limit = _decode_rate(pools, cap + 0.0 * rate_per_s, decodes)
+    limit = np.minimum(decode_limit, pools.prefill_rate_per_s[:, None])
+    saturated = rate_per_s >= limit
+    waiting = np.where(saturated, np.inf, waiting)
     base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     return LoopTimes(
         ttft_s=base + waiting,
@@ -181,6 +188,6 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
         batch=batch,
         waiting_s=waiting,
         prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
-        requests_per_s=rate_per_s,
-        saturated=(rate_per_s >= pools.prefill_rate_per_s[:, None]) | (rate_per_s > decode_limit),
+        requests_per_s=np.minimum(rate_per_s, limit),
+        saturated=saturated,
     )

@@ -96,8 +96,8 @@ def _pools(engine: PreparedEngine, pairs: Pairs) -> Pools:
 
 def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     """All GPUs in use: decode workers vary, prefill workers fill up; every decode batch."""
-    if len(engine.kept) == 0:
-        return None
+    if len(engine.kept) == 0 or engine.osl_tokens <= 1.0:
+        return None  # a single token comes out of the prefill: nothing is left to decode
     pairs = _pairs(engine, total_gpus, fill=True)
     if len(pairs) == 0:
         return None
@@ -109,8 +109,8 @@ def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
 
 def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     """The asked concurrency or request rate on every pair of worker counts."""
-    if len(engine.kept) == 0:
-        return None
+    if len(engine.kept) == 0 or engine.osl_tokens <= 1.0:
+        return None  # a single token comes out of the prefill: nothing is left to decode
     pairs = _pairs(engine, total_gpus, fill=False)
     if len(pairs) == 0:
         return None
@@ -122,7 +122,9 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     else:
         rate = np.full(shape, workload.request_rate_per_s)
         loop = disagg.open_loop(pools, rate, engine.lengths, engine.host)
-        in_flight = rate * (loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0))
+        residence = loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0)
+        held = loop.batch * pools.decode_lanes[:, None]
+        in_flight = np.where(loop.saturated, held, rate * residence)
     return _points(engine, pairs, pools, (loop, in_flight))
 
 

@@ -63,7 +63,7 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
     order = ranking(points, problem.request.slo, preference)
     best = points.take(best_per_layout(points, order, problem.limit))
     violation = points.violation(problem.request.slo)
-    missed = np.flatnonzero((violation > 1.0) & np.isfinite(violation))
+    missed = np.flatnonzero((violation > 1.0) & (points.saturated == 0))
     return EngineResult(
         engine=engine,
         best=best,

@@ -93,6 +93,8 @@ def _latency(mean_s: float, quantiles: Mapping[int, float], errors: ErrorModel) 
 
 def _waiting_quantiles(point: PointValues) -> dict[int, float]:
     """Percentiles of TTFT: a fixed service time plus a wait with an exponential tail of its mean."""
+    if math.isinf(point.waiting_s):
+        return dict.fromkeys(_NORMAL, math.inf)
     service = max(point.ttft_s - point.waiting_s, 0.0)
     return {q: service - math.log(1.0 - q / 100.0) * point.waiting_s for q in _NORMAL}
 

@@ -39,6 +39,11 @@ def _choice(best: Candidate) -> str:
 def _bounds(best: Candidate, slo: Slo, *, meets_sla: bool) -> str:
     if not slo.bounds:
         return "No latency bound was given, so throughput alone decided."
+    if "overloaded" in " ".join(best.estimate.notes):
+        return (
+            "No configuration within the GPUs sustains the load asked for; the one shown comes nearest with "
+            f"{best.estimate.request_rate_per_s:,.2f} requests/s: add GPUs or lower the load."
+        )
     means = {"ttft_s": best.estimate.ttft.mean_s, "itl_s": best.estimate.itl.mean_s}
     means["e2e_s"] = best.estimate.e2e.mean_s
     ratios = {name: means[name] / bound for name, bound in slo.bounds.items()}
@@ -50,8 +55,6 @@ def _bounds(best: Candidate, slo: Slo, *, meets_sla: bool) -> str:
             f"The tightest bound is {label}: {value_ms:,.1f} ms expected against {bound_ms:,.1f} ms; the "
             f"probability that all bounds hold is {best.estimate.sla_probability or 0.0:.0%}."
         )
-    if "overloaded" in " ".join(best.estimate.notes):
-        return "No configuration within the GPUs sustains the load asked for; add GPUs or lower the load."
     return (
         f"No configuration within the GPUs holds the SLA; the nearest misses {label} with {value_ms:,.1f} ms "
         f"against {bound_ms:,.1f} ms: relax that bound by {ratios[tightest] - 1:.0%} or add GPUs."

@@ -45,7 +45,8 @@ class PhaseTimes:
 
     decode_s [rows, len(BATCH_GRID)]: a step with that many sequences per lane and no prompt.
     prefill_s [rows]: engine time of one prompt alone; burst_prefill_s [rows]: per prompt when
-    several share the token budget; chunks [rows]: steps one prompt takes.
+    several share the token budget; shared_prefill_s [rows]: per prompt when the engine is busy, so that
+    a step's fixed cost is paid by others too; chunks [rows]: steps one prompt takes.
     max_seqs [rows]: sequences per lane that memory and the engine admit; under 1 means none.
     """
 
@@ -53,6 +54,7 @@ class PhaseTimes:
     decode_s: FloatArray
     prefill_s: FloatArray
     burst_prefill_s: FloatArray
+    shared_prefill_s: FloatArray
     chunks: FloatArray
     max_seqs: FloatArray
     kv_capacity_tokens: FloatArray
@@ -71,7 +73,15 @@ class PhaseTimes:
     def take(self, index: NDArray[np.intp]) -> "PhaseTimes":
         """The rows at `index`."""
         plan = PlanArray(**{name: getattr(self.plan, name)[index] for name in PlanArray.__slots__})
-        arrays = ("decode_s", "prefill_s", "burst_prefill_s", "chunks", "max_seqs", "kv_capacity_tokens")
+        arrays = (
+            "decode_s",
+            "prefill_s",
+            "burst_prefill_s",
+            "shared_prefill_s",
+            "chunks",
+            "max_seqs",
+            "kv_capacity_tokens",
+        )
         rows = {name: getattr(self, name)[index] for name in arrays}
         memory = {name: value[index] for name, value in self.memory_bytes.items()}
         return PhaseTimes(plan=plan, memory_bytes=memory, **rows)
@@ -96,17 +106,31 @@ def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Rol
         memory_rules(model, plan),
     )
     held = isl if role == "prefill" else isl + kv_reservation(model.engine) * osl
-    fits = memory.kv_capacity_tokens / held
+    whole = isl if role == "prefill" else isl + osl  # one request must be able to finish
+    fits = np.where(memory.kv_capacity_tokens >= whole, memory.kv_capacity_tokens / held, 0.0)
     return PhaseTimes(
         plan=plan,
         decode_s=decode.total_s,
         prefill_s=single,
         burst_prefill_s=burst / together,
+        shared_prefill_s=_shared(model, single, burst, together),
         chunks=chunks,
         max_seqs=np.minimum(np.floor(fits), model.engine.max_num_seqs),
         kv_capacity_tokens=memory.kv_capacity_tokens,
         memory_bytes={name: value + 0.0 * isl for name, value in memory.parts_bytes.items()},
     )
+
+
+def _shared(model: EngineModel, single: FloatArray, burst: FloatArray, together: FloatArray) -> FloatArray:
+    """Cost of one more prompt in a step that runs anyway.
+
+    The time of a step is a fixed part plus a part per prompt, read off one prompt and a full budget;
+    where chunks share steps with decodes the fixed part is the decodes'. Engines that prefill first
+    share it among the prompts of a full step.
+    """
+    per_prompt = np.where(together > 1, (burst - single) / np.maximum(together - 1.0, 1.0), single)
+    floor = per_prompt if model.engine.mixed_steps else burst / together
+    return np.clip(floor, 0.0, single)
 
 
 def _column(value: FloatLike, plan: PlanArray) -> FloatArray:

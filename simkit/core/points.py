@@ -10,6 +10,7 @@ from simkit.core.slo import Slo
 from simkit.core.steady import LoopTimes
 
 BoolArray = NDArray[np.bool_]
+_OVERLOADED = 1e9  # far beyond any miss of a bound; divided by the rate that is sustained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,14 @@ class Points:
     def violation(self, slo: Slo) -> FloatArray:
         """Worst latency over its bound, as a ratio: at most 1 holds, nan counts as broken.
 
-        Saturated rows break any bound.
+        Saturated rows break any bound, the less the more of the load they sustain.
         """
         worst = np.zeros(len(self))
         for name, bound in slo.bounds.items():
             worst = np.maximum(worst, self.metric(name) / bound)
-        return np.where((self.saturated > 0) | ~np.isfinite(worst), np.inf, worst)
+        overloaded = _OVERLOADED / np.maximum(self.requests_per_s, 1e-9)
+        broken = np.where(np.isfinite(worst), worst, np.inf)
+        return np.where(self.saturated > 0, overloaded, broken)
 
 
 def concatenate(tables: list[Points]) -> Points:

@@ -11,6 +11,7 @@ from perfmodels.transfer import TransferPath, rdma_path, tcp_path, transfer_time
 from simkit.core import disagg, steady
 from simkit.core.engine_model import EngineModel
 from simkit.core.phases import Lengths, PhaseTimes, phase_times
+from simkit.core.reserves import weight_share
 from simkit.core.steady import Host, LoopTimes, Procedure
 
 
@@ -24,12 +25,17 @@ class PoolRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowTimes:
-    """Mean latencies and throughput of every row; fits says whether its memory model closes."""
+    """Mean latencies and throughput of every row.
+
+    fits says whether its memory model closes; weights_share is weights over device memory, the worse
+    pool's.
+    """
 
     ttft_s: FloatArray
     itl_s: FloatArray
     output_tokens_per_s_per_gpu: FloatArray
     fits: np.ndarray
+    weights_share: FloatArray
 
 
 def host_of(model: EngineModel, lengths: Lengths) -> Host:
@@ -70,10 +76,13 @@ def pools_of(
 
 
 def handover_s(model: EngineModel, plan: PlanArray, lengths: Lengths, path: TransferPath) -> FloatArray:
-    """Time to move one prompt's cache out of a prefill engine; all its GPUs send in parallel."""
+    """Time to move one prompt's cache out of a prefill engine; all its GPUs send in parallel, over
+    their own links or sharing their pod's.
+    """
     isl = np.asarray(lengths.isl_tokens, dtype=np.float64)
     per_gpu = kv_bytes_per_token_per_gpu(model.shape, model.precision, plan, isl) * isl
-    return transfer_time_s(per_gpu / plan.pp, np.ones_like(plan.tp), path)
+    senders = np.minimum(plan.tp, model.device.gpus_per_node) if path.per_pod else np.ones_like(plan.tp)
+    return transfer_time_s(per_gpu / plan.pp * senders, np.ones_like(plan.tp), path)
 
 
 def aggregated_rows(
@@ -84,7 +93,8 @@ def aggregated_rows(
     times = phase_times(model, pool.plan, lengths, "aggregated")
     per_lane = concurrency / (pool.workers * pool.plan.lanes)
     loop = steady.closed_loop(times, per_lane[:, None], lengths, procedure, host_of(model, lengths))
-    return _rows(loop, load, pool.workers * pool.plan.num_gpus, times)
+    shares = weight_share(model, pool.plan)
+    return _rows(loop, load, pool.workers * pool.plan.num_gpus, (times, shares))
 
 
 def disaggregated_rows(
@@ -97,11 +107,15 @@ def disaggregated_rows(
     lengths, concurrency = load
     matched = pools_of(model, pools, lengths, kv_path(model))
     loop = disagg.closed_loop(matched, concurrency[:, None], lengths, procedure, host_of(model, lengths))
-    return _rows(loop, load, matched.num_gpus, matched.decode)
+    shares = np.maximum(weight_share(model, pools[0].plan), weight_share(model, pools[1].plan))
+    return _rows(loop, load, matched.num_gpus, (matched.decode, shares))
 
 
 def _rows(
-    loop: LoopTimes, load: tuple[Lengths, FloatArray], num_gpus: FloatArray, times: PhaseTimes
+    loop: LoopTimes,
+    load: tuple[Lengths, FloatArray],
+    num_gpus: FloatArray,
+    memory: tuple[PhaseTimes, FloatArray],
 ) -> RowTimes:
     lengths, concurrency = load
     ttft, itl = loop.ttft_s[:, 0], loop.itl_s[:, 0]
@@ -111,5 +125,6 @@ def _rows(
         ttft_s=ttft,
         itl_s=itl,
         output_tokens_per_s_per_gpu=concurrency * osl / residence / num_gpus,
-        fits=times.max_seqs >= 1.0,
+        fits=memory[0].max_seqs >= 1.0,
+        weights_share=memory[1],
     )

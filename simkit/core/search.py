@@ -104,6 +104,12 @@ def _sla_rejection(result: EngineResult, count: int) -> Rejection:
 def _too_small(problem: Problem, results: list[EngineResult]) -> str:
     """Why nothing fits, and what would: fewer tokens, more GPUs, smaller weights."""
     result = results[0]
+    if any(len(item.engine.kept) for item in results):
+        return (
+            f"no deployment in mode {' or '.join(problem.request.modes)} fits {gpus(problem.total_gpus)}: "
+            "disaggregation takes a prefill and a decode engine and more than one output token; raise "
+            "hardware.totalGpus or use --mode agg"
+        )
     model, plans = result.engine.model, list(result.engine.plans)
     widest = max(plans, key=lambda plan: plan.num_gpus)
     weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])

@@ -98,7 +98,7 @@ def _aggregated(problem: Problem, deployment: Aggregated) -> _Outcome:
     if workload.request_rate_per_s is not None:
         rate = np.array([[workload.request_rate_per_s / lanes]])
         loop = steady.open_loop(times, rate, lengths, host_of(model, lengths))
-        in_flight = workload.request_rate_per_s * _residence(loop, problem)
+        in_flight = _in_flight(loop, problem, lanes)
     else:
         in_flight = workload.concurrency or 1.0
         load = np.array([[in_flight / lanes]])
@@ -126,7 +126,7 @@ def _disaggregated(problem: Problem, deployment: Disaggregated) -> _Outcome:
     if workload.request_rate_per_s is not None:
         rate = np.array([[workload.request_rate_per_s]])
         loop = disagg.open_loop(pools, rate, lengths, host_of(decode_model, lengths))
-        in_flight = workload.request_rate_per_s * _residence(loop, problem)
+        in_flight = _in_flight(loop, problem, float(pools.decode_lanes[0]))
     else:
         in_flight = workload.concurrency or 1.0
         load = np.array([[in_flight]])
@@ -148,8 +148,12 @@ def _osl(problem: Problem) -> float:
     return float(np.asarray(workload_lengths(problem.request.workload).osl_tokens))
 
 
-def _residence(loop: LoopTimes, problem: Problem) -> float:
-    return float(loop.ttft_s[0, 0] + loop.itl_s[0, 0] * (_osl(problem) - 1.0))
+def _in_flight(loop: LoopTimes, problem: Problem, lanes: float) -> float:
+    """Requests in the engines under an open load; those queueing without end are not counted."""
+    if loop.saturated[0, 0]:
+        return float(loop.batch[0, 0]) * lanes
+    residence = float(loop.ttft_s[0, 0] + loop.itl_s[0, 0] * (_osl(problem) - 1.0))
+    return (problem.request.workload.request_rate_per_s or 0.0) * residence
 
 
 def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> PointValues:

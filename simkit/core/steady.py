@@ -68,15 +68,16 @@ def closed_loop(
     step = times.decode_at(batch)
     host_s = _rows(host.request_s, concurrency)
     alone, burst = times.prefill_s[:, None], np.minimum(times.burst_prefill_s, times.prefill_s)[:, None]
-    busy = burst * batch + decodes * step
+    cost = _busy_cost(batch * alone / (batch * alone + decodes * step + 1e-12), times)
+    busy = cost * batch + decodes * step
     together = in_step_share(batch * burst, busy, procedure, host.in_step_frac)
-    waiting, stall = _interference(batch, (alone, burst), busy, together)
+    waiting, stall = _interference(batch, (cost, burst), busy, together)
     entrance = np.maximum(host.serial_s - burst, 0.0)
     waiting = waiting + together * 0.5 * (batch - 1.0) * entrance
     waiting = waiting + np.clip(1.0 - decodes, 0.0, 1.0) * stall  # without decodes everybody else is ahead
     chunk_steps = times.chunks[:, None] * step * np.clip(batch - 1.0, 0.0, 1.0)
     service = host_s + alone + waiting + 0.5 * chunk_steps
-    itl = step + stall / np.maximum(decodes, 1.0)
+    itl = np.where(decodes > 0, step + stall / np.maximum(decodes, 1.0), 0.0)
     residence = service + decodes * itl
     queue = np.maximum(concurrency / batch - 1.0, 0.0) * residence * _opening(procedure)
     ttft = service + queue
@@ -86,7 +87,7 @@ def closed_loop(
         itl_s=itl,
         batch=batch,
         waiting_s=waiting + queue,
-        prefill_share=np.minimum(burst * batch / busy, 1.0),
+        prefill_share=np.minimum(cost * batch / busy, 1.0),
         requests_per_s=np.minimum(in_flight, batch) / residence,
         saturated=np.zeros_like(ttft, dtype=bool),
     )
@@ -96,6 +97,12 @@ def _rows(value: FloatLike, like: FloatArray) -> FloatArray:
     """A per-row or scalar length as a column that broadcasts against [rows, loads]."""
     column = np.asarray(value, dtype=np.float64)
     return np.broadcast_to(column[:, None] if column.ndim else column, like.shape)
+
+
+def _busy_cost(load: FloatArray, times: PhaseTimes) -> FloatArray:
+    """Engine time of one prompt: alone on an idle engine, down to its shared cost on a full one."""
+    alone, shared = times.prefill_s[:, None], times.shared_prefill_s[:, None]
+    return alone + np.clip(load, 0.0, 1.0) * (shared - alone)
 
 
 def _opening(procedure: Procedure) -> float:
@@ -115,7 +122,7 @@ def _interference(
     """
     alone, burst = prefill
     others = batch - 1.0
-    rho = np.minimum(others * alone / busy, 0.99)
+    rho = np.minimum(others * alone / np.maximum(busy, 1e-12), 0.99)
     random_wait = np.minimum(0.5 * rho * alone / (1.0 - rho), 0.5 * others * alone)
     waiting = in_step * 0.5 * others * burst + (1.0 - in_step) * random_wait
     stall = in_step * 0.5 * others * burst + (1.0 - in_step) * np.maximum(others * alone - random_wait, 0.0)
@@ -150,35 +157,32 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
 
     Prefills take a share rho = rate * p of the engine's time, which stretches decode steps by
     1/(1 - rho); the batch follows from Little's law, by bisection. A rate that needs more
-    sequences than fit, or more prefill than there is time, is marked saturated.
+    sequences than fit, or more prefill than there is time, is marked saturated: requests queue without
+    end, and requests_per_s is what the lane sustains.
     """
     decodes = _rows(lengths.osl_tokens, rate_per_s) - 1.0
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
-    alone = times.prefill_s[:, None]
-    rho = rate_per_s * alone
+    alone, shared = times.prefill_s[:, None], times.shared_prefill_s[:, None]
+    rho = np.minimum(rate_per_s * alone / (1.0 + rate_per_s * (alone - shared)), 1.0)
+    cost = _busy_cost(rho, times)
     room = np.maximum(1.0 - rho, 1e-3)
     low, high = np.zeros_like(rate_per_s), cap + 0.0 * rate_per_s
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         enough = rate_per_s * decodes * times.decode_at(np.maximum(middle, 1.0)) / room <= middle
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    batch = high
-    needed = rate_per_s * decodes * times.decode_at(cap + 0.0 * rate_per_s) / room
-    held = np.clip(batch, 1.0, cap)
-    step = times.decode_at(held)
-    waiting = 0.5 * rho * alone / room
-    ttft = (
-        _rows(host.request_s, rate_per_s)
-        + alone
-        + waiting
-        + 0.5 * times.chunks[:, None] * step * np.minimum(batch, 1.0)
-    )
+    full = times.decode_at(cap + 0.0 * rate_per_s)
+    sustained = cap / (cap * shared + decodes * full)
+    saturated = (rate_per_s >= sustained) | (rho >= 1.0)
+    step = times.decode_at(np.clip(high, 1.0, cap))
+    waiting = np.where(saturated, np.inf, 0.5 * rho * cost / room)
+    chunk_steps = times.chunks[:, None] * step * np.minimum(high, 1.0)
     return LoopTimes(
-        ttft_s=ttft,
-        itl_s=step / room,
-        batch=batch,
+        ttft_s=_rows(host.request_s, rate_per_s) + alone + waiting + 0.5 * chunk_steps,
+        itl_s=np.where(decodes > 0, step / room, 0.0),
+        batch=high,
         waiting_s=waiting,
-        prefill_share=np.minimum(rho, 1.0),
-        requests_per_s=rate_per_s,
-        saturated=(rho >= 1.0) | (needed > cap),
+        prefill_share=rho,
+        requests_per_s=np.minimum(rate_per_s, sustained),
+        saturated=saturated,
     )

@@ -27,7 +27,7 @@ class Workload:
         for name in ("isl_tokens", "osl_tokens", "concurrency", "request_rate_per_s", "requests_per_slot"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e9:
-                raise InputError(f"workload.{name} must be positive, got {value}")
+                raise InputError(f"workload.{name} must be positive and below 1e9, got {value:g}")
         if self.concurrency is not None and self.request_rate_per_s is not None:
             raise InputError("workload: give either concurrency or request rate, not both; drop one of them")
         if not 0 <= self.length_spread < 1:

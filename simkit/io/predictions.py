@@ -64,6 +64,10 @@ def predict_table(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFram
             continue
         out.iloc[block.index, :] = _with_intervals(times)
         in_domain[block.index] = times.fits & _is_measured(block.key)
+        errors[block.index[times.weights_share >= 1.0]] = (
+            "the weights do not fit the GPUs; raise tp, pp, ep or take a quantised checkpoint"
+        )
+    out.iloc[np.flatnonzero(errors != ""), :] = np.nan
     bad = np.flatnonzero((errors == "") & ~np.isfinite(out.to_numpy()).all(axis=1))
     errors[bad] = "the model gave no finite number; check lengths and concurrency"
     out.iloc[bad, :] = np.nan
@@ -97,8 +101,11 @@ def _row_faults(table: "pd.DataFrame") -> np.ndarray:
     """A reason for each row that lacks what a prediction needs, else an empty string."""
     faults = np.full(len(table), "", dtype=object)
     for name in ("isl_tokens", "osl_tokens", "concurrency"):
-        bad = ~(table[name].to_numpy() > 0)
-        faults[bad] = f"{name} must be a positive number"
+        values = table[name].to_numpy()
+        faults[~((values > 0) & (values < 1e9))] = f"{name} must be a positive number below 1e9"
+    waves, spread = table["requests_per_slot"].to_numpy(), table["length_spread"].to_numpy()
+    faults[np.isfinite(waves) & (waves <= 0)] = "requests_per_slot must be positive"
+    faults[np.isfinite(spread) & ~((spread >= 0) & (spread < 1))] = "length_spread must be in [0, 1)"
     for name in ("model", "gpu", "backend"):
         faults[table[name].isna().to_numpy()] = f"{name} is empty"
     unknown = ~table["mode"].isin(["agg", "disagg"]).to_numpy()
@@ -111,7 +118,10 @@ def _row_faults(table: "pd.DataFrame") -> np.ndarray:
         tp, dp, moe_tp, ep = (table[f"{role}{name}"].to_numpy() for name in ("tp", "attn_dp", "moe_tp", "ep"))
         uneven = (moe_tp * ep > 1) & (tp * dp != moe_tp * ep)
         faults[uneven] = f"{role}tp*attn_dp must equal {role}moe_tp*ep"
-        faults[np.minimum(np.minimum(tp, dp), np.minimum(moe_tp, ep)) < 1] = f"{role}group sizes must be >= 1"
+        sizes = np.stack([tp, dp, moe_tp, ep])
+        faults[((sizes < 1) | (sizes != np.floor(sizes))).any(axis=0)] = (
+            f"{role}tp, attn_dp, moe_tp and ep must be whole numbers of at least 1"
+        )
     return faults
 
 

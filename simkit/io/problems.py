@@ -12,6 +12,7 @@ from simkit.core.errors import InputError
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.rows import kv_path
+from simkit.core.support import unsupported
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu, with_hardware
 from simkit.io.loading import Model, load_model
@@ -44,7 +45,8 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         warnings.append(
             "searchStrategy thorough measures on real GPUs; this answer is predicted, no GPU was used"
         )
-    backends = BACKENDS if request.backend == "auto" else (request.backend,)
+    backends, refused = _backends(request, device, model)
+    warnings += refused + _length_warnings(request, model)
     answered = replace(
         request,
         model=model.name,
@@ -65,6 +67,28 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         dynamo_rules=options.dynamo_rules,
         limit=options.limit,
     )
+
+
+def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
+    """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
+    asked = BACKENDS if request.backend == "auto" else (request.backend,)
+    reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
+    able = tuple(name for name in asked if not reasons[name])
+    warnings = [reason for reason in reasons.values() if reason]
+    if device.vendor != "nvidia":
+        warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
+    return able or asked, warnings
+
+
+def _length_warnings(request: Request, model: Model) -> list[str]:
+    total = request.workload.isl_tokens + request.workload.osl_tokens
+    limit = model.shape.max_context_tokens
+    if total <= limit:
+        return []
+    return [
+        f"isl + osl = {total:,.0f} tokens exceed the model's context of {limit:,}: engines refuse such "
+        "requests unless the context is extended (rope scaling)"
+    ]
 
 
 def cluster_device(request: Request) -> Device:

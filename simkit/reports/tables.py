@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_COIN_FLIP = 0.5  # below this an expected value that holds its bound is no promise
 _OPERATORS_SHOWN = 10  # per phase
 
 Row = Mapping[str, Any]
@@ -111,6 +112,9 @@ def _headline(doc: Row) -> str:
         return f"{model}: no configuration found"
     gpu = doc["request"]["hardware"]["gpu"] or "GPUs"
     verdict = "meets the SLA" if doc["meets_sla"] else "MISSES the SLA; nearest configuration shown"
+    chance = best["sla_probability"]
+    if doc["meets_sla"] and chance is not None and chance < _COIN_FLIP:
+        verdict = f"meets the SLA as expected, but with a probability of {chance:.0%} only"
     if not any(doc["request"]["sla"].values()):
         verdict = "no SLA given"
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"

@@ -14,6 +14,8 @@ spec:
     totalGpus: 8
 """
 
+QWEN = ("recommend", "--model", "Qwen/Qwen3-0.6B", "--gpu", "h200_sxm")
+
 # name, text of the file, what the line must mention
 DOCUMENTS = [
     ("not YAML", "spec: [unclosed\n", ["request.yaml:2", "YAML"]),
@@ -111,6 +113,10 @@ def test_unreachable_sla_still_answers(simkit, tmp_path):
         (("evaluate", "absent.csv"), "absent.csv"),
         (("validate", "absent.yaml"), "absent.yaml"),
         (("recomend",), "recommend"),
+        ((*QWEN, "--concurrency", "4", "--request-rate", "2"), "--request-rate"),
+        ((*QWEN, "--e2e-latency", "4000", "--ttft", "200"), "--ttft"),
+        ((*QWEN, "--request-rate", "1e12"), "1e9"),
+        ((*QWEN, "--mode", "disagg", "--total-gpus", "1"), "disaggregation takes"),
     ],
 )
 def test_faulty_flags(simkit, words, mentions):

@@ -50,6 +50,7 @@ def engine_of(problem_of, lengths_of):
             decode_s=(decode[0] + decode[1] * BATCH_GRID)[None, :],
             prefill_s=np.array([prefill]),
             burst_prefill_s=np.array([prefill if burst is None else burst]),
+            shared_prefill_s=np.array([prefill if burst is None else burst]),
             chunks=np.array([chunks]),
             max_seqs=np.array([max_seqs]),
         )

@@ -51,9 +51,16 @@ def test_ties_go_to_fewer_gpus_and_then_to_the_faster():
 
 def test_saturated_and_undefined_points_break_any_bound():
     points = table(saturated=[1, 0, 0], itl_s=[0.01, np.nan, 0.02])
-    assert points.violation(Slo(itl_s=0.04)).tolist() == [np.inf, np.inf, 0.5]
-    assert points.violation(Slo())[0] == np.inf
+    violation = points.violation(Slo(itl_s=0.04))
+    assert violation[0] > 1e6
+    assert violation[1:].tolist() == [np.inf, 0.5]
+    assert points.violation(Slo())[0] > 1e6
     assert ranking(points, Slo(itl_s=0.04), THROUGHPUT)[0] == 2
+
+
+def test_of_overloaded_points_the_one_that_sustains_most_comes_first():
+    points = table(saturated=[1, 1, 1], requests_per_s=[2.0, 5.0, 3.0], num_gpus=[1, 8, 4])
+    assert ranking(points, Slo(itl_s=0.04), FEWEST).tolist() == [1, 2, 0]
 
 
 def test_a_bound_met_exactly_holds():

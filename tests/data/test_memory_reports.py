@@ -2,12 +2,16 @@
 
 import csv
 import runpy
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from perfmodels.efficiency import Efficiency
 from perfmodels.params import total_params
+from simkit.core.engine import BACKENDS
+from simkit.io.calibration import ERRORS, FACTORS, artifact
 from simkit.io.loading import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,3 +55,16 @@ def test_overloaded_runs_agree_on_the_cache_they_imply():
     assert len(tokens) == 5
     assert np.all((tokens > 5000) & (tokens < 8000))
     assert tokens.max() / tokens.min() < 1.25
+
+
+def test_the_shipped_factors_name_every_field():
+    """A new factor without a fitted value would silently run on its default."""
+    names = {item.name for item in fields(Efficiency)}
+    for backend in BACKENDS:
+        assert set(artifact(FACTORS)["engines"][backend]) == names
+
+
+def test_the_readme_states_the_shipped_accuracy():
+    readme = (ROOT / "README.md").read_text()
+    for entry in artifact(ERRORS)["metrics"].values():
+        assert f"{entry['left_out_mdape']:.1%}" in readme
