@@ -37,6 +37,7 @@ ITL_SCALE, TTFT_SCALE = 0.10, 0.25
 # How far an engine may stray from the mean of engines, and that mean from the defaults (in logs).
 HARDWARE_SPREAD, HOST_SPREAD, DEFAULT_SPREAD = 0.25, 1.0, 0.7
 MAX_FRAC, MIN_FRAC = 0.95, 0.02
+MAX_IDLE_S = 0.12  # an idle server answers a short prompt faster than this; more is load, not host time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,7 @@ def spreads() -> np.ndarray:
 def fit_engine(parts: list[Part], centre: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Factors of one engine, pulled towards `centre`; robust least squares on log errors."""
     upper = np.array([math.log(MAX_FRAC) if name.endswith("_frac") else 2.0 for name in NAMES])
+    upper[NAMES.index("request_host_s")] = math.log(MAX_IDLE_S)
     lower = np.array([math.log(MIN_FRAC) if name.endswith("_frac") else -18.0 for name in NAMES])
 
     def residuals(vector: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, s
 def predict(
     runs: Annotated[Path, typer.Argument(metavar="RUNS.csv", help="Deployments, one per row.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV or parquet to write.")],
+    form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
 ) -> None:
@@ -25,6 +26,9 @@ def predict(
     write_table(table, output)
     failed = table["error"] != ""
     remark(f"predicted {int((~failed).sum())} of {len(table)} rows into {output}", quiet=quiet)
+    if form is Format.JSON:
+        summary = {"rows": len(table), "predicted": int((~failed).sum()), "output": str(output)}
+        show(form, lambda: summary, lambda console: None)
     for reason, count in table.loc[failed, "error"].value_counts().head(5).items():
         remark(f"  {count} rows: {reason}", quiet=quiet)
 

@@ -47,6 +47,7 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
         max_gpus=problem.total_gpus,
         backend=model.engine.backend,
         expert_format=model.precision.moe,
+        dense_format=model.precision.gemm,
         dynamo_rules=problem.dynamo_rules,
     )
     plans = plan_space(model.shape, model.device, rules)

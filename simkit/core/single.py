@@ -66,7 +66,8 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     estimate = estimate_of(values, problem.request.slo, problem.errors)
     bounds = problem.request.slo.bounds
     means = {"ttft_s": values.ttft_s, "itl_s": values.itl_s, "e2e_s": estimate.e2e.mean_s}
-    holds = all(means[name] <= bound for name, bound in bounds.items()) and not values.notes
+    holds = all(means[name] <= bound for name, bound in bounds.items())
+    holds = holds and not outcome.loop.saturated[0, 0]
     return SingleEstimate(
         candidate=Candidate(deployment=deployment, estimate=estimate, meets_sla=holds),
         by_operator=_operators(problem, deployment, outcome),
@@ -176,8 +177,22 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
         memory_bytes={name: float(value[0]) for name, value in outcome.serving.memory_bytes.items()},
         bottleneck=bottleneck(outcome.model, plan, lengths, load),
         in_domain=problem.covers(outcome.model),
-        notes=("overloaded: the offered rate cannot be sustained",) if overloaded else (),
+        notes=_notes(problem, outcome, overloaded=overloaded),
     )  # fmt: skip
+
+
+def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool) -> tuple[str, ...]:
+    """What the numbers leave out: overload, and settings of the deployment that are not modelled."""
+    engine, workload = outcome.pool.engine, problem.request.workload
+    longest = workload.isl_tokens + workload.osl_tokens
+    limit = engine.max_model_len or longest
+    notes = {
+        "overloaded: the offered rate cannot be sustained": overloaded,
+        "speculative decoding is set and not modelled: real ITL is lower": engine.speculative,
+        "CUDA graphs are off, which is not modelled: real ITL is higher": not engine.cuda_graphs,
+        f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
+    }
+    return tuple(note for note, applies in notes.items() if applies)
 
 
 def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> tuple[OperatorLine, ...]:

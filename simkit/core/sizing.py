@@ -42,6 +42,7 @@ def smallest_engine(model: EngineModel, workload: Workload) -> Need | None:
         max_gpus=_LARGEST_ENGINE_GPUS,
         backend=model.engine.backend,
         expert_format=model.precision.moe,
+        dense_format=model.precision.gemm,
         max_nodes=_LARGEST_ENGINE_GPUS // node,
     )
     plans = plan_space(model.shape, model.device, rules)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perfmodels.device import Device
 from perfmodels.parallel import ParallelPlan
-from perfmodels.shape import GqaAttention, ModelShape, MoeFfn
+from perfmodels.shape import DenseFfn, FfnGroup, GqaAttention, ModelShape
 
 MAX_NODES_PER_ENGINE = 4  # Dynamo's profiler sweeps MoE engines over up to four nodes
 # Columns of an expert that share one scale cannot be cut; MXFP4 kernels pad theirs instead.
@@ -15,11 +15,12 @@ _PIPELINE_DEPTHS = (2, 4, 8, 16, 32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceRules:
-    """Limits of the search: GPUs at hand, engine, format of the experts, layouts, nodes per engine."""
+    """Limits of the search: GPUs at hand, engine, stored formats, layouts, nodes per engine."""
 
     max_gpus: int
     backend: str
     expert_format: str = "bf16"
+    dense_format: str = "bf16"
     dynamo_rules: bool = False
     max_nodes: int = MAX_NODES_PER_ENGINE
 
@@ -31,7 +32,7 @@ def plan_space(shape: ModelShape, device: Device, rules: SpaceRules) -> list[Par
     models: TP, TEP, DEP and mixtures over up to four nodes.
     """
     layouts = _expert_layouts if shape.is_moe else _dense_layouts
-    plans = {plan: None for plan in layouts(shape, device, rules) if _divides(shape, plan, rules)}
+    plans = {plan: None for plan in layouts(shape, device, rules) if not refusal(shape, plan, rules)}
     return sorted(plans, key=lambda plan: (plan.num_gpus, plan.attn_dp, plan.ep, plan.pp))
 
 
@@ -79,16 +80,34 @@ def _mixed_layouts(width: int) -> Iterator[ParallelPlan]:
         tp *= 2
 
 
-def _divides(shape: ModelShape, plan: ParallelPlan, rules: SpaceRules) -> bool:
-    """Whether heads, experts and expert columns divide evenly, as engines require."""
-    if any(group.num_heads % plan.tp for group in shape.attention):
-        return False
-    kv_heads = [group.num_kv_heads for group in shape.attention if isinstance(group, GqaAttention)]
-    if any(heads % plan.tp and plan.tp % heads for heads in kv_heads):
-        return False  # cache heads are split evenly or replicated evenly
-    block = _COLUMN_BLOCKS.get(rules.expert_format, 1)
-    return all(
-        group.num_experts % plan.ep == 0 and group.intermediate_size % (plan.moe_tp * block) == 0
-        for group in shape.ffn
-        if isinstance(group, MoeFfn)
-    )
+def refusal(shape: ModelShape, plan: ParallelPlan, rules: SpaceRules) -> str:
+    """Why engines would not start with this plan; empty when they would.
+
+    Heads are split evenly, or cache heads replicated evenly; experts go whole to ranks; columns that
+    share a scale stay together; a pipeline stage holds at least a layer.
+    """
+    if not shape.is_moe and plan.attn_dp * plan.ep > 1:
+        return "a dense model has no experts to spread: use tp, pp and replicas"
+    if plan.pp > shape.num_layers:
+        return f"{plan.pp} pipeline stages for {shape.num_layers} layers"
+    for group in shape.attention:
+        if group.num_heads % plan.tp:
+            return f"{group.num_heads} attention heads do not divide by tp {plan.tp}"
+        heads = group.num_kv_heads if isinstance(group, GqaAttention) else 1
+        if heads % plan.tp and plan.tp % heads:
+            return f"{heads} cache heads and tp {plan.tp} do not divide"
+    return next((reason for group in shape.ffn if (reason := _ffn_refusal(group, plan, rules))), "")
+
+
+def _ffn_refusal(group: FfnGroup, plan: ParallelPlan, rules: SpaceRules) -> str:
+    dense_block = _COLUMN_BLOCKS.get(rules.dense_format, 1)
+    if isinstance(group, DenseFfn):
+        uneven = group.intermediate_size % (plan.tp * dense_block)
+        return f"{group.intermediate_size} columns do not divide by tp {plan.tp}" if uneven else ""
+    if group.num_experts % plan.ep:
+        return f"{group.num_experts} experts do not divide by ep {plan.ep}"
+    if group.intermediate_size % (plan.moe_tp * _COLUMN_BLOCKS.get(rules.expert_format, 1)):
+        return f"{group.intermediate_size} expert columns do not divide by moe_tp {plan.moe_tp}"
+    if group.shared_intermediate_size % (plan.tp * dense_block):
+        return f"{group.shared_intermediate_size} shared-expert columns do not divide by tp {plan.tp}"
+    return ""

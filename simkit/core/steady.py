@@ -163,17 +163,18 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     decodes = _rows(lengths.osl_tokens, rate_per_s) - 1.0
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
     alone, shared = times.prefill_s[:, None], times.shared_prefill_s[:, None]
-    rho = np.minimum(rate_per_s * alone / (1.0 + rate_per_s * (alone - shared)), 1.0)
-    cost = _busy_cost(rho, times)
-    room = np.maximum(1.0 - rho, 1e-3)
-    low, high = np.zeros_like(rate_per_s), cap + 0.0 * rate_per_s
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        enough = rate_per_s * decodes * times.decode_at(np.maximum(middle, 1.0)) / room <= middle
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     full = times.decode_at(cap + 0.0 * rate_per_s)
     sustained = cap / (cap * shared + decodes * full)
-    saturated = (rate_per_s >= sustained) | (rho >= 1.0)
+    saturated = rate_per_s >= sustained
+    served = np.minimum(rate_per_s, 0.999 * sustained)
+    rho = np.minimum(served * alone / (1.0 + served * (alone - shared)), 0.999)
+    cost = _busy_cost(rho, times)
+    room = 1.0 - rho
+    low, high = np.zeros_like(served), cap + 0.0 * served
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        enough = served * decodes * times.decode_at(np.maximum(middle, 1.0)) / room <= middle
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     step = times.decode_at(np.clip(high, 1.0, cap))
     waiting = np.where(saturated, np.inf, 0.5 * rho * cost / room)
     chunk_steps = times.chunks[:, None] * step * np.minimum(high, 1.0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from perfmodels.parallel import ParallelPlan
 from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import default_engine
@@ -14,7 +15,7 @@ from simkit.core.prepared import prepare_engine
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.single import OperatorLine, SingleEstimate, estimate_deployment
-from simkit.core.space import SpaceRules, plan_space
+from simkit.core.space import SpaceRules, plan_space, refusal
 from simkit.io.problems import build_problem, served_precision
 from simkit.reports.document import candidate_document
 from simkit.verbs.recommend import as_request
@@ -48,6 +49,11 @@ def estimate(
     )
     if not isinstance(deployment, Aggregated | Disaggregated):
         deployment = deployment_from_layouts(problem, deployment or Layouts())
+        if gpus is not None and deployment.num_gpus > gpus:
+            raise InputError(
+                f"the layout takes {deployment.num_gpus} GPUs and --total-gpus is {gpus}; "
+                "raise it or use fewer"
+            )
     return estimate_deployment(problem, deployment)
 
 
@@ -61,25 +67,41 @@ def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
     """A deployment from short names, with the engine's defaults."""
     engine = default_engine(problem.engines[0].engine.backend)
     precision = problem.engines[0].precision
-    moe = problem.shape.is_moe
     if bool(layouts.prefill) != bool(layouts.decode):
         raise InputError("give both --prefill and --decode, or --worker alone")
     if layouts.prefill and layouts.decode:
-        sides = [parse_layout(text, moe=moe) for text in (layouts.prefill, layouts.decode)]
+        sides = [_checked_layout(problem, text) for text in (layouts.prefill, layouts.decode)]
         pools = [Pool(plan=plan, engine=engine, replicas=count) for count, plan in sides]
         return Disaggregated(prefill=pools[0], decode=pools[1], precision=precision)
     if layouts.worker:
-        count, plan = parse_layout(layouts.worker, moe=moe)
+        count, plan = _checked_layout(problem, layouts.worker)
         return Aggregated(worker=Pool(plan=plan, engine=engine, replicas=count), precision=precision)
     return Aggregated(worker=narrowest_pool(problem), precision=precision)
+
+
+def _rules(problem: Problem) -> SpaceRules:
+    model = problem.engines[0]
+    return SpaceRules(
+        max_gpus=problem.total_gpus,
+        backend=model.engine.backend,
+        expert_format=model.precision.moe,
+        dense_format=model.precision.gemm,
+    )
+
+
+def _checked_layout(problem: Problem, text: str) -> tuple[int, ParallelPlan]:
+    """A layout the engine can start and the GPUs hold."""
+    count, plan = parse_layout(text, moe=problem.shape.is_moe)
+    reason = refusal(problem.shape, plan, _rules(problem))
+    if reason:
+        raise InputError(f"layout {text!r} cannot run {problem.shape.name}: {reason}")
+    return count, plan
 
 
 def narrowest_pool(problem: Problem) -> Pool:
     """The smallest engine that holds the model and one request."""
     model = problem.engines[0]
-    rules = SpaceRules(
-        max_gpus=problem.total_gpus, backend=model.engine.backend, expert_format=model.precision.moe
-    )
+    rules = _rules(problem)
     plans = plan_space(model.shape, model.device, rules)
     prepared = prepare_engine(model, plans, problem.request.workload, problem.path)
     if not len(prepared.kept):

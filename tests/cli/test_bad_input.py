@@ -14,6 +14,7 @@ spec:
     totalGpus: 8
 """
 
+ESTIMATE = ("estimate", "--model", "Qwen/Qwen3-32B", "--gpu", "h100_sxm")
 QWEN = ("recommend", "--model", "Qwen/Qwen3-0.6B", "--gpu", "h200_sxm")
 
 # name, text of the file, what the line must mention
@@ -113,6 +114,10 @@ def test_unreachable_sla_still_answers(simkit, tmp_path):
         (("evaluate", "absent.csv"), "absent.csv"),
         (("validate", "absent.yaml"), "absent.yaml"),
         (("recomend",), "recommend"),
+        ((*ESTIMATE, "--worker", "tp3"), "attention heads"),
+        ((*ESTIMATE, "--worker", "tp1pp100"), "layers"),
+        ((*ESTIMATE, "--worker", "dep8"), "dense model"),
+        ((*ESTIMATE, "--worker", "9xtp2", "--total-gpus", "4"), "18 GPUs"),
         ((*QWEN, "--concurrency", "4", "--request-rate", "2"), "--request-rate"),
         ((*QWEN, "--e2e-latency", "4000", "--ttft", "200"), "--ttft"),
         ((*QWEN, "--request-rate", "1e12"), "1e9"),
