@@ -25,6 +25,7 @@ lint: $(VENV)/.developer
 
 reports: $(VENV)/.developer
 	$(BIN)/python experiments/accuracy/report.py
+	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/memory/report.py
 	$(BIN)/python experiments/memory/implied.py
