@@ -72,7 +72,8 @@ def main() -> None:
 {len(asked):,} questions from {len({id(case) for case, *_ in asked})} cases (model, GPU, prompt and output
 length) of at least {MIN_RUNS} measured runs:
 bounds of {TTFT_BOUNDS_MS[0]:.0f} to {TTFT_BOUNDS_MS[-1]:.0f} ms on TTFT and {ITL_BOUNDS_MS[0]:.0f} to
-{ITL_BOUNDS_MS[-1]:.0f} ms on ITL that some but not all of the runs hold. Of the runs predicted to hold the bounds, tightened by the slack, the one with the highest predicted throughput
+{ITL_BOUNDS_MS[-1]:.0f} ms on ITL that some but not all of the runs hold. Of the runs
+predicted to hold the bounds, tightened by the slack, the one with the highest predicted throughput
 per GPU is chosen. *Broken*: share of choices whose measurement misses the real bounds. *Kept*: measured
 throughput of the choice over that of the best run within bounds, mean over all questions, 0 for a broken or
 missing choice. Questions share runs, and the factors are fitted on these same runs: the table compares
