@@ -55,9 +55,8 @@ def pareto_figure(rec: Recommendation) -> "Figure":
             axes.scatter(*_user_and_gpu(chosen), s=40, alpha=0.9, linewidths=0, zorder=3, **look)
         front = sorted(zip(*_user_and_gpu(doc["pareto"]), strict=True))
         if front:
-            axes.step(
-                *zip(*front, strict=True), where="pre", color=_INK, lw=1, alpha=0.6, label="Pareto front"
-            )
+            line: dict[str, Any] = {"color": _INK, "lw": 1, "alpha": 0.6, "marker": ".", "ms": 5}
+            axes.step(*zip(*front, strict=True), where="pre", label="Pareto front", **line)
         _mark_selected(axes, doc["selected"])
         _mark_itl_bound(axes, doc["request"]["sla"]["itl_ms"])
         axes.set(xlabel="tokens/s per user (1/ITL)", ylabel="output tokens/s per GPU")
