@@ -130,11 +130,6 @@ class CompressedAttention:
         """Cached elements per token and layer beyond the window."""
         return (self.head_dim + self.index_head_dim) / self.ratio if self.ratio else 0.0
 
-    @property
-    def window_elements(self) -> int:
-        """Cached elements of a full window, per sequence and layer."""
-        return self.window_tokens * self.head_dim
-
     def query_params(self) -> int:
         """Weights that make queries from the latent."""
         return self.q_lora_rank * self.num_heads * self.head_dim

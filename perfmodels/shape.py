@@ -75,12 +75,6 @@ class ModelShape:
         return "mla_moe" if self.is_mla else "gqa_moe"
 
     @property
-    def max_kv_heads(self) -> int:
-        """The most KV heads any layer has; attention cannot split its cache further."""
-        heads = [g.num_kv_heads for g in self.attention if isinstance(g, GqaAttention)]
-        return max(heads, default=1)
-
-    @property
     def num_heads(self) -> int:
         """The most query heads any layer has."""
         return max(group.num_heads for group in self.attention)
