@@ -114,7 +114,7 @@ def _verdict(doc: Doc) -> str:
     chance = percent((doc["selected"] or {}).get("sla_probability"))
     return {
         "none": "No SLA was given.",
-        "met": f"The SLA holds: every predicted mean is within its bound. Probability: {chance}.",
+        "met": f"Expected to meet the SLA: every predicted mean is within its bound. Probability: {chance}.",
         "missed": f"The SLA is missed; this is the nearest configuration. Chance that it holds: {chance}.",
     }[_status(doc)]
 

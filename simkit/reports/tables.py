@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_COIN_FLIP = 0.5  # below this an expected value that holds its bound is no promise
 _OPERATORS_SHOWN = 10  # per phase
 
 Row = Mapping[str, Any]
@@ -111,10 +110,9 @@ def _headline(doc: Row) -> str:
     if best is None:
         return f"{model}: no configuration found"
     gpu = doc["request"]["hardware"]["gpu"] or "GPUs"
-    verdict = "meets the SLA" if doc["meets_sla"] else "MISSES the SLA; nearest configuration shown"
-    chance = best["sla_probability"]
-    if doc["meets_sla"] and chance is not None and chance < _COIN_FLIP:
-        verdict = f"meets the SLA as expected, but with a probability of {chance:.0%} only"
+    verdict = "MISSES the SLA; nearest configuration shown"
+    if doc["meets_sla"]:  # of means expected; how sure that is belongs in the same breath
+        verdict = f"expected to meet the SLA, probability {percent(best['sla_probability'])}"
     if not any(doc["request"]["sla"].values()):
         verdict = "no SLA given"
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"

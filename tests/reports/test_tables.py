@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from simkit.reports.document import candidate_document, recommendation_document
-from simkit.reports.labels import interval, number
+from simkit.reports.labels import interval, number, percent
 from simkit.reports.pareto_text import pareto_text
 from simkit.reports.tables import estimate_table, evaluation_table, faults_table, recommendation_table
 
@@ -72,7 +72,8 @@ def test_candidates_keep_their_numbers(rec, printed, width):
 
 def test_recommendation_says_what_matters(rec, printed):
     text = printed(recommendation_table, rec, limit=9)
-    assert "meets the SLA" in text
+    chance = percent(recommendation_document(rec)["selected"]["sla_probability"])
+    assert f"expected to meet the SLA, probability {chance}" in " ".join(text.split())
     assert "miss" in text
     assert "3 more" in text
     assert "131 \u00d7 ITL above the bound" in text
