@@ -1,0 +1,1 @@
+"""Operator families: one module each, listed in perfmodels.families.catalog."""

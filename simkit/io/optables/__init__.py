@@ -1,0 +1,1 @@
+"""Readers of measured operator tables, one module per family."""

@@ -1,0 +1,60 @@
+"""Reads the operator tables of the PyPI package aiconfigurator-core: parquet files of measured times.
+
+Files lie at <root>/<gpu>/<family>/<engine>/<version>/<name>.parquet with latency in milliseconds.
+Every family turns its own columns into sizes (perfmodels.families) and a variant.
+Needed to fit operator models, never to use them.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from simkit.core.errors import InputError
+
+_FORMATS = {
+    "bfloat16": "bf16", "float16": "fp16", "half": "bf16", "fp8_e4m3": "fp8", "w4a16_mxfp4": "mxfp4",
+    "w4afp8": "w4a8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One kind of file: its name without ending, and how its rows become sizes and a variant."""
+
+    file: str
+    normalise: Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def number_format(name: str) -> str:
+    """Our name for a number format of the tables."""
+    return _FORMATS.get(name, name)
+
+
+def table_files(root: Path, file: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Every file of that name with its gpu, engine and version."""
+    found = sorted(root.glob(f"*/*/*/*/{file}.parquet"))
+    for path in found:
+        gpu, _, engine, version = path.relative_to(root).parts[:4]
+        yield path, {"gpu": gpu, "engine": engine, "version": version}
+
+
+def read_tables(root: Path, table: Table, dims: tuple[str, ...]) -> pd.DataFrame:
+    """Rows of all files: gpu, engine, version, kernel, variant, sizes, time_s; repeats become medians.
+
+    Raises InputError where no such file is found.
+    """
+    frames = []
+    for path, origin in table_files(root, table.file):
+        rows = table.normalise(pd.read_parquet(path))
+        frames.append(rows.assign(**origin))
+    if not frames:
+        raise InputError(
+            f"{root}: expected files <gpu>/<family>/<engine>/<version>/{table.file}.parquet, found none; "
+            "give the folder systems/data of an unpacked aiconfigurator-core 0.12.0"
+        )
+    rows = pd.concat(frames, ignore_index=True)
+    keys = ["gpu", "engine", "version", "variant", *dims]
+    rows = rows[rows["time_s"] > 0]
+    return rows.groupby(keys, as_index=False).agg(time_s=("time_s", "median"), kernel=("kernel", "first"))
