@@ -156,7 +156,8 @@ class LinearAttention:
     """A layer whose past is a fixed-size state: gated delta net, Mamba-2, Kimi delta attention.
 
     in_width and out_width are the columns into and out of the mixer; state_elements is the
-    recurrent state per sequence and layer; conv_elements that of the short convolution.
+    recurrent state per sequence and layer; conv_elements that of the short convolution, which runs
+    over conv_channels. kind names the recurrence (gdn, kda, mamba2).
     """
 
     num_layers: int
@@ -166,6 +167,8 @@ class LinearAttention:
     conv_elements: int
     num_heads: int
     extra_params: int = 0
+    kind: str = ""
+    conv_channels: int = 0
 
     kv_elements_per_token: int = 0
 

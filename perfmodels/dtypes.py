@@ -30,6 +30,7 @@ _TABLE = (
     DType(name="w4a8", bytes_per_element=0.5 + 2 / 128, compute="fp8"),
     DType(name="nvfp4", bytes_per_element=0.5 + 1 / 16, compute="fp4"),
     DType(name="mxfp4", bytes_per_element=0.5 + 1 / 32, compute="fp4"),
+    DType(name="mxfp4_mxfp8", bytes_per_element=0.5 + 1 / 32, compute="fp8"),
 )
 
 DTYPES = MappingProxyType({entry.name: entry for entry in _TABLE})
@@ -39,7 +40,7 @@ _ALIASES = MappingProxyType({
     "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "float8_e4m3fn": "fp8", "fp8_static": "fp8",
     "fp8_blockwise": "fp8_block", "fp4": "nvfp4", "int4": "int4_wo", "w4a16": "int4_wo",
     "w8a16": "int8_wo", "w8a8": "int8", "awq": "int4_wo", "gptq": "int4_wo",
-    "w4a16_mxfp4": "mxfp4", "w4afp8": "w4a8",
+    "w4a16_mxfp4": "mxfp4", "w4afp8": "w4a8", "w4a8_mxfp4_mxfp8": "mxfp4_mxfp8",
 })  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""Plain factors between a datasheet and what kernels and engines reach.
+"""What neither datasheets nor operator tables know: an engine's host times, and plain factors.
 
-Coarse on purpose: one number per operator family, the same for every GPU and model; engines differ
-only in their host times and in how much of the peak their prefill reaches. The defaults are round
-values from public kernel benchmarks; data/calibration/factors.json holds those fitted per engine.
+The scales correct learned operator times per engine (1: the table as it is); the shares of peak stand
+in where an operator has no table. Defaults are round values from public kernel benchmarks;
+data/calibration/factors.json holds those fitted per engine.
 """
 
 from dataclasses import dataclass
@@ -10,24 +10,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
-    """Shares of peak, and times that no datasheet knows.
+    """Multipliers of learned times, shares of peak, and times of the host.
 
-    *_compute_frac of the dense peak, memory_frac of HBM bandwidth, link_frac of link bandwidth.
-    call_s is launch and tail of one kernel inside a CUDA graph; collective_s the synchronisation of
-    one collective beyond the link's latency. step_host_s is what the scheduler and sampler add to
-    every step, seq_host_s to every sequence in it; request_host_s and request_token_s per prompt token
-    to every request's first token (HTTP, tokenizer, scheduling); request_serial_s is what the one
-    process all requests pass spends on each, so that a burst queues there too. in_step_frac is the
-    share of a closed loop's requests that stay in step after their opening burst.
+    *_scale multiply the learned times of a kind of operator (dimensionless). *_compute_frac of the
+    dense peak and memory_frac of HBM bandwidth apply to operators without a table, link_frac of link
+    bandwidth to collectives without one. call_s is launch and tail of one kernel without a table
+    inside a CUDA graph, eager_call_s what the host takes to launch one outside (a step cannot be
+    faster than its launches); collective_s the synchronisation of one collective beyond the link's
+    latency. overlap_frac is the share of a shared expert's time hidden behind the routed ones in steps
+    that only decode: the engines run both on streams of their own.
+    step_host_s is what the scheduler and sampler add to every step, seq_host_s to every sequence in
+    it; request_host_s and request_token_s per prompt token to every request's first token (HTTP,
+    tokenizer, scheduling); request_serial_s is what the one process all requests pass spends on each,
+    so that a burst queues there too. in_step_frac is the share of a closed loop's requests that stay
+    in step after their opening burst.
     """
 
+    gemm_scale: float = 1.0
+    moe_scale: float = 1.0
+    attention_scale: float = 1.0
+    comm_scale: float = 1.0
     gemm_compute_frac: float = 0.70
     moe_compute_frac: float = 0.50
     attention_compute_frac: float = 0.50
     memory_frac: float = 0.80
     attention_memory_frac: float = 0.65
     link_frac: float = 0.70
+    overlap_frac: float = 0.5
     call_s: float = 2.0e-6
+    eager_call_s: float = 5.0e-6
     collective_s: float = 6.0e-6
     step_host_s: float = 1.0e-3
     seq_host_s: float = 5.0e-6
@@ -39,5 +50,12 @@ class Efficiency:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value < 0 or (name.endswith("_frac") and not 0 < value <= 1):
-                raise ValueError(f"{name} must be a share in (0, 1] or a non-negative time, got {value}")
+            if name == "overlap_frac":
+                faulty = not 0 <= value <= 1
+            elif name.endswith("_frac"):
+                faulty = not 0 < value <= 1
+            else:
+                faulty = value < 0 or (name.endswith("_scale") and value == 0)
+            if faulty:
+                expected = "a share in (0, 1], a positive multiplier or a non-negative time"
+                raise ValueError(f"{name} must be {expected}, got {value}")

@@ -5,15 +5,16 @@ curvature along each axis, then projects the knots onto the nearest surface that
 the monotone axes (Dykstra's alternating projections over isotonic regressions).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 from scipy.sparse.linalg import spsolve
-from sklearn.isotonic import isotonic_regression
 
 from perfmodels.arrays import FloatArray
 from perfmodels.gridmodel import GridAxis, GridModel
@@ -21,9 +22,12 @@ from perfmodels.gridmodel import GridAxis, GridModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridFit:
-    """How to fit: curvature penalty, residual scale beyond which errors count linearly, sweeps."""
+    """How to fit: penalties on curvature and on slope, residual scale beyond which errors count
+    linearly, sweeps. The slope's is weak: it only holds knots that no data stand behind.
+    """
 
     smoothness: float = 0.02
+    flatness: float = 0.001
     scale: float = 0.05
     reweightings: int = 4
     projections: int = 12
@@ -42,7 +46,8 @@ def fit_grid(
     Raises ValueError where there is nothing to fit or a time is not positive.
     """
     if time_s.size == 0 or not np.all(time_s > 0):
-        raise ValueError(f"a grid needs positive times, got {time_s.size} rows, least {time_s.min(initial=0)}")
+        least = time_s.min(initial=np.inf)
+        raise ValueError(f"a grid needs positive times, got {time_s.size} rows, the least {least}")
     settings = settings or GridFit()
     weight = np.ones(time_s.size) if weight is None else weight
     basis = _basis(axes, coordinates)
@@ -77,7 +82,7 @@ def _basis(axes: Sequence[GridAxis], coordinates: Sequence[FloatArray]) -> sp.cs
     return sp.csr_matrix((np.concatenate(values), where), shape=(n, size))
 
 
-def _place(axis: GridAxis, column: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _place(axis: GridAxis, column: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
     knots = axis.log2_knots
     if len(knots) == 1:
         return np.zeros(column.size, dtype=np.intp), np.zeros(column.size)
@@ -94,8 +99,9 @@ def _robust_solve(
 ) -> tuple[FloatArray, FloatArray]:
     """Knot values, and how much data stands behind each."""
     axes, settings = how
-    roughness = _roughness(axes)
-    ridge = settings.smoothness * (roughness.T @ roughness) + 1e-8 * sp.identity(basis.shape[1])
+    bends, slopes = _differences(axes, _second_differences), _differences(axes, _first_differences)
+    ridge = settings.smoothness * (bends.T @ bends) + settings.flatness * (slopes.T @ slopes)
+    ridge = ridge + 1e-8 * sp.identity(basis.shape[1])
     current = weight
     for _ in range(settings.reweightings):
         weighted = basis.T @ sp.diags(current)
@@ -104,18 +110,25 @@ def _robust_solve(
     return knots, np.asarray(basis.T @ current).ravel() + 1e-3
 
 
-def _roughness(axes: Sequence[GridAxis]) -> sp.csr_matrix:
-    """Second differences along every axis, as rows over all knots."""
+def _differences(
+    axes: Sequence[GridAxis], along: Callable[[FloatArray], sp.csr_matrix]
+) -> sp.csr_matrix:
+    """Differences along every axis, as rows over all knots."""
     sizes = [len(axis.knots) for axis in axes]
     blocks = []
     for position, axis in enumerate(axes):
-        if sizes[position] < 3:
+        if sizes[position] < (2 if along is _first_differences else 3):
             continue
         parts = [sp.identity(size) for size in sizes]
-        parts[position] = _second_differences(axis.log2_knots)
+        parts[position] = along(axis.log2_knots)
         blocks.append(reduce(sp.kron, parts))
     size = int(np.prod(sizes))
     return sp.vstack(blocks).tocsr() if blocks else sp.csr_matrix((1, size))
+
+
+def _first_differences(knots: FloatArray) -> sp.csr_matrix:
+    size = len(knots)
+    return sp.diags([-np.ones(size - 1), np.ones(size - 1)], [0, 1], shape=(size - 1, size)).tocsr()
 
 
 def _second_differences(knots: FloatArray) -> sp.csr_matrix:
@@ -129,9 +142,7 @@ def _second_differences(knots: FloatArray) -> sp.csr_matrix:
     return matrix.tocsr()
 
 
-def _monotone(
-    grid: FloatArray, support: FloatArray, axes: Sequence[GridAxis], sweeps: int
-) -> FloatArray:
+def _monotone(grid: FloatArray, support: FloatArray, axes: Sequence[GridAxis], sweeps: int) -> FloatArray:
     """The nearest grid, by support, that never falls along the monotone axes."""
     directions = [i for i, axis in enumerate(axes) if axis.monotone and len(axis.knots) > 1]
     corrections = {i: np.zeros_like(grid) for i in directions}
@@ -151,5 +162,5 @@ def _isotonic_along(grid: FloatArray, support: FloatArray, axis: int) -> FloatAr
     out = lines.reshape(-1, lines.shape[-1]).copy()
     weights = weights.reshape(-1, lines.shape[-1])
     for i in np.flatnonzero(np.any(np.diff(out, axis=1) < 0, axis=1)):
-        out[i] = isotonic_regression(out[i], sample_weight=weights[i])
+        out[i] = isotonic_regression(out[i], weights=weights[i]).x
     return np.moveaxis(out.reshape(lines.shape), -1, axis)

@@ -181,6 +181,8 @@ def _gated_delta_net(config: Config, num_layers: int) -> LinearAttention:
         state_elements=value_heads * key_dim * value_dim,
         conv_elements=(2 * keys + values) * (kernel - 1),
         extra_params=(2 * keys + values) * kernel,
+        kind="gdn",
+        conv_channels=2 * keys + values,
     )
 
 
@@ -198,6 +200,8 @@ def _mamba2(config: Config, num_layers: int) -> LinearAttention:
         state_elements=inner * state,
         conv_elements=convolved * (kernel - 1),
         extra_params=convolved * kernel,
+        kind="mamba2",
+        conv_channels=convolved,
     )
 
 
@@ -214,4 +218,6 @@ def _kimi_delta(config: Config, num_layers: int) -> LinearAttention:
         state_elements=heads * head_dim * head_dim,
         conv_elements=3 * inner * (kernel - 1),
         extra_params=3 * inner * kernel + 2 * head_dim * inner,
+        kind="kda",
+        conv_channels=3 * inner,
     )

@@ -98,8 +98,9 @@ def _tensor_parallel_traffic(shape: ModelShape, plan: PlanArray, step: Step) -> 
 
 def _all_reduce(name: str, count: int, payload: FloatLike, group: FloatLike) -> Operator:
     return Operator(
-        name=name, family="all_reduce", count=count, wire_bytes=np.asarray(payload), group_size=group
-    )
+        name=name, family="all_reduce", count=count, wire_bytes=np.asarray(payload), group_size=group,
+        variant="graph", dims={"message_bytes": payload, "group": group},
+    )  # fmt: skip
 
 
 def _pipeline_traffic(shape: ModelShape, plan: PlanArray, step: Step) -> Operator:

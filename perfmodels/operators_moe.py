@@ -1,9 +1,12 @@
 """Operators of one mixture-of-experts group: routing, exchange of tokens, experts."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.dtypes import Precision, dtype
+from perfmodels.families.moe import UNGATED, moe_variant
 from perfmodels.opspec import Operator, gemm
 from perfmodels.parallel import PlanArray
 from perfmodels.shape import MoeFfn
@@ -11,8 +14,9 @@ from perfmodels.step import Step
 
 _BF16 = dtype("bf16").bytes_per_element
 
-# Share by which the busiest expert rank exceeds the mean, for ep ranks and many tokens. Routing of
-# trained models follows a power law; this share per doubling of ep is a coarse stand-in.
+# How tokens spread over the experts of trained models in the measured tables: by a power law.
+LOAD = "power_law_1.01"
+# Share by which the busiest expert rank exceeds the mean where no table says it.
 _IMBALANCE_PER_DOUBLING = 0.08
 
 
@@ -64,7 +68,11 @@ def _experts(
         flop=2.0 * assigned * group.matrices * width * inner,
         hbm_bytes=weights + moved, fmt=precision.moe,
         imbalance=expert_imbalance(plan.ep),
-        dims={"m": assigned / np.maximum(touched, 1e-9), "tokens": all_rows, "inner": inner},
+        variant=moe_variant(dtype(precision.moe).name, LOAD, UNGATED if group.matrices == 2 else ""),
+        dims={
+            "num_tokens": all_rows, "hidden": width, "inter": group.intermediate_size,
+            "topk": group.top_k, "experts": group.num_experts, "moe_tp": plan.moe_tp, "ep": plan.ep,
+        },
     )  # fmt: skip
 
 
@@ -78,9 +86,12 @@ def _exchange(hidden: int, group: MoeFfn, plan: PlanArray, rows: FloatArray) -> 
     copies = np.minimum(np.minimum(group.top_k, plan.ep) * plan.moe_tp, ranks - 1)
     payload = np.where(plan.attn_dp > 1, rows * width * _BF16 * copies / plan.tp, 0.0)
     return [
-        Operator(name=name, family="all_to_all", count=group.num_layers, wire_bytes=payload, group_size=ranks)
+        Operator(
+            name=name, family="all_to_all", count=group.num_layers, wire_bytes=payload, group_size=ranks,
+            variant="bf16", dims={"message_bytes": payload, "group": ranks},
+        )
         for name in ("moe_dispatch", "moe_combine")
-    ]
+    ]  # fmt: skip
 
 
 def _shared(
@@ -90,6 +101,6 @@ def _shared(
     inner = group.shared_intermediate_size / plan.tp
     up = (hidden, inner * (group.matrices - 1))
     return [
-        gemm("shared_expert_up", group.num_layers, rows, up, precision.gemm),
-        gemm("shared_expert_down", group.num_layers, rows, (inner, hidden), precision.gemm),
+        replace(gemm(name, group.num_layers, rows, sizes, precision.gemm), beside="moe_experts")
+        for name, sizes in (("shared_expert_up", up), ("shared_expert_down", (inner, hidden)))
     ]

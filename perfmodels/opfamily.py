@@ -25,7 +25,9 @@ class OpFamily:
     """coordinates maps named sizes to one value per axis; work maps sizes and variant to Work.
 
     variant is what cannot be interpolated: number formats, head size, kind of kernel.
-    compute is the format (perfmodels.dtypes) whose unit multiplies, by variant.
+    compute is the format (perfmodels.dtypes) whose unit multiplies, by variant. shape_dims make a
+    "shape": all its rows are held out together. host_floor_s: a least time above this is the host's.
+    by_version: engines' versions differ enough to keep a model of each.
     """
 
     name: str
@@ -34,7 +36,9 @@ class OpFamily:
     coordinates: Callable[[Dims], tuple[FloatLike, ...]]
     work: Callable[[Dims, str], Work]
     compute: Callable[[str], str]
-    shape_dims: tuple[str, ...]  # the dims that make a "shape": held out together, whole
+    shape_dims: tuple[str, ...]
+    host_floor_s: float = 20e-6
+    by_version: bool = False
 
 
 def columns(dims: Dims, *names: str) -> tuple[FloatArray, ...]:

@@ -9,10 +9,15 @@ from perfmodels.arrays import FloatLike
 from perfmodels.dtypes import dtype
 
 Family = Literal[
-    "gemm", "attention_prefill", "attention_decode", "linear_attention", "moe", "elementwise",
-    "all_reduce", "all_gather", "all_to_all", "p2p",
+    "gemm", "mla_bmm", "moe", "elementwise", "quantise", "mhc",
+    "attention_prefill", "attention_decode", "mla_prefill", "mla_decode",
+    "linear_prefill", "linear_decode",
+    "all_reduce", "all_gather", "all_to_all", "ep_dispatch", "ep_combine", "p2p",
 ]  # fmt: skip
-COMMUNICATION: frozenset[str] = frozenset({"all_reduce", "all_gather", "all_to_all", "p2p"})
+
+COMMUNICATION: frozenset[str] = frozenset({
+    "all_reduce", "all_gather", "all_to_all", "ep_dispatch", "ep_combine", "p2p",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +25,9 @@ class Operator:
     """Work of one call on one GPU; a step calls it `count` times.
 
     wire_bytes is the message a rank contributes; group_size how many ranks take part. fmt is the
-    stored number format, which decides the peak rate. dims keeps M, K, N (or tokens, heads, ...)
-    for models that look at shapes. imbalance multiplies the time of the slowest rank.
+    stored number format, which decides the peak rate. dims and variant are what the family's learned
+    model asks for (perfmodels.families); without a variant a share of peak is taken. imbalance
+    multiplies the time of the slowest rank then. beside names the operator it runs in parallel with.
     """
 
     name: str
@@ -33,7 +39,9 @@ class Operator:
     group_size: FloatLike = 1.0
     fmt: str = "bf16"
     dims: dict[str, FloatLike] = field(default_factory=dict)
+    variant: str = ""
     imbalance: FloatLike = 1.0
+    beside: str = ""
 
 
 def gemm(name: str, count: int, rows: FloatLike, sizes: tuple[FloatLike, FloatLike], fmt: str) -> Operator:
@@ -49,5 +57,6 @@ def gemm(name: str, count: int, rows: FloatLike, sizes: tuple[FloatLike, FloatLi
         flop=2.0 * m * k * n,
         hbm_bytes=np.where(m > 0, weights + activations, 0.0),
         fmt=fmt,
+        variant=dtype(fmt).name,
         dims={"m": m, "k": k, "n": n},
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from simkit.cli.estimate import estimate
+from simkit.cli.fit import fit
 from simkit.cli.recommend import recommend
 from simkit.cli.tables import evaluate, predict
 from simkit.cli.validate import validate
@@ -42,7 +43,7 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, predict, evaluate, validate):
+for verb in (recommend, estimate, predict, evaluate, fit, validate):
     app.command()(verb)
 
 

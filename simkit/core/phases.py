@@ -142,7 +142,7 @@ def decode_step(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, Floa
     seqs, context = load
     step = Step(decode_seqs=seqs, decode_context_tokens=context)
     question = Pass(shape=model.shape, precision=model.precision, plan=plan, step=step)
-    return step_time(question, model.device, model.efficiency)
+    return step_time(question, model.pricing)
 
 
 def prefill_step(
@@ -152,7 +152,7 @@ def prefill_step(
     tokens, context, seqs = load
     step = Step(prefill_tokens=tokens, prefill_context_tokens=context, prefill_seqs=seqs)
     question = Pass(shape=model.shape, precision=model.precision, plan=plan, step=step)
-    return step_time(question, model.device, model.efficiency)
+    return step_time(question, model.pricing)
 
 
 def _prefill(

@@ -212,7 +212,7 @@ def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> t
 
 def _lines(phase: str, model: EngineModel, pool: Pool, step: Step) -> list[OperatorLine]:
     question = Pass(shape=model.shape, precision=model.precision, plan=PlanArray.of([pool.plan]), step=step)
-    times = step_time(question, model.device, model.efficiency)
+    times = step_time(question, model.pricing)
     work: dict[str, list[float]] = {}
     families: dict[str, str] = {"engine_host": "host"}
     for operator in forward_operators(question):

@@ -18,6 +18,7 @@ from simkit.core.steady import Procedure
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu
 from simkit.io.loading import load_model
+from simkit.io.operator_times import learned_times
 from simkit.io.runs import AGG_PLAN, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def engine_model_of(key: dict[str, Any]) -> EngineModel:
         device=gpu(str(key["gpu"])),
         engine=default_engine(str(key["backend"]), **version),
         efficiency=efficiency(str(key["backend"])),
+        learned=learned_times(gpu(str(key["gpu"])), str(key["backend"]), version.get("version")),
     )
 
 

@@ -16,6 +16,7 @@ from simkit.core.support import unsupported
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu, with_hardware
 from simkit.io.loading import Model, load_model
+from simkit.io.operator_times import learned_times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,7 @@ def engine_model(
         device=device,
         engine=default_engine(backend),
         efficiency=efficiency(backend),
+        learned=learned_times(device, backend, default_engine(backend).version),
         weight_scale=weight_scale(model),
     )
 

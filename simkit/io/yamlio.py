@@ -107,15 +107,20 @@ def dump_yaml(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
 
 def write_text_atomic(path: str | Path, text: str) -> None:
     """Write a file so that readers see the old text or the new one, never a part."""
+    write_bytes_atomic(path, text.encode())
+
+
+def write_bytes_atomic(path: str | Path, content: bytes) -> None:
+    """As write_text_atomic, for files that are not text."""
     target = Path(path)
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+            "wb", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as handle:
             temporary = Path(handle.name)
-            handle.write(text)
+            handle.write(content)
         temporary.chmod(_file_mode(target))
         temporary.replace(target)
     except OSError as error:

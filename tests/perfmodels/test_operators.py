@@ -58,7 +58,7 @@ def test_a_token_costs_two_flop_per_active_parameter(shape_of, forward, name):
     """A decode token multiplies and adds once per weight it passes; a lookup multiplies nothing."""
     shape = shape_of(name)
     work = forward(name, Step(decode_seqs=1.0, decode_context_tokens=1.0))
-    products = sum(amount(op, "flop") for op in work.values() if op.family in ("gemm", "moe"))
+    products = sum(amount(op, "flop") for op in work.values() if op.family in ("gemm", "moe", "mla_bmm"))
     lookup = 0 if shape.tied_embeddings else shape.vocab_size * shape.hidden_size
     assert products == pytest.approx(2 * (active_params(shape) - lookup), rel=NO_MATRIX)
 

@@ -13,8 +13,9 @@ from perfmodels.operators import Pass, forward_operators
 from perfmodels.opspec import COMMUNICATION, Operator
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.params import active_params
+from perfmodels.pricing import Pricing, operator_time_s
 from perfmodels.step import Step
-from perfmodels.steptime import operator_time_s, step_time
+from perfmodels.steptime import step_time
 from simkit.io.catalog import gpu
 from simkit.io.loading import load_model
 
@@ -24,7 +25,7 @@ NO_MATRIX = 1e-3  # norms and biases count as parameters but are in no product
 
 IDEAL = Efficiency(
     gemm_compute_frac=1, moe_compute_frac=1, attention_compute_frac=1, memory_frac=1, attention_memory_frac=1,
-    link_frac=1, call_s=0, collective_s=0, step_host_s=0, seq_host_s=0, request_host_s=0,
+    link_frac=1, call_s=0, eager_call_s=0, collective_s=0, step_host_s=0, seq_host_s=0, request_host_s=0,
 )  # fmt: skip
 DEVICES = ("h200_sxm", "a100_sxm", "b200_sxm", "l40s")
 MODELS = (
@@ -69,8 +70,12 @@ def ask(name, plan, step):
     return Pass(shape=model.shape, precision=model.precision, plan=PlanArray.of([plan]), step=step)
 
 
+def priced(device, efficiency=None):
+    return Pricing(device=device, efficiency=efficiency or Efficiency())
+
+
 def seconds(name, plan, step, device="h200_sxm", efficiency=None):
-    return float(np.max(step_time(ask(name, plan, step), gpu(device), efficiency or Efficiency()).total_s))
+    return float(np.max(step_time(ask(name, plan, step), priced(gpu(device), efficiency)).total_s))
 
 
 @MANY
@@ -83,7 +88,7 @@ def test_never_under_the_speed_of_light(name, plan, step, device):
         flop, moved = (float(np.max(np.asarray(v))) for v in (operator.flop, operator.hbm_bytes))
         peak = hardware.peak(dtype(operator.fmt).compute)
         bound += operator.count * max(flop / peak, moved / hardware.memory_bytes_per_s)
-    total = float(np.max(step_time(question, hardware, Efficiency()).total_s))
+    total = float(np.max(step_time(question, priced(hardware)).total_s))
     assert total >= bound * (1 - ROUNDING)
     assert np.isfinite(total)
 
@@ -127,7 +132,7 @@ def test_more_prompt_tokens_never_take_less_time(name, plan, step, more):
 @MANY
 @given(name=models, plan=plans, step=steps)
 def test_the_parts_sum_to_the_whole(name, plan, step):
-    times = step_time(ask(name, plan, step), gpu("h200_sxm"), Efficiency())
+    times = step_time(ask(name, plan, step), priced(gpu("h200_sxm")))
     parts = sum(float(np.max(value)) for value in times.by_operator.values())
     assert parts == pytest.approx(float(times.total_s[0]), rel=ROUNDING)
     assert all(float(np.min(value)) >= 0 for value in times.by_operator.values())
@@ -151,7 +156,7 @@ def test_a_decode_step_by_hand(device, shape_of, plans):
     shape = shape_of("meta-llama/Meta-Llama-3.1-8B")
     step = Step(decode_seqs=1.0, decode_context_tokens=1000.0)
     question = Pass(shape=shape, precision=Precision(), plan=plans({}), step=step)
-    total = float(step_time(question, device, IDEAL).total_s[0])
+    total = float(step_time(question, priced(device, IDEAL)).total_s[0])
     weights = (8_030_261_248 - 65 * 4096 - 128256 * 4096) * 2
     small_streams = 1e-3
     assert total == pytest.approx((weights + 131_072_000) / 1e12, rel=small_streams)
@@ -161,27 +166,29 @@ def test_host_time_by_hand(device, shape_of, plans):
     efficiency = replace(IDEAL, step_host_s=1e-3, seq_host_s=1e-5)
     step = Step(decode_seqs=20.0, decode_context_tokens=10.0, prefill_tokens=100.0, prefill_seqs=2.0)
     question = Pass(shape=shape_of("Qwen/Qwen3-0.6B"), precision=Precision(), plan=plans({}), step=step)
-    assert step_time(question, device, efficiency).by_operator["engine_host"] == pytest.approx(1e-3 + 22e-5)
+    assert step_time(question, priced(device, efficiency)).by_operator["engine_host"] == pytest.approx(
+        1e-3 + 22e-5
+    )
 
 
 def test_operator_time_by_hand(device):
     half = replace(IDEAL, gemm_compute_frac=0.5, memory_frac=0.25, call_s=1e-6)
     product = Operator(name="x", family="gemm", count=7, flop=1e12, hbm_bytes=1e8, fmt="bf16", imbalance=1.5)
     # compute 1e12 / 0.5e15 = 2 ms, memory 1e8 / 0.25e12 = 0.4 ms; the slowest rank has half more
-    assert operator_time_s(product, device, half) == pytest.approx(1.5 * 2e-3 + 1e-6)
+    assert operator_time_s(product, priced(device, half)) == pytest.approx(1.5 * 2e-3 + 1e-6)
     # in fp8 the peak is twice as high
-    assert operator_time_s(replace(product, fmt="fp8"), device, half) == pytest.approx(1.5e-3 + 1e-6)
+    assert operator_time_s(replace(product, fmt="fp8"), priced(device, half)) == pytest.approx(1.5e-3 + 1e-6)
     # a collective: the link at half its rate, and the synchronisation
     summed = Operator(name="y", family="all_reduce", count=1, wire_bytes=1e8, group_size=2)
     links = replace(IDEAL, link_frac=0.5, collective_s=3e-6)
-    assert operator_time_s(summed, device, links) == pytest.approx(2e-6 + 2e-3 + 3e-6)
+    assert operator_time_s(summed, priced(device, links)) == pytest.approx(2e-6 + 2e-3 + 3e-6)
 
 
 @MANY
 @given(name=models, step=steps)
 def test_communication_only_between_gpus(name, step):
     question = ask(name, ParallelPlan(), step)
-    times = step_time(question, gpu("h200_sxm"), Efficiency()).by_operator
+    times = step_time(question, priced(gpu("h200_sxm"))).by_operator
     for operator in forward_operators(question):
         if operator.family in COMMUNICATION:
             assert float(np.max(times[operator.name])) == 0
@@ -195,7 +202,7 @@ def test_a_group_across_nodes_pays_the_network(device, shape_of, plans):
         shape=shape_of("deepseek-ai/DeepSeek-R1"), precision=Precision(), plan=plans({"tp": 16, "ep": 16}),
         step=step,
     )  # fmt: skip
-    found = step_time(question, device, IDEAL).by_operator["attention_all_reduce"]
+    found = step_time(question, priced(device, IDEAL)).by_operator["attention_all_reduce"]
     assert found == pytest.approx(61 * (2e-5 + 15 / 8 * 16 * 7168 * 2 / 8e10))
 
 

@@ -15,7 +15,7 @@ from simkit.core.errors import InputError
 
 _FORMATS = {
     "bfloat16": "bf16", "float16": "fp16", "half": "bf16", "fp8_e4m3": "fp8", "w4a16_mxfp4": "mxfp4",
-    "w4afp8": "w4a8",
+    "w4afp8": "w4a8", "w4a8_mxfp4_mxfp8": "mxfp4_mxfp8", "sq": "int8",
 }  # fmt: skip
 
 
@@ -40,18 +40,20 @@ def table_files(root: Path, file: str) -> Iterator[tuple[Path, dict[str, str]]]:
         yield path, {"gpu": gpu, "engine": engine, "version": version}
 
 
-def read_tables(root: Path, table: Table, dims: tuple[str, ...]) -> pd.DataFrame:
+def read_tables(root: Path, tables: tuple[Table, ...], dims: tuple[str, ...]) -> pd.DataFrame:
     """Rows of all files: gpu, engine, version, kernel, variant, sizes, time_s; repeats become medians.
 
     Raises InputError where no such file is found.
     """
     frames = []
-    for path, origin in table_files(root, table.file):
-        rows = table.normalise(pd.read_parquet(path))
-        frames.append(rows.assign(**origin))
+    for table in tables:
+        for path, origin in table_files(root, table.file):
+            rows = table.normalise(pd.read_parquet(path)).assign(**origin)
+            frames.append(rows)
     if not frames:
+        names = " or ".join(f"{table.file}.parquet" for table in tables)
         raise InputError(
-            f"{root}: expected files <gpu>/<family>/<engine>/<version>/{table.file}.parquet, found none; "
+            f"{root}: expected files <gpu>/<family>/<engine>/<version>/{names}, found none; "
             "give the folder systems/data of an unpacked aiconfigurator-core 0.12.0"
         )
     rows = pd.concat(frames, ignore_index=True)

@@ -1,0 +1,38 @@
+"""All operator families by name."""
+
+from types import MappingProxyType
+
+from perfmodels.families.attention import ATTENTION_DECODE, ATTENTION_PREFILL
+from perfmodels.families.comm import (
+    ALL_GATHER,
+    ALL_REDUCE,
+    ALL_TO_ALL,
+    EP_COMBINE,
+    EP_COMBINE_LL,
+    EP_DISPATCH,
+    EP_DISPATCH_LL,
+    REDUCE_SCATTER,
+)
+from perfmodels.families.gemm import GEMM
+from perfmodels.families.linear import LINEAR_DECODE, LINEAR_PREFILL
+from perfmodels.families.mhc import MHC
+from perfmodels.families.mla import (
+    MLA_BMM,
+    MLA_DECODE,
+    MLA_MODULE_DECODE,
+    MLA_MODULE_PREFILL,
+    MLA_PREFILL,
+)
+from perfmodels.families.moe import MOE
+from perfmodels.families.quantise import QUANTISE
+from perfmodels.families.sparse import DSA_PREFILL, SPARSE_DECODE, SPARSE_PREFILL
+from perfmodels.opfamily import OpFamily
+
+_ALL: tuple[OpFamily, ...] = (
+    GEMM, ATTENTION_PREFILL, ATTENTION_DECODE, MLA_PREFILL, MLA_DECODE, MLA_BMM, MLA_MODULE_PREFILL,
+    MLA_MODULE_DECODE, MOE, LINEAR_PREFILL, LINEAR_DECODE, DSA_PREFILL, SPARSE_PREFILL, SPARSE_DECODE,
+    QUANTISE, MHC, ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, ALL_TO_ALL, EP_DISPATCH, EP_COMBINE,
+    EP_DISPATCH_LL, EP_COMBINE_LL,
+)  # fmt: skip
+
+FAMILIES = MappingProxyType({family.name: family for family in _ALL})

@@ -1,0 +1,142 @@
+"""`simkit fit --operators`: measured operator tables in, one artifact of fitted models per GPU out."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from perfmodels.families.catalog import FAMILIES
+from perfmodels.learned import SHARED, version_key
+from perfmodels.linkfit import Timings, fit_link_model
+from perfmodels.linkmodel import LinkModel
+from perfmodels.opfamily import OpFamily
+from perfmodels.opfit import MIN_ROWS, Filler, fit_operator
+from perfmodels.opmodel import OperatorModel, OpKey
+from simkit.io.gpus import gpu as load_gpu
+from simkit.io.operators import fitted_gpus, operator_models, write_operators
+from simkit.io.optables.catalog import TABLES, table_rows
+
+SOURCE = "aiconfigurator-core 0.12.0 (PyPI), systems/data"
+LINK_OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The measured rows one model is fitted on."""
+
+    key: OpKey
+    version: str
+    rows: pd.DataFrame
+
+    @property
+    def family(self) -> OpFamily:
+        """The family that says what its sizes mean."""
+        return FAMILIES[self.key.family]
+
+
+def cells_of(name: str, rows: pd.DataFrame) -> Iterator[Cell]:
+    """Rows of one family by GPU, engine, variant and version, newest first, too small ones left out.
+
+    Versions with less than half the rows of the fullest are left out; where a family changes little
+    between versions only the newest of the rest is kept.
+    """
+    for (gpu, engine, variant), place in rows.groupby(["gpu", "engine", "variant"]):
+        counts = place["version"].value_counts()
+        full = [version for version in counts.index if counts[version] >= counts.max() / 2]
+        kept = full if FAMILIES[name].by_version else [max(full, key=version_key)]
+        for version in sorted(kept, key=version_key, reverse=True):
+            part = place[place["version"] == version].reset_index(drop=True)
+            if len(part) >= MIN_ROWS:
+                key = OpKey(family=name, gpu=str(gpu), engine=str(engine), variant=str(variant))
+                yield Cell(key=key, version=version, rows=part)
+
+
+def fit_cell(cell: Cell, filler: Filler | None = None) -> OperatorModel | None:
+    """The model of one cell; None where it is better left to the filler."""
+    return fit_operator(cell.rows, cell.family, cell.key, load_gpu(cell.key.gpu), filler)
+
+
+def fit_family(name: str, rows: pd.DataFrame) -> list[OperatorModel]:
+    """Models of all cells; those with launch-bound rows are fitted again with a stand-in for them."""
+    from joblib import Parallel, delayed
+
+    cells = list(cells_of(name, rows))
+    parallel = Parallel(n_jobs=os.cpu_count())
+    first: list[OperatorModel] = parallel(delayed(fit_cell)(cell) for cell in cells)
+    again = [(i, filler) for i, model in enumerate(first) if (filler := _filler(model, first))]
+    refitted = parallel(delayed(fit_cell)(cells[i], filler) for i, filler in again)
+    models: list[OperatorModel | None] = list(first)
+    for (i, _), model in zip(again, refitted, strict=True):
+        models[i] = model
+    return [model for model in models if model is not None]
+
+
+def _filler(model: OperatorModel, models: list[OperatorModel]) -> Filler | None:
+    """Another engine's model of the same operator whose least time is at most a quarter of this one's."""
+    floor = float(model.grid.log_time.min())
+    if floor < math.log(FAMILIES[model.key.family].host_floor_s):
+        return None
+    twins = [
+        other
+        for other in models
+        if (other.key.gpu, other.key.variant) == (model.key.gpu, model.key.variant)
+        and other.key.engine != model.key.engine
+        and float(other.grid.log_time.min()) < floor - 1.4
+    ]
+    if not twins:
+        return None
+    best = min(twins, key=lambda other: float(other.grid.log_time.min()))
+    return Filler(model=best, label=f"{best.key.engine} {best.version}")
+
+
+def fit_links(root: Path) -> dict[str, dict[str, LinkModel]]:
+    """Link models of the libraries' collectives by GPU and operation, from groups inside the domain."""
+    found: dict[str, dict[str, LinkModel]] = {}
+    for operation in LINK_OPERATIONS:
+        rows = table_rows(root, operation)
+        for cell in cells_of(operation, rows[rows["engine"].isin(SHARED)]):
+            device, part = load_gpu(cell.key.gpu), cell.rows
+            part = part[part["group"] <= device.link_domain_gpus]
+            if cell.key.variant == "bf16" and len(part) >= MIN_ROWS:
+                sizes = {
+                    name: part[name].to_numpy(dtype=float) for name in ("message_bytes", "group", "time_s")
+                }
+                model = fit_link_model(operation, Timings(**sizes), device.intra_node)
+                found.setdefault(cell.key.gpu, {})[operation] = model
+    return found
+
+
+def fit_operators(root: Path, out: Path, families: list[str], say: Callable[[str], object]) -> int:
+    """Fit `families` (all where empty) on the tables below `root`, write artifacts to `out`; their number.
+
+    Families that are not fitted again keep the models they have in `out`.
+    Raises InputError where the tables cannot be read.
+    """
+    by_gpu = _kept(out, set(families)) if families else {}
+    count = 0
+    for name in families or list(TABLES):
+        models = fit_family(name, table_rows(root, name))
+        say(f"{name}: {len(models)} models from {sum(m.rows for m in models):,} rows")
+        for model in models:
+            by_gpu.setdefault(model.key.gpu, []).append(model)
+        count += len(models)
+    origin = {"source": SOURCE, "licence": "Apache-2.0", "families": list(TABLES)}
+    write_operators(out, {gpu: _ordered(models) for gpu, models in by_gpu.items()}, fit_links(root), origin)
+    return count
+
+
+def _kept(out: Path, fitted_again: set[str]) -> dict[str, list[OperatorModel]]:
+    kept: dict[str, list[OperatorModel]] = {}
+    for gpu in fitted_gpus(out):
+        models = [model for same in operator_models(gpu, out).values() for model in same]
+        kept[gpu] = [model for model in models if model.key.family not in fitted_again]
+    return kept
+
+
+def _ordered(models: list[OperatorModel]) -> list[OperatorModel]:
+    """By family, engine and variant, newest version first: the order does not depend on how it was fitted."""
+    newest = sorted(models, key=lambda model: version_key(model.version), reverse=True)
+    return sorted(newest, key=lambda model: (model.key.family, model.key.engine, model.key.variant))
