@@ -110,9 +110,7 @@ def _robust_solve(
     return knots, np.asarray(basis.T @ current).ravel() + 1e-3
 
 
-def _differences(
-    axes: Sequence[GridAxis], along: Callable[[FloatArray], sp.csr_matrix]
-) -> sp.csr_matrix:
+def _differences(axes: Sequence[GridAxis], along: Callable[[FloatArray], sp.csr_matrix]) -> sp.csr_matrix:
     """Differences along every axis, as rows over all knots."""
     sizes = [len(axis.knots) for axis in axes]
     blocks = []

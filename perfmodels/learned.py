@@ -13,6 +13,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.device import Device
+from perfmodels.dtypes import DTYPES
 from perfmodels.gridmodel import BoolArray
 from perfmodels.linkmodel import LinkModel
 from perfmodels.opfamily import Dims, OpFamily
@@ -104,7 +105,7 @@ class LearnedTimes:
 
     def _candidates(self, family: str, variant: str, device: Device) -> Iterator[tuple[float, Pick]]:
         for key, models in self.catalogue(device.name).items():
-            away = variant_distance(variant, key.variant) if key.family == family else math.inf
+            away = variant_distance(variant, key.variant, self.device) if key.family == family else math.inf
             if math.isinf(away):
                 continue
             distance = _VARIANT_STEP * away
@@ -136,24 +137,30 @@ def version_key(version: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
 
 
-def variant_distance(wanted: str, known: str) -> float:
-    """How unlike two variants are: parts between slashes are compared one by one.
+def variant_distance(wanted: str, known: str, device: Device) -> float:
+    """How unlike two variants are on `device`: parts between slashes are compared one by one.
 
-    Equal parts count nothing; numbers with a common prefix (d96, d128) the binary log of their ratio
-    over ten, and the smaller one a little more than the larger; other differences one each. Infinite
-    where the numbers of parts differ.
+    Equal parts count nothing. Numbers with a common prefix (d96, d128) count a tenth of the binary log
+    of their ratio, and a little more where the known one is smaller. Number formats count one, more if
+    another unit multiplies and the more the further their sizes lie apart. Other differences count one
+    each. Infinite where the numbers of parts differ.
     """
     ours, theirs = wanted.split("/"), known.split("/")
     if len(ours) != len(theirs):
         return math.inf
-    return sum(_part_distance(a, b) for a, b in zip(ours, theirs, strict=True))
+    return sum(_part_distance(a, b, device) for a, b in zip(ours, theirs, strict=True))
 
 
-def _part_distance(a: str, b: str) -> float:
+def _part_distance(a: str, b: str, device: Device) -> float:
     if a == b:
         return 0.0
+    formats = [DTYPES.get(part.split(":")[0]) for part in (a, b)]
+    if formats[0] and formats[1]:
+        same_unit = device.compute_format(formats[0].compute) == device.compute_format(formats[1].compute)
+        sizes = abs(math.log2(formats[0].bytes_per_element / formats[1].bytes_per_element))
+        return 1.0 + (0.0 if same_unit else 0.2) + 0.1 * sizes
     first, second = re.fullmatch(r"([a-z]+)(\d+)", a), re.fullmatch(r"([a-z]+)(\d+)", b)
-    if first and second and first[1] == second[1] and not {first[1]} & {"bf", "fp", "nvfp", "mxfp", "int"}:
+    if first and second and first[1] == second[1]:
         ratio = math.log2(int(second[2]) / int(first[2]))
         return abs(ratio) / 10 + (0.01 if ratio < 0 else 0.0)
     return 1.0

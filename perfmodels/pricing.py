@@ -62,12 +62,13 @@ def source(operator: Operator, pricing: Pricing) -> str:
     family = FAMILIES.get(operator.family)
     if family is None or pricing.learned is None or not operator.variant:
         return "share of peak"
-    pick = pricing.learned.pick(family, operator.variant)
+    variant = kernel_variant(operator, pricing.device)
+    pick = pricing.learned.pick(family, variant)
     if pick is None:
         return "share of peak"
     if pick.reason:
         return pick.reason
-    inside = pricing.learned.inside(family, operator.variant, operator.dims)
+    inside = pricing.learned.inside(family, variant, operator.dims)
     return "" if bool(np.all(inside)) else "beyond the measured sizes"
 
 
@@ -77,7 +78,15 @@ def _learned_time_s(operator: Operator, pricing: Pricing) -> FloatArray | None:
         return None
     if operator.family in COMMUNICATION:
         return learned_exchange_s(operator, pricing.device, pricing.learned)
-    return pricing.learned.time_s(family, operator.variant, operator.dims)
+    return pricing.learned.time_s(family, kernel_variant(operator, pricing.device), operator.dims)
+
+
+def kernel_variant(operator: Operator, device: Device) -> str:
+    """The variant engines run on this GPU: MXFP4 experts take 8-bit inputs where FP4 units exist."""
+    kind, slash, load = operator.variant.partition("/")
+    if kind == "mxfp4" and device.compute_format("fp4") == "fp4":
+        return f"mxfp4_mxfp8{slash}{load}"
+    return operator.variant
 
 
 def _plain_time_s(operator: Operator, pricing: Pricing) -> FloatArray:

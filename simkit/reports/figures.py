@@ -86,6 +86,19 @@ def predicted_measured_figure(frame: "pd.DataFrame", metric: str) -> "Figure":
     return figure
 
 
+def worst_operators_figure(points: "pd.DataFrame") -> "Figure":
+    """Operator times with the largest errors: columns cell (family first), measured_us, predicted_us."""
+    with _style():
+        figure, axes = _new_figure(6.4, 6.0)
+        families = points["cell"].str.split("/").str[0]
+        for family, rows in points.groupby(families, sort=True):
+            axes.scatter(rows["measured_us"], rows["predicted_us"], s=26, label=str(family), zorder=3)
+        _diagonal(axes, points[["measured_us", "predicted_us"]].to_numpy())
+        axes.set(title=f"The worst {len(points)} points", xlabel="measured [us]", ylabel="predicted [us]")
+        axes.legend(loc="upper left", fontsize=9, frameon=False)
+    return figure
+
+
 def error_bars_figure(doc: Mapping[str, Any], title: str = "") -> "Figure":
     """Median absolute error of TTFT and ITL by partition, from an evaluation document."""
     found = sorted(doc["by"], key=lambda item: natural_order(partition_label(item["partition"])))

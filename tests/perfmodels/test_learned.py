@@ -93,13 +93,21 @@ def test_the_version_at_hand_or_the_next_older_answers():
 
 
 def test_versions_are_counted_not_spelled():
+    mixed = ["1.3.0rc20", "0.5.10", "0.5.9", "1.3.0rc9", "0.5.6.post2", "0.1.dev19262"]
     ordered = ["0.1.dev19262", "0.5.6.post2", "0.5.9", "0.5.10", "1.3.0rc9", "1.3.0rc20"]
-    assert sorted(reversed(ordered), key=version_key) == ordered
+    assert sorted(mixed, key=version_key) == ordered
+
+
+def distance(wanted, known):
+    return variant_distance(wanted, known, device("own"))
 
 
 def test_distances_between_variants():
-    assert variant_distance("bf16", "bf16") == 0
+    assert distance("bf16", "bf16") == 0
+    mixed = ["fp8/d96/full", "bf16/d64/full", "bf16/d96/full", "bf16/d128/full"]
     ranked = ["bf16/d96/full", "bf16/d128/full", "bf16/d64/full", "fp8/d96/full"]
-    assert sorted(reversed(ranked), key=lambda known: variant_distance("bf16/d96/full", known)) == ranked
-    assert variant_distance("fp8", "bf16") == 1
-    assert np.isinf(variant_distance("fp8/full", "fp8"))
+    assert sorted(mixed, key=lambda known: distance("bf16/d96/full", known)) == ranked
+    # four-bit weights are multiplied in 16 bits where there are no four-bit units
+    assert distance("nvfp4", "bf16") < distance("nvfp4", "fp8")
+    assert distance("fp8_block", "fp8") < distance("fp8_block", "bf16")
+    assert np.isinf(distance("fp8/full", "fp8"))

@@ -29,7 +29,9 @@ def rows():
     sizes = [2.0**i for i in range(14)], [2.0**i for i in range(6, 15)], [2.0**i for i in range(6, 15)]
     m, n, k = (grid.ravel() for grid in np.meshgrid(*sizes, indexing="ij"))
     light = np.maximum(2 * m * n * k / 1e15, 2 * (n * k + m * k + m * n) / 1e12)
-    return pd.DataFrame({"m": m, "n": n, "k": k, "time_s": 3e-6 + light / 0.75, "kernel": "a", "version": "1"})
+    return pd.DataFrame(
+        {"m": m, "n": n, "k": k, "time_s": 3e-6 + light / 0.75, "kernel": "a", "version": "1"}
+    )
 
 
 def test_a_planted_efficiency_is_found_on_shapes_left_out(rows, device):
