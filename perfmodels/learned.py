@@ -7,7 +7,7 @@ time, times the ratio of the speeds of light, launch included. What is lent says
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from perfmodels.opmodel import LAUNCH_S, OperatorModel, OpKey, light_time_s
 
 Catalogue = Mapping[OpKey, tuple[OperatorModel, ...]]
 Links = Mapping[str, LinkModel]  # by operation
+# Kernels that do the same work; what else may follow the colon of a variant (ungated) does not.
+KERNEL_KINDS = frozenset({"triton", "cutlass", "deepgemm", "marlin", "trtllm", "low_latency"})
 # Libraries that every engine calls.
 SHARED = frozenset({"nccl", "oneccl"})
 # How far a relative is: another engine on this GPU is nearer than another GPU, which is nearer than
@@ -30,25 +32,34 @@ _LIBRARY_STEP, _ENGINE_STEP, _GPU_STEP, _VARIANT_STEP = 0.5, 1.0, 2.0, 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """The model that answers for an operator, and why it is not the operator's own ('' where it is)."""
+    """The model that answers for an operator, and why it is not the operator's own ('' where it is).
+
+    twins are other kernels of the same engine for the same work; engines choose among them by size.
+    """
 
     model: OperatorModel
     device: Device
     reason: str
+    twins: tuple[OperatorModel, ...] = ()
+
+    def time_s(self, family: OpFamily, dims: Dims, floor_s: FloatArray) -> FloatArray:
+        """Time of one call by the quickest kernel [s], never under `floor_s`."""
+        time = self.model.time_s(family, dims, floor_s)
+        for twin in self.twins:
+            time = np.minimum(time, twin.time_s(family, dims, floor_s))
+        return time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedTimes:
     """Where operator times of `engine` on `device` come from.
 
-    version: of the engine, where known; the newest models not newer than it answer, else the oldest.
     gpus: devices with fitted models, nearest relative first (the device itself where it has any);
     catalogue and links: their models and link models by GPU name.
     """
 
     device: Device
     engine: str
-    version: str | None = None
     gpus: tuple[Device, ...]
     catalogue: Callable[[str], Catalogue]
     links: Callable[[str], Links]
@@ -62,9 +73,9 @@ class LearnedTimes:
         light = light_time_s(family.work(dims, variant), family.compute(variant), self.device)
         theirs = found.model.key.variant
         if found.device.name == self.device.name and theirs == variant:
-            return found.model.time_s(family, dims, light)
+            return found.time_s(family, dims, light)
         lent = light_time_s(family.work(dims, theirs), family.compute(theirs), found.device)
-        time = found.model.time_s(family, dims, lent)
+        time = found.time_s(family, dims, lent)
         result: FloatArray = np.maximum(time * (LAUNCH_S + light) / (LAUNCH_S + lent), light)
         return result
 
@@ -101,7 +112,25 @@ class LearnedTimes:
                 place = (far + away, f"{pick.model.key.engine} {pick.model.key.variant}")
                 if place < best:
                     best, found = place, pick
-        return found
+        return replace(found, twins=self._twins(found)) if found else None
+
+    def _twins(self, found: Pick) -> tuple[OperatorModel, ...]:
+        """Models of the other kernels an engine may choose for what `found` does; newest versions.
+
+        Where the kernel is another engine's, that of any engine will do: they share libraries.
+        """
+        own = found.model.key.engine
+        shared = own != self.engine and own not in SHARED
+        base, *rest = found.model.key.variant.split("/")
+        twins = []
+        for key, models in self.catalogue(found.device.name).items():
+            fmt, _, kind = key.variant.split("/")[0].partition(":")
+            same_work = key.family == found.model.key.family
+            same_work = same_work and [fmt, *key.variant.split("/")[1:]] == [base, *rest]
+            chosen = kind in KERNEL_KINDS if key.engine == own else shared and kind in {"", *KERNEL_KINDS}
+            if same_work and chosen:
+                twins.append(models[0])
+        return tuple(twins)
 
     def _candidates(self, family: str, variant: str, device: Device) -> Iterator[tuple[float, Pick]]:
         for key, models in self.catalogue(device.name).items():
@@ -113,16 +142,8 @@ class LearnedTimes:
                 distance += _LIBRARY_STEP if key.engine in SHARED else _ENGINE_STEP
             yield (
                 distance,
-                Pick(model=self._of_version(models), device=device, reason=self._reason(key, variant)),
+                Pick(model=models[0], device=device, reason=self._reason(key, variant)),
             )
-
-    def _of_version(self, models: tuple[OperatorModel, ...]) -> OperatorModel:
-        """models are newest first."""
-        if self.version is None:
-            return models[0]
-        known = version_key(self.version)
-        older = (model for model in models if version_key(model.version) <= known)
-        return next(older, models[-1])
 
     def _reason(self, key: OpKey, variant: str) -> str:
         parts = [f"{key.family} as on {key.gpu}"] if key.gpu != self.device.name else []

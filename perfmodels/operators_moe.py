@@ -15,7 +15,7 @@ from perfmodels.step import Step
 _BF16 = dtype("bf16").bytes_per_element
 
 # How tokens spread over the experts of trained models in the measured tables: by a power law.
-LOAD = "power_law_1.01"
+LOAD = "power_law_1.2"
 # Share by which the busiest expert rank exceeds the mean where no table says it.
 _IMBALANCE_PER_DOUBLING = 0.08
 

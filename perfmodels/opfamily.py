@@ -27,7 +27,6 @@ class OpFamily:
     variant is what cannot be interpolated: number formats, head size, kind of kernel.
     compute is the format (perfmodels.dtypes) whose unit multiplies, by variant. shape_dims make a
     "shape": all its rows are held out together. host_floor_s: a least time above this is the host's.
-    by_version: engines' versions differ enough to keep a model of each.
     """
 
     name: str
@@ -38,7 +37,6 @@ class OpFamily:
     compute: Callable[[str], str]
     shape_dims: tuple[str, ...]
     host_floor_s: float = 20e-6
-    by_version: bool = False
 
 
 def columns(dims: Dims, *names: str) -> tuple[FloatArray, ...]:

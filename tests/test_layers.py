@@ -32,6 +32,8 @@ EFFECTS = frozenset({
     "httpx", "kubernetes", "time", "datetime", "random", "secrets", "logging", "yaml", "json", "csv",
     "pydantic", "matplotlib", "pandas", "rich", "typer",
 })  # fmt: skip
+# Fitting works on tables handed to it; predicting never loads pandas.
+ON_TABLES = {"perfmodels/opfit.py": {"pandas"}}
 EFFECTFUL_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
 
 
@@ -87,7 +89,7 @@ def test_the_rules_have_no_cycle_and_name_every_part():
 def test_pure_parts_have_no_effects(path):
     """No files, clocks, chance, network, plots or documents in the models and the decisions."""
     tops = {name.partition(".")[0] for name in imported(path)}
-    assert not tops & EFFECTS
+    assert not tops & (EFFECTS - ON_TABLES.get(label(path), set()))
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in EFFECTFUL_CALLS, f"{label(path)}:{node.lineno}"

@@ -16,6 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from simkit.io.optables.catalog import TABLES, table_rows
+from simkit.io.yamlio import write_text_atomic
 from simkit.reports.operators import write_operator_report
 from simkit.verbs.fit_operators import Cell, cells_of
 from simkit.verbs.score_operators import score_cell, shipped_model, transfer_errors, worst_points
@@ -50,7 +51,8 @@ def main(root: Path, families: list[str]) -> None:
             transfer.append(lent)
         sys.stdout.write(f"{name}: {len(cells)} models scored\n")
         sys.stdout.flush()
-    write_operator_report(OUT, pd.DataFrame(scores), pd.DataFrame(transfer), pd.DataFrame(worst))
+    tables = (pd.DataFrame(scores), pd.DataFrame(transfer), pd.DataFrame(worst))
+    write_operator_report(OUT, tables, write_text_atomic)
 
 
 if __name__ == "__main__":

@@ -105,5 +105,4 @@ MOE = OpFamily(
     work=_work,
     compute=_compute,
     shape_dims=("hidden", "inter", "topk", "experts", "moe_tp", "ep"),
-    by_version=True,
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from perfmodels.operators import Pass, forward_operators
 from perfmodels.parallel import PlanArray
+from perfmodels.pricing import source
 from perfmodels.step import Step
 from perfmodels.steptime import StepTime, step_time
 from simkit.core import disagg, steady
@@ -24,7 +25,11 @@ from simkit.core.steady import LoopTimes, Procedure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorLine:
-    """One operator's share of a step: all its calls together, on one GPU."""
+    """One operator's share of a step: all its calls together, on one GPU.
+
+    source says where its time comes from: "measured" (a table of this GPU, engine and format covers its
+    sizes), "share of peak", what stands in for a missing table, or "host".
+    """
 
     phase: str
     operator: str
@@ -34,6 +39,7 @@ class OperatorLine:
     flop: float
     hbm_bytes: float
     wire_bytes: float
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +195,6 @@ def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool) -> tuple[st
     notes = {
         "overloaded: the offered rate cannot be sustained": overloaded,
         "speculative decoding is set and not modelled: real ITL is lower": engine.speculative,
-        "CUDA graphs are off, which is not modelled: real ITL is higher": not engine.cuda_graphs,
         f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
     }
     return tuple(note for note, applies in notes.items() if applies)
@@ -214,22 +219,22 @@ def _lines(phase: str, model: EngineModel, pool: Pool, step: Step) -> list[Opera
     question = Pass(shape=model.shape, precision=model.precision, plan=PlanArray.of([pool.plan]), step=step)
     times = step_time(question, model.pricing)
     work: dict[str, list[float]] = {}
-    families: dict[str, str] = {"engine_host": "host"}
+    labels = dict.fromkeys(("engine_host", "launch_gaps"), ("host", "host"))
     for operator in forward_operators(question):
-        families[operator.name] = operator.family
+        labels[operator.name] = (operator.family, source(operator, model.pricing) or "measured")
         amounts = (operator.flop, operator.hbm_bytes, operator.wire_bytes)
         sums = work.setdefault(operator.name, [0.0, 0.0, 0.0])
         for index, amount in enumerate(amounts):
             sums[index] += operator.count * float(np.max(np.asarray(amount)))
     lines = [
-        _line((phase, name, families[name]), times, work.get(name, [0.0, 0.0, 0.0]))
+        _line((phase, name, *labels[name]), times, work.get(name, [0.0, 0.0, 0.0]))
         for name in times.by_operator
     ]
     return sorted((line for line in lines if line.time_s > 0), key=lambda line: -line.time_s)
 
 
-def _line(label: tuple[str, str, str], times: StepTime, work: list[float]) -> OperatorLine:
-    phase, name, family = label
+def _line(label: tuple[str, str, str, str], times: StepTime, work: list[float]) -> OperatorLine:
+    phase, name, family, origin = label
     time = float(np.max(times.by_operator[name]))
     return OperatorLine(
         phase=phase,
@@ -240,4 +245,5 @@ def _line(label: tuple[str, str, str], times: StepTime, work: list[float]) -> Op
         flop=work[0],
         hbm_bytes=work[1],
         wire_bytes=work[2],
+        source=origin,
     )

@@ -11,12 +11,11 @@ from simkit.io.operators import fitted_gpus, link_models, operator_models
 _OTHER_VENDOR, _OTHER_GENERATION = 4.0, 1.0
 
 
-def learned_times(device: Device, engine: str, version: str | None = None) -> LearnedTimes:
+def learned_times(device: Device, engine: str) -> LearnedTimes:
     """Operator times of `engine` on `device`, from the shipped models."""
     return LearnedTimes(
         device=device,
         engine=engine,
-        version=version,
         gpus=relatives(device),
         catalogue=operator_models,
         links=link_models,

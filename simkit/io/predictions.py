@@ -17,7 +17,7 @@ from simkit.core.rows import PoolRows, RowTimes, aggregated_rows, disaggregated_
 from simkit.core.steady import Procedure
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu
-from simkit.io.loading import load_model
+from simkit.io.loading import Model, load_model
 from simkit.io.operator_times import learned_times
 from simkit.io.runs import AGG_PLAN, PROTOCOLS
 
@@ -157,20 +157,33 @@ def _procedure(key: dict[str, Any]) -> Procedure:
     )
 
 
-def block_precision(key: dict[str, Any], stored: Precision) -> Precision:
-    """Formats a row states, else those the checkpoint is stored in.
+def block_precision(key: dict[str, Any], model: Model) -> Precision:
+    """Formats of a row: what it states, read as the name of the checkpoint's scheme, else as stored.
 
-    Runs do not record the format of the KV cache. Benchmarks of quantised checkpoints keep it in FP8
-    (with a 16-bit cache several measured runs could not have held their load); MXFP4 ones do not.
+    Published 4-bit checkpoints of mixtures of experts store the experts so and keep attention in 16
+    bits; "fp8" of a checkpoint that is stored in blocks means those blocks.
     """
-    named = str(key.get("precision") or "")
+    stored, named = model.precision, str(key.get("precision") or "")
     whole = {"fp4": "nvfp4", "int4": "int4_wo"}.get(named, named)
-    gemm = key.get("gemm_dtype") or whole or stored.gemm
-    moe = key.get("moe_dtype") or whole or stored.moe
-    gemm = "bf16" if gemm == "mxfp4" else gemm
-    quantised = dtype(str(moe)).bytes_per_element <= 1.01 and named != "mxfp4"
-    kv = "fp8" if quantised else stored.kv
-    return Precision(gemm=str(gemm), moe=str(moe), kv=kv)
+    moe = _scheme(str(key.get("moe_dtype") or whole or stored.moe), stored.moe)
+    gemm = _scheme(str(key.get("gemm_dtype") or whole or stored.gemm), stored.gemm)
+    experts_only = model.shape.is_moe and dtype(moe).bytes_per_element < 1.0
+    gemm = "bf16" if gemm == "mxfp4" or experts_only else gemm
+    return Precision(gemm=gemm, moe=moe, kv=_cache_format(key, moe, stored.kv))
+
+
+def _scheme(named: str, stored: str) -> str:
+    return stored if named == "fp8" and stored == "fp8_block" else named
+
+
+def _cache_format(key: dict[str, Any], moe: str, stored: str) -> str:
+    """Runs do not record it. Benchmarks of quantised checkpoints keep the cache in FP8 (with 16 bits
+    several measured runs could not have held their load); MXFP4 ones do not, nor does SGLang on GPUs
+    before Blackwell, whose FP8 decode kernels are several times slower than the 16-bit ones.
+    """
+    quantised = dtype(moe).bytes_per_element <= 1.01 and str(key.get("precision")) != "mxfp4"
+    slow = key["backend"] == "sglang" and "fp4" not in gpu(str(key["gpu"])).peak_flop_per_s
+    return "fp8" if quantised and not slow else stored
 
 
 def _is_measured(key: dict[str, Any]) -> bool:
@@ -184,11 +197,11 @@ def engine_model_of(key: dict[str, Any]) -> EngineModel:
     version = {"version": str(key["backend_version"])} if key.get("backend_version") else {}
     return EngineModel(
         shape=model.shape,
-        precision=block_precision(key, model.precision),
+        precision=block_precision(key, model),
         device=gpu(str(key["gpu"])),
         engine=default_engine(str(key["backend"]), **version),
         efficiency=efficiency(str(key["backend"])),
-        learned=learned_times(gpu(str(key["gpu"])), str(key["backend"]), version.get("version")),
+        learned=learned_times(gpu(str(key["gpu"])), str(key["backend"])),
     )
 
 

@@ -114,7 +114,7 @@ def engine_model(
         device=device,
         engine=default_engine(backend),
         efficiency=efficiency(backend),
-        learned=learned_times(device, backend, default_engine(backend).version),
+        learned=learned_times(device, backend),
         weight_scale=weight_scale(model),
     )
 

@@ -1,13 +1,12 @@
 """Errors of operator models as Markdown, tables and a figure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.io.yamlio import write_text_atomic
 from simkit.reports.figures import figure_png, worst_operators_figure
 from simkit.reports.labels import MISSING, count, percent
 
@@ -33,15 +32,16 @@ models. GPUs with a near twin (H100 and H200, B200 and GB200) are easy; A100, L4
 
 
 def write_operator_report(
-    out: Path, scores: pd.DataFrame, transfer: pd.DataFrame, worst: pd.DataFrame
+    out: Path, tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], write: Callable[[Path, str], object]
 ) -> None:
-    """README.md, scores.csv, transfer.csv, worst.csv and worst.png below `out`."""
+    """README.md, scores.csv, transfer.csv, worst.csv and worst.png below `out`, from those three tables."""
+    scores, transfer, worst = tables
     out.mkdir(parents=True, exist_ok=True)
     worst = _worst(worst)
     for name, table in (("scores", scores), ("transfer", transfer), ("worst", worst)):
-        write_text_atomic(out / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
+        write(out / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
     figure_png(worst_operators_figure(worst), out / "worst.png")
-    write_text_atomic(out / "README.md", operator_markdown(scores, transfer, worst))
+    write(out / "README.md", operator_markdown(scores, transfer, worst))
 
 
 def operator_markdown(scores: pd.DataFrame, transfer: pd.DataFrame, worst: pd.DataFrame) -> str:

@@ -204,12 +204,13 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
 
 
 def _operators(console: "Console", phase: str, items: Sequence[Row]) -> None:
-    rows = table(console, [phase], ["time ms", "share", "FLOP", "HBM B", "wire B"])
+    rows = table(console, [phase], ["time ms", "share", "FLOP", "HBM B", "wire B", "from"])
     ranked = sorted(items, key=lambda item: -item["time_ms"])
     for item in ranked[:_OPERATORS_SHOWN]:
         costs = [si(item[key]) for key in ("flop", "hbm_bytes", "wire_bytes")]
         name = f"{item['operator']} ({item['family']})"
-        rows.add_row(*cells(console, [name, number(item["time_ms"]), percent(item["share"]), *costs]))
+        shown = [name, number(item["time_ms"]), percent(item["share"]), *costs, item.get("source", "")]
+        rows.add_row(*cells(console, shown))
     console.print(rows)
     if len(ranked) > _OPERATORS_SHOWN:
         say(console, f"  and {len(ranked) - _OPERATORS_SHOWN} smaller operators", style="dim")

@@ -140,4 +140,5 @@ def _operator(line: OperatorLine) -> dict[str, Any]:
         "flop": line.flop,
         "hbm_bytes": line.hbm_bytes,
         "wire_bytes": line.wire_bytes,
+        "source": line.source,
     }

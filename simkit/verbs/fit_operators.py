@@ -20,6 +20,8 @@ from simkit.io.operators import fitted_gpus, operator_models, write_operators
 from simkit.io.optables.catalog import TABLES, table_rows
 
 SOURCE = "aiconfigurator-core 0.12.0 (PyPI), systems/data"
+_ENOUGH_ROWS = 200  # of a version that replaces a fuller table
+_CHANGED = 1.15  # ratio of medians beyond which a kernel counts as another one
 LINK_OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
@@ -38,20 +40,35 @@ class Cell:
 
 
 def cells_of(name: str, rows: pd.DataFrame) -> Iterator[Cell]:
-    """Rows of one family by GPU, engine, variant and version, newest first, too small ones left out.
-
-    Versions with less than half the rows of the fullest are left out; where a family changes little
-    between versions only the newest of the rest is kept.
-    """
+    """Rows of one family by GPU, engine and variant, of one engine version each; too few are left out."""
     for (gpu, engine, variant), place in rows.groupby(["gpu", "engine", "variant"]):
-        counts = place["version"].value_counts()
-        full = [version for version in counts.index if counts[version] >= counts.max() / 2]
-        kept = full if FAMILIES[name].by_version else [max(full, key=version_key)]
-        for version in sorted(kept, key=version_key, reverse=True):
-            part = place[place["version"] == version].reset_index(drop=True)
-            if len(part) >= MIN_ROWS:
-                key = OpKey(family=name, gpu=str(gpu), engine=str(engine), variant=str(variant))
-                yield Cell(key=key, version=version, rows=part)
+        version = version_to_fit(place, FAMILIES[name])
+        part = place[place["version"] == version].reset_index(drop=True)
+        if len(part) >= MIN_ROWS:
+            key = OpKey(family=name, gpu=str(gpu), engine=str(engine), variant=str(variant))
+            yield Cell(key=key, version=version, rows=part)
+
+
+def version_to_fit(place: pd.DataFrame, family: OpFamily) -> str:
+    """The newest version with at least half as many rows as the fullest.
+
+    A newer one with fewer rows is taken instead if its times differ on the sizes both have: the kernel
+    has changed. Where they agree, the fuller table knows more.
+    """
+    counts = place["version"].value_counts()
+    ordered = sorted(counts.index, key=version_key, reverse=True)
+    full = next(version for version in ordered if counts[version] >= counts.max() / 2)
+    newer = [version for version in ordered[: ordered.index(full)] if counts[version] >= _ENOUGH_ROWS]
+    if newer and _has_changed(place, (full, newer[0]), family):
+        return str(newer[0])
+    return str(full)
+
+
+def _has_changed(place: pd.DataFrame, versions: tuple[str, str], family: OpFamily) -> bool:
+    older, newer = (place[place["version"] == version] for version in versions)
+    both = older.merge(newer, on=list(family.dims))
+    ratio = float((both["time_s_y"] / both["time_s_x"]).median()) if len(both) >= _ENOUGH_ROWS / 2 else 1.0
+    return abs(math.log(ratio)) > math.log(_CHANGED)
 
 
 def fit_cell(cell: Cell, filler: Filler | None = None) -> OperatorModel | None:

@@ -79,6 +79,18 @@ def test_the_newest_full_version_is_kept():
     assert [cell.version for cell in cells_of("gemm", rows)] == ["0.10.0"]
 
 
+def table(version, rows, time_s):
+    sizes = {"m": [float(2**i) for i in range(10)] * (rows // 10), "n": 64.0, "k": 64.0}
+    named = {"gpu": "h200_sxm", "engine": "vllm", "variant": "bf16", "kernel": "k"}
+    return pd.DataFrame({**named, "version": version, "time_s": time_s, **sizes})
+
+
+@pytest.mark.parametrize(("time_s", "expected"), [(1.0e-5, "0.19.0"), (0.5e-5, "0.24.0")])
+def test_a_newer_version_with_fewer_rows_counts_where_its_kernel_differs(time_s, expected):
+    rows = pd.concat([table("0.19.0", 1000, 1.0e-5), table("0.24.0", 200, time_s)], ignore_index=True)
+    assert [cell.version for cell in cells_of("gemm", rows)] == [expected]
+
+
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"gemm_perf\.parquet"):
         table_rows(tmp_path, "gemm")
