@@ -28,15 +28,14 @@ def learned_exchange_s(operator: Operator, device: Device, learned: LearnedTimes
         return None
     group = np.asarray(operator.group_size, dtype=np.float64)
     message = np.asarray(operator.wire_bytes, dtype=np.float64)
-    far = group_time_s(links, message, group, device, NetworkUse())
     pick = learned.pick(family, operator.variant)
-    near = learned.time_s(
-        family, operator.variant, {"message_bytes": message, "group": np.maximum(group, 2.0)}
-    )
-    if pick is None or near is None:
-        return far
-    reach = min(pick.model.grid.axes[-1].knots[-1], device.link_domain_gpus)
-    return np.where(group <= reach, near, far)
+    reach = min(pick.model.grid.axes[-1].knots[-1], device.link_domain_gpus) if pick else 1.0
+    dims = {"message_bytes": message, "group": np.maximum(group, 2.0)}
+    near = learned.time_s(family, operator.variant, dims)
+    if near is not None and not np.any(group > reach):
+        return near
+    far = group_time_s(links, message, group, device, NetworkUse())
+    return far if near is None else np.where(group <= reach, near, far)
 
 
 def plain_exchange_s(operator: Operator, device: Device, efficiency: Efficiency) -> FloatArray:

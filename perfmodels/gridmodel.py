@@ -6,7 +6,7 @@ axis time grows by the axis' exponent; before the first it stays.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -54,8 +54,13 @@ class GridModel:
 
     axes: tuple[GridAxis, ...]
     log_time: NDArray[np.float32]
+    _knots: tuple[FloatArray, ...] = field(init=False, repr=False, compare=False)
+    _gaps: tuple[FloatArray, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        knots = tuple(axis.log2_knots for axis in self.axes)
+        object.__setattr__(self, "_knots", knots)
+        object.__setattr__(self, "_gaps", tuple(np.diff(column) for column in knots))
         expected = tuple(len(axis.knots) for axis in self.axes)
         if self.log_time.shape != expected:
             raise ValueError(f"a grid of {expected} knots needs as many values, got {self.log_time.shape}")
@@ -85,11 +90,11 @@ class GridModel:
         steps, shares = [], []
         growth: FloatArray | float = 0.0
         stride = self.log_time.size
-        for axis, column in zip(self.axes, columns, strict=True):
-            stride //= len(axis.knots)
-            if len(axis.knots) == 1:
+        for position, column in enumerate(columns):
+            stride //= len(self._knots[position])
+            if len(self._knots[position]) == 1:
                 continue
-            cell, share, past = _locate(axis, column)
+            cell, share, past = self._locate(position, column)
             base += cell * stride
             steps.append(stride)
             shares.append(share)
@@ -103,17 +108,16 @@ class GridModel:
         result: FloatArray = np.exp(values[0] + growth)
         return result
 
-
-def _locate(
-    axis: GridAxis, column: FloatArray
-) -> tuple[NDArray[np.intp], NDArray[np.float32], FloatArray | float]:
-    """Cell, position inside it, and log growth past the last knot."""
-    knots = axis.log2_knots
-    at = np.log2(np.maximum(column, axis.knots[0]))
-    cell = np.searchsorted(knots[1:-1], at, side="right")
-    share = np.minimum((at - knots[cell]) / np.diff(knots)[cell], 1.0).astype(np.float32)
-    past = np.maximum(at - knots[-1], 0.0) * (axis.beyond * np.log(2.0))
-    return cell, share, past
+    def _locate(
+        self, position: int, column: FloatArray
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32], FloatArray]:
+        """Cell along one axis, place inside it, and log growth past the last knot."""
+        knots, gaps = self._knots[position], self._gaps[position]
+        at = np.log2(np.maximum(column, self.axes[position].knots[0]))
+        cell = np.searchsorted(knots[1:-1], at, side="right")
+        share = np.minimum((at - knots[cell]) / gaps[cell], 1.0).astype(np.float32)
+        past = np.maximum(at - knots[-1], 0.0) * (self.axes[position].beyond * np.log(2.0))
+        return cell, share, past
 
 
 def _corners(

@@ -4,7 +4,7 @@ An ErrorModel holds quantiles of log(measured / predicted) of one metric over ru
 was not fitted on. It turns a prediction into an interval and a bound into a probability.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from perfmodels.arrays import FloatArray, FloatLike
 class ErrorModel:
     """Quantiles of log(measured / predicted): levels ascending in (0, 1), log_ratios ascending.
 
-    num_groups is how many independent groups of runs they rest on.
+    num_groups is how many independent groups of runs they rest on. beyond_scale (at least 1) is how
+    much wider errors are where operators have no tables of their own; see `beyond`.
     """
 
     levels: tuple[float, ...]
     log_ratios: tuple[float, ...]
     num_groups: int
+    beyond_scale: float = 1.0
 
     def __post_init__(self) -> None:
         levels, values = np.asarray(self.levels), np.asarray(self.log_ratios)
@@ -32,6 +34,13 @@ class ErrorModel:
             or not 0 < levels[0] < levels[-1] < 1
         ):
             raise ValueError("an error model needs ascending levels in (0, 1) with ascending log ratios")
+        if self.beyond_scale < 1:
+            raise ValueError(f"errors beyond what was measured are not smaller, got {self.beyond_scale}")
+
+    def beyond(self) -> "ErrorModel":
+        """The same errors, wider: for what no run was measured on."""
+        wider = tuple(value * self.beyond_scale for value in self.log_ratios)
+        return replace(self, log_ratios=wider, beyond_scale=1.0)
 
     def interval(self, predicted: FloatLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
         """Bounds that hold the measurement with probability `coverage`, widened to hold `predicted`."""

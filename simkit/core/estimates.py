@@ -32,7 +32,9 @@ class PointValues:
 
 
 def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) -> Estimate:
-    """The full record of one point."""
+    """The full record of one point; its intervals are wider outside the measured domain."""
+    if not point.in_domain:
+        errors = {name: model.beyond() for name, model in errors.items()}
     decodes = max(point.osl_tokens - 1.0, 0.0)
     e2e_s = point.ttft_s + decodes * point.itl_s
     ttft = _latency(point.ttft_s, _waiting_quantiles(point), errors["ttft"])

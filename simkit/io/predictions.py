@@ -63,8 +63,9 @@ def predict_table(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFram
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue
-        out.iloc[block.index, :] = _with_intervals(times)
-        in_domain[block.index] = times.fits & _is_measured(block.key)
+        measured = _is_measured(block.key)
+        out.iloc[block.index, :] = _with_intervals(times, measured=measured)
+        in_domain[block.index] = times.fits & measured
         errors[block.index[times.weights_share >= 1.0]] = (
             "the weights do not fit the GPUs; raise tp, pp, ep or take a quantised checkpoint"
         )
@@ -233,8 +234,8 @@ def _role_pool(frame: "pd.DataFrame", role: str) -> PoolRows:
     )
 
 
-def _with_intervals(times: RowTimes) -> FloatArray:
-    models = error_models()
+def _with_intervals(times: RowTimes, *, measured: bool) -> FloatArray:
+    models = error_models() if measured else {name: m.beyond() for name, m in error_models().items()}
     columns = []
     for metric, value in (("ttft", times.ttft_s), ("itl", times.itl_s)):
         low, high = models[metric].interval(value)
