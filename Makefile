@@ -25,6 +25,7 @@ lint: $(VENV)/.developer
 
 reports: $(VENV)/.developer
 	$(BIN)/python experiments/accuracy/report.py
+	$(BIN)/python experiments/operators/before_after.py
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/memory/report.py
@@ -36,6 +37,7 @@ calibrate: $(VENV)/.developer
 
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/whole_process.py
+	$(BIN)/python benchmarks/operators.py
 
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }

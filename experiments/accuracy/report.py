@@ -3,10 +3,14 @@
 python experiments/accuracy/report.py      # `make reports`; writes reports/accuracy/
 """
 
+from dataclasses import replace
 from pathlib import Path
 
+from perfmodels.efficiency import Efficiency
+from simkit.core.engine_model import EngineModel
 from simkit.io.calibration import ERRORS, artifact
 from simkit.io.paths import data_dir
+from simkit.io.predictions import Adjust
 from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
 from simkit.reports.accuracy import concurrency_bins, write_accuracy_report
@@ -35,31 +39,37 @@ def left_out_notes() -> list[str]:
 
 
 FITTED = (
-    "Predictions come from datasheet rooflines with a dozen plain factors per engine "
-    "(data/calibration/factors.json), fitted on these same runs; no model, GPU or row has a factor of its "
-    "own. The tables are therefore in-sample; the next lines are not."
+    "Predictions come from operator models learned from measured tables (data/operators/) with a dozen "
+    "plain factors per engine (data/calibration/factors.json) fitted on these same runs; no model, GPU or "
+    "row has a factor of its own. The tables are therefore in-sample; the next lines are not."
 )
 PLAIN = (
-    "Nothing here is fitted: datasheet rooflines with one set of round factors for every engine, GPU and "
-    "model (the defaults of perfmodels/efficiency.py). This is what the physics alone gives."
+    "Nothing here is fitted on serving runs: operator models with one set of round host factors for every "
+    "engine, GPU and model (the defaults of perfmodels/efficiency.py)."
 )
 
 
-def report(folder: Path, *, fitted: bool, notes: list[str]) -> None:
+def report(folder: Path, *, adjust: Adjust | None, notes: list[str]) -> None:
     """Predict every measured run and write one report."""
     runs = read_table(data_dir() / "runs" / "serving_runs_fit.csv")
-    joined = with_predictions(runs, fitted=fitted)
+    joined = with_predictions(runs, adjust=adjust)
     joined["concurrency_bin"] = concurrency_bins(joined["concurrency"])
     documents = {title: evaluation(joined, [column]) for title, column in PARTITIONS.items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_accuracy_report(joined, documents, folder, write_text_atomic, notes)
 
 
+def uncalibrated(model: EngineModel) -> EngineModel:
+    """The engine with default factors."""
+    return replace(model, efficiency=Efficiency())
+
+
 def main() -> None:
     """Write reports/accuracy (as shipped) and reports/accuracy/uncalibrated."""
     beside = "The same without any fitted factor: [uncalibrated](uncalibrated/README.md)."
-    report(OUT, fitted=True, notes=[FITTED, *left_out_notes(), beside])
-    report(OUT / "uncalibrated", fitted=False, notes=[PLAIN])
+    parts = "What tables and factors are worth, one by one: [operators](operators.md)."
+    report(OUT, adjust=None, notes=[FITTED, *left_out_notes(), beside, parts])
+    report(OUT / "uncalibrated", adjust=uncalibrated, notes=[PLAIN])
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def row(asked: list[tuple[pd.DataFrame, float, float, float]], slack: tuple[floa
 
 def main() -> None:
     """Write the table."""
-    runs = with_predictions(read_table(data_dir() / "runs" / "serving_runs_fit.csv"), fitted=True)
+    runs = with_predictions(read_table(data_dir() / "runs" / "serving_runs_fit.csv"))
     runs["measured"] = measured_throughput(runs)
     asked = questions(runs)
     text = f"""<!-- Regenerate with: make reports -->

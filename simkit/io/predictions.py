@@ -1,14 +1,13 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.dtypes import Precision, dtype
-from perfmodels.efficiency import Efficiency
 from perfmodels.parallel import PlanArray
 from simkit.core.engine import default_engine
 from simkit.core.engine_model import EngineModel
@@ -43,10 +42,13 @@ class Block:
     procedure: Procedure
 
 
-def predict_table(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFrame":
+Adjust = Callable[[EngineModel], EngineModel]
+
+
+def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
     """One output row per input row, in order; rows that cannot be predicted say why in `error`.
 
-    fitted False takes the plain default factors for every engine instead of the fitted ones.
+    adjust changes every engine model before it is asked, for studies of what the parts are worth.
     """
     import pandas as pd
 
@@ -58,8 +60,7 @@ def predict_table(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFram
     for block in blocks(table.iloc[usable], usable):
         try:
             model = engine_model_of(block.key)
-            plain = replace(model, efficiency=Efficiency())
-            times = block_times(model if fitted else plain, block)
+            times = block_times(adjust(model) if adjust else model, block)
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from perfmodels.scoring import error_summary, interval_coverage
 from simkit.core.errors import InputError, unknown_name
-from simkit.io.predictions import predict_table
+from simkit.io.predictions import Adjust, predict_table
 from simkit.io.runs import MEASURED
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _THROUGHPUT = "output_tokens_per_s_per_gpu"
 
 
-def with_predictions(frame: "pd.DataFrame", *, fitted: bool = True) -> "pd.DataFrame":
-    """The table's own columns followed by the predicted ones (`fitted` as in predict_table)."""
+def with_predictions(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
+    """The table's own columns followed by the predicted ones (`adjust` as in predict_table)."""
     import pandas as pd
 
-    predicted = predict_table(frame, fitted=fitted)
+    predicted = predict_table(frame, adjust=adjust)
     return pd.concat([frame.reset_index(drop=True), predicted.drop(columns="run_id")], axis=1)
 
 
