@@ -92,7 +92,7 @@ def fit_family(name: str, rows: pd.DataFrame) -> list[OperatorModel]:
 
 
 def _filler(model: OperatorModel, models: list[OperatorModel]) -> Filler | None:
-    """Another engine's model of the same operator whose least time is at most a quarter of this one's."""
+    """Another engine's model of the same operator whose least time is at most half of this one's."""
     floor = float(model.grid.log_time.min())
     if floor < math.log(FAMILIES[model.key.family].host_floor_s):
         return None
@@ -101,7 +101,7 @@ def _filler(model: OperatorModel, models: list[OperatorModel]) -> Filler | None:
         for other in models
         if (other.key.gpu, other.key.variant) == (model.key.gpu, model.key.variant)
         and other.key.engine != model.key.engine
-        and float(other.grid.log_time.min()) < floor - 1.4
+        and float(other.grid.log_time.min()) < floor - math.log(2.0)
     ]
     if not twins:
         return None
