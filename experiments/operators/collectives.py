@@ -27,16 +27,17 @@ GPUS = {
 }  # fmt: skip
 SIZES = {"up to 1 MB": (0, 1e6), "1-64 MB": (1e6, 64e6), "over 64 MB": (64e6, np.inf)}
 TEXT = """\
-Collective models fitted on NCCL tables of other machines ({fitted}), asked about these measurements;
-nothing here was fitted. Time predicted / measured - 1: signed median, and in brackets the 90th percentile of the
-absolute error.
+Collective models fitted on NCCL tables of other machines ({fitted}), asked about these
+measurements; nothing here was fitted. Time predicted / measured - 1: signed median, and in brackets the
+90th percentile of the absolute error.
 
 - Sums inside an NVSwitch node agree above 1 MB; small messages were timed with launches from Python there
   (40 us and more), which a CUDA graph does not pay, so the model is meant to be faster.
-- Boards joined in pairs (`pairwise`) count as PCIe boards: right for four GPUs, which meet over PCIe, too slow for
-  the two that a bridge joins.
-- Across nodes the network's latency and share are assumptions (20 us, 85 % of one card a GPU). The fabric of these
-  nodes is not recorded, and the measured times are several times longer: read multi-node sums as a lower bound.
+- Boards joined in pairs (`pairwise`) count as PCIe boards: right for four GPUs, which meet over PCIe, too
+  slow for the two that a bridge joins.
+- Across nodes the network's latency and share are assumptions (20 us, 85 % of one card a GPU). The fabric
+  of these nodes is not recorded, and the measured times are several times longer: read multi-node sums as
+  a lower bound.
 """
 
 
