@@ -19,7 +19,7 @@ from perfmodels.linkmodel import LinkModel
 from perfmodels.opfamily import Dims, OpFamily
 from perfmodels.opmodel import LAUNCH_S, OperatorModel, OpKey, light_time_s
 
-Catalogue = Mapping[OpKey, tuple[OperatorModel, ...]]
+Catalogue = Mapping[OpKey, OperatorModel]
 Links = Mapping[str, LinkModel]  # by operation
 # Kernels that do the same work; what else may follow the colon of a variant (ungated) does not.
 KERNEL_KINDS = frozenset({"triton", "cutlass", "deepgemm", "marlin", "trtllm", "low_latency"})
@@ -115,7 +115,7 @@ class LearnedTimes:
         return replace(found, twins=self._twins(found)) if found else None
 
     def _twins(self, found: Pick) -> tuple[OperatorModel, ...]:
-        """Models of the other kernels an engine may choose for what `found` does; newest versions.
+        """Models of the other kernels an engine may choose for what `found` does.
 
         Where the kernel is another engine's, that of any engine will do: they share libraries.
         """
@@ -123,17 +123,17 @@ class LearnedTimes:
         shared = own != self.engine and own not in SHARED
         base, *rest = found.model.key.variant.split("/")
         twins = []
-        for key, models in self.catalogue(found.device.name).items():
+        for key, model in self.catalogue(found.device.name).items():
             fmt, _, kind = key.variant.split("/")[0].partition(":")
             same_work = key.family == found.model.key.family
             same_work = same_work and [fmt, *key.variant.split("/")[1:]] == [base, *rest]
             chosen = kind in KERNEL_KINDS if key.engine == own else shared and kind in {"", *KERNEL_KINDS}
             if same_work and chosen:
-                twins.append(models[0])
+                twins.append(model)
         return tuple(twins)
 
     def _candidates(self, family: str, variant: str, device: Device) -> Iterator[tuple[float, Pick]]:
-        for key, models in self.catalogue(device.name).items():
+        for key, model in self.catalogue(device.name).items():
             away = variant_distance(variant, key.variant, self.device) if key.family == family else math.inf
             if math.isinf(away):
                 continue
@@ -142,7 +142,7 @@ class LearnedTimes:
                 distance += _LIBRARY_STEP if key.engine in SHARED else _ENGINE_STEP
             yield (
                 distance,
-                Pick(model=models[0], device=device, reason=self._reason(key, variant)),
+                Pick(model=model, device=device, reason=self._reason(key, variant)),
             )
 
     def _reason(self, key: OpKey, variant: str) -> str:

@@ -5,7 +5,6 @@ gather), large ones through rings or switches that cost more to start and less p
 fraction of the link's, so what is learned on one GPU serves another whose link is known.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,32 +136,3 @@ def _outer_bytes(operation: str, message: FloatArray, inner: FloatArray, domains
         return message * (1.0 - 1.0 / domains if operation == "all_to_all" else 1.0)
     passes = 2.0 if operation == "all_reduce" else 1.0
     return passes * (1.0 - 1.0 / domains) * message / inner
-
-
-def typical(models: Sequence[LinkModel]) -> LinkModel:
-    """The geometric mean of models of one operation fitted on several GPUs: for a GPU without tables."""
-    if len({(m.operation, len(m.algorithms)) for m in models}) != 1:
-        raise ValueError("only models of one operation with as many algorithms have a mean")
-    ways = []
-    for same in zip(*(model.algorithms for model in models), strict=True):
-        ways.append(
-            Algorithm(
-                latency_s=_geometric([a.latency_s for a in same]),
-                peer_s=float(np.median([a.peer_s for a in same])),
-                bandwidth_frac=_geometric([a.bandwidth_frac for a in same]),
-                crowding=float(np.median([a.crowding for a in same])),
-                one_shot=same[0].one_shot,
-            )
-        )
-    return LinkModel(operation=models[0].operation, algorithms=tuple(ways))
-
-
-def _geometric(values: Sequence[float]) -> float:
-    return float(np.exp(np.mean(np.log(np.maximum(values, 1e-12)))))
-
-
-def point_to_point(exchange: LinkModel) -> LinkModel:
-    """One message between two GPUs, from a fitted all-to-all: what leaves a rank is what counts in both."""
-    if exchange.operation != "all_to_all":
-        raise ValueError(f"expected a model of all_to_all, got {exchange.operation}")
-    return LinkModel(operation="send_recv", algorithms=exchange.algorithms)

@@ -1,13 +1,11 @@
 """One fitted operator model: a family on one GPU by one engine in one variant, with its record."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.device import Device
-from perfmodels.dtypes import dtype
 from perfmodels.gridmodel import BoolArray, GridModel
 from perfmodels.opfamily import Dims, OpFamily, Work
 from perfmodels.roofline import roofline_time_s
@@ -68,11 +66,3 @@ def light_time_s(work: Work, compute: str, device: Device) -> FloatArray:
     wire = np.asarray(work.wire_bytes, dtype=np.float64) / device.intra_node.bandwidth_bytes_per_s
     result: FloatArray = np.maximum(local, wire)
     return result
-
-
-def compute_format(variant: str) -> str:
-    """The arithmetic unit that a format named first in a variant (`fp8/...`) needs."""
-    return dtype(variant.split("/", maxsplit=1)[0]).compute
-
-
-Models = Mapping[OpKey, OperatorModel]

@@ -3,10 +3,7 @@
 bf16/fp8/d128/full multiplies in bf16, keeps keys and values in fp8, has heads of 128 and sees every key.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
-
-import numpy as np
 
 from perfmodels.dtypes import dtype
 
@@ -41,21 +38,3 @@ def parse_variant(name: str) -> AttentionVariant:
     return AttentionVariant(
         attn=parts[0], kv=parts[1], head_dim=int(parts[2][1:]), windowed=parts[3] == "window"
     )
-
-
-def nearest_head_dim(head_dim: float, measured: Collection[int]) -> int:
-    """The measured head size closest to `head_dim` by ratio; the larger of two equally close.
-
-    Multiply that kernel's time by head_dim_scale. Raises ValueError where nothing is measured.
-    """
-    if not measured:
-        raise ValueError(f"no head size is measured that could stand for {head_dim:g}")
-    return min(measured, key=lambda d: (abs(np.log(d / head_dim)), -d))
-
-
-def head_dim_scale(head_dim: float, measured: float) -> float:
-    """What an unmeasured head size costs relative to a measured one: bytes and FLOP go with it.
-
-    Kernels pad heads to multiples of 32.
-    """
-    return float(np.ceil(head_dim / 32.0) * 32.0 / measured)

@@ -8,6 +8,7 @@ family of their own (DSA_PREFILL): their time also depends on how many prompts s
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.dtypes import dtype
@@ -64,10 +65,15 @@ def _dsa_coordinates(dims: Dims) -> tuple[FloatLike, ...]:
     Prompts count because keys are gathered, and for the dense kernel rebuilt, once per prompt.
     """
     tokens, context, heads = _prefill_coordinates(dims)
+    apart = np.where(attends_densely(dims), context, _DENSE_CONTEXT + 2.0 * np.asarray(context))
+    return tokens, apart, heads, dims["prompts"]
+
+
+def attends_densely(dims: Dims) -> NDArray[np.bool_]:
+    """Where SGLang takes the dense kernel; at the switch time may fall although work grows."""
     prompts, new, cached = columns(dims, "prompts", "new_tokens", "cached_tokens")
-    dense = (cached + new <= _DENSE_CONTEXT) & (prompts * (cached + new) <= _DENSE_KEYS)
-    apart = np.where(dense, context, _DENSE_CONTEXT + 2.0 * np.asarray(context))
-    return tokens, apart, heads, prompts
+    found: NDArray[np.bool_] = (cached + new <= _DENSE_CONTEXT) & (prompts * (cached + new) <= _DENSE_KEYS)
+    return found
 
 
 def _decode_coordinates(dims: Dims) -> tuple[FloatLike, ...]:

@@ -38,13 +38,13 @@ def fitted_gpus(folder: Path | None = None) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuModels:
-    """What is fitted for one GPU: operator models, newest engine version first, and link models."""
+    """What is fitted for one GPU: operator models by what they are for, link models by operation."""
 
-    operators: dict[OpKey, tuple[OperatorModel, ...]]
+    operators: dict[OpKey, OperatorModel]
     links: dict[str, LinkModel]
 
 
-def operator_models(gpu: str, folder: Path | None = None) -> dict[OpKey, tuple[OperatorModel, ...]]:
+def operator_models(gpu: str, folder: Path | None = None) -> dict[OpKey, OperatorModel]:
     """Operator models of one GPU; empty where none were fitted."""
     return gpu_models(gpu, folder).operators
 
@@ -69,15 +69,14 @@ def gpu_models(gpu: str, folder: Path | None = None) -> GpuModels:
             values = stored["values"]
     except (OSError, ValueError, KeyError) as fault:
         raise InputError(f"{path}: not an operator artifact ({fault}); run simkit fit --operators") from fault
-    found: dict[OpKey, list[OperatorModel]] = {}
+    operators: dict[OpKey, OperatorModel] = {}
     start = 0
     for record in index["models"]:
         axes = _axes(record["axes"], index["axes"])
         size = math.prod(len(axis.knots) for axis in axes)
         model = _model(gpu, record, (axes, values[start : start + size]))
-        found.setdefault(model.key, []).append(model)
+        operators[model.key] = model
         start += size
-    operators = {key: tuple(models) for key, models in found.items()}
     return GpuModels(
         operators=operators, links={name: _link(name, rows) for name, rows in index["links"].items()}
     )

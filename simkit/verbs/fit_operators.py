@@ -148,12 +148,11 @@ def fit_operators(root: Path, out: Path, families: list[str], say: Callable[[str
 def _kept(out: Path, fitted_again: set[str]) -> dict[str, list[OperatorModel]]:
     kept: dict[str, list[OperatorModel]] = {}
     for gpu in fitted_gpus(out):
-        models = [model for same in operator_models(gpu, out).values() for model in same]
+        models = operator_models(gpu, out).values()
         kept[gpu] = [model for model in models if model.key.family not in fitted_again]
     return kept
 
 
 def _ordered(models: list[OperatorModel]) -> list[OperatorModel]:
-    """By family, engine and variant, newest version first: the order does not depend on how it was fitted."""
-    newest = sorted(models, key=lambda model: version_key(model.version), reverse=True)
-    return sorted(newest, key=lambda model: (model.key.family, model.key.engine, model.key.variant))
+    """By family, engine and variant: the order does not depend on what was fitted when."""
+    return sorted(models, key=lambda model: (model.key.family, model.key.engine, model.key.variant))

@@ -23,9 +23,8 @@ _TRANSFER_ROWS = 4_000
 
 
 def shipped_model(cell: Cell, folder: Path | None = None) -> OperatorModel | None:
-    """The shipped model of a cell's version, if there is one."""
-    models = operator_models(cell.key.gpu, folder).get(cell.key, ())
-    return next((model for model in models if model.version == cell.version), None)
+    """The shipped model of a cell, if there is one."""
+    return operator_models(cell.key.gpu, folder).get(cell.key)
 
 
 def score_cell(cell: Cell, model: OperatorModel) -> dict[str, object]:

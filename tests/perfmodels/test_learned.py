@@ -21,21 +21,20 @@ def device(name, speed=1.0):
     )  # fmt: skip
 
 
-def model(gpu, engine, variant, seconds, version="1.0"):
+def model(gpu, engine, variant, seconds):
     axes = tuple(GridAxis(name=name, knots=(1.0, 65536.0)) for name in "mnk")
     grid = GridModel(axes=axes, log_time=np.full((2, 2, 2), np.log(seconds), dtype=np.float32))
     key = OpKey(family="gemm", gpu=gpu, engine=engine, variant=variant)
-    return OperatorModel(key=key, version=version, grid=grid, rows=1)
+    return OperatorModel(key=key, version="1.0", grid=grid, rows=1)
 
 
-def times(models, engine="vllm", gpus=("own", "other"), version=None):
+def times(models, engine="vllm", gpus=("own", "other")):
     known = {"own": device("own"), "other": device("other", 2.0), "third": device("third", 0.5)}
     catalogue = {name: {} for name in known}
     for item in models:
-        same = catalogue[item.key.gpu].get(item.key, ())
-        catalogue[item.key.gpu][item.key] = (*same, item)
+        catalogue[item.key.gpu][item.key] = item
     return LearnedTimes(
-        device=known["own"], engine=engine, version=version, gpus=tuple(known[name] for name in gpus),
+        device=known["own"], engine=engine, gpus=tuple(known[name] for name in gpus),
         catalogue=catalogue.__getitem__, links=lambda name: {},
     )  # fmt: skip
 
@@ -84,12 +83,16 @@ def test_no_relative_no_answer():
     assert times([]).pick(GEMM, "bf16") is None
 
 
-def test_the_version_at_hand_or_the_next_older_answers():
-    models = [model("own", "vllm", "bf16", 3.0, "0.24.0"), model("own", "vllm", "bf16", 2.0, "0.9.0")]
-    seconds = {"0.25.1": 3.0, "0.24.0": 3.0, "0.10.0": 2.0, "0.8.0": 2.0, None: 3.0}
-    for version, expected in seconds.items():
-        found = times(models, version=version).time_s(GEMM, "bf16", DIMS)
-        assert found == pytest.approx(expected), version
+def test_the_quickest_of_an_engines_kernels_answers():
+    models = [model("own", "vllm", "bf16", 3.0), model("own", "vllm", "bf16:triton", 2.0)]
+    models += [model("own", "vllm", "bf16:ungated", 1.0), model("own", "sglang", "bf16", 1.0)]
+    assert times(models).time_s(GEMM, "bf16", DIMS) == pytest.approx(2.0)
+    assert times(models).pick(GEMM, "bf16").reason == ""
+
+
+def test_where_the_engine_has_none_the_quickest_engine_lends():
+    models = [model("own", "sglang", "bf16", 3.0), model("own", "trtllm", "bf16", 2.0)]
+    assert times(models).time_s(GEMM, "bf16", DIMS) == pytest.approx(2.0)
 
 
 def test_versions_are_counted_not_spelled():

@@ -13,7 +13,6 @@ from perfmodels.linkmodel import (
     collective_time_s,
     group_time_s,
     least_share,
-    typical,
 )
 
 LINK = Link(bandwidth_bytes_per_s=400e9, latency_s=2e-6)
@@ -121,12 +120,6 @@ def test_the_fit_recovers_a_planted_model() -> None:
     assert error.max() < 0.1
     assert fitted.algorithms[-1].bandwidth_frac == pytest.approx(0.9, rel=0.05)
     assert fitted.algorithms[0].latency_s == pytest.approx(3e-6, rel=0.1)
-
-
-def test_the_mean_of_equal_models_is_the_model() -> None:
-    message = np.geomspace(256, 1e9, 20)
-    mean = typical([SUM, SUM])
-    assert np.allclose(collective_time_s(mean, message, 8, LINK), collective_time_s(SUM, message, 8, LINK))
 
 
 def test_refuses_what_cannot_be() -> None:
