@@ -18,7 +18,7 @@ from simkit.io.operator_times import relatives
 from simkit.io.operators import link_models, operator_models
 from simkit.verbs.fit_operators import Cell
 
-_MOST_POINTS = {1: 10**9, 2: 40_000, 3: 30_000, 4: 6_000}  # triangulating more takes minutes
+_MOST_POINTS = {1: 10**9, 2: 20_000, 3: 8_000, 4: 3_000}  # triangulating more takes minutes
 _TRANSFER_ROWS = 4_000
 
 

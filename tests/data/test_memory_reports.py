@@ -49,19 +49,23 @@ def test_kv_capacity_against_printed_logs():
 
 
 def test_overloaded_runs_agree_on_the_cache_they_imply():
-    """Five lengths, TTFT from 7 to 31 s, one cache of about 6,000 tokens."""
+    """Five lengths, TTFT from 7 to 31 s, one cache of about 5,000 tokens."""
     study = runpy.run_path(str(ROOT / "experiments" / "memory" / "implied.py"))
     tokens = np.array([run.implied_tokens() for run in study["overloaded_runs"]()])
     assert len(tokens) == 5
-    assert np.all((tokens > 5000) & (tokens < 8000))
+    assert np.all((tokens > 4500) & (tokens < 7000))
     assert tokens.max() / tokens.min() < 1.25
 
 
 def test_the_shipped_factors_name_every_field():
-    """A new factor without a fitted value would silently run on its default."""
-    names = {item.name for item in fields(Efficiency)}
+    """A new factor without a fitted value would silently run on its default.
+
+    Shares of peak and what collectives without tables cost are defaults on purpose: tables answer.
+    """
+    names = {item.name for item in fields(Efficiency) if not item.name.endswith("_frac")}
+    fitted = (names - {"collective_s"}) | {"in_step_frac"}
     for backend in BACKENDS:
-        assert set(artifact(FACTORS)["engines"][backend]) == names
+        assert set(artifact(FACTORS)["engines"][backend]) == fitted
 
 
 def test_the_readme_states_the_shipped_accuracy():
