@@ -15,20 +15,27 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from perfmodels.opmodel import OperatorModel
 from simkit.io.optables.catalog import TABLES, table_rows
 from simkit.io.yamlio import write_text_atomic
 from simkit.reports.operators import write_operator_report
 from simkit.verbs.fit_operators import Cell, cells_of
-from simkit.verbs.score_operators import score_cell, shipped_model, transfer_errors, worst_points
+from simkit.verbs.score_operators import (
+    interpolated,
+    score_line,
+    shipped_model,
+    transfer_errors,
+    worst_points,
+)
 
 OUT = Path(__file__).resolve().parents[2] / "reports" / "operators"
 
 
-def scored(cell: Cell) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]] | None:
-    """Score, worst points and transfer error of one cell; None where nothing is shipped for it."""
-    model = shipped_model(cell)
-    if model is None:
-        return None
+DEEP = 60  # models of a family that are compared with interpolation and with relatives
+
+
+def studied(cell: Cell, model: OperatorModel) -> tuple[dict[str, float], list[Any], dict[str, Any]]:
+    """Errors of interpolation, worst points and transfer error of one model."""
     error = np.abs(transfer_errors(cell))
     transfer = {
         "family": cell.key.family, "gpu": cell.key.gpu, "engine": cell.key.engine,
@@ -36,23 +43,37 @@ def scored(cell: Cell) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, 
         "median": float(np.median(error)) if error.size else float("nan"),
         "p90": float(np.quantile(error, 0.9)) if error.size else float("nan"),
     }  # fmt: skip
-    return score_cell(cell, model), list(worst_points(cell, model)), transfer
+    return interpolated(cell, model), list(worst_points(cell, model)), transfer
+
+
+def family_results(root: Path, name: str) -> tuple[list[Any], list[Any], list[Any]]:
+    """Lines, transfer errors and worst points of one family; evenly chosen models are studied deeper."""
+    pairs = [
+        (cell, model) for cell in cells_of(name, table_rows(root, name)) if (model := shipped_model(cell))
+    ]
+    lines = [score_line(model) for _, model in pairs]
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(DEEP, len(pairs))).astype(int))
+    found = Parallel(n_jobs=os.cpu_count())(delayed(studied)(*pairs[i]) for i in chosen)
+    worst, transfer = [], []
+    for i, (table, points, lent) in zip(chosen, found, strict=True):
+        lines[i].update(table)
+        worst.extend(points)
+        transfer.append(lent)
+    return lines, transfer, worst
 
 
 def main(root: Path, families: list[str]) -> None:
-    """Score every shipped model, family by family."""
-    scores, worst, transfer = [], [], []
+    """Score every shipped model; the report grows family by family."""
+    scores, transfer, worst = [], [], []
     for name in families or list(TABLES):
-        cells = list(cells_of(name, table_rows(root, name)))
-        found = Parallel(n_jobs=os.cpu_count())(delayed(scored)(cell) for cell in cells)
-        for score, points, lent in (item for item in found if item):
-            scores.append(score)
-            worst.extend(points)
-            transfer.append(lent)
-        sys.stdout.write(f"{name}: {len(cells)} models scored\n")
+        lines, lent, points = family_results(root, name)
+        scores += lines
+        transfer += lent
+        worst += points
+        tables = (pd.DataFrame(scores), pd.DataFrame(transfer), pd.DataFrame(worst))
+        write_operator_report(OUT, tables, write_text_atomic)
+        sys.stdout.write(f"{name}: {len(lines)} models scored\n")
         sys.stdout.flush()
-    tables = (pd.DataFrame(scores), pd.DataFrame(transfer), pd.DataFrame(worst))
-    write_operator_report(OUT, tables, write_text_atomic)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ Every model is scored on shapes left out of its fit: a fifth of the shapes (weig
 attention, sizes of a mixture of experts, sizes of a message), each with all its rows. *Interpolated* is
 log-log linear interpolation of the remaining table rows at the same points, in the same coordinates. A line
 gathers all models of one GPU and number format over engines, and kernels; its figures are medians of the
-models' medians and 90th percentiles, weighted by rows. *Within* counts models that meet both goals."""
+models' medians and 90th percentiles, weighted by rows. *Within* counts models that meet both goals.
+Interpolation, transfer and worst points were computed for at most 60 models of a family, evenly chosen."""
 
 _TRANSFER = """\
 Each model's rows predicted as if its GPU had no tables at all: the nearest relative's efficiency, scaled by
@@ -94,10 +95,15 @@ def _family_section(name: object, part: pd.DataFrame) -> str:
 def _scores_line(keys: Any, rows: pd.DataFrame) -> list[str]:
     scored = rows[rows["held_out_median"].notna()]
     figures = ("held_out_median", "held_out_p90", "interpolated_median", "interpolated_p90")
-    shown = [percent(weighted_median(scored[name], scored["rows"])) for name in figures]
+    shown = [percent(_median_of(scored, name)) for name in figures]
     shown = shown if len(scored) else [MISSING] * len(figures)
     within = f"{int(_meets(scored).sum())} of {len(scored)}"
     return [*map(str, keys), str(len(rows)), count(int(rows["rows"].sum())), *shown, within]
+
+
+def _median_of(scored: pd.DataFrame, name: str) -> float:
+    known = scored[scored[name].notna()]
+    return weighted_median(known[name], known["rows"])
 
 
 def weighted_median(values: pd.Series, weights: pd.Series) -> float:
