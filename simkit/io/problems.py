@@ -21,10 +21,14 @@ from simkit.io.operator_times import learned_times
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """How to search, beyond what the request says."""
+    """How to search, beyond what the request says.
+
+    model_folder holds the config.json of the request's model, where that need not be looked up.
+    """
 
     dynamo_rules: bool = False
     limit: int = 10
+    model_folder: str | None = None
 
 
 def build_problem(request: Request, options: SearchOptions | None = None) -> Problem:
@@ -33,7 +37,7 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
     Raises InputError where the model or GPU is not known, or none is named.
     """
     options = options or SearchOptions()
-    model = load_model(request.model)
+    model = _model(request, options)
     device = cluster_device(request)
     total = request.hardware.total_gpus
     warnings = list(model.notes) + list(device.notes)
@@ -68,6 +72,13 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         dynamo_rules=options.dynamo_rules,
         limit=options.limit,
     )
+
+
+def _model(request: Request, options: SearchOptions) -> Model:
+    if options.model_folder is None:
+        return load_model(request.model)
+    model = load_model(options.model_folder)
+    return replace(model, name=request.model, notes=(f"model read from {model.source}", *model.notes))
 
 
 def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:

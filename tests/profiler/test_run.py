@@ -1,0 +1,124 @@
+"""Runs that end in a deployment: engines, modes, planner, and what the status says of each."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from simkit.io.validate import validate_documents
+
+from .conftest import PHASES, spec
+
+IMAGES = {"vllm": "vllm-runtime", "sglang": "sglang-runtime", "trtllm": "tensorrtllm-runtime"}
+ONE_GPU = {"gpuSku": "h200_sxm", "totalGpus": 1, "numGpusPerNode": 8}
+CASES = {
+    "aggregated": ({"model": "Qwen/Qwen3-0.6B", "hardware": ONE_GPU}, {"frontend", "worker"}),
+    "planner": (
+        {"features": {"planner": {"optimization_target": "sla"}}},
+        {"frontend", "prefill", "decode", "planner"},
+    ),
+    "aggregated planner": ({"features": {"planner": {"mode": "agg"}}}, {"frontend", "worker", "planner"}),
+}
+
+
+def types(run):
+    return {item["type"] for item in run.documents[-1]["spec"]["components"]}
+
+
+def main_container(component):
+    return component["podTemplate"]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("backend", IMAGES)
+def test_each_engine_in_each_mode(profile, backend, case):
+    changes, expected = CASES[case]
+    run = profile(spec(backend=backend, **changes), DGDR_NAME="shop", DGDR_NAMESPACE="models")
+    assert run.exit_status == 0, run.err
+    assert run.phases == PHASES
+    assert run.status["status"] == "success"
+    assert run.status["phase"] == "Done"
+    assert {"status", "timestamp", "phase", "message", "outputs"} <= set(run.status)
+    assert all((run.folder / name).is_file() for name in run.status["outputs"].values())
+    *config_maps, deployment = run.documents
+    assert deployment["kind"] == "DynamoGraphDeployment"
+    assert [item["kind"] for item in config_maps] == ["ConfigMap"] * ("planner" in expected)
+    assert validate_documents(run.documents, "final_config.yaml") == []
+    assert deployment["metadata"]["name"] == "shop-dgd"
+    assert deployment["metadata"]["namespace"] == "models"
+    assert types(run) == expected
+    for component in deployment["spec"]["components"]:
+        image = "dynamo-planner" if component["type"] == "planner" else IMAGES[backend]
+        assert main_container(component)["image"] == f"nvcr.io/nvidia/ai-dynamo/{image}:1.6.1"
+    assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_disaggregated_without_a_planner(profile):
+    run = profile(spec())
+    assert types(run) == {"frontend", "prefill", "decode"}
+    assert len(run.documents) == 1
+    answer = json.loads((run.folder / "recommendation.json").read_text())
+    assert answer["selected"]["mode"] == "disagg"
+
+
+def test_an_unreachable_sla_writes_the_nearest_and_says_so(profile):
+    run = profile(spec(sla={"ttft": 1, "itl": 0.1}))
+    assert run.exit_status == 0  # a Job that fails is run again and its output lost
+    assert run.status["status"] == "success"
+    assert "SLA not met" in run.status["message"]
+    assert "relax" in run.status["message"]
+    assert run.documents[-1]["metadata"]["annotations"]["simkit.io/meets-sla"] == "false"
+
+
+def test_thorough_is_answered_with_predictions_and_says_so(profile):
+    run = profile(spec(searchStrategy="thorough"))
+    assert run.exit_status == 0
+    assert "thorough was answered with predictions, nothing was measured" in run.status["message"]
+    assert any("thorough" in note for note in run.status["warnings"])
+    annotations = run.documents[-1]["metadata"]["annotations"]
+    assert annotations["simkit.io/search-strategy"].startswith("predicted")
+
+
+def test_a_dry_run_checks_the_request_and_deploys_nothing(profile):
+    run = profile(spec(), "--dry-run")
+    assert run.exit_status == 0
+    assert run.documents == [None]
+    assert run.status["status"] == "success"
+    assert "Dry run" in run.status["message"]
+    assert "8 x h200_sxm" in run.status["message"]
+
+
+def test_the_arguments_of_dynamo_are_taken(profile):
+    words = ("--deployment-timeout", "60", "--prefill-interpolation-granularity", "8")
+    run = profile(spec(), *words, "--decode-interpolation-granularity=4")
+    assert run.exit_status == 0, run.err
+
+
+def test_a_private_model_is_read_from_the_mounted_cache(profile, tmp_path):
+    catalogue = Path(__file__).resolve().parents[2] / "data" / "models" / "Qwen--Qwen3-32B.json"
+    config = json.loads(catalogue.read_text())["config"]
+    folder = tmp_path / "cache" / "weights" / "own"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    cache = {"pvcName": "w", "pvcMountPath": str(tmp_path / "cache"), "pvcModelPath": "weights/own"}
+    request = spec(model="acme/own-model", modelCache=cache)
+    run = profile(request)
+    assert run.exit_status == 0, run.err
+    args = main_container(run.documents[-1]["spec"]["components"][-1])["args"]
+    assert args[args.index("--served-model-name") + 1] == "acme/own-model"
+    assert args[args.index("--model") + 1] == str(folder)
+    (folder / "config.json").unlink()
+    assert profile(request).exit_status == 2
+
+
+def test_a_second_run_replaces_the_files_of_the_first(profile):
+    assert len(profile(spec(features={"planner": {}})).documents) == 2
+    assert len(profile(spec()).documents) == 1
+
+
+def test_the_operators_command_leads_here(profile):
+    root = Path(__file__).resolve().parents[2]
+    path = f"{root / 'deploy' / 'operator_command'}:{root}"
+    run = profile(spec(), module="dynamo.profiler", PYTHONPATH=path)
+    assert run.exit_status == 0, run.err
+    assert run.phases == PHASES
