@@ -61,11 +61,11 @@ def spec(**changes):
 def profile(tmp_path):
     """Run with a spec, or with the words of a command line."""
 
-    def run(config=None, *words, folder=tmp_path / "data", module="simkit.profiler", **env):
+    def run(config=None, *words, folder=tmp_path / "data", module="simkit.profiler", before=(), **env):
         if config is not None:
             text = config if isinstance(config, str) else json.dumps(config)
             words = ("--config", text, *words)
-        command = [sys.executable, "-m", module, *words, "--output-dir", str(folder)]
+        command = [*before, sys.executable, "-m", module, *words, "--output-dir", str(folder)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment(**env), capture_output=True, text=True, check=False
         )
