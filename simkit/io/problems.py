@@ -6,6 +6,7 @@ from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.adapters.planner_rules import asks_for_load_scaling
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
@@ -83,13 +84,24 @@ def _model(request: Request, options: SearchOptions) -> Model:
 
 def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
     """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
-    asked = BACKENDS if request.backend == "auto" else (request.backend,)
+    asked, notes = _asked_backends(request)
     reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
     able = tuple(name for name in asked if not reasons[name])
-    warnings = [reason for reason in reasons.values() if reason]
+    warnings = notes + [reason for reason in reasons.values() if reason]
     if device.vendor != "nvidia":
         warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
     return able or asked, warnings
+
+
+def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:
+    """The engine named, or all; load-based scaling leaves only the one that reports what it reads."""
+    if request.backend != "auto":
+        return (request.backend,), []
+    if request.deploy.mocker or not asks_for_load_scaling(request.deploy.planner or {}):
+        return BACKENDS, []
+    return ("vllm",), [
+        "load-based planner scaling: only vllm was considered, as it alone reports what it reads"
+    ]
 
 
 def _length_warnings(request: Request, model: Model) -> list[str]:
