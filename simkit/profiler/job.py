@@ -14,10 +14,11 @@ from simkit.io.config_argument import as_dgdr, read_config_argument
 from simkit.io.dgdr import request_from_document
 from simkit.io.problems import SearchOptions, build_problem
 from simkit.io.validate import validate_documents
-from simkit.io.yamlio import dump_yaml, write_text_atomic
+from simkit.io.yamlio import dump_yaml, write_bytes_atomic, write_text_atomic
 from simkit.profiler.status import Phase, StatusFile
 from simkit.reports.document import dumps, recommendation_document
 from simkit.verbs.folder import dgd_documents
+from simkit.verbs.planner_data import deploys_profile, planner_profile
 from simkit.verbs.recommend import answer
 
 FINAL_CONFIG = "final_config.yaml"
@@ -56,8 +57,9 @@ def run(job: Job, status: StatusFile) -> Outcome:
     status.enter(Phase.SWEEPING, f"Predicting deployments: {_question(problem)}")
     rec = answer(problem)
     status.enter(Phase.SELECTING, rec.explanation[0])
+    profile = _profile(problem, rec, status)
     status.enter(Phase.GENERATING, "Writing the DynamoGraphDeployment")
-    outputs = _write(job, rec)
+    outputs = _write(job, rec, profile)
     return Outcome(message=closing(rec), outputs=outputs, warnings=rec.request.warnings)
 
 
@@ -122,14 +124,24 @@ def _dry_run(job: Job, problem: Problem) -> Outcome:
     )
 
 
-def _write(job: Job, rec: Recommendation) -> dict[str, str]:
-    documents = dgd_documents(rec, rec.selected)
+def _profile(problem: Problem, rec: Recommendation, status: StatusFile) -> Mapping[str, bytes]:
+    """Profiling data that go with the deployment, by file name; none where nothing reads them."""
+    if not deploys_profile(rec.request):
+        return {}
+    status.enter(Phase.BUILDING_CURVES, "Predicting the curves that the Planner or the mocker reads")
+    return planner_profile(problem, rec.selected)
+
+
+def _write(job: Job, rec: Recommendation, profile: Mapping[str, bytes]) -> dict[str, str]:
+    documents = dgd_documents(rec, rec.selected, profile=profile)
     if rec.request.search_strategy == "thorough":
         annotations: dict[str, Any] = documents[-1]["metadata"]["annotations"]
         annotations[STRATEGY_ANNOTATION] = "predicted, thorough was asked"
     faults = validate_documents(documents, FINAL_CONFIG)
     if faults:
         raise InputError(f"{FINAL_CONFIG}: " + "; ".join(str(fault) for fault in faults))
+    for name, content in profile.items():
+        write_bytes_atomic(job.folder / name, content)
     write_text_atomic(job.folder / ANSWER, dumps(recommendation_document(rec)))
     write_text_atomic(job.folder / FINAL_CONFIG, dump_yaml(documents if len(documents) > 1 else documents[0]))
-    return {"final_config": FINAL_CONFIG, "recommendation": ANSWER}
+    return {"final_config": FINAL_CONFIG, "recommendation": ANSWER, **{name: name for name in profile}}

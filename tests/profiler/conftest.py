@@ -12,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PHASES = ["Initializing", "SweepingPrefill", "SelectingConfig", "GeneratingDGD", "Done"]
+WITH_CURVES = [*PHASES[:3], "BuildingCurves", *PHASES[3:]]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Against what Dynamo's own profiler 1.6.1 wrote for the same requests: the same envelope.
 
-What is chosen may differ; where the mode is the same, so are the components.
+What is chosen may differ; where the mode is the same, so are the components. Curves for a Planner or
+mocker come on top.
 """
 
 from pathlib import Path
@@ -57,14 +58,17 @@ def both(request, tmp_path):
 
 
 def test_documents_come_in_the_same_number_and_order(both):
-    theirs, ours = both
+    theirs, whole = both
+    # Their Planner computes its curves itself, from tables in its image; ours is given them.
+    ours = [d for d in whole if not d["metadata"]["name"].startswith("planner-profile-data-")]
+    assert len(whole) - len(ours) <= 1
     assert [(d["apiVersion"], d["kind"]) for d in ours] == [(d["apiVersion"], d["kind"]) for d in theirs]
     for their_map, our_map in zip(theirs[:-1], ours[:-1], strict=True):
         assert list(our_map["data"]) == list(their_map["data"])
         assert our_map["metadata"]["name"].startswith("planner-config-")
     assert set(ours[-1]) == set(theirs[-1])
     assert set(ours[-1]["spec"]) - OURS_ALONE == set(theirs[-1]["spec"])
-    assert validate_documents(ours, "ours") == []
+    assert validate_documents(whole, "ours") == []
 
 
 def test_components_match_where_the_mode_does(both):

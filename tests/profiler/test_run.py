@@ -7,17 +7,16 @@ import pytest
 
 from simkit.io.validate import validate_documents
 
-from .conftest import PHASES, spec
+from .conftest import PHASES, WITH_CURVES, spec
 
 IMAGES = {"vllm": "vllm-runtime", "sglang": "sglang-runtime", "trtllm": "tensorrtllm-runtime"}
 ONE_GPU = {"gpuSku": "h200_sxm", "totalGpus": 1, "numGpusPerNode": 8}
+SLA_PLANNER = {"optimization_target": "sla"}
+# What to ask for, the components that come of it, and how many ConfigMaps.
 CASES = {
-    "aggregated": ({"model": "Qwen/Qwen3-0.6B", "hardware": ONE_GPU}, {"frontend", "worker"}),
-    "planner": (
-        {"features": {"planner": {"optimization_target": "sla"}}},
-        {"frontend", "prefill", "decode", "planner"},
-    ),
-    "aggregated planner": ({"features": {"planner": {"mode": "agg"}}}, {"frontend", "worker", "planner"}),
+    "aggregated": ({"model": "Qwen/Qwen3-0.6B", "hardware": ONE_GPU}, {"frontend", "worker"}, 0),
+    "planner": ({"features": {"planner": SLA_PLANNER}}, {"frontend", "prefill", "decode", "planner"}, 2),
+    "aggregated planner": ({"features": {"planner": {"mode": "agg"}}}, {"frontend", "worker", "planner"}, 1),
 }
 
 
@@ -32,17 +31,17 @@ def main_container(component):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("backend", IMAGES)
 def test_each_engine_in_each_mode(profile, backend, case):
-    changes, expected = CASES[case]
+    changes, expected, num_config_maps = CASES[case]
     run = profile(spec(backend=backend, **changes), DGDR_NAME="shop", DGDR_NAMESPACE="models")
     assert run.exit_status == 0, run.err
-    assert run.phases == PHASES
+    assert run.phases == (WITH_CURVES if num_config_maps == 2 else PHASES)
     assert run.status["status"] == "success"
     assert run.status["phase"] == "Done"
     assert {"status", "timestamp", "phase", "message", "outputs"} <= set(run.status)
     assert all((run.folder / name).is_file() for name in run.status["outputs"].values())
     *config_maps, deployment = run.documents
     assert deployment["kind"] == "DynamoGraphDeployment"
-    assert [item["kind"] for item in config_maps] == ["ConfigMap"] * ("planner" in expected)
+    assert [item["kind"] for item in config_maps] == ["ConfigMap"] * num_config_maps
     assert validate_documents(run.documents, "final_config.yaml") == []
     assert deployment["metadata"]["name"] == "shop-dgd"
     assert deployment["metadata"]["namespace"] == "models"
@@ -59,6 +58,27 @@ def test_disaggregated_without_a_planner(profile):
     assert len(run.documents) == 1
     answer = json.loads((run.folder / "recommendation.json").read_text())
     assert answer["selected"]["mode"] == "disagg"
+
+
+def test_a_planners_curves_are_within_the_configuration_and_beside_it(profile):
+    run = profile(spec(features={"planner": SLA_PLANNER}))
+    curves = run.documents[1]
+    assert curves["metadata"]["name"].startswith("planner-profile-data-")
+    for name in ("prefill_raw_data.json", "decode_raw_data.json"):
+        assert json.loads(curves["data"][name]) == json.loads((run.folder / name).read_text())
+        assert run.status["outputs"][name] == name
+    by_type = {item["type"]: item for item in run.documents[-1]["spec"]["components"]}
+    mounted = {item["name"] for item in main_container(by_type["planner"])["volumeMounts"]}
+    assert curves["metadata"]["name"] in mounted
+
+
+def test_a_mocker_gets_its_curves_and_no_gpus(profile):
+    run = profile(spec(features={"mocker": {"enabled": True}}))
+    assert run.phases == WITH_CURVES
+    assert "nvidia.com/gpu" not in (run.folder / "final_config.yaml").read_text()
+    assert "perf_data.npz" in run.status["outputs"]
+    # The operator keeps the ConfigMaps in an annotation, which holds 250 kB.
+    assert len((run.folder / "final_config.yaml").read_bytes()) < 250_000
 
 
 def test_an_unreachable_sla_writes_the_nearest_and_says_so(profile):
