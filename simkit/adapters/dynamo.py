@@ -6,7 +6,7 @@ from typing import Any
 from simkit.adapters.dynamo_alpha import BETA, to_v1alpha1
 from simkit.adapters.dynamo_components import frontend, worker
 from simkit.adapters.dynamo_override import apply_override
-from simkit.adapters.dynamo_planner import planner_component, planner_config_map
+from simkit.adapters.dynamo_planner import planner_component, planner_config_map, profile_config_map
 from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION, Site
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError, unknown_name
@@ -31,8 +31,6 @@ def render(
     model is the name under which the model is served. An engine larger than gpus_per_node spans
     nodes. total_gpus bounds the Planner. Raises InputError when the deployment cannot be written.
     """
-    if version not in VERSIONS:
-        raise unknown_name("DGD version", version, VERSIONS)
     site = Site(
         deployment=deployment,
         request=request,
@@ -40,6 +38,14 @@ def render(
         gpus_per_node=gpus_per_node,
         total_gpus=total_gpus,
     )
+    return render_site(site, version)
+
+
+def render_site(site: Site, version: str = "v1beta1") -> list[dict[str, Any]]:
+    """As `render`, for a Site that may hold profiling data for its Planner or mocker."""
+    if version not in VERSIONS:
+        raise unknown_name("DGD version", version, VERSIONS)
+    request, deployment = site.request, site.deployment
     metadata = _metadata(request)
     config_maps = [] if request.deploy.planner is None else [planner_config_map(site, metadata)]
     components = [frontend(site), *(worker(site, role, pool) for role, pool in site.pools())]
@@ -52,6 +58,8 @@ def render(
         "spec": {**backend, "components": components},
     }
     document = apply_override(document, request.deploy.dgd_override)
+    if site.profile:
+        config_maps.append(profile_config_map(site, metadata))
     return [*config_maps, document if version == "v1beta1" else to_v1alpha1(document)]
 
 

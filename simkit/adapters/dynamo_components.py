@@ -5,9 +5,10 @@ from types import MappingProxyType
 from typing import Any
 
 from simkit.adapters.dynamo_alpha import GPU
-from simkit.adapters.dynamo_site import HF_SECRET, Document, Site
+from simkit.adapters.dynamo_site import HF_SECRET, PROFILE_MOUNT, Document, Site
 from simkit.adapters.engine_args import WorkerContext, worker_args
 from simkit.adapters.engine_flags import TABLES
+from simkit.adapters.planner_files import MOCKER_NPZ
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
@@ -52,16 +53,17 @@ def worker(site: Site, role: Role, pool: Pool) -> Document:
         "env": [*_benchmark_env(site, role), *site.env()],
         "envFrom": [{"secretRef": {"name": HF_SECRET}}],
         "resources": {} if mocked else {"limits": gpu_limit, "requests": dict(gpu_limit)},
-        "volumeMounts": site.volume_mounts(),
+        "volumeMounts": site.volume_mounts() + (site.profile_mounts() if mocked else []),
     }
-    document = component(site, NAMES[role], kind, container, volumes=site.volumes())
+    volumes = site.volumes() + (site.profile_volumes() if mocked else [])
+    document = component(site, NAMES[role], kind, container, volumes=volumes)
     extras: Document = {"replicas": pool.replicas}
     if nodes > 1:
         extras["multinode"] = {"nodeCount": nodes}
     if not mocked:
         # NCCL and the engines' own processes share host memory per GPU; Dynamo's default is 8Gi a pod.
         extras["sharedMemorySize"] = f"{max(16, 8 * gpus)}Gi"
-    if site.request.deploy.planner is not None:
+    if site.is_scaled(role):
         extras["scalingAdapter"] = {}
     pod = document.pop("podTemplate")
     return {**document, **extras, "podTemplate": pod}
@@ -116,7 +118,7 @@ def _engine_args(site: Site, role: Role, pool: Pool) -> list[str]:
 
 
 def _mocker_args(site: Site, role: Role, pool: Pool) -> list[str]:
-    """A simulated engine with the same queue limits; its timing is the mocker's own."""
+    """A simulated engine with the same queue limits; its timing is ours, or without data the mocker's own."""
     engine = pool.engine
     args = ["--model-path", site.model_path, "--model-name", site.model, "--speedup-ratio", "1.0"]
     if engine.backend in _MOCKED_ENGINES:
@@ -124,6 +126,8 @@ def _mocker_args(site: Site, role: Role, pool: Pool) -> list[str]:
     args += ["--max-num-seqs", str(engine.max_num_seqs)]
     args += ["--max-num-batched-tokens", str(engine.max_num_batched_tokens)]
     args += ["--block-size", str(engine.kv_block_tokens)]
+    if site.profile:
+        args += ["--planner-profile-data", f"{PROFILE_MOUNT}/{MOCKER_NPZ}"]
     if not engine.prefix_caching:
         args.append("--no-enable-prefix-caching")
     if pool.plan.attn_dp > 1:

@@ -1,7 +1,8 @@
 """What every component of a deployment is rendered from: images, model path, volumes, secrets."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from simkit.adapters.engine_flags import TABLES
@@ -18,17 +19,22 @@ HF_SECRET = "hf-token-secret"  # noqa: S105  # the name of a secret, never its v
 CACHE_VOLUME = "model-cache"
 PRECISION_ANNOTATION = "simkit.io/precision"
 EXPERTS_ANNOTATION = "simkit.io/routed-experts"
+PROFILE_MOUNT = "/workspace/profiling_results"  # where Planner and mocker look for profiling data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One deployment, the request behind it and the cluster it goes to."""
+    """One deployment, the request behind it and the cluster it goes to.
+
+    profile holds profiling data by file name, for a Planner or mocker; empty where there is none.
+    """
 
     deployment: Deployment
     request: Request
     model: str
     gpus_per_node: int
     total_gpus: int | None = None
+    profile: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.gpus_per_node < 1:
@@ -48,6 +54,38 @@ class Site:
             yield "decode", deployment.decode
         else:
             yield "aggregated", deployment.worker
+
+    @property
+    def planner_mode(self) -> str:
+        """What a Planner scales: the deployment's pools, or the one pool that the request names."""
+        given = (self.request.deploy.planner or {}).get("mode")
+        one_pool = self.deployment.mode == "disagg" and given in ("prefill", "decode")
+        return str(given) if one_pool else self.deployment.mode
+
+    def is_scaled(self, role: Role) -> bool:
+        """Whether a Planner sets the number of this role's engines."""
+        planner = self.request.deploy.planner
+        if planner is None or planner.get("advisory") is True:
+            return False
+        return self.planner_mode in (self.deployment.mode, role)
+
+    @property
+    def profile_name(self) -> str:
+        """The name of the ConfigMap with profiling data, after its content."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.profile.items()):
+            digest.update(name.encode() + content)
+        return f"planner-profile-data-{digest.hexdigest()[:8]}"
+
+    def profile_mounts(self) -> list[Document]:
+        """Profiling data in a container that reads it."""
+        mount = {"name": self.profile_name, "mountPath": PROFILE_MOUNT, "readOnly": True}
+        return [mount] if self.profile else []
+
+    def profile_volumes(self) -> list[Document]:
+        """Profiling data in a pod."""
+        name = self.profile_name
+        return [{"name": name, "configMap": {"name": name}}] if self.profile else []
 
     @property
     def cache(self) -> ModelCache | None:

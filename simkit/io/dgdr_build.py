@@ -1,13 +1,13 @@
 """A checked DGDR as a Request: defaults filled in, milliseconds turned into seconds, warnings collected."""
 
 import re
-from typing import Any
 
 from simkit.core.request import DeployOptions, Hardware, ModelCache, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.io import dgdr_model as model
 from simkit.io.dgdr_rules import DEFAULT_MOUNT, canonical_gpu, lookup
+from simkit.io.planner_faults import planner_settings, planner_warnings
 
 _TOLERATIONS = "template.spec.tolerations"
 _PLACEHOLDER = re.compile(r"<[^<>]+>")
@@ -76,7 +76,7 @@ def _deploy(dgdr: model.Dgdr) -> DeployOptions:
         image=spec.image,
         runtime_version_override=spec.runtime_version_override,
         model_cache=_model_cache(spec.model_cache),
-        planner=_planner(features.planner),
+        planner=planner_settings(features.planner),
         kv_router=features.kv_router is not None and features.kv_router.enabled is True,
         mocker=features.mocker is not None and features.mocker.enabled is True,
         trust_remote_code=overrides.trust_remote_code is True,
@@ -94,13 +94,6 @@ def _model_cache(block: model.ModelCache | None) -> ModelCache | None:
         pvc_model_path=block.pvc_model_path,
         pvc_mount_path=block.pvc_mount_path or DEFAULT_MOUNT,
     )
-
-
-def _planner(block: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Presence turns the Planner on; `enabled` is how the deployment guide writes it."""
-    if block is None or block.get("enabled") is False:
-        return None
-    return {key: value for key, value in block.items() if key != "enabled"}
 
 
 def _warnings(spec: model.Spec) -> list[str]:
@@ -124,4 +117,4 @@ def _warnings(spec: model.Spec) -> list[str]:
         name = canonical_gpu(sku)
         why = "the name is deprecated" if sku == "gb200_sxm" else "Dynamo's DGDR does not accept that name"
         found.append(f"spec.hardware.gpuSku {sku!r} is read as {name}; {why}")
-    return found
+    return found + planner_warnings(spec.model_dump(by_alias=True, exclude_none=True))

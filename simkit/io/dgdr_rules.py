@@ -8,6 +8,7 @@ from simkit.core.errors import UnknownNameError, nearest
 from simkit.io import catalog
 from simkit.io.dgdr_model import API_VERSION, GPU_SKUS, KIND
 from simkit.io.faults import Fault, shown, wrong_type
+from simkit.io.planner_faults import planner_faults
 
 _SEMVER_TAG = re.compile(r":v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]*)?$")
 _DGD_VERSIONS = ("nvidia.com/v1alpha1", "nvidia.com/v1beta1")
@@ -171,10 +172,8 @@ def _gpu(document: Mapping[str, Any]) -> list[Fault]:
 
 
 def _planner(document: Mapping[str, Any]) -> list[Fault]:
-    enabled = lookup(document, "spec.features.planner.enabled")
-    if enabled is None or isinstance(enabled, bool):
-        return []
-    return [wrong_type("spec.features.planner.enabled", "true or false", enabled)]
+    spec = lookup(document, "spec")
+    return planner_faults(spec) if isinstance(spec, Mapping) else []
 
 
 def _dgd_override(document: Mapping[str, Any]) -> list[Fault]:

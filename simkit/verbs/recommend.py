@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.core.metrics import Recommendation
+from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.search import search
 from simkit.io.calibration import ERRORS, artifact
@@ -32,7 +33,11 @@ def recommend(
     model does not fit the hardware in any way; when it fits but the SLA cannot be held, the nearest
     deployments come back with `meets_sla` false.
     """
-    problem = build_problem(as_request(request), options)
+    return answer(build_problem(as_request(request), options))
+
+
+def answer(problem: Problem) -> Recommendation:
+    """The search's result, with what produced it."""
     return replace(search(problem), versions=versions())
 
 
