@@ -67,12 +67,20 @@ def worker(site: Site, role: Role, pool: Pool) -> Document:
         "volumeMounts": site.volume_mounts(),
     }
     document = component(site, NAMES[role], kind_of(role), container, volumes=site.volumes())
-    if fabric and fabric.spread and role == "decode":
-        document["podTemplate"]["spec"] |= {"affinity": away_from([NAMES["prefill"]])}
+    document["podTemplate"]["spec"] |= _placement(site, role, fabric)
     extras: Document = {"multinode": {"nodeCount": nodes}} if nodes > 1 else {}
     # NCCL and the engines' own processes share host memory per GPU; Dynamo's default is 8Gi a pod.
     extras |= {"sharedMemorySize": f"{max(16, 8 * gpus)}Gi", **cache.block}
     return _scaled(site, pool, {**document, **extras})
+
+
+def _placement(site: Site, role: Role, fabric: Fabric | None) -> Document:
+    """The nodes for an engine's pods: frontends and planners need no GPU node."""
+    selector = site.request.deploy.cluster.node_selector
+    found: Document = {"nodeSelector": dict(selector)} if selector else {}
+    if fabric and fabric.spread and role == "decode" and site.spans_nodes:
+        found["affinity"] = away_from([NAMES["prefill"]])
+    return found
 
 
 def mocker(site: Site, role: Role, pool: Pool) -> Document:
@@ -108,7 +116,6 @@ def component(
     deploy = site.request.deploy
     pod = {
         "imagePullSecrets": site.pull_secrets(),
-        "nodeSelector": dict(deploy.cluster.node_selector),
         "tolerations": [dict(item) for item in deploy.tolerations],
         "containers": [_without_empty(container)],
         "volumes": volumes,

@@ -71,6 +71,11 @@ class Site:
             return None
         return fabric_of(self.request.hardware, self.request.deploy.cluster.rdma_resource)
 
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether there is more than one node to place pods on."""
+        return max(self.total_gpus or 0, self.deployment.num_gpus) > self.gpus_per_node
+
     def pull_secrets(self) -> list[Document]:
         """Secrets for the registry: those asked for, and the profiling job's, which pulls from the same."""
         deploy = self.request.deploy

@@ -127,6 +127,12 @@ def weight_scale(model: Model) -> float:
     return model.weight_bytes / float(counted[0])
 
 
+def checkpoint_bytes(model: Model) -> float:
+    """Bytes of the weights as they are downloaded."""
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return model.weight_bytes or float(counted[0])
+
+
 def served_precision(stored: Precision, backend: str) -> Precision:
     """Formats at run time: TensorRT-LLM keeps the cache of quantised checkpoints in FP8."""
     quantised = dtype(stored.moe).bytes_per_element <= 1.01 and dtype(stored.gemm).bytes_per_element <= 1.01

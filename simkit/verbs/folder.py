@@ -1,5 +1,6 @@
 """The folder that `recommend -o DIR` writes: all texts are made first, then each is put in place whole."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ from simkit.adapters.aiperf import benchmark_script
 from simkit.adapters.dynamo import render
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
+from simkit.core.request import Request
+from simkit.io.loading import load_model
+from simkit.io.problems import checkpoint_bytes
 from simkit.io.yamlio import dump_yaml, write_text_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
@@ -26,7 +30,7 @@ def dgd_documents(
         raise InputError("hardware.numGpusPerNode is not known; set --gpus-per-node")
     documents = render(
         candidate.deployment,
-        rec.request,
+        _with_model_bytes(rec.request),
         model=rec.request.model,
         gpus_per_node=hardware.gpus_per_node,
         total_gpus=hardware.total_gpus,
@@ -36,6 +40,12 @@ def dgd_documents(
     verdict = "true" if candidate.meets_sla else "false"
     metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
     return documents
+
+
+def _with_model_bytes(request: Request) -> Request:
+    """The weights' size decides how long pods may take to start, and the volume's."""
+    cluster = replace(request.deploy.cluster, model_bytes=checkpoint_bytes(load_model(request.model)))
+    return replace(request, deploy=replace(request.deploy, cluster=cluster))
 
 
 def folder_texts(rec: Recommendation, *, top: int = 1, version: str = "v1beta1") -> dict[str, str]:

@@ -13,6 +13,7 @@ from simkit.core.search import search
 from simkit.io.calibration import ERRORS, artifact
 from simkit.io.dgdr import read_request, request_from_document
 from simkit.io.problems import SearchOptions, build_problem
+from simkit.verbs.cluster_notes import with_cluster_notes
 
 
 def load_request(path: str | Path) -> Request:
@@ -33,7 +34,7 @@ def recommend(
     deployments come back with `meets_sla` false.
     """
     problem = build_problem(as_request(request), options)
-    return replace(search(problem), versions=versions())
+    return replace(with_cluster_notes(search(problem), problem), versions=versions())
 
 
 def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
