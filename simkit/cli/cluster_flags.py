@@ -15,6 +15,7 @@ _PANEL = "Cluster"
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("model_cache_job", bool, "--with-model-cache-job", "Write the volume claim and its download Job too."),
     ("storage_class", str, "--storage-class", "Storage class of that claim (ReadWriteMany)."),
+    ("profiling_job", bool, "--with-profiling-job", "Write the Job by which Dynamo would profile, too."),
     ("compilation_cache", str, "--compilation-cache", "Claim that keeps compiled kernels."),
     ("orchestrator", str, "--orchestrator", "Multinode pods: grove or lws (LeaderWorkerSet)."),
     ("kai_queue", str, "--kai-queue", "Queue of KAI scheduler."),

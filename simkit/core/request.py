@@ -59,6 +59,7 @@ class ClusterOptions:
     rdma_resource: str | None = None  # the device plugin's resource, where it is not the usual one
     model_cache_job: bool = False  # also write the claim and the Job that fills it
     storage_class: str | None = None
+    profiling_job: bool = False  # also write the Job that would profile on the cluster
     model_bytes: float | None = None
 
     def __post_init__(self) -> None:

@@ -1,14 +1,18 @@
 """The folder that `recommend -o DIR` writes: all texts are made first, then each is put in place whole."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simkit.adapters.aiperf import benchmark_script
 from simkit.adapters.dynamo import render
+from simkit.adapters.dynamo_job import profiling_job
+from simkit.adapters.dynamo_site import Site
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
 from simkit.core.request import Request
+from simkit.io.dgdr import request_to_document
 from simkit.io.loading import load_model
 from simkit.io.problems import checkpoint_bytes
 from simkit.io.yamlio import dump_yaml, write_text_atomic
@@ -48,9 +52,24 @@ def _with_model_bytes(request: Request) -> Request:
     return replace(request, deploy=replace(request.deploy, cluster=cluster))
 
 
+def job_document(rec: Recommendation) -> dict[str, Any]:
+    """The Job by which Dynamo's operator would profile for this request."""
+    hardware = rec.request.hardware
+    site = Site(
+        deployment=rec.selected.deployment,
+        request=rec.request,
+        model=rec.request.model,
+        gpus_per_node=hardware.gpus_per_node or 1,
+        total_gpus=hardware.total_gpus,
+    )
+    return profiling_job(site, json.dumps(request_to_document(rec.request)["spec"]))
+
+
 def folder_texts(rec: Recommendation, *, top: int = 1, version: str = "v1beta1") -> dict[str, str]:
     """File name to text of everything the folder holds."""
     texts = {}
+    if rec.request.deploy.cluster.profiling_job:
+        texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
     for rank, candidate in enumerate(rec.candidates[:top], start=1):
         name = "dgd.yaml" if rank == 1 else f"dgd-{rank}.yaml"
         texts[name] = dump_yaml(dgd_documents(rec, candidate, version))
