@@ -357,6 +357,13 @@ def test_the_profiling_job_takes_its_override():
     ]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_pod_that_loads_the_model_gets_the_token_by_reference(backend):
+    for deploy in ({}, {"mocker": True}):
+        for component in components(disagg(backend), request(deploy=deploy)).values():
+            assert main(component)["envFrom"] == [{"secretRef": {"name": "hf-token-secret"}}]
+
+
 # --- releases --------------------------------------------------------------------------------------
 
 
