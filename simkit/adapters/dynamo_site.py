@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simkit.adapters.dynamo_network import Fabric, fabric_of
 from simkit.adapters.engine_flags import TABLES
+from simkit.adapters.releases import Release, release_of
 from simkit.core.deployment import Deployment, Disaggregated, Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
@@ -89,8 +91,34 @@ class Site:
 
     @property
     def cache(self) -> ModelCache | None:
-        """The volume that holds the weights."""
-        return self.request.deploy.model_cache
+        """The volume that holds the weights; one of the usual name where a Job is asked to fill it."""
+        deploy = self.request.deploy
+        if deploy.model_cache is None and deploy.cluster.model_cache_job:
+            return ModelCache(pvc_name=CACHE_VOLUME)
+        return deploy.model_cache
+
+    @property
+    def release(self) -> Release:
+        """Which release of Dynamo the image or its override names."""
+        deploy = self.request.deploy
+        return release_of(deploy.runtime_version_override, deploy.image)
+
+    def fabric(self, nodes: int) -> Fabric | None:
+        """The RDMA network a worker needs: to hand over KV cache, or to span nodes."""
+        if self.request.deploy.mocker or (self.deployment.mode == "agg" and nodes == 1):
+            return None
+        return fabric_of(self.request.hardware, self.request.deploy.cluster.rdma_resource)
+
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether there is more than one node to place pods on."""
+        return max(self.total_gpus or 0, self.deployment.num_gpus) > self.gpus_per_node
+
+    def pull_secrets(self) -> list[Document]:
+        """Secrets for the registry: those asked for, and the profiling job's, which pulls from the same."""
+        deploy = self.request.deploy
+        names = [*deploy.cluster.pull_secrets, *_job_pull_secrets(deploy.profiling_job)]
+        return [{"name": name} for name in dict.fromkeys(names)]
 
     @property
     def runtime_image(self) -> str:
@@ -147,6 +175,15 @@ class Site:
             return []
         claim = {"claimName": self.cache.pvc_name, "readOnly": True}
         return [{"name": CACHE_VOLUME, "persistentVolumeClaim": claim}]
+
+
+def _job_pull_secrets(job: Any) -> list[str]:
+    block: Any = job
+    for key in ("template", "spec", "imagePullSecrets"):
+        block = block.get(key) if isinstance(block, Mapping) else None
+    items = block if isinstance(block, list) else []
+    names = [item.get("name") for item in items if isinstance(item, Mapping)]
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def _split_image(image: str) -> tuple[str, str, str]:

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 
 
+@with_cluster_flags
 @with_request_flags
 def recommend(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
@@ -23,6 +25,7 @@ def recommend(
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
     flags: Mapping[str, Any],
+    cluster: Mapping[str, Any],
 ) -> None:
     """Find the best configuration for a request and write its DGD.
 
@@ -36,7 +39,7 @@ def recommend(
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
-    request = request_from_flags(dgdr, flags)
+    request = with_cluster(request_from_flags(dgdr, flags), cluster)
     problem = build_problem(request, SearchOptions(dynamo_rules=dynamo_rules, limit=max(limit, top)))
     result = answer(problem)
     if output is not None:

@@ -53,10 +53,12 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         )
     backends, refused = _backends(request, device, model)
     warnings += refused + _length_warnings(request, model)
+    cluster = replace(request.deploy.cluster, model_bytes=checkpoint_bytes(model))
     answered = replace(
         request,
         model=model.name,
         modes=modes,
+        deploy=replace(request.deploy, cluster=cluster),
         hardware=replace(
             request.hardware, gpu=device.name, total_gpus=total, gpus_per_node=device.gpus_per_node
         ),
@@ -148,6 +150,12 @@ def weight_scale(model: Model) -> float:
         return 1.0
     counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
     return model.weight_bytes / float(counted[0])
+
+
+def checkpoint_bytes(model: Model) -> float:
+    """Bytes of the weights as they are downloaded."""
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return model.weight_bytes or float(counted[0])
 
 
 def served_precision(stored: Precision, backend: str) -> Precision:

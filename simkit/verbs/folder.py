@@ -1,15 +1,18 @@
 """The folder that `recommend -o DIR` writes: all texts are made first, then each is put in place whole."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from simkit.adapters.aiperf import benchmark_script
 from simkit.adapters.dynamo import render_site
+from simkit.adapters.dynamo_job import profiling_job
 from simkit.adapters.dynamo_site import Site
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
 from simkit.core.problem import Problem
+from simkit.io.dgdr import request_to_document
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
@@ -32,10 +35,23 @@ def dgd_documents(
     A candidate that misses the SLA is marked so by an annotation. profile is what `planner_profile` gives,
     for a Planner or mocker to read.
     """
+    documents = render_site(_site(rec, candidate, profile), version)
+    metadata = documents[-1].setdefault("metadata", {})
+    verdict = "true" if candidate.meets_sla else "false"
+    metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
+    return documents
+
+
+def job_document(rec: Recommendation) -> dict[str, Any]:
+    """The Job by which Dynamo's operator would profile for this request."""
+    return profiling_job(_site(rec, rec.selected), json.dumps(request_to_document(rec.request)["spec"]))
+
+
+def _site(rec: Recommendation, candidate: Candidate, profile: Mapping[str, bytes] | None = None) -> Site:
     hardware = rec.request.hardware
     if hardware.gpus_per_node is None:
         raise InputError("hardware.numGpusPerNode is not known; set --gpus-per-node")
-    site = Site(
+    return Site(
         deployment=candidate.deployment,
         request=rec.request,
         model=rec.request.model,
@@ -43,11 +59,6 @@ def dgd_documents(
         total_gpus=hardware.total_gpus,
         profile=profile or {},
     )
-    documents = render_site(site, version)
-    metadata = documents[-1].setdefault("metadata", {})
-    verdict = "true" if candidate.meets_sla else "false"
-    metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
-    return documents
 
 
 def folder_texts(
@@ -59,6 +70,8 @@ def folder_texts(
     read files, and within the DGD where they are read there.
     """
     texts: dict[str, str | bytes] = {}
+    if rec.request.deploy.cluster.profiling_job:
+        texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
     for rank, candidate in enumerate(rec.candidates[:top], start=1):
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}

@@ -14,6 +14,7 @@ from simkit.core.search import search
 from simkit.io.calibration import ERRORS, artifact
 from simkit.io.dgdr import read_request, request_from_document
 from simkit.io.problems import SearchOptions, build_problem
+from simkit.verbs.cluster_notes import with_cluster_notes
 
 
 def load_request(path: str | Path) -> Request:
@@ -37,8 +38,8 @@ def recommend(
 
 
 def answer(problem: Problem) -> Recommendation:
-    """The search's result, with what produced it."""
-    return replace(search(problem), versions=versions())
+    """The search's result, with remarks on the cluster and what produced it."""
+    return replace(with_cluster_notes(search(problem), problem), versions=versions())
 
 
 def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
