@@ -47,7 +47,7 @@ def _defaults(site: Site) -> Document:
     defaults: dict[str, Any] = {
         "pre_deployment_sweeping_mode": "rapid" if site.profile else "none",
         # The Planner's own default of 8 would silently cap a larger cluster.
-        "max_gpu_budget": site.total_gpus or max(_DEFAULT_GPU_BUDGET, site.deployment.num_gpus),
+        "max_gpu_budget": max(site.total_gpus or _DEFAULT_GPU_BUDGET, site.deployment.num_gpus),
         "model_name": site.model,
     }
     if site.profile:
