@@ -7,7 +7,7 @@ from typing import Any
 
 from simkit.adapters.dynamo_components import component
 from simkit.adapters.dynamo_site import PROFILE_MOUNT, Document, Site
-from simkit.adapters.planner_config import current_names, read_planner_config, written_config
+from simkit.adapters.planner_document import current_names, read_planner_config, written_config
 from simkit.adapters.planner_files import DECODE_JSON, MOCKER_NPZ, PREFILL_JSON
 from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
 from simkit.core.errors import InputError

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from perfmodels.parallel import ParallelPlan
 from simkit.adapters.dynamo import render
-from simkit.adapters.planner_config import (
+from simkit.adapters.planner_config import PlannerConfig
+from simkit.adapters.planner_document import (
     FROM_ENVIRONMENT,
     OLD_NAMES,
-    PlannerConfig,
     read_planner_config,
     written_config,
 )
