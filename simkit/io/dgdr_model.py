@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from simkit.io.kube_names import NAME_PATTERN, VERSION_PATTERN
+from simkit.io.kube_names import LABEL_PATTERN, NAME_PATTERN, VERSION_PATTERN
 
 API_VERSION = "nvidia.com/v1beta1"
 KIND = "DynamoGraphDeploymentRequest"
@@ -41,7 +41,7 @@ class Metadata(_Model):
     model_config = ConfigDict(extra="ignore")
 
     name: Annotated[str, Field(max_length=253, pattern=NAME_PATTERN)]
-    namespace: Text | None = None
+    namespace: Annotated[str, Field(max_length=63, pattern=LABEL_PATTERN)] | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
@@ -49,7 +49,7 @@ class Metadata(_Model):
 class ModelCache(_Model):
     """A volume claim that holds the weights."""
 
-    pvc_name: Text | None = None
+    pvc_name: Annotated[str, Field(max_length=253, pattern=NAME_PATTERN)] | None = None
     pvc_model_path: Text | None = None
     pvc_mount_path: Text | None = None
 
