@@ -10,7 +10,7 @@ from simkit.io.dgdr_lookup import lookup
 from simkit.io.faults import Fault, wrong_type
 
 _PATH = "spec.features.planner"
-_FPM_ENGINE = "vllm"
+FPM_ENGINE = "vllm"
 
 
 def planner_faults(document: Mapping[str, Any]) -> list[Fault]:
@@ -36,14 +36,14 @@ def wants_load_scaling(planner: Mapping[str, Any] | None) -> bool:
 
 def _load(document: Mapping[str, Any], block: Mapping[str, Any], *, mocker: bool) -> list[Fault]:
     backend = lookup(document, "spec.backend")
-    if mocker or backend in (None, "auto", _FPM_ENGINE) or not wants_load_scaling(block):
+    if mocker or backend in (None, "auto", FPM_ENGINE) or not wants_load_scaling(block):
         return []
     key = "optimization_target" if block.get("optimization_target") == "load" else "enable_load_scaling"
     return [
         Fault(
             path=f"{_PATH}.{key}",
             problem=f"scaling by load needs forward-pass metrics, which {backend} does not publish",
-            remedy=f"set spec.backend to {_FPM_ENGINE}, or scale by throughput, latency or sla",
+            remedy=f"set spec.backend to {FPM_ENGINE}, or scale by throughput, latency or sla",
         )
     ]
 

@@ -15,6 +15,7 @@ from simkit.core.rows import kv_path
 from simkit.core.support import unsupported
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu, with_hardware
+from simkit.io.dgdr_planner import FPM_ENGINE, wants_load_scaling
 from simkit.io.loading import Model, load_model
 from simkit.io.operator_times import learned_times
 
@@ -73,9 +74,18 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
 def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
     """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
     asked = BACKENDS if request.backend == "auto" else (request.backend,)
+    deploy = request.deploy
+    load_scaling = len(asked) > 1 and wants_load_scaling(deploy.planner) and not deploy.mocker
+    if load_scaling:
+        asked = (FPM_ENGINE,)
     reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
     able = tuple(name for name in asked if not reasons[name])
     warnings = [reason for reason in reasons.values() if reason]
+    if load_scaling:
+        warnings.append(
+            f"features.planner scales by load, which needs forward-pass metrics: only {FPM_ENGINE} has them "
+            "and was considered"
+        )
     if device.vendor != "nvidia":
         warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
     return able or asked, warnings

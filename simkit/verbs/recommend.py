@@ -1,5 +1,6 @@
 """The main job: a request in, the best configuration and its DGD out."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -7,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from simkit.core.advice import advised
 from simkit.core.metrics import Recommendation
 from simkit.core.request import Request
 from simkit.core.search import search
@@ -33,7 +35,8 @@ def recommend(
     deployments come back with `meets_sla` false.
     """
     problem = build_problem(as_request(request), options)
-    return replace(search(problem), versions=versions())
+    found = advised(search(problem), problem.shape, sys.version_info[:2])
+    return replace(found, versions=versions())
 
 
 def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
