@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from simkit.io.dgdr_lookup import has_control, lookup
+from simkit.io.dgdr_lookup import lookup, unsafe
 from simkit.io.faults import Fault, shown, wrong_type
 
 DEFAULT_MOUNT = "/opt/model-cache"
@@ -40,15 +40,17 @@ def cache_faults(document: Mapping[str, Any]) -> list[Fault]:
 def _mount(mount: str) -> list[Fault]:
     if not mount.startswith("/"):
         return [wrong_type(_MOUNT, "an absolute path", mount)]
-    if ":" in mount or has_control(mount) or ".." in mount.split("/") or not mount.strip("/"):
-        problem = f"{shown(mount)} cannot be a mount: no ':', '..', line break, nor the root itself"
+    if ":" in mount or unsafe(mount) or ".." in mount.split("/") or not mount.strip("/"):
+        problem = (
+            f"{shown(mount)} cannot be a mount: it is the root, or holds '..', ':' or what a shell acts on"
+        )
         return [Fault(path=_MOUNT, problem=problem, remedy=f"write a folder such as {DEFAULT_MOUNT}")]
     return []
 
 
 def _model_path(mount: str, path: str) -> list[Fault]:
-    if has_control(path) or "$(" in path:
-        problem = f"{shown(path)} holds a line break or $(...), which Kubernetes would act on"
+    if char := unsafe(path):
+        problem = f"{shown(path)} holds {char}, which a shell or Kubernetes would act on"
         return [Fault(path=_PATH, problem=problem, remedy="write a plain path")]
     if ".." in path.split("/"):
         problem, remedy = f"{path!r} leaves the volume by '..'", "give the path from the volume's root"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+_ACTIVE = frozenset("'\"`$;|&\\")
+
 
 def lookup(document: Any, path: str) -> Any:
     """The value at a dotted path, None where any step is missing or not a mapping."""
@@ -20,6 +22,10 @@ def given(document: Mapping[str, Any], block: str, *names: str) -> list[str]:
     return [name for name in names if isinstance(values, Mapping) and values.get(name) is not None]
 
 
-def has_control(text: str) -> bool:
-    """Whether a text holds line breaks or other characters that no name or path has."""
-    return any(ord(char) < 32 or ord(char) == 127 for char in text)
+def unsafe(text: str) -> str:
+    """The first character that a terminal, a shell or Kubernetes would act on, as shown; empty if none.
+
+    Names and paths end up in arguments of containers, where $(NAME) is expanded, and in benchmark.sh.
+    """
+    odd = (char for char in text if char in _ACTIVE or not char.isprintable())
+    return next((repr(char) for char in odd), "")

@@ -4,6 +4,7 @@ Latencies are milliseconds here, as users write them; simkit.io.dgdr turns them 
 Rules that span fields are in simkit.io.dgdr_rules, so that all faults come out together.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,9 @@ GPU_SKUS = (
 )  # fmt: skip
 
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
+Tokens = Annotated[int, Field(gt=0, lt=10**9)]
+Load = Annotated[float, Field(gt=0, lt=1e9, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, lt=1e10, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 Mapping = dict[str, Any]
@@ -68,18 +72,18 @@ class Hardware(_Model):
 class Workload(_Model):
     """Request lengths in tokens and the load."""
 
-    isl: Count | None = None
-    osl: Count | None = None
-    concurrency: Positive | None = None
-    request_rate: Positive | None = None
+    isl: Tokens | None = None
+    osl: Tokens | None = None
+    concurrency: Load | None = None
+    request_rate: Load | None = None
 
 
 class Sla(_Model):
     """Latency targets in milliseconds."""
 
-    ttft: Positive | None = None
-    itl: Positive | None = None
-    e2e_latency: Positive | None = Field(default=None, alias="e2eLatency")
+    ttft: Milliseconds | None = None
+    itl: Milliseconds | None = None
+    e2e_latency: Milliseconds | None = Field(default=None, alias="e2eLatency")
     optimization_type: Literal["latency", "throughput"] | None = None
 
 
@@ -132,6 +136,7 @@ class Dgdr(_Model):
     status: Any = None
 
 
+@cache
 def known_keys() -> dict[str, tuple[str, ...]]:
     """The keys each block may hold, by the block's path."""
     found: dict[str, tuple[str, ...]] = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simkit.adapters.dynamo import MAX_NAME
-from simkit.adapters.dynamo_alpha import ALPHA, BETA
+from simkit.adapters.dynamo_alpha import ALPHA, BETA, from_v1alpha1
 from simkit.adapters.dynamo_components import FRONTEND
 from simkit.adapters.dynamo_override import apply_override
 from simkit.core.errors import InputError
@@ -66,17 +66,50 @@ def _metadata_faults(metadata: Any) -> Iterator[Fault]:
 
 def _component_faults(document: Mapping[str, Any], override: Mapping[str, Any]) -> Iterator[Fault]:
     """Each changed component alone, merged into all that a deployment of this request can have."""
-    spec = override.get("spec")
-    if spec is None:
+    if override.get("spec") is None:
         return
-    for part in _parts(spec):
+    for part in _parts(override["spec"]):
+        alone = {"apiVersion": override["apiVersion"], "spec": part}
         try:
-            apply_override(_generated(document), {**override, "spec": part})
+            faults = list(_shape_faults(alone))
+            if not faults:
+                apply_override(_generated(document), alone)
         except InputError as error:
-            place, _, text = str(error).partition(": ")
-            problem, _, remedy = text.rpartition("; ")
-            path = place if place.startswith(_DGD) else f"{_DGD}.{place}"
-            yield Fault(path=path, problem=problem or text, remedy=remedy if problem else "correct it")
+            faults = [_fault_of(error)]
+        yield from faults
+
+
+def _fault_of(error: InputError) -> Fault:
+    place, _, text = str(error).partition(": ")
+    problem, _, remedy = text.rpartition("; ")
+    path = place if place.startswith(_DGD) else f"{_DGD}.{place}"
+    return Fault(path=path, problem=problem or text, remedy=remedy if problem else "correct it")
+
+
+def _shape_faults(override: Mapping[str, Any]) -> Iterator[Fault]:
+    """What merging walks through must be there to be walked."""
+    change = from_v1alpha1(override) if override["apiVersion"] == ALPHA else override
+    items = lookup(change, "spec.components")
+    for item in items if isinstance(items, list) else ():
+        name = item.get("name") if isinstance(item, Mapping) else None
+        path, block = f"{_DGD}.spec.components[{name}]", item
+        for key in ("podTemplate", "spec"):
+            block, path = lookup(block, key), f"{path}.{key}"
+            if block is not None and not isinstance(block, Mapping):
+                yield wrong_type(path, "a mapping", block)
+        containers = lookup(block, "containers")
+        if containers is not None and not _is_list_of(Mapping, containers):
+            yield wrong_type(f"{path}.containers", "a list of mappings", containers)
+            continue
+        for container in containers or ():
+            for key in ("command", "args"):
+                if container.get(key) is not None and not _is_list_of(str, container[key]):
+                    place = f"{path}.containers[{container.get('name')}].{key}"
+                    yield wrong_type(place, "a list of texts", container[key])
+
+
+def _is_list_of(kind: type[Any], value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def _parts(spec: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from simkit.core.errors import UnknownNameError, nearest
@@ -9,7 +10,7 @@ from simkit.io import catalog
 from simkit.io.dgdr_alpha_fields import ALPHA_VERSION
 from simkit.io.dgdr_cache import cache_faults
 from simkit.io.dgdr_job import job_crd_faults, job_faults
-from simkit.io.dgdr_lookup import given, has_control, lookup
+from simkit.io.dgdr_lookup import given, lookup, unsafe
 from simkit.io.dgdr_model import API_VERSION, GPU_SKUS, KIND
 from simkit.io.dgdr_overrides import dgd_override_faults
 from simkit.io.dgdr_planner import planner_faults
@@ -56,6 +57,7 @@ def _sku_faults(document: Mapping[str, Any]) -> list[Fault]:
     return [Fault(path="spec.hardware.gpuSku", problem=problem, remedy=remedy)]
 
 
+@lru_cache(maxsize=1024)
 def canonical_gpu(name: str) -> str | None:
     """The catalogue's name for a GPU however it is written; None when nobody knows it."""
     try:
@@ -69,8 +71,9 @@ def _model(document: Mapping[str, Any]) -> list[Fault]:
     name = lookup(document, "spec.model")
     if not isinstance(name, str) or not name:
         return []
-    if name.startswith("-") or "$(" in name or has_control(name) or not name.strip():
-        problem = f"{shown(name)} is no model name: it begins with '-', is blank, or holds $( or line breaks"
+    if name.startswith("-") or not name.strip() or unsafe(name):
+        why = f"holds {unsafe(name)}" if unsafe(name) else "is blank or begins with '-'"
+        problem = f"{shown(name)} {why}, and would be taken for something else than a name"
         remedy = "write a Hugging Face id such as Qwen/Qwen3-32B, or a path to a config.json"
         return [Fault(path="spec.model", problem=problem, remedy=remedy)]
     return []

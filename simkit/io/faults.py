@@ -18,8 +18,21 @@ class Fault:
     problem: str
     remedy: str
 
+    def __post_init__(self) -> None:
+        # Keys come from the document: a line break in one must not break the line, nor a book fill it.
+        for name, most in (("path", 300), ("problem", 1000), ("remedy", 1000)):
+            object.__setattr__(self, name, _line(getattr(self, name), most))
+
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+def _line(text: str, most: int) -> str:
+    """The text with what a terminal would act on written out, cut to `most` characters."""
+    shown_text = text if len(text) <= most else text[: most - 3] + "..."
+    if shown_text.isprintable():
+        return shown_text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown_text)
 
 
 _TYPE_WORDS = {
@@ -101,6 +114,7 @@ def _choice_fault(path: str, expected: str, value: Any) -> Fault:
 _RULES = {
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le}",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
