@@ -66,9 +66,13 @@ def _metadata_faults(metadata: Any) -> Iterator[Fault]:
 
 def _component_faults(document: Mapping[str, Any], override: Mapping[str, Any]) -> Iterator[Fault]:
     """Each changed component alone, merged into all that a deployment of this request can have."""
-    if override.get("spec") is None:
+    spec = override.get("spec")
+    if spec is None:
         return
-    for part in _parts(override["spec"]):
+    if not isinstance(spec, Mapping):
+        yield wrong_type(f"{_DGD}.spec", "a mapping", spec)
+        return
+    for part in _parts(spec):
         alone = {"apiVersion": override["apiVersion"], "spec": part}
         try:
             faults = list(_shape_faults(alone))
@@ -112,10 +116,10 @@ def _is_list_of(kind: type[Any], value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
-def _parts(spec: Any) -> Iterator[Any]:
+def _parts(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The override split so that one wrong component does not hide the next."""
-    key = "services" if isinstance(spec, Mapping) and "services" in spec else "components"
-    items = spec.get(key) if isinstance(spec, Mapping) else None
+    key = "services" if "services" in spec else "components"
+    items = spec.get(key)
     if isinstance(items, list) and items:
         yield from ({**spec, key: [item]} for item in items)
     elif isinstance(items, Mapping) and items:
