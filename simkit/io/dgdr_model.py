@@ -23,6 +23,7 @@ GPU_SKUS = (
 )  # fmt: skip
 
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
+Budget = Annotated[int, Field(gt=0, le=1_000_000)]  # beyond any cluster; the CRD stops at 2^31 - 1
 Tokens = Annotated[int, Field(gt=0, lt=10**9)]
 Load = Annotated[float, Field(gt=0, lt=1e9, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, lt=1e10, allow_inf_nan=False)]
@@ -63,7 +64,7 @@ class Hardware(_Model):
 
     gpu_sku: Text | None = None
     vram_mb: Positive | None = None
-    total_gpus: Count | None = None
+    total_gpus: Budget | None = None
     num_gpus_per_node: Count | None = Field(default=None, alias="numGpusPerNode")
     interconnect: str | None = None
     rdma: bool | None = None
