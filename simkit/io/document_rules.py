@@ -8,7 +8,7 @@ from typing import Any
 from simkit.adapters.dynamo_alpha import ALPHA, from_v1alpha1
 from simkit.core.errors import InputError
 from simkit.io.dgd_parts import container_tokens, engine_module, gpu_limit, main_container, node_count
-from simkit.io.dgdr_rules import lookup
+from simkit.io.dgdr_lookup import lookup
 from simkit.io.faults import Fault, join_path, shown
 
 LEAK = "holds a Hugging Face token itself"

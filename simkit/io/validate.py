@@ -7,7 +7,7 @@ from typing import Any
 from simkit.core.errors import nearest
 from simkit.io.dgd_rules import dgd_faults, metadata_faults
 from simkit.io.dgdr import dgdr_faults
-from simkit.io.dgdr_rules import lookup
+from simkit.io.dgdr_lookup import lookup
 from simkit.io.document_rules import leak_faults, set_faults
 from simkit.io.faults import Fault, shown, wrong_type
 from simkit.io.kube_schema import schema_faults

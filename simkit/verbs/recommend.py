@@ -1,5 +1,6 @@
 """The main job: a request in, the best configuration and its DGD out."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -7,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from simkit.core.advice import advised
 from simkit.core.metrics import Recommendation
 from simkit.core.problem import Problem
 from simkit.core.request import Request
@@ -38,8 +40,9 @@ def recommend(
 
 
 def answer(problem: Problem) -> Recommendation:
-    """The search's result, with remarks on the cluster and what produced it."""
-    return replace(with_cluster_notes(search(problem), problem), versions=versions())
+    """The search's result, with advice, remarks on the cluster and what produced it."""
+    found = advised(search(problem), problem.shape, sys.version_info[:2])
+    return replace(with_cluster_notes(found, problem), versions=versions())
 
 
 def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:

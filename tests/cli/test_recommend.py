@@ -143,3 +143,17 @@ def test_v1alpha1_on_request(simkit, tmp_path):
     document = yaml.safe_load((tmp_path / "out" / "dgd.yaml").read_text())
     assert document["apiVersion"] == "nvidia.com/v1alpha1"
     assert simkit("validate", tmp_path / "out" / "dgd.yaml").status == 0
+
+
+def test_an_older_request_takes_flags_and_keeps_its_remarks(simkit, guide):
+    """Flags are named after today's fields; what has no place in them is still told."""
+    old = guide.parent / "fuzz" / "seeds" / "v1alpha1.yaml"
+    found = simkit(
+        "recommend", old, "--backend", "vllm", "--total-gpus", 8, "--ttft", 900, "--format", "json"
+    )
+    assert found.status in (0, 1), found.err
+    request = json.loads(found.out)["request"]
+    assert (request["backend"], request["hardware"]["total_gpus"]) == ("vllm", 8)
+    assert request["sla"]["ttft_ms"] == 900
+    assert any("apiVersion v1alpha1 is deprecated" in text for text in request["warnings"])
+    assert any("outputPVC" in text for text in request["warnings"])

@@ -328,7 +328,7 @@ def test_a_cache_without_a_path_is_told():
     ("top", "expected"),
     [
         ({"kind": "DynamoGraphDeployment"}, "kind: expected DynamoGraphDeploymentRequest"),
-        ({"apiVersion": "nvidia.com/v1alpha1"}, "requests are read as v1beta1"),
+        ({"apiVersion": "nvidia.com/v1alpha1"}, "spec.workload: a field of v1beta1 in a v1alpha1 request"),
         ({"apiVersion": "v2"}, "apiVersion: expected nvidia.com/v1beta1, got 'v2'"),
         ({"spec": None}, "spec: expected a mapping, got None"),
         ({"metadata": {}}, "metadata.name: required but missing"),

@@ -11,7 +11,13 @@ from .conftest import environment, spec
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
-MODULES = {"numpy": "numpy", "pydantic": "pydantic", "PyYAML": "yaml"}
+MODULES = {
+    "numpy": "numpy",
+    "pydantic": "pydantic",
+    "PyYAML": "yaml",
+    "jsonschema": "jsonschema",
+    "kubernetes-validate": "kubernetes_validate",
+}
 LEFT_OUT = """
 import sys
 class Refuse:
@@ -25,7 +31,7 @@ sys.exit(main())
 
 
 def installed():
-    return set(re.findall(r'"([A-Za-z]+)>=', DOCKERFILE))
+    return set(re.findall(r'"([A-Za-z-]+)>=', DOCKERFILE))
 
 
 def test_the_profiler_runs_on_what_the_image_installs(tmp_path):
