@@ -1,5 +1,7 @@
 """Command lines as people write them, with what they must be read as. Written for these tests."""
 
+# ruff: noqa: E501  # command lines are kept whole
+
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""Command lines of engines as deployments: a table of real ones, pairs, settings files, refusals, round trips."""
+"""Command lines of engines as deployments: a table of real ones, pairs, files, refusals, round trips."""
+
+# ruff: noqa: E501  # command lines are kept whole
 
 import importlib.util
 import shlex
