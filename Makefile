@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check lint reports calibrate bench clean
+.PHONY: demo test check lint reports calibrate operators bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
@@ -34,6 +34,11 @@ reports: $(VENV)/.developer
 
 calibrate: $(VENV)/.developer
 	$(BIN)/python experiments/coarse_factors/fit.py
+
+# TABLES: systems/data of an unpacked aiconfigurator-core 0.12.0 (docs/operators.md); about half an hour
+operators: $(VENV)/.developer
+	$(BIN)/simkit fit --operators $(TABLES)
+	$(BIN)/python experiments/operators/report.py $(TABLES)
 
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/whole_process.py
