@@ -102,7 +102,7 @@ def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:
     if request.deploy.mocker or not asks_for_load_scaling(request.deploy.planner or {}):
         return BACKENDS, []
     return ("vllm",), [
-        "load-based planner scaling reads forward-pass metrics: only vllm was considered, as it alone reports them"
+        "load-based planner scaling: only vllm was considered, as it alone reports forward-pass metrics"
     ]
 
 
