@@ -7,7 +7,7 @@ from typing import Any
 
 from simkit.adapters.dynamo_components import component
 from simkit.adapters.dynamo_site import PROFILE_MOUNT, Document, Site
-from simkit.adapters.planner_config import current_names, read_planner_config, written_config
+from simkit.adapters.planner_document import current_names, read_planner_config, written_config
 from simkit.adapters.planner_files import DECODE_JSON, MOCKER_NPZ, PREFILL_JSON
 from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
 from simkit.core.errors import InputError
@@ -47,7 +47,7 @@ def _defaults(site: Site) -> Document:
     defaults: dict[str, Any] = {
         "pre_deployment_sweeping_mode": "rapid" if site.profile else "none",
         # The Planner's own default of 8 would silently cap a larger cluster.
-        "max_gpu_budget": site.total_gpus or max(_DEFAULT_GPU_BUDGET, site.deployment.num_gpus),
+        "max_gpu_budget": max(site.total_gpus or _DEFAULT_GPU_BUDGET, site.deployment.num_gpus),
         "model_name": site.model,
     }
     if site.profile:

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from simkit.adapters.dynamo_planner import load_scaling_problem
-from simkit.adapters.planner_config import OLD_NAMES, PlannerConfig, current_names, known_keys
+from simkit.adapters.planner_config import PlannerConfig
+from simkit.adapters.planner_document import OLD_NAMES, current_names, known_keys
 from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
 from simkit.io.faults import Fault, faults_from, join_path, wrong_type
 

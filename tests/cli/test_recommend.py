@@ -20,7 +20,8 @@ def test_a_guide_workflow_ends_in_an_admissible_dgd(simkit, guide, tmp_path, nam
     out = tmp_path / "out"
     found = simkit("recommend", guide / f"{name}.yaml", *CLUSTERS[name], "-o", out)
     assert found.status in (0, 1), found.err
-    assert {path.name for path in out.iterdir()} == FILES
+    planned = name != "qwen-small"  # the other two ask for a planner
+    assert {path.name for path in out.iterdir()} == FILES | ({"profiling_results"} if planned else set())
     checked = simkit("validate", guide / f"{name}.yaml", out / "dgd.yaml")
     assert checked.status == 0, checked.out
     answer = json.loads((out / "recommendation.json").read_text())

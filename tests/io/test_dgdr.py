@@ -161,7 +161,7 @@ def test_requests_that_the_real_profiler_took_are_accepted():
     for path in files:
         request = read_request(path)
         assert request.slo == Slo(ttft_s=2.0, itl_s=0.03)
-        assert request.warnings == ()
+        assert without_planner(request.warnings) == []
         assert validate_documents([read_document(path)], str(path)) == []
 
 
