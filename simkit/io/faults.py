@@ -127,4 +127,6 @@ def _rule(item: Any) -> str:
         pattern = item["ctx"]["pattern"]
         return PATTERN_WORDS.get(pattern, f"must match {pattern}")
     words = _RULES.get(item["type"])
-    return words.format(**item["ctx"]) if words else str(item["msg"])
+    if not words:
+        return str(item["msg"])
+    return words.format(**item["ctx"]).replace("e+0", "e").replace("e+", "e")  # 1e9, as people write it
