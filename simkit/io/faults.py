@@ -68,6 +68,7 @@ def unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
     names = tuple(known)
     hints = nearest(key, names, count=1)
     remedy = f"did you mean {hints[0]}?" if hints else f"remove it; known here: {', '.join(sorted(names))}"
+    key = key or "''"
     return Fault(path=f"{path}.{key}" if path else key, problem="unknown key", remedy=remedy)
 
 
