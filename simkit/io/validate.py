@@ -1,6 +1,6 @@
 """Checking documents before a cluster sees them: every fault with its path and what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,8 @@ def _faults(document: Any) -> list[Fault]:
         return [wrong_type("document", "a mapping with apiVersion and kind", document)]
     kind = document.get("kind")
     if kind == "DynamoGraphDeploymentRequest":
-        return [*dgdr_faults(document, as_crd=True), *_job_faults(document)]
+        found = dgdr_faults(document, as_crd=True)
+        return [*found, *_job_faults(document, known={fault.path for fault in found})]
     if kind == "DynamoGraphDeployment":
         found = dgd_faults(document)
     elif isinstance(kind, str) and kind in _KUBERNETES:
@@ -54,10 +55,11 @@ def _faults(document: Any) -> list[Fault]:
     return [*found, *leak_faults(document, known=found)]
 
 
-def _job_faults(document: Mapping[str, Any]) -> list[Fault]:
-    """The profiling job's override is merged into a Job, so it must look like one."""
+def _job_faults(document: Mapping[str, Any], known: Set[str]) -> list[Fault]:
+    """The profiling job's override is merged into a Job, so it must look like one; no place is named twice."""
     job = lookup(document, _JOB)
-    return schema_faults("JobSpec", job, _JOB) if isinstance(job, Mapping) else []
+    found = schema_faults("JobSpec", job, _JOB) if isinstance(job, Mapping) else []
+    return [fault for fault in found if fault.path not in known]
 
 
 def _kubernetes_faults(document: Mapping[str, Any], kind: str) -> list[Fault]:
