@@ -9,6 +9,7 @@ from simkit.adapters.dynamo_planner import load_scaling_problem
 from simkit.adapters.planner_config import PlannerConfig
 from simkit.adapters.planner_document import OLD_NAMES, current_names, known_keys
 from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
+from simkit.io.dgdr_lookup import lookup
 from simkit.io.faults import Fault, faults_from, join_path, wrong_type
 
 PATH = "spec.features.planner"
@@ -56,9 +57,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _block(spec: Mapping[str, Any], *keys: str) -> Mapping[str, Any] | None:
-    block: Any = spec
-    for key in keys:
-        block = block.get(key) if isinstance(block, Mapping) else None
+    block = lookup(spec, ".".join(keys))
     return block if isinstance(block, Mapping) else None
 
 

@@ -56,7 +56,7 @@ def _faults(document: Any) -> list[Fault]:
 
 
 def _job_faults(document: Mapping[str, Any], known: Set[str]) -> list[Fault]:
-    """The profiling job's override is merged into a Job, so it must look like one; no place is named twice."""
+    """The profiling job's override is merged into a Job, so it must look like one; no place is told twice."""
     job = lookup(document, _JOB)
     found = schema_faults("JobSpec", job, _JOB) if isinstance(job, Mapping) else []
     return [fault for fault in found if fault.path not in known]
