@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(HERE.parent)]
 SEEDS = (*sorted((ROOT / "experiments" / "guide").glob("*.yaml")), *sorted((HERE / "seeds").glob("*.yaml")))
 READERS = ("simkit/io/dgdr*.py", "simkit/io/faults.py", "simkit/io/kube_names.py", "simkit/io/yamlio.py")
 TEXT_SHARE = 0.15
+PROGRESS = 10_000
 
 
 def run(count: int, first_seed: int) -> tuple[Counter[str], list[int]]:
@@ -36,6 +37,8 @@ def run(count: int, first_seed: int) -> tuple[Counter[str], list[int]]:
     seen: Counter[str] = Counter()
     broken: list[int] = []
     for seed in range(first_seed, first_seed + count):
+        if seed % PROGRESS == 0:
+            print(f"at seed {seed:,}: {len(broken)} broken", file=sys.stderr)
         rng = random.Random(seed)  # noqa: S311 (chance, not secrecy)
         place = rng.randrange(len(SEEDS))
         try:
