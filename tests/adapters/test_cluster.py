@@ -6,7 +6,7 @@ import json
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
+from simkit.adapters.dynamo import render, render_site
 from simkit.adapters.dynamo_job import profiling_job
 from simkit.adapters.dynamo_network import fabric_hint, fabric_of
 from simkit.adapters.dynamo_site import Site
@@ -416,3 +416,24 @@ def test_a_mocker_is_timed_as_its_gpu_where_tables_cover_it(backend):
     assert found["--ais-backend-version"] == NEWEST.engines[backend]
     assert (found["--ais-system"], found["--ais-tp-size"]) == ("h200_sxm", "2")
     assert not any(flag.startswith("--ais") for flag in mocker_args(backend, "t4"))
+
+
+PROFILE = {"prefill_raw_data.json": b"{}", "decode_raw_data.json": b"{}", "perf_data.npz": b"PK"}
+
+
+def test_our_profiling_data_time_a_mocker_before_any_table():
+    deploy = {"mocker": True, "planner": {}}
+    req = request(Hardware(gpu="h200_sxm"), deploy, model_cache_job=True)
+    site = Site(deployment=disagg("vllm"), request=req, model=MODEL, gpus_per_node=8, profile=PROFILE)
+    found = render_site(site)
+    kinds = [item["kind"] for item in found]
+    assert kinds == ["PersistentVolumeClaim", "Job", "ConfigMap", "ConfigMap", "DynamoGraphDeployment"]
+    assert [str(fault) for fault in validate_documents(found, "rendered")] == []
+    worker = next(item for item in found[-1]["spec"]["components"] if item["name"] == "decode")
+    args = main(worker)["args"]
+    path = args[args.index("--planner-profile-data") + 1]
+    assert not any(flag.startswith("--ais") for flag in args)
+    mounts = {item["name"]: item["mountPath"] for item in main(worker)["volumeMounts"]}
+    assert path == f"{mounts[site.profile_name]}/perf_data.npz"
+    assert {item["name"] for item in worker["podTemplate"]["spec"]["volumes"]} == set(mounts)
+    assert len(mounts) == 2  # the weights' volume, too

@@ -7,7 +7,7 @@ from perfmodels.params import total_params
 from simkit.core.advice import MANY_REPLICAS, cache_advice
 from simkit.core.picking import Preference
 from simkit.core.points import Points
-from simkit.core.request import DeployOptions, ModelCache, Request
+from simkit.core.request import ClusterOptions, DeployOptions, ModelCache, Request
 from simkit.core.slo import Slo
 from simkit.core.support import python_fault
 from simkit.core.ties import promoted_on_tie, with_every_group
@@ -28,6 +28,7 @@ def test_a_model_above_70_billion_wants_a_volume():
     assert "71 billion parameters" in cache_advice(asked(), LARGE, 1)
     assert cache_advice(asked(), SMALL, 1) == ""
     assert cache_advice(asked(model_cache=ModelCache(pvc_name="w")), LARGE, 100) == ""
+    assert cache_advice(asked(cluster=ClusterOptions(model_cache_job=True)), LARGE, 100) == ""
     assert cache_advice(asked(mocker=True), LARGE, 100) == ""  # it loads no weights
 
 
