@@ -1,5 +1,6 @@
 """What disaggregation would cost where KV cache travels by TCP instead of RDMA."""
 
+import math
 from dataclasses import replace
 
 from perfmodels.transfer import rdma_path, tcp_path
@@ -22,14 +23,19 @@ def handover_warning(problem: Problem, best: Candidate) -> str | None:
         return None
     if rdma is False:
         return (
-            f"without RDMA, KV cache goes from prefill to decode over TCP: TTFT {slow:,.0f} ms is predicted "
+            f"without RDMA, KV cache goes from prefill to decode over TCP: {_told(slow)} is predicted "
             f"where RDMA would give {fast:,.0f} ms, and far more if copies pass host memory; {_ENABLE}"
         )
     return (
         f"RDMA between nodes is assumed (TTFT {fast:,.0f} ms); where it is absent NIXL falls back to TCP "
-        f"without a word, for which {slow:,.0f} ms is predicted, and far more if copies pass host memory; "
+        f"without a word, for which {_told(slow)} is predicted, and far more if copies pass host memory; "
         f"the DGD asks for no RDMA devices: {_ENABLE}"
     )
+
+
+def _told(ttft_ms: float) -> str:
+    """A TTFT in words; the link may be too slow for the load at all."""
+    return f"TTFT {ttft_ms:,.0f} ms" if math.isfinite(ttft_ms) else "a TTFT that grows without end"
 
 
 def _ttft_ms(problem: Problem, best: Candidate, *, tcp: bool) -> float | None:

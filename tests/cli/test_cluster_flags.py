@@ -117,6 +117,12 @@ def test_unsaid_rdma_is_an_assumption_that_is_told(simkit):
     assert slow > 10_000 > fast, "the guide: from hundreds of milliseconds to over ten seconds"
 
 
+def test_a_rate_that_tcp_cannot_carry_is_told_in_words(simkit):
+    warning = handover(warnings_of(simkit, "--isl", "4000", "--osl", "500", "--request-rate", "4"))
+    assert "a TTFT that grows without end is predicted" in warning
+    assert "inf" not in warning.replace("infiniband", "")
+
+
 @pytest.mark.parametrize("setting", ["hardware.rdma=true", "hardware.interconnect=infiniband"])
 def test_with_rdma_nothing_is_warned_of(simkit, setting):
     assert not [text for text in warnings_of(simkit, "--set", setting) if "TCP" in text]

@@ -65,13 +65,21 @@ def test_a_model_that_fits_nowhere_fails_in_the_search(profile):
     assert "hardware.totalGpus" in refused(profile(request), phase="SweepingPrefill")
 
 
-def test_an_override_of_an_unknown_component_fails_where_the_deployment_is_written(profile):
-    override = {
+def override_of(component):
+    return {
         "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeployment",
-        "spec": {"components": [{"name": "wroker", "replicas": 2}]},
+        "spec": {"components": [{"name": component, "replicas": 2}]},
     }
-    assert "wroker" in refused(profile(spec(overrides={"dgd": override})), phase="GeneratingDGD")
+
+
+def test_an_override_of_a_component_no_deployment_has_fails_before_the_search(profile):
+    assert "wroker" in refused(profile(spec(overrides={"dgd": override_of("wroker")})))
+
+
+def test_an_override_of_a_component_not_chosen_fails_where_the_deployment_is_written(profile):
+    asked = spec(overrides={"dgd": override_of("worker")}, features={"planner": {}})  # so no aggregated one
+    assert "worker" in refused(profile(asked), phase="GeneratingDGD")
 
 
 def test_a_dgdr_name_too_long_for_pods_is_refused_under_an_operator(profile):
