@@ -29,3 +29,13 @@ def unsafe(text: str) -> str:
     """
     odd = (char for char in text if char in _ACTIVE or not char.isprintable())
     return next((repr(char) for char in odd), "")
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether mappings and lists are nested more than so many levels."""
+    if not isinstance(value, Mapping | list):
+        return False
+    if levels == 0:
+        return True
+    items = value.values() if isinstance(value, Mapping) else value
+    return any(is_deeper(item, levels - 1) for item in items)

@@ -8,13 +8,14 @@ from simkit.adapters.dynamo_alpha import ALPHA, BETA, from_v1alpha1
 from simkit.adapters.dynamo_components import FRONTEND
 from simkit.adapters.dynamo_override import apply_override
 from simkit.core.errors import InputError
-from simkit.io.dgdr_lookup import lookup
+from simkit.io.dgdr_lookup import is_deeper, lookup
 from simkit.io.faults import Fault, shown, unknown_key, wrong_type
 from simkit.io.kube_names import NAME_PATTERN, PATTERN_WORDS, matches
 
 _DGD = "spec.overrides.dgd"
 _KIND = "DynamoGraphDeployment"
 _DGD_KEYS = ("apiVersion", "kind", "metadata", "spec", "status")
+_DEPTH = 50  # with what it is merged into, documents must stay readable
 _WORKERS = ("worker", "prefill", "decode")
 _LONGEST_NAME = MAX_NAME - len(FRONTEND)
 
@@ -27,6 +28,10 @@ def dgd_override_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     for key in override:
         if key not in _DGD_KEYS:
             yield unknown_key(_DGD, str(key), _DGD_KEYS)
+    if is_deeper(override, _DEPTH):
+        problem = f"nested deeper than {_DEPTH}, which no deployment is"
+        yield Fault(path=_DGD, problem=problem, remedy="write it like a DynamoGraphDeployment")
+        return
     version, kind = override.get("apiVersion"), override.get("kind")
     if version not in (ALPHA, BETA):
         problem = f"expected one of {ALPHA}, {BETA}, got {shown(version)}"

@@ -95,6 +95,16 @@ def test_faulty_overrides(change, path, words):
     assert words in str(found)
 
 
+def test_an_override_is_not_bottomless():
+    deep = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    assert (
+        "nested deeper than 50"
+        in fault("overrides.dgd", override({"name": "decode", "podTemplate": deep})).problem
+    )
+
+
 def test_names_of_older_releases_are_read_with_a_warning():
     (warning,) = [
         text for text in warnings("overrides.dgd", override({"name": "VllmDecodeWorker"})) if "dgd" in text
