@@ -24,6 +24,9 @@ MAY_IMPORT = {
         "simkit.verbs",
     },
     "simkit.__main__": {"simkit.cli"},
+    "simkit.profiler": {
+        "simkit.core", "simkit.io", "simkit.adapters", "simkit.reports", "simkit.verbs",
+    },
 }  # fmt: skip
 
 PURE = ("perfmodels", "simkit/core")

@@ -3,11 +3,14 @@
 import hashlib
 from typing import Any
 
-from simkit.adapters.dynamo_alpha import BETA, to_v1alpha1
+from simkit.adapters.dynamo_alpha import BETA
+from simkit.adapters.dynamo_alpha_write import to_v1alpha1
+from simkit.adapters.dynamo_cache import cache_documents
 from simkit.adapters.dynamo_components import frontend, worker
 from simkit.adapters.dynamo_override import apply_override
-from simkit.adapters.dynamo_planner import planner_component, planner_config_map
+from simkit.adapters.dynamo_planner import planner_component, planner_config_map, profile_config_map
 from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION, Site
+from simkit.adapters.multinode import GROVE_ANNOTATION, KAI_QUEUE_ANNOTATION, VLLM_EXECUTOR_ANNOTATION
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import Request
@@ -26,13 +29,11 @@ def render(
     total_gpus: int | None,
     version: str = "v1beta1",
 ) -> list[dict[str, Any]]:
-    """The documents to apply: ConfigMaps first, the DynamoGraphDeployment last.
+    """The documents to apply: volume claim, Job and ConfigMaps first, the DynamoGraphDeployment last.
 
     model is the name under which the model is served. An engine larger than gpus_per_node spans
     nodes. total_gpus bounds the Planner. Raises InputError when the deployment cannot be written.
     """
-    if version not in VERSIONS:
-        raise unknown_name("DGD version", version, VERSIONS)
     site = Site(
         deployment=deployment,
         request=request,
@@ -40,7 +41,17 @@ def render(
         gpus_per_node=gpus_per_node,
         total_gpus=total_gpus,
     )
+    return render_site(site, version)
+
+
+def render_site(site: Site, version: str = "v1beta1") -> list[dict[str, Any]]:
+    """As `render`, for a Site that may hold profiling data for its Planner or mocker."""
+    if version not in VERSIONS:
+        raise unknown_name("DGD version", version, VERSIONS)
+    request, deployment = site.request, site.deployment
     metadata = _metadata(request)
+    name = dgd_name(request)
+    cache = cache_documents(site, metadata, name)
     config_maps = [] if request.deploy.planner is None else [planner_config_map(site, metadata)]
     components = [frontend(site), *(worker(site, role, pool) for role, pool in site.pools())]
     components += [planner_component(site, item["metadata"]["name"]) for item in config_maps]
@@ -48,11 +59,13 @@ def render(
     document = {
         "apiVersion": BETA,
         "kind": "DynamoGraphDeployment",
-        "metadata": {**metadata, "name": dgd_name(request), "annotations": _annotations(site)},
+        "metadata": {**metadata, "name": name, "annotations": _annotations(site)},
         "spec": {**backend, "components": components},
     }
     document = apply_override(document, request.deploy.dgd_override)
-    return [*config_maps, document if version == "v1beta1" else to_v1alpha1(document)]
+    if site.profile:
+        config_maps.append(profile_config_map(site, metadata))
+    return [*cache, *config_maps, document if version == "v1beta1" else to_v1alpha1(document)]
 
 
 def dgd_name(request: Request) -> str:
@@ -83,4 +96,15 @@ def _annotations(site: Site) -> dict[str, str]:
     precision = site.deployment.precision
     moe = any(pool.plan.moe_tp * pool.plan.ep > 1 for _, pool in site.pools())
     text = " ".join(f"{part}={getattr(precision, part)}" for part in ("gemm", "moe", "kv", "other"))
-    return {PRECISION_ANNOTATION: text, EXPERTS_ANNOTATION: str(moe).lower()}
+    return {PRECISION_ANNOTATION: text, EXPERTS_ANNOTATION: str(moe).lower(), **_scheduling(site)}
+
+
+def _scheduling(site: Site) -> dict[str, str]:
+    """Who gangs the pods of an engine together: Grove unless told otherwise, which KAI may schedule."""
+    options = site.request.deploy.cluster
+    found = {} if options.orchestrator != "lws" else {GROVE_ANNOTATION: "false"}
+    if options.kai_queue:
+        found[KAI_QUEUE_ANNOTATION] = options.kai_queue
+    if options.vllm_executor and site.deployment.backend == "vllm":
+        found[VLLM_EXECUTOR_ANNOTATION] = options.vllm_executor
+    return found

@@ -1,4 +1,4 @@
-"""DynamoGraphDeployments between v1beta1 (a list of components) and v1alpha1 (a map of services)."""
+"""DynamoGraphDeployments of v1alpha1 (a map of services) in the shape of v1beta1 (a list of components)."""
 
 import copy
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ Document = dict[str, Any]
 ALPHA = "nvidia.com/v1alpha1"
 BETA = "nvidia.com/v1beta1"
 GPU = "nvidia.com/gpu"
-_SPEC_SAME = (
+SPEC_SAME = (
     "annotations",
     "labels",
     "priorityClassName",
@@ -19,28 +19,8 @@ _SPEC_SAME = (
     "restart",
     "topologyConstraint",
 )
-_SERVICE_SAME = ("replicas", "multinode", "eppConfig", "modelRef", "topologyConstraint")
-_ROLES = ("prefill", "decode")
-
-
-def to_v1alpha1(document: Mapping[str, Any]) -> Document:
-    """A rendered v1beta1 deployment as v1alpha1.
-
-    runtimeVersionOverride has no place there and is left out; claims become spec.pvcs.
-    """
-    spec = document["spec"]
-    services = {item["name"]: _service(item) for item in spec["components"]}
-    claims = sorted({claim for item in spec["components"] for claim in _claims(item).values()})
-    return {
-        **{key: value for key, value in document.items() if key != "spec"},
-        "apiVersion": ALPHA,
-        "spec": {
-            **{key: spec[key] for key in _SPEC_SAME if key in spec},
-            **({"envs": spec["env"]} if "env" in spec else {}),
-            **({"pvcs": [{"name": name, "create": False} for name in claims]} if claims else {}),
-            "services": services,
-        },
-    }
+SERVICE_SAME = ("replicas", "multinode", "eppConfig", "modelRef", "topologyConstraint")
+_PROBES = ("livenessProbe", "readinessProbe")
 
 
 def from_v1alpha1(document: Mapping[str, Any]) -> Document:
@@ -51,7 +31,7 @@ def from_v1alpha1(document: Mapping[str, Any]) -> Document:
         **{key: value for key, value in document.items() if key != "spec"},
         "apiVersion": BETA,
         "spec": {
-            **{key: spec[key] for key in _SPEC_SAME if key in spec},
+            **{key: spec[key] for key in SPEC_SAME if key in spec},
             **({"env": spec["envs"]} if "envs" in spec else {}),
             "components": [
                 _component(name, _mapping(service, f"spec.services.{name}"))
@@ -61,84 +41,29 @@ def from_v1alpha1(document: Mapping[str, Any]) -> Document:
     }
 
 
-def _service(component: Mapping[str, Any]) -> Document:
-    pod = copy.deepcopy(component["podTemplate"]["spec"])
-    main = next(item for item in pod.pop("containers") if item["name"] == "main")
-    main.pop("name")
-    claims = _claims(component)
-    service: Document = {**_role_fields(component.get("type")), "replicas": component.get("replicas", 1)}
-    service |= {key: component[key] for key in _SERVICE_SAME if key in component and key != "replicas"}
-    if "sharedMemorySize" in component:
-        size = component["sharedMemorySize"]
-        service["sharedMemory"] = {"disabled": True} if size == "0" else {"size": size}
-    if "scalingAdapter" in component:
-        service["scalingAdapter"] = {"enabled": True}
-    service |= _secret_fields(main) | _resource_fields(main)
-    mounts = main.pop("volumeMounts", [])
-    if claims:
-        service["volumeMounts"] = [
-            {"name": claims[item["name"]], "mountPoint": item["mountPath"]}
-            for item in mounts
-            if item["name"] in claims
-        ]
-    others = [item for item in mounts if item["name"] not in claims]
-    main |= {"volumeMounts": others} if others else {}
-    volumes = [item for item in pod.pop("volumes", []) if item["name"] not in claims]
-    pod |= {"volumes": volumes} if volumes else {}
-    return {**service, "extraPodSpec": {**pod, "mainContainer": main}}
-
-
-def _role_fields(kind: str | None) -> Document:
-    if kind in _ROLES:
-        return {"componentType": "worker", "subComponentType": kind}
-    return {"componentType": kind} if kind else {}
-
-
-def _secret_fields(main: Document) -> Document:
-    """envFromSecret holds one name; further sources stay with the container."""
-    sources = main.pop("envFrom", [])
-    if not sources:
-        return {}
-    first, rest = sources[0], sources[1:]
-    if rest or "secretRef" not in first:
-        main["envFrom"] = rest if "secretRef" in first else sources
-    return {"envFromSecret": first["secretRef"]["name"]} if "secretRef" in first else {}
-
-
-def _resource_fields(main: Document) -> Document:
-    resources = main.pop("resources", None)
-    if not resources:
-        return {}
-    return {
-        "resources": {
-            kind: {("gpu" if key == GPU else key): value for key, value in amounts.items()}
-            for kind, amounts in resources.items()
-        }
-    }
-
-
-def _claims(component: Mapping[str, Any]) -> dict[str, str]:
-    """Claim names by the name of the volume that uses them."""
-    volumes = component["podTemplate"]["spec"].get("volumes", [])
-    return {
-        item["name"]: item["persistentVolumeClaim"]["claimName"]
-        for item in volumes
-        if "persistentVolumeClaim" in item
-    }
-
-
 def _component(name: str, service: Mapping[str, Any]) -> Document:
     path = f"spec.services.{name}"
     kind = service.get("subComponentType") or service.get("componentType")
     component: Document = {"name": name, **({"type": kind} if kind else {})}
-    component |= {key: service[key] for key in _SERVICE_SAME if key in service}
+    component |= {key: service[key] for key in SERVICE_SAME if key in service}
     memory = _mapping(service.get("sharedMemory"), f"{path}.sharedMemory")
     if memory:
         component["sharedMemorySize"] = "0" if memory.get("disabled") else memory.get("size", "8Gi")
     if _mapping(service.get("scalingAdapter"), f"{path}.scalingAdapter").get("enabled"):
         component["scalingAdapter"] = {}
+    component |= _compilation_cache(service, path)
     pod = _pod(service, path)
-    return {**component, "podTemplate": {"spec": pod}} if pod else component
+    metadata = dict(_mapping(service.get("extraPodMetadata"), f"{path}.extraPodMetadata"))
+    template = {**({"metadata": metadata} if metadata else {}), **({"spec": pod} if pod else {})}
+    return {**component, "podTemplate": template} if template else component
+
+
+def _compilation_cache(service: Mapping[str, Any], path: str) -> Document:
+    for item in _items(service.get("volumeMounts"), f"{path}.volumeMounts"):
+        if item.get("useAsCompilationCache"):
+            place = {"mountPath": item["mountPoint"]} if "mountPoint" in item else {}
+            return {"compilationCache": {"pvcName": item.get("name"), **place}}
+    return {}
 
 
 def _pod(service: Mapping[str, Any], path: str) -> Document:
@@ -151,9 +76,11 @@ def _pod(service: Mapping[str, Any], path: str) -> Document:
             {"secretRef": {"name": service["envFromSecret"]}},
             *_items(main.get("envFrom"), path),
         ]
+    main |= {key: service[key] for key in _PROBES if key in service}
     if "resources" in service:
         main["resources"] = _beta_resources(_mapping(service["resources"], f"{path}.resources"))
     mounts = _items(service.get("volumeMounts"), f"{path}.volumeMounts")
+    mounts = [item for item in mounts if not item.get("useAsCompilationCache")]
     if mounts:
         _add_claims(extra, main, mounts, path)
     return {**extra, "containers": [{"name": "main", **main}]} if main else extra

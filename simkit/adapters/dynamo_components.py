@@ -5,9 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 from simkit.adapters.dynamo_alpha import GPU
+from simkit.adapters.dynamo_mocker import mocker_args
+from simkit.adapters.dynamo_network import Fabric, away_from
 from simkit.adapters.dynamo_site import HF_SECRET, Document, Site
+from simkit.adapters.dynamo_startup import compilation_cache, startup_probe
 from simkit.adapters.engine_args import WorkerContext, worker_args
 from simkit.adapters.engine_flags import TABLES
+from simkit.adapters.multinode import EngineShape, launch_problem
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
@@ -17,7 +21,6 @@ NAMES: Mapping[str, str] = MappingProxyType(
 )
 FRONTEND = "Frontend"
 _BENCHMARK_MODES = MappingProxyType({"aggregated": "agg", "prefill": "prefill", "decode": "decode"})
-_MOCKED_ENGINES = ("vllm", "sglang")
 
 
 def frontend(site: Site) -> Document:
@@ -40,31 +43,71 @@ def frontend(site: Site) -> Document:
 
 def worker(site: Site, role: Role, pool: Pool) -> Document:
     """One pool of engines; a mocker stands in for the engine where the request says so."""
-    kind = "worker" if role == "aggregated" else role
-    mocked = site.request.deploy.mocker
-    gpus, nodes = (0, 1) if mocked else _pod_gpus(site, role, pool)
-    gpu_limit = {GPU: str(gpus)}
+    if site.request.deploy.mocker:
+        return _scaled(site, role, pool, mocker(site, role, pool))
+    gpus, nodes = pod_gpus(site, role, pool)
+    fabric = site.fabric(nodes)
+    amounts = {GPU: str(gpus)} | ({fabric.resource: str(fabric.devices(gpus))} if fabric else {})
+    cache = compilation_cache(site, pool.engine.backend)
     container = {
         "name": "main",
         "image": site.runtime_image,
-        "command": ["python3", "-m", "dynamo.mocker" if mocked else TABLES[pool.engine.backend].module],
-        "args": _mocker_args(site, role, pool) if mocked else _engine_args(site, role, pool),
-        "env": [*_benchmark_env(site, role), *site.env()],
+        "command": ["python3", "-m", TABLES[pool.engine.backend].module],
+        "args": _engine_args(site, role, pool, fabric),
+        "env": [
+            *_benchmark_env(site, role),
+            *site.env(),
+            *(fabric.env_of(pool.engine.backend) if fabric else []),
+            *cache.env,
+        ],
         "envFrom": [{"secretRef": {"name": HF_SECRET}}],
-        "resources": {} if mocked else {"limits": gpu_limit, "requests": dict(gpu_limit)},
+        "resources": {"limits": amounts, "requests": dict(amounts)},
+        "securityContext": fabric.security_context() if fabric else {},
+        "startupProbe": startup_probe(site),
         "volumeMounts": site.volume_mounts(),
     }
-    document = component(site, NAMES[role], kind, container, volumes=site.volumes())
-    extras: Document = {"replicas": pool.replicas}
-    if nodes > 1:
-        extras["multinode"] = {"nodeCount": nodes}
-    if not mocked:
-        # NCCL and the engines' own processes share host memory per GPU; Dynamo's default is 8Gi a pod.
-        extras["sharedMemorySize"] = f"{max(16, 8 * gpus)}Gi"
-    if site.request.deploy.planner is not None:
-        extras["scalingAdapter"] = {}
+    document = component(site, NAMES[role], kind_of(role), container, volumes=site.volumes())
+    document["podTemplate"]["spec"] |= _placement(site, role, fabric)
+    extras: Document = {"multinode": {"nodeCount": nodes}} if nodes > 1 else {}
+    # NCCL and the engines' own processes share host memory per GPU; Dynamo's default is 8Gi a pod.
+    extras |= {"sharedMemorySize": f"{max(16, 8 * gpus)}Gi", **cache.block}
+    return _scaled(site, role, pool, {**document, **extras})
+
+
+def _placement(site: Site, role: Role, fabric: Fabric | None) -> Document:
+    """The nodes for an engine's pods: frontends and planners need no GPU node."""
+    selector = site.request.deploy.cluster.node_selector
+    found: Document = {"nodeSelector": dict(selector)} if selector else {}
+    if fabric and fabric.spread and role == "decode" and site.spans_nodes:
+        found["affinity"] = away_from([NAMES["prefill"]])
+    return found
+
+
+def mocker(site: Site, role: Role, pool: Pool) -> Document:
+    """A simulated engine: no GPU, the Planner's image."""
+    container = {
+        "name": "main",
+        "image": site.runtime_image,
+        "command": ["python3", "-m", "dynamo.mocker"],
+        "args": mocker_args(site, role, pool),
+        "env": site.env(),
+        "envFrom": [{"secretRef": {"name": HF_SECRET}}],
+        "volumeMounts": [*site.volume_mounts(), *site.profile_mounts()],
+    }
+    volumes = [*site.volumes(), *site.profile_volumes()]
+    return component(site, NAMES[role], kind_of(role), container, volumes=volumes)
+
+
+def kind_of(role: Role) -> str:
+    """The component type of a role."""
+    return "worker" if role == "aggregated" else role
+
+
+def _scaled(site: Site, role: Role, pool: Pool, document: Document) -> Document:
+    """With its number of replicas, which a Planner may change; the pod comes last, it is the longest."""
     pod = document.pop("podTemplate")
-    return {**document, **extras, "podTemplate": pod}
+    adapter: Document = {"scalingAdapter": {}} if site.is_scaled(role) else {}
+    return {**document, "replicas": pool.replicas, **adapter, "podTemplate": pod}
 
 
 def component(
@@ -73,6 +116,7 @@ def component(
     """A component around its main container; empty settings are left out."""
     deploy = site.request.deploy
     pod = {
+        "imagePullSecrets": site.pull_secrets(),
         "tolerations": [dict(item) for item in deploy.tolerations],
         "containers": [_without_empty(container)],
         "volumes": volumes,
@@ -91,7 +135,7 @@ def _without_empty(block: Mapping[str, Any]) -> Document:
     return {key: value for key, value in block.items() if value not in ([], {}, None)}
 
 
-def _pod_gpus(site: Site, role: Role, pool: Pool) -> tuple[int, int]:
+def pod_gpus(site: Site, role: Role, pool: Pool) -> tuple[int, int]:
     """GPUs per pod and pods per engine; their product is the engine's GPUs exactly."""
     total, per_node = pool.plan.num_gpus, site.gpus_per_node
     if total <= per_node:
@@ -101,39 +145,29 @@ def _pod_gpus(site: Site, role: Role, pool: Pool) -> tuple[int, int]:
             f"{NAMES[role]}: one engine spans {total} GPUs ({pool.plan.label}), which is not a whole number "
             f"of nodes of {per_node} GPUs; choose a plan that fills its nodes"
         )
+    shape = EngineShape.of(pool.engine.backend, pool.plan)
+    reason = launch_problem(shape, gpus_per_pod=per_node, nodes=total // per_node)
+    if reason:
+        raise InputError(f"{NAMES[role]}: {reason}")
     return per_node, total // per_node
 
 
-def _engine_args(site: Site, role: Role, pool: Pool) -> list[str]:
+def _engine_args(site: Site, role: Role, pool: Pool, fabric: Fabric | None) -> list[str]:
     context = WorkerContext(
         model_name=site.model,
         model_path=site.model_path,
         precision=site.deployment.precision,
         trust_remote_code=site.request.deploy.trust_remote_code,
         kv_events=site.request.deploy.kv_router,
+        kv_roles=site.release.kv_roles,
+        nixl_backend=fabric.nixl_backend if fabric else None,
     )
     return worker_args(pool, role, context)
-
-
-def _mocker_args(site: Site, role: Role, pool: Pool) -> list[str]:
-    """A simulated engine with the same queue limits; its timing is the mocker's own."""
-    engine = pool.engine
-    args = ["--model-path", site.model_path, "--model-name", site.model, "--speedup-ratio", "1.0"]
-    if engine.backend in _MOCKED_ENGINES:
-        args += ["--engine-type", engine.backend]
-    args += ["--max-num-seqs", str(engine.max_num_seqs)]
-    args += ["--max-num-batched-tokens", str(engine.max_num_batched_tokens)]
-    args += ["--block-size", str(engine.kv_block_tokens)]
-    if not engine.prefix_caching:
-        args.append("--no-enable-prefix-caching")
-    if pool.plan.attn_dp > 1:
-        args += ["--data-parallel-size", str(pool.plan.attn_dp)]
-    return args if role == "aggregated" else [*args, "--disaggregation-mode", role]
 
 
 def _benchmark_env(site: Site, role: Role) -> list[Document]:
     """vLLM workers measure themselves at start where a Planner will ask for the result."""
     deploy = site.request.deploy
-    if deploy.planner is None or deploy.mocker or site.deployment.backend != "vllm":
+    if deploy.planner is None or site.deployment.backend != "vllm":
         return []
     return [{"name": "DYN_BENCHMARK_MODE", "value": _BENCHMARK_MODES[role]}]

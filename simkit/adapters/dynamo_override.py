@@ -1,7 +1,8 @@
 """spec.overrides.dgd: changes that a request makes to the generated deployment.
 
-Mappings merge, lists replace, except that components and containers are matched by name. Only what
-was generated can be changed. A v1alpha1 override's worker arguments are appended, as Dynamo does.
+Merged by the schema's rules (kube_merge): mappings and keyed lists merge, atomic lists such as
+arguments and tolerations are replaced. Only what was generated can be changed. A v1alpha1 override's
+worker arguments are appended, as Dynamo does.
 """
 
 import copy
@@ -10,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from simkit.adapters.dynamo_alpha import ALPHA, from_v1alpha1
+from simkit.adapters.kube_merge import merge
 from simkit.core.errors import InputError, nearest
 
 _LEGACY = re.compile(r"^(?:vllm|trtllm|sglang)(prefill|decode)?worker$", re.IGNORECASE)
-_MATCHED_BY_NAME = ("components", "containers")
+_RESERVED = "nvidia.com/dgd-"  # annotations in which the operator keeps what conversion would lose
 
 
 def apply_override(document: Mapping[str, Any], override: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -28,12 +30,26 @@ def apply_override(document: Mapping[str, Any], override: Mapping[str, Any] | No
     _check_components(result, spec)
     if legacy:
         _append_args(result, spec)
-    result["spec"] = _merge(result["spec"], spec)
+    result["spec"] = merge(result["spec"], spec, "spec.overrides.dgd.spec")
     metadata = change.get("metadata") or {}
     for key in ("labels", "annotations"):
-        if metadata.get(key):
-            result["metadata"][key] = {**result["metadata"].get(key, {}), **metadata[key]}
+        result["metadata"] |= _notes(result["metadata"], metadata, key)
     return result
+
+
+def _notes(base: Mapping[str, Any], change: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Labels or annotations with the override's added; the operator's own keys cannot be set."""
+    given = change.get(key)
+    if not given:
+        return {}
+    path = f"spec.overrides.dgd.metadata.{key}"
+    if not isinstance(given, Mapping):
+        raise InputError(f"{path}: expected a mapping of texts; write key: value pairs")
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise InputError(f"{path}.{name}: expected a text, got {value!r}; put it in quotes")
+    allowed = {name: value for name, value in given.items() if not str(name).startswith(_RESERVED)}
+    return {key: {**base.get(key, {}), **allowed}}
 
 
 def _check_shape(spec: Any) -> None:
@@ -91,20 +107,3 @@ def _main(component: Mapping[str, Any]) -> dict[str, Any]:
         block = block.get(key) if isinstance(block, Mapping) else None
     containers = block if isinstance(block, list) else []
     return next((item for item in containers if isinstance(item, dict) and item.get("name") == "main"), {})
-
-
-def _merge(base: Any, change: Any, key: str = "") -> Any:
-    if isinstance(base, Mapping) and isinstance(change, Mapping):
-        merged = dict(base)
-        for name, value in change.items():
-            merged[name] = _merge(base.get(name), value, name)
-        return merged
-    if key in _MATCHED_BY_NAME and isinstance(base, list) and isinstance(change, list):
-        return _merge_named(base, change)
-    return copy.deepcopy(change)
-
-
-def _merge_named(base: list[Any], change: list[Any]) -> list[Any]:
-    by_name = {str(item.get("name")): item for item in change if isinstance(item, Mapping)}
-    merged = [_merge(item, by_name.pop(item["name"], {})) for item in base]
-    return [*merged, *by_name.values()]

@@ -1,10 +1,13 @@
 """What every component of a deployment is rendered from: images, model path, volumes, secrets."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from simkit.adapters.dynamo_network import Fabric, fabric_of
 from simkit.adapters.engine_flags import TABLES
+from simkit.adapters.releases import Release, release_of
 from simkit.core.deployment import Deployment, Disaggregated, Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
@@ -18,17 +21,22 @@ HF_SECRET = "hf-token-secret"  # noqa: S105  # the name of a secret, never its v
 CACHE_VOLUME = "model-cache"
 PRECISION_ANNOTATION = "simkit.io/precision"
 EXPERTS_ANNOTATION = "simkit.io/routed-experts"
+PROFILE_MOUNT = "/workspace/profiling_results"  # where Planner and mocker look for profiling data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One deployment, the request behind it and the cluster it goes to."""
+    """One deployment, the request behind it and the cluster it goes to.
+
+    profile holds profiling data by file name, for a Planner or mocker; empty where there is none.
+    """
 
     deployment: Deployment
     request: Request
     model: str
     gpus_per_node: int
     total_gpus: int | None = None
+    profile: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.gpus_per_node < 1:
@@ -50,9 +58,67 @@ class Site:
             yield "aggregated", deployment.worker
 
     @property
+    def planner_mode(self) -> str:
+        """What a Planner scales: the deployment's pools, or the one pool that the request names."""
+        given = (self.request.deploy.planner or {}).get("mode")
+        one_pool = self.deployment.mode == "disagg" and given in ("prefill", "decode")
+        return str(given) if one_pool else self.deployment.mode
+
+    def is_scaled(self, role: Role) -> bool:
+        """Whether a Planner sets the number of this role's engines."""
+        planner = self.request.deploy.planner
+        if planner is None or planner.get("advisory") is True:
+            return False
+        return self.planner_mode in (self.deployment.mode, role)
+
+    @property
+    def profile_name(self) -> str:
+        """The name of the ConfigMap with profiling data, after its content."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.profile.items()):
+            digest.update(name.encode() + content)
+        return f"planner-profile-data-{digest.hexdigest()[:8]}"
+
+    def profile_mounts(self) -> list[Document]:
+        """Profiling data in a container that reads it."""
+        mount = {"name": self.profile_name, "mountPath": PROFILE_MOUNT, "readOnly": True}
+        return [mount] if self.profile else []
+
+    def profile_volumes(self) -> list[Document]:
+        """Profiling data in a pod."""
+        name = self.profile_name
+        return [{"name": name, "configMap": {"name": name}}] if self.profile else []
+
+    @property
     def cache(self) -> ModelCache | None:
-        """The volume that holds the weights."""
-        return self.request.deploy.model_cache
+        """The volume that holds the weights; one of the usual name where a Job is asked to fill it."""
+        deploy = self.request.deploy
+        if deploy.model_cache is None and deploy.cluster.model_cache_job:
+            return ModelCache(pvc_name=CACHE_VOLUME)
+        return deploy.model_cache
+
+    @property
+    def release(self) -> Release:
+        """Which release of Dynamo the image or its override names."""
+        deploy = self.request.deploy
+        return release_of(deploy.runtime_version_override, deploy.image)
+
+    def fabric(self, nodes: int) -> Fabric | None:
+        """The RDMA network a worker needs: to hand over KV cache, or to span nodes."""
+        if self.request.deploy.mocker or (self.deployment.mode == "agg" and nodes == 1):
+            return None
+        return fabric_of(self.request.hardware, self.request.deploy.cluster.rdma_resource)
+
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether there is more than one node to place pods on."""
+        return max(self.total_gpus or 0, self.deployment.num_gpus) > self.gpus_per_node
+
+    def pull_secrets(self) -> list[Document]:
+        """Secrets for the registry: those asked for, and the profiling job's, which pulls from the same."""
+        deploy = self.request.deploy
+        names = [*deploy.cluster.pull_secrets, *_job_pull_secrets(deploy.profiling_job)]
+        return [{"name": name} for name in dict.fromkeys(names)]
 
     @property
     def runtime_image(self) -> str:
@@ -109,6 +175,15 @@ class Site:
             return []
         claim = {"claimName": self.cache.pvc_name, "readOnly": True}
         return [{"name": CACHE_VOLUME, "persistentVolumeClaim": claim}]
+
+
+def _job_pull_secrets(job: Any) -> list[str]:
+    block: Any = job
+    for key in ("template", "spec", "imagePullSecrets"):
+        block = block.get(key) if isinstance(block, Mapping) else None
+    items = block if isinstance(block, list) else []
+    names = [item.get("name") for item in items if isinstance(item, Mapping)]
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def _split_image(image: str) -> tuple[str, str, str]:

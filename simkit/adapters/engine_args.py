@@ -5,6 +5,7 @@ max_num_batched_tokens belong to one scheduler, so to one attention data-paralle
 them over all ranks and is given the product.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from typing import Any
 from perfmodels.dtypes import Precision
 from simkit.adapters.engine_flags import TABLES, FlagTable
 from simkit.adapters.engine_plans import plan_flags
+from simkit.adapters.releases import NEWEST
 from simkit.core.deployment import Pool
 from simkit.core.engine import EngineOptions, Role, default_engine
 from simkit.core.errors import InputError
@@ -38,6 +40,8 @@ class WorkerContext:
     precision: Precision = field(default_factory=Precision)
     trust_remote_code: bool = False
     kv_events: bool = False  # tell the router which blocks are cached
+    kv_roles: tuple[str, str] = NEWEST.kv_roles  # vLLM's, of prefill and of decode
+    nixl_backend: str | None = None  # what carries the cache; None: UCX
 
 
 def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
@@ -109,9 +113,16 @@ def _vllm_flags(engine: EngineOptions, role: Role, context: WorkerContext) -> li
     if context.kv_events and engine.prefix_caching and role != "decode":
         flags += ["--kv-events-config", _KV_EVENTS]
     if role != "aggregated":
-        side = "kv_producer" if role == "prefill" else "kv_consumer"
-        flags += ["--kv-transfer-config", f'{{"kv_connector":"NixlConnector","kv_role":"{side}"}}']
+        flags += ["--kv-transfer-config", _transfer_config(role, context)]
     return flags
+
+
+def _transfer_config(role: Role, context: WorkerContext) -> str:
+    side = context.kv_roles[0 if role == "prefill" else 1]
+    config: dict[str, Any] = {"kv_connector": "NixlConnector", "kv_role": side}
+    if context.nixl_backend:
+        config["kv_connector_extra_config"] = {"backends": [context.nixl_backend]}
+    return json.dumps(config, separators=(",", ":"))
 
 
 def _sglang_flags(engine: EngineOptions, role: Role, context: WorkerContext) -> list[str]:

@@ -33,7 +33,9 @@ class FlagTable:
     prefix_on: Names = ()
     prefix_off: Names = ()
     eager: Names = ()  # no CUDA graphs
+    graphs: Names = ()  # how CUDA graphs are made; null: none
     speculative: Names = ()
+    legacy_roles: tuple[tuple[str, str], ...] = ()  # switches that said the role in earlier versions
     neutral: Names = ()  # flags that do not change what is predicted
 
     @property
@@ -43,7 +45,7 @@ class FlagTable:
         for field in self.__dataclass_fields__:
             value = getattr(self, field)
             if isinstance(value, tuple):
-                names.update(value)
+                names.update(item if isinstance(item, str) else item[0] for item in value)
         return frozenset(names)
 
 
@@ -73,7 +75,8 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         prefix_on=("--enable-prefix-caching",),
         prefix_off=("--no-enable-prefix-caching",),
         eager=("--enforce-eager",),
-        speculative=("--speculative-config",),
+        speculative=("--speculative-config", "--speculative-model", "--num-speculative-tokens", "-sc"),
+        legacy_roles=(("--is-prefill-worker", "prefill"), ("--is-decode-worker", "decode")),
         neutral=(*_NEUTRAL, "--kv-transfer-config", "--no-enable-log-requests", "--async-scheduling"),
     ),
     "sglang": FlagTable(
@@ -97,7 +100,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         neutral=(
             *_NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend",
             "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--enable-mixed-chunk",
-            "--enable-dp-attention",
+            "--enable-dp-attention", "--moe-a2a-backend", "--enable-ep-moe", "--enable-deepep-moe",
         ),
     ),
     "trtllm": FlagTable(
@@ -107,15 +110,21 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         tp=(*_TP, "--trtllm.tensor_parallel_size"),
         pp=(*_PP, "--trtllm.pipeline_parallel_size"),
         dp=("--enable-attention-dp", "--trtllm.enable_attention_dp"),
-        ep=(*_EP, "--trtllm.moe_expert_parallel_size"),
+        ep=(*_EP, "--moe-expert-parallel-size", "--trtllm.moe_expert_parallel_size"),
         max_num_seqs=("--max-batch-size", "--trtllm.max_batch_size"),
         token_budget=("--max-num-tokens", "--trtllm.max_num_tokens"),
-        memory_frac=(_KV + "free_gpu_memory_fraction", "--free-gpu-memory-fraction"),
+        memory_frac=(
+            _KV + "free_gpu_memory_fraction", "--free-gpu-memory-fraction",
+            "--kv-cache-free-gpu-memory-fraction", "--kv-cache-free-gpu-mem-fraction",
+        ),
         max_model_len=("--max-seq-len", "--trtllm.max_seq_len"),
         block_tokens=(_KV + "tokens_per_block", "--kv-block-size"),
-        kv_dtype=(_KV + "dtype",),
+        kv_dtype=(_KV + "dtype", "--kv-cache-dtype", "--trtllm.quant_config.kv_cache_quant_algo"),
+        quantization=("--trtllm.quant_config.quant_algo",),
+        role=("--disaggregation-mode", "--server-role"),
         prefix_on=(_KV + "enable_block_reuse",),
         speculative=("--trtllm.speculative_config.decoding_type",),
+        graphs=("--trtllm.cuda_graph_config",),
         neutral=(
             *_NEUTRAL, "--publish-kv-events", "--publish-events-and-metrics", "--no-enable-attention-dp",
             "--trtllm.trust_remote_code", "--trtllm.enable_chunked_prefill", "--trtllm.print_iter_log",

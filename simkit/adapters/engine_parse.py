@@ -1,23 +1,22 @@
 """Worker arguments read back: ours, a peer's or hand-edited, long names and aliases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
-from perfmodels.dtypes import dtype
 from perfmodels.parallel import ParallelPlan
 from simkit.adapters.engine_flags import TABLES, FlagTable
 from simkit.adapters.engine_plans import DP_ATTENTION, plan_from_flags
 from simkit.adapters.flag_reader import Flags, read_flags
+from simkit.adapters.quantization import cache_format, weight_format
 from simkit.core.engine import EngineOptions, Role, default_engine
 from simkit.core.errors import InputError, unknown_name
 
-_WEIGHT_DTYPES: Mapping[str, str] = MappingProxyType({
-    "fp8": "fp8", "w8a8_fp8": "fp8", "modelopt": "fp8", "modelopt_fp4": "nvfp4", "mxfp4": "mxfp4",
-    "awq": "int4_wo", "awq_marlin": "int4_wo", "gptq": "int4_wo", "gptq_marlin": "int4_wo",
-    "w8a8_int8": "int8",
-})  # fmt: skip
+# Dynamo's and the engines' own words; TensorRT-LLM's server calls the two phases context and generation.
+_ROLES = {
+    "agg": "aggregated", "pd": "aggregated", "prefill_and_decode": "aggregated", "null": "aggregated",
+    "none": "aggregated", "context": "prefill", "generation": "decode",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class WorkerSettings:
     @property
     def weight_dtype(self) -> str | None:
         """The number format that `quantization` stands for, where it stands for one."""
-        return None if self.quantization is None else _WEIGHT_DTYPES.get(self.quantization.lower())
+        return None if self.quantization is None else weight_format(self.engine.backend, self.quantization)
 
 
 def parse_worker_args(backend: str, args: Sequence[str], *, moe: bool | None = None) -> WorkerSettings:
@@ -46,11 +45,15 @@ def parse_worker_args(backend: str, args: Sequence[str], *, moe: bool | None = N
     Settings that are not given are the engine's defaults. moe: whether the model has routed experts
     (see engine_plans.plan_from_flags).
     """
+    return parse_flags(backend, read_flags(args), moe=moe)
+
+
+def parse_flags(backend: str, flags: Flags, *, moe: bool | None = None) -> WorkerSettings:
+    """As parse_worker_args, for flags already read."""
     if backend not in TABLES:
         raise unknown_name("backend", backend, TABLES)
-    table, flags = TABLES[backend], read_flags(args)
+    table = TABLES[backend]
     plan = plan_from_flags(backend, flags, moe=moe)
-    role = flags.text(table.role)
     return WorkerSettings(
         plan=plan,
         engine=_engine(backend, flags, plan),
@@ -58,7 +61,7 @@ def parse_worker_args(backend: str, args: Sequence[str], *, moe: bool | None = N
         quantization=flags.text(table.quantization),
         model_name=flags.text(table.served_name),
         model_path=flags.text(table.model),
-        role=role_named(role),
+        role=_role(flags, table),
         settings_file=flags.text(("--extra-engine-args",)),
         unknown=tuple(dict.fromkeys(name for name, _ in flags.items if _is_unknown(name, table))),
     )
@@ -68,12 +71,16 @@ def _is_unknown(name: str, table: FlagTable) -> bool:
     return name != "-m" and name not in table.known
 
 
+def _role(flags: Flags, table: FlagTable) -> Role | None:
+    old = next((role for name, role in table.legacy_roles if flags.switch((name,))), None)
+    return role_named(flags.text(table.role) or old)
+
+
 def role_named(text: str | None) -> Role | None:
     """The role that --disaggregation-mode names; None when it is not given."""
-    if text in ("prefill", "decode"):
-        return text  # type: ignore[return-value]
-    if text in (None, "agg", "aggregated", "null", "none"):
-        return None if text is None else "aggregated"
+    name = None if text is None else _ROLES.get(text.lower(), text)
+    if name in ("prefill", "decode", "aggregated", None):
+        return name  # type: ignore[return-value]
     raise InputError(f"flag --disaggregation-mode: expected prefill, decode or agg, got {text!r}; correct it")
 
 
@@ -84,16 +91,26 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "max_num_batched_tokens": _token_budget(backend, flags, plan),
         "memory_frac": flags.number(table.memory_frac),
         "kv_block_tokens": flags.integer(table.block_tokens),
-        "max_model_len": flags.integer(table.max_model_len),
+        "max_model_len": _longest(flags, table),
         "prefix_caching": flags.switch(table.prefix_on, table.prefix_off),
-        "cuda_graphs": False if flags.has(table.eager) else None,
+        "cuda_graphs": False if _without_graphs(flags, table) else None,
         "speculative": True if flags.has(table.speculative) else None,
     }
     if backend == "sglang":
-        found["mixed_steps"] = flags.has(("--enable-mixed-chunk",))
+        found["mixed_steps"] = flags.switch(("--enable-mixed-chunk",)) is True
         seqs = found["max_num_seqs"]
         found["max_num_seqs"] = None if seqs is None else max(seqs // _ranks(flags, plan), 1)
     return replace(base, **{name: value for name, value in found.items() if value is not None})
+
+
+def _longest(flags: Flags, table: FlagTable) -> int | None:
+    """The longest request; vLLM's `auto` and -1 fit it to the cache, which the estimate does by itself."""
+    return None if flags.text(table.max_model_len) in ("auto", "-1") else flags.integer(table.max_model_len)
+
+
+def _without_graphs(flags: Flags, table: FlagTable) -> bool:
+    off = (flags.text(table.graphs) or "").lower() in ("none", "null")
+    return off or flags.switch(table.eager) is True
 
 
 def _token_budget(backend: str, flags: Flags, plan: ParallelPlan) -> int | None:
@@ -114,9 +131,4 @@ def _ranks(flags: Flags, plan: ParallelPlan) -> int:
 
 def _read_kv_dtype(flags: Flags, table: FlagTable) -> str | None:
     text = flags.text(table.kv_dtype)
-    if text is None or text == "auto":
-        return None
-    try:
-        return dtype(text).name
-    except KeyError as error:
-        raise InputError(f"flag {table.kv_dtype[0]}: {error.args[0]}; correct it") from error
+    return None if text is None else cache_format(text)

@@ -41,6 +41,18 @@ def plan_from_flags(backend: str, flags: Flags, *, moe: bool | None = None) -> P
     return _plan(counts, moe_tp=expert_gpus // counts.ep, ep=counts.ep)
 
 
+def engines_apart(backend: str, flags: Flags, *, moe: bool) -> int:
+    """Over how many whole engines data parallelism spreads requests; 1 where its ranks make up one.
+
+    SGLang's ranks share nothing unless they share attention; vLLM's share the experts, so nothing in
+    a dense model.
+    """
+    table = TABLES[backend]
+    if backend == "sglang":
+        return 1 if flags.has(DP_ATTENTION) else _size(flags, table.dp)
+    return _size(flags, table.dp) if backend == "vllm" and not moe else 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counts:
     tp: int
@@ -115,7 +127,14 @@ def _read_sglang(flags: Flags) -> _Counts:
     tp, dp = _size(flags, table.tp), _size(flags, table.dp)
     if dp > 1 and flags.has(DP_ATTENTION):
         tp = _share(tp, dp)
-    return _Counts(tp=tp, pp=_size(flags, table.pp), attn_dp=dp, ep=_size(flags, table.ep))
+    ep = _size(flags, table.tp) if _exchanges_tokens(flags) else _size(flags, table.ep)
+    return _Counts(tp=tp, pp=_size(flags, table.pp), attn_dp=dp, ep=ep)
+
+
+def _exchanges_tokens(flags: Flags) -> bool:
+    """SGLang spreads experts over the whole group when tokens travel to them, whatever --ep-size says."""
+    exchange = flags.text(("--moe-a2a-backend",)) or "none"
+    return exchange.lower() != "none" or flags.has(("--enable-ep-moe", "--enable-deepep-moe"))
 
 
 def _share(tp: int, dp: int) -> int:

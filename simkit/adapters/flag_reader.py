@@ -1,6 +1,7 @@
 """Reading a container's command line: tokens, flags, values."""
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,8 @@ _SCALED = re.compile(r"^(\d+(?:\.\d+)?)([kKmMgG]?)$")
 # vLLM's own reading: lower case is decimal, upper case is binary.
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
 _FALSE = ("false", "0", "no")
+_MOST = 10**9  # no count of an engine is larger
+_MAX_DEPTH = 20  # of JSON settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +44,11 @@ class Flags:
         if text is None:
             return None
         match = _SCALED.match(text)
-        if match is None:
-            raise InputError(f"flag {names[0]}: expected a positive whole number, got {text!r}; correct it")
-        return int(float(match.group(1)) * _SCALES[match.group(2)])
+        value = float(match.group(1)) * _SCALES[match.group(2)] if match else math.inf
+        if value > _MOST:
+            shown = text if len(text) <= 40 else text[:40] + "..."
+            raise InputError(f"flag {names[0]}: expected a positive whole number, got {shown!r}; correct it")
+        return int(value)
 
     def number(self, names: Names) -> float | None:
         """The value as a number."""
@@ -108,7 +113,7 @@ def _with_overrides(items: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str,
     found = list(items)
     for name, values in items:
         if name == "--override-engine-args" and values:
-            found += [(f"--trtllm.{path}", (value,)) for path, value in _flatten(_json(values[0]))]
+            found += [(f"--trtllm.{path}", (value,)) for path, value in flat_settings(_json(values[0]))]
     return found
 
 
@@ -117,11 +122,17 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"flag --override-engine-args: not valid JSON ({error.msg}); correct it") from error
+    except RecursionError as error:
+        raise InputError("flag --override-engine-args: nested too deep; correct it") from error
 
 
-def _flatten(value: Any, path: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, dict):
-        return [
-            pair for key, item in value.items() for pair in _flatten(item, f"{path}.{key}" if path else key)
-        ]
-    return [(path, json.dumps(value) if isinstance(value, bool | list) else str(value))]
+def flat_settings(value: Any, path: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted names with texts, as TensorRT-LLM's --trtllm flags write them."""
+    if not isinstance(value, dict) or (not value and path):
+        return [(path, json.dumps(value) if isinstance(value, bool | list | dict) else str(value))]
+    if path.count(".") >= _MAX_DEPTH:
+        raise InputError(
+            f"engine settings: nested deeper than {_MAX_DEPTH} below {path[:40]!r}; correct them"
+        )
+    inner = ((f"{path}.{key}" if path else str(key), item) for key, item in value.items())
+    return [pair for name, item in inner for pair in flat_settings(item, name)]

@@ -9,6 +9,7 @@ import typer
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
 from simkit.cli.recommend import recommend
+from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
 from simkit.cli.validate import validate
 from simkit.core.errors import SimkitError
@@ -43,7 +44,7 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, predict, evaluate, fit, validate):
+for verb in (recommend, estimate, predict, evaluate, fit, validate, support):
     app.command()(verb)
 
 

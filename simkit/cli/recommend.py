@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 
 
+@with_cluster_flags
 @with_request_flags
 def recommend(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
@@ -23,6 +25,7 @@ def recommend(
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
     flags: Mapping[str, Any],
+    cluster: Mapping[str, Any],
 ) -> None:
     """Find the best configuration for a request and write its DGD.
 
@@ -30,19 +33,21 @@ def recommend(
     --osl 1000 -o out
     """
     from simkit.core.errors import unknown_name
-    from simkit.io.problems import SearchOptions
+    from simkit.io.problems import SearchOptions, build_problem
     from simkit.reports.document import recommendation_document
-    from simkit.verbs.recommend import recommend as run
+    from simkit.verbs.recommend import answer
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
-    request = request_from_flags(dgdr, flags)
-    result = run(request, SearchOptions(dynamo_rules=dynamo_rules, limit=max(limit, top)))
+    request = with_cluster(request_from_flags(dgdr, flags), cluster)
+    problem = build_problem(request, SearchOptions(dynamo_rules=dynamo_rules, limit=max(limit, top)))
+    result = answer(problem)
     if output is not None:
         from simkit.verbs.folder import folder_texts, write_folder
 
-        written = write_folder(output, folder_texts(result, top=top, version=dgd_version))
-        remark(f"wrote {', '.join(path.name for path in written)} to {output}", quiet=quiet)
+        texts = folder_texts(result, top=top, version=dgd_version, problem=problem)
+        written = [path.relative_to(output).parts[0] for path in write_folder(output, texts)]
+        remark(f"wrote {', '.join(dict.fromkeys(written))} to {output}", quiet=quiet)
     show(form, lambda: recommendation_document(result), lambda console: _table(result, console, limit))
     if not result.meets_sla:
         raise typer.Exit(1)

@@ -11,7 +11,13 @@ import typer
 
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import Request
-from simkit.io.dgdr import parse_setting, read_document, request_from_document, set_path
+from simkit.io.dgdr import (
+    current_document,
+    parse_setting,
+    read_document,
+    request_from_document,
+    set_path,
+)
 
 _MODES = {"agg": ("agg",), "disagg": ("disagg",), "both": ("agg", "disagg")}
 
@@ -92,7 +98,11 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     model is taken where neither names one (a DGD does).
     """
     _refuse_conflicts(flags)
-    document = read_document(path) if path else _skeleton(flags.get("model") or model)
+    written = read_document(path) if path else _skeleton(flags.get("model") or model)
+    # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
+    changes = any(flags.get(flag.name) is not None for flag in _FLAGS) or flags.get("settings")
+    current, notes = current_document(written) if changes else (written, ())
+    document = dict(current)
     for flag in _FLAGS:
         value = flags.get(flag.name)
         if value is not None:
@@ -100,7 +110,8 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     for setting in flags.get("settings") or ():
         document = set_path(document, *parse_setting(setting))
     request = request_from_document(document, str(path) if path else "flags")
-    return replace(request, modes=_modes(flags.get("mode")))
+    warnings = (*notes, *request.warnings)
+    return replace(request, modes=_modes(flags.get("mode")), warnings=warnings)
 
 
 def _refuse_conflicts(flags: Mapping[str, Any]) -> None:

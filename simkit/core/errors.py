@@ -9,6 +9,13 @@ class SimkitError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        """The message on one line: names come from documents, and a terminal acts on what they may hold."""
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
 
 class InputError(SimkitError):
     """A document, flag or table that cannot be used as given."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from simkit.core.errors import InputError
+from simkit.core.errors import InputError, unknown_name
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 
@@ -38,6 +38,41 @@ class ModelCache:
     pvc_mount_path: str = "/opt/model-cache"
 
 
+Orchestrator = Literal["grove", "lws"]
+ORCHESTRATORS: tuple[Orchestrator, ...] = ("grove", "lws")
+VLLM_EXECUTORS = ("ray", "mp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """What a DGDR has no field for: how the cluster schedules, stores and connects pods.
+
+    None: left to Dynamo's operator. model_bytes sizes the cache volume and the start-up probe.
+    """
+
+    orchestrator: Orchestrator | None = None
+    kai_queue: str | None = None
+    vllm_executor: str | None = None  # ray or mp, for engines over several nodes
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    pull_secrets: tuple[str, ...] = ()
+    compilation_cache: str | None = None  # a claim that holds compiled kernels
+    rdma_resource: str | None = None  # the device plugin's resource, where it is not the usual one
+    model_cache_job: bool = False  # also write the claim and the Job that fills it
+    storage_class: str | None = None
+    profiling_job: bool = False  # also write the Job that would profile on the cluster
+    model_bytes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.orchestrator is not None and self.orchestrator not in ORCHESTRATORS:
+            raise unknown_name("orchestrator", self.orchestrator, ORCHESTRATORS)
+        if self.vllm_executor is not None and self.vllm_executor not in VLLM_EXECUTORS:
+            raise unknown_name("vLLM executor", self.vllm_executor, VLLM_EXECUTORS)
+        if self.kai_queue and self.orchestrator == "lws":
+            raise InputError(
+                "a KAI queue goes with Grove, LeaderWorkerSet schedules by Volcano; drop --kai-queue or lws"
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployOptions:
     """What goes through to the DGD untouched by the search."""
@@ -54,6 +89,7 @@ class DeployOptions:
     tolerations: tuple[Mapping[str, Any], ...] = ()
     profiling_job: Mapping[str, Any] | None = None
     dgd_override: Mapping[str, Any] | None = None
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

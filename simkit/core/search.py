@@ -14,9 +14,10 @@ from simkit.core.picking import pareto_front, ranking
 from simkit.core.points import concatenate
 from simkit.core.problem import Problem
 from simkit.core.sizing import largest_context, smallest_engine
+from simkit.core.support import moe_support
+from simkit.core.ties import promoted_on_tie, with_every_group
 
-# Dynamo's guide gives SGLang full support for mixtures of experts and the others partial support,
-# so it goes first among equals there.
+# SGLang goes first among equals: the only engine with full support for mixtures of experts in Dynamo.
 _TIE_ORDER = {"sglang": 0, "trtllm": 1, "vllm": 2}
 
 
@@ -43,15 +44,23 @@ def search(problem: Problem) -> Recommendation:
 
 def _ranked(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, ...]:
     """The best layouts of all engines in one order; equal scores in the engines' tie order."""
-    ordered = sorted(results, key=lambda r: _TIE_ORDER.get(r.engine.model.engine.backend, 9))
+    ordered = sorted(results, key=lambda r: _TIE_ORDER.get(_backend(r), 9))
     table = concatenate([result.best for result in ordered])
     owner = np.concatenate([np.full(len(r.best), i) for i, r in enumerate(ordered)])
     row = np.concatenate([np.arange(len(r.best)) for r in ordered])
     preference = preference_of(problem, ordered[0].engine.osl_tokens)
-    order = ranking(table, problem.request.slo, preference)[: problem.limit]
+    order = ranking(table, problem.request.slo, preference)
+    if problem.shape.is_moe:
+        full = np.isin(owner, [i for i, r in enumerate(ordered) if moe_support(_backend(r)) == "full"])
+        order = promoted_on_tie(order, full, table, problem.request.slo, preference)
+    order = with_every_group(order, owner, problem.limit)
     return tuple(
         candidate(problem, ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order
     )
+
+
+def _backend(result: EngineResult) -> str:
+    return result.engine.model.engine.backend
 
 
 def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, ...]:
@@ -68,7 +77,7 @@ def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejectio
     """Reasons by count, most common first."""
     rejections = []
     for result in results:
-        backend = result.engine.model.engine.backend
+        backend = _backend(result)
         small = result.engine.too_small
         if small:
             nearest = max(small, key=lambda plan: plan.num_gpus)
@@ -97,7 +106,7 @@ def _sla_rejection(result: EngineResult, count: int) -> Rejection:
             f"{label} at {miss.concurrency[0]:,.0f} in flight: TTFT {miss.ttft_s[0] * 1e3:,.0f} ms, "
             f"ITL {miss.itl_s[0] * 1e3:,.1f} ms"
         )
-    backend = result.engine.model.engine.backend
+    backend = _backend(result)
     return Rejection(reason=f"{backend}: SLA missed or load not sustained", count=count, nearest=nearest)
 
 

@@ -80,7 +80,8 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     )
 
 
-def _model(problem: Problem, deployment: Deployment, pool: Pool) -> EngineModel:
+def pool_model(problem: Problem, deployment: Deployment, pool: Pool) -> EngineModel:
+    """The model of one pool: the problem's engine with the pool's own settings and formats."""
     base = next(m for m in problem.engines if m.engine.backend == pool.engine.backend)
     return replace(base, engine=pool.engine, precision=deployment.precision)
 
@@ -98,7 +99,7 @@ def _checked(times: PhaseTimes, pool: Pool, model: EngineModel) -> PhaseTimes:
 
 def _aggregated(problem: Problem, deployment: Aggregated) -> _Outcome:
     pool, workload = deployment.worker, problem.request.workload
-    model = _model(problem, deployment, pool)
+    model = pool_model(problem, deployment, pool)
     lengths, plan = workload_lengths(workload), PlanArray.of([pool.plan])
     times = _checked(phase_times(model, plan, lengths, "aggregated"), pool, model)
     lanes = pool.replicas * float(plan.lanes[0])
@@ -116,8 +117,8 @@ def _aggregated(problem: Problem, deployment: Aggregated) -> _Outcome:
 
 def _disaggregated(problem: Problem, deployment: Disaggregated) -> _Outcome:
     workload, lengths = problem.request.workload, workload_lengths(problem.request.workload)
-    prefill_model = _model(problem, deployment, deployment.prefill)
-    decode_model = _model(problem, deployment, deployment.decode)
+    prefill_model = pool_model(problem, deployment, deployment.prefill)
+    decode_model = pool_model(problem, deployment, deployment.decode)
     plans = [PlanArray.of([pool.plan]) for pool in (deployment.prefill, deployment.decode)]
     prefill = _checked(
         phase_times(prefill_model, plans[0], lengths, "prefill"), deployment.prefill, prefill_model
@@ -208,7 +209,7 @@ def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> t
     prompt = Step(prefill_tokens=tokens, prefill_context_tokens=isl / 2.0, prefill_seqs=1.0)
     batch = max(float(outcome.loop.batch[0, 0]), 1.0)
     decode = Step(decode_seqs=batch, decode_context_tokens=isl + _osl(problem) / 2.0)
-    model = _model(problem, deployment, prefill_pool)
+    model = pool_model(problem, deployment, prefill_pool)
     return (
         *_lines("prefill", model, prefill_pool, prompt),
         *_lines("decode", outcome.model, outcome.pool, decode),

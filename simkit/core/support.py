@@ -1,4 +1,6 @@
-"""Which engine runs on which GPU in which format, as far as the engines' own documents say."""
+"""Which engine runs what where, as far as the engines' and Dynamo's own documents say."""
+
+from typing import Literal
 
 from perfmodels.device import Device
 from perfmodels.dtypes import Precision
@@ -8,6 +10,27 @@ _OLDEST = {"vllm": "turing", "sglang": "turing", "trtllm": "ampere"}
 _BLACKWELL = _ORDER.index("blackwell")
 _ADA = _ORDER.index("ada")
 _OTHER_VENDORS = {"amd": ("vllm", "sglang"), "intel": ("vllm",)}
+
+LARGE_MODEL_PARAMS = 70e9  # from here on Dynamo's guide wants the weights on a shared volume
+_PARTIAL_MOE = ("vllm", "trtllm")
+# The GPUs whose rapid search Dynamo's guide promises, and those it sends to thorough profiling.
+GUIDE_RAPID = ("h100_sxm", "h200_sxm", "a100_sxm", "b200_sxm", "gb200", "l40s")
+GUIDE_THOROUGH = ("h100_pcie", "a100_pcie", "l4", "v100_sxm", "v100_pcie", "t4", "mi200", "mi300")
+
+
+def moe_support(backend: str) -> Literal["full", "partial"]:
+    """How far Dynamo supports mixtures of experts on an engine, by its deployment guide."""
+    return "partial" if backend in _PARTIAL_MOE else "full"
+
+
+def python_fault(backend: str, version: tuple[int, int]) -> str:
+    """Why an engine cannot be started by this Python; empty when it can."""
+    if backend != "trtllm" or version != (3, 11):
+        return ""
+    return (
+        "TensorRT-LLM does not support Python 3.11, which runs here: Dynamo's containers bring their own, "
+        "but for a local start use vllm, sglang or another Python"
+    )
 
 
 def unsupported(backend: str, device: Device, precision: Precision) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from perfmodels.dtypes import Precision
 from simkit.adapters.dynamo_alpha import ALPHA, BETA, from_v1alpha1
 from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION
+from simkit.adapters.quantization import with_weights
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated
 from simkit.core.errors import InputError
 from simkit.io.dgd_workers import Worker, is_worker, read_worker
@@ -66,7 +67,7 @@ def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None =
         model = read_worker(components[0], moe=None).model
         hint = _hint(metadata, model, hint_of)
         workers = [read_worker(component, moe=hint.moe) for component in components]
-        deployment = _deployment(workers, hint.precision or Precision())
+        deployment = deployment_of(workers, hint.precision or Precision())
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     return ParsedDgd(
@@ -132,7 +133,8 @@ def _annotated_precision(text: str) -> Precision:
     return found if found.kv in ("bf16", "fp16") else replace(found, kv="bf16")
 
 
-def _deployment(workers: Sequence[Worker], precision: Precision) -> Deployment:
+def deployment_of(workers: Sequence[Worker], precision: Precision) -> Deployment:
+    """Pools put together by their roles; precision is the checkpoint's, where flags do not say otherwise."""
     by_role = _by_role(workers)
     precision = _precision(workers, precision)
     if "aggregated" in by_role:
@@ -172,6 +174,6 @@ def _precision(workers: Sequence[Worker], base: Precision) -> Precision:
         raise InputError(
             f"prefill and decode store the KV cache as {' and '.join(sorted(formats))}; use one format"
         )
-    weights = next((worker.weight_dtype for worker in workers if worker.weight_dtype), None)
-    result = replace(base, gemm=weights, moe=weights) if weights else base
+    named = next((worker for worker in workers if worker.weight_dtype), workers[0])
+    result = with_weights(base, named.quantization, named.weight_dtype)
     return replace(result, kv=formats.pop()) if formats else result

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.io.dgd_launch_rules import launch_faults
 from simkit.io.dgd_parts import (
     MOCKER,
     container_tokens,
@@ -34,7 +35,7 @@ def component_faults(
     yield from _counts(component, path)
     yield from _blocks(component, path)
     yield from _main(component, f"{path}.{main_path}")
-    yield from _engine(component, path, f"{path}.{gpu_path}")
+    yield from _engine(component, path, f"{path}.{main_path}", f"{path}.{gpu_path}")
 
 
 def _identity(component: Mapping[str, Any], path: str) -> Iterator[Fault]:
@@ -89,8 +90,8 @@ def _main(component: Mapping[str, Any], path: str) -> Iterator[Fault]:
         yield Fault(path=f"{path}.image", problem="required but missing", remedy="give the container's image")
 
 
-def _engine(component: Mapping[str, Any], path: str, gpu_path: str) -> Iterator[Fault]:
-    """A worker's flags against the GPUs its pods get."""
+def _engine(component: Mapping[str, Any], path: str, main_path: str, gpu_path: str) -> Iterator[Fault]:
+    """A worker's flags against its role and the GPUs its pods get."""
     container = main_container(component)
     try:
         limit = gpu_limit(container)
@@ -103,6 +104,7 @@ def _engine(component: Mapping[str, Any], path: str, gpu_path: str) -> Iterator[
         if module != MOCKER and limit is None:
             problem = f"an engine with {node_count(component)} pod(s) asks for no GPU"
             yield Fault(path=gpu_path, problem=problem, remedy="add the number of GPUs of one pod")
+        yield from launch_faults(component, container, (module, tokens), main_path)
         running = {**component, "replicas": component.get("replicas") or 1}
         read_worker(running, moe=None)
     except InputError as error:

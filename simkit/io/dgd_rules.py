@@ -13,6 +13,8 @@ from simkit.adapters.dynamo_alpha import ALPHA, BETA, from_v1alpha1
 from simkit.core.errors import InputError
 from simkit.io.dgd_component_rules import component_faults
 from simkit.io.dgd_parts import main_container
+from simkit.io.dgd_pod_rules import pod_faults
+from simkit.io.document_rules import LEAK
 from simkit.io.faults import Fault, shown, unknown_key, wrong_type
 from simkit.io.kube_names import NAME_PATTERN, PATTERN_WORDS, matches
 
@@ -29,7 +31,6 @@ _SHARED_COMPONENT = (
 _FRAMEWORKS = ("sglang", "vllm", "trtllm")
 _SECRET_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _SECRET_TEXT = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
-_LEAK = "holds a Hugging Face token itself"
 _LEAK_REMEDY = "keep it in the secret hf-token-secret and refer to it by envFrom or secretKeyRef"
 
 
@@ -115,7 +116,7 @@ def env_faults(path: str, env: Any) -> Iterator[Fault]:
     """A token written into the document can be read by everyone who may read the document."""
     for item in env if isinstance(env, list) else []:
         if isinstance(item, Mapping) and item.get("name") in _SECRET_NAMES and item.get("value"):
-            yield Fault(path=f"{path}[{item['name']}]", problem=_LEAK, remedy=_LEAK_REMEDY)
+            yield Fault(path=f"{path}[{item['name']}]", problem=LEAK, remedy=_LEAK_REMEDY)
 
 
 def secret_faults(path: str, container: Mapping[str, Any]) -> Iterator[Fault]:
@@ -124,7 +125,7 @@ def secret_faults(path: str, container: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("command", "args"):
         values = container.get(key)
         if any(_SECRET_TEXT.search(str(value)) for value in (values if isinstance(values, list) else [])):
-            yield Fault(path=f"{path}.{key}", problem=_LEAK, remedy=_LEAK_REMEDY)
+            yield Fault(path=f"{path}.{key}", problem=LEAK, remedy=_LEAK_REMEDY)
 
 
 def _component_faults(
@@ -155,6 +156,7 @@ def _component_faults(
             if key not in dialect.component_keys:
                 yield unknown_key(where, str(key), dialect.component_keys)
         yield from component_faults(component, where, main_path=dialect.main, gpu_path=dialect.gpus)
+        yield from pod_faults(component, where, alpha=dialect.components == "services")
         yield from secret_faults(f"{where}.{dialect.main}", main_container(component))
     yield from _together([item for item in components if isinstance(item, Mapping)], path, document)
 

@@ -29,6 +29,7 @@ class Worker:
     model: str
     image: str | None = None
     kv_dtype: str | None = None
+    quantization: str | None = None
     weight_dtype: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -80,6 +81,7 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None) -> Worker:
         model=model,
         image=container.get("image"),
         kv_dtype=settings.kv_dtype,
+        quantization=settings.quantization,
         weight_dtype=settings.weight_dtype,
         notes=tuple(notes),
     )

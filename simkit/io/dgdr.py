@@ -11,14 +11,17 @@ from pydantic import ValidationError
 from simkit.core.errors import InputError
 from simkit.core.request import Request
 from simkit.io import dgdr_model as model
+from simkit.io.dgdr_alpha import upgrade
+from simkit.io.dgdr_alpha_fields import ALPHA_VERSION
 from simkit.io.dgdr_build import build_request
-from simkit.io.dgdr_rules import kind_faults, rule_faults, sku_faults
+from simkit.io.dgdr_rules import crd_faults, kind_faults, rule_faults
 from simkit.io.dgdr_write import request_to_document
 from simkit.io.faults import Fault, faults_from
 from simkit.io.yamlio import load_document, parse_scalar
 
 __all__ = [
     "apply_overrides",
+    "current_document",
     "dgdr_faults",
     "parse_setting",
     "read_document",
@@ -44,8 +47,22 @@ def request_from_document(document: Mapping[str, Any], source: str) -> Request:
     faults = dgdr_faults(document)
     if faults:
         raise InputError(f"{source}: " + "; ".join(str(fault) for fault in faults))
-    dgdr = model.Dgdr.model_validate(dict(document))
-    return build_request(dgdr, source)
+    current, warnings = current_document(document)
+    request = build_request(model.Dgdr.model_validate(dict(current)), source)
+    return replace(request, warnings=(*warnings, *request.warnings))
+
+
+def current_document(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The document as v1beta1, and what that change of version has to say; v1beta1 comes back as it is.
+
+    Raises InputError where a v1alpha1 document has not the shape to be carried over.
+    """
+    if document.get("apiVersion") != ALPHA_VERSION or kind_faults(document):
+        return document, ()
+    result = upgrade(document)
+    if result.faults:
+        raise InputError("; ".join(str(fault) for fault in result.faults))
+    return result.document, result.warnings
 
 
 def dgdr_faults(document: Mapping[str, Any], *, as_crd: bool = False) -> list[Fault]:
@@ -54,14 +71,21 @@ def dgdr_faults(document: Mapping[str, Any], *, as_crd: bool = False) -> list[Fa
     as_crd: also what simkit understands but Dynamo's own CRD refuses (GPU names spelt otherwise).
     """
     faults = kind_faults(document)
-    if faults:
-        return faults
+    if faults or document.get("apiVersion") != ALPHA_VERSION:
+        return faults or _beta_faults(document, as_crd=as_crd)
+    result = upgrade(document)
+    # The old CRD left the GPU's name free and made the Job itself, so its rules are not asked.
+    return list(result.faults) or [result.placed(fault) for fault in _beta_faults(result.document)]
+
+
+def _beta_faults(document: Mapping[str, Any], *, as_crd: bool = False) -> list[Fault]:
+    faults: list[Fault] = []
     try:
         model.Dgdr.model_validate(dict(document))
     except ValidationError as error:
         faults = faults_from(error, model.known_keys())
     faults += rule_faults(document)
-    return faults + sku_faults(document) if as_crd else faults
+    return faults + crd_faults(document) if as_crd else faults
 
 
 def set_path(document: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """A checked DGDR as a Request: defaults filled in, milliseconds turned into seconds, warnings collected."""
 
-import re
-from typing import Any
-
 from simkit.core.request import DeployOptions, Hardware, ModelCache, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.io import dgdr_model as model
-from simkit.io.dgdr_rules import DEFAULT_MOUNT, canonical_gpu, lookup
+from simkit.io.dgdr_cache import DEFAULT_MOUNT, single_path
+from simkit.io.dgdr_lookup import lookup
+from simkit.io.dgdr_rules import canonical_gpu
+from simkit.io.dgdr_warnings import has_bounds, warnings_of
+from simkit.io.planner_faults import planner_settings
 
 _TOLERATIONS = "template.spec.tolerations"
-_PLACEHOLDER = re.compile(r"<[^<>]+>")
 
 
 def build_request(dgdr: model.Dgdr, source: str) -> Request:
@@ -28,7 +28,7 @@ def build_request(dgdr: model.Dgdr, source: str) -> Request:
         auto_apply=spec.auto_apply is not False,
         deploy=_deploy(dgdr),
         source=source,
-        warnings=tuple(_warnings(spec)),
+        warnings=tuple(warnings_of(spec)),
     )
 
 
@@ -52,12 +52,8 @@ def _workload(block: model.Workload) -> Workload:
     )
 
 
-def _has_bounds(block: model.Sla) -> bool:
-    return any(value is not None for value in (block.ttft, block.itl, block.e2e_latency))
-
-
 def _slo(block: model.Sla) -> Slo:
-    if not _has_bounds(block):
+    if not has_bounds(block):
         return Slo(ttft_s=model.DEFAULT_TTFT_MS / 1e3, itl_s=model.DEFAULT_ITL_MS / 1e3)
     return Slo(ttft_s=_seconds(block.ttft), itl_s=_seconds(block.itl), e2e_s=_seconds(block.e2e_latency))
 
@@ -76,7 +72,7 @@ def _deploy(dgdr: model.Dgdr) -> DeployOptions:
         image=spec.image,
         runtime_version_override=spec.runtime_version_override,
         model_cache=_model_cache(spec.model_cache),
-        planner=_planner(features.planner),
+        planner=planner_settings(features.planner),
         kv_router=features.kv_router is not None and features.kv_router.enabled is True,
         mocker=features.mocker is not None and features.mocker.enabled is True,
         trust_remote_code=overrides.trust_remote_code is True,
@@ -89,39 +85,9 @@ def _deploy(dgdr: model.Dgdr) -> DeployOptions:
 def _model_cache(block: model.ModelCache | None) -> ModelCache | None:
     if block is None or block.pvc_name is None:
         return None
+    mount = block.pvc_mount_path or DEFAULT_MOUNT
     return ModelCache(
         pvc_name=block.pvc_name,
-        pvc_model_path=block.pvc_model_path,
-        pvc_mount_path=block.pvc_mount_path or DEFAULT_MOUNT,
+        pvc_model_path=single_path(mount, block.pvc_model_path),
+        pvc_mount_path=mount,
     )
-
-
-def _planner(block: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Presence turns the Planner on; `enabled` is how the deployment guide writes it."""
-    if block is None or block.get("enabled") is False:
-        return None
-    return {key: value for key, value in block.items() if key != "enabled"}
-
-
-def _warnings(spec: model.Spec) -> list[str]:
-    found = []
-    if not _has_bounds(spec.sla or model.Sla()):
-        found.append(model.NO_SLA)
-    cache = spec.model_cache
-    path = cache.pvc_model_path if cache else None
-    placeholder = _PLACEHOLDER.search(path) if path else None
-    if placeholder:
-        found.append(
-            f"spec.modelCache.pvcModelPath holds the placeholder {placeholder.group()}; "
-            "replace it with the snapshot's real hash before deploying"
-        )
-    if cache and cache.pvc_name and not path:
-        found.append(
-            "spec.modelCache has no pvcModelPath: engines load the model by name, with the volume as HF_HOME"
-        )
-    sku = spec.hardware.gpu_sku if spec.hardware else None
-    if sku is not None and (sku == "gb200_sxm" or sku not in model.GPU_SKUS):
-        name = canonical_gpu(sku)
-        why = "the name is deprecated" if sku == "gb200_sxm" else "Dynamo's DGDR does not accept that name"
-        found.append(f"spec.hardware.gpuSku {sku!r} is read as {name}; {why}")
-    return found

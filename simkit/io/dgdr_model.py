@@ -4,12 +4,13 @@ Latencies are milliseconds here, as users write them; simkit.io.dgdr turns them 
 Rules that span fields are in simkit.io.dgdr_rules, so that all faults come out together.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from simkit.io.kube_names import NAME_PATTERN, VERSION_PATTERN
+from simkit.io.kube_names import LABEL_PATTERN, NAME_PATTERN, VERSION_PATTERN
 
 API_VERSION = "nvidia.com/v1beta1"
 KIND = "DynamoGraphDeploymentRequest"
@@ -22,6 +23,10 @@ GPU_SKUS = (
 )  # fmt: skip
 
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
+Budget = Annotated[int, Field(gt=0, le=1_000_000)]  # beyond any cluster; the CRD stops at 2^31 - 1
+Tokens = Annotated[int, Field(gt=0, lt=10**9)]
+Load = Annotated[float, Field(gt=0, lt=1e9, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, lt=1e10, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 Mapping = dict[str, Any]
@@ -41,7 +46,7 @@ class Metadata(_Model):
     model_config = ConfigDict(extra="ignore")
 
     name: Annotated[str, Field(max_length=253, pattern=NAME_PATTERN)]
-    namespace: Text | None = None
+    namespace: Annotated[str, Field(max_length=63, pattern=LABEL_PATTERN)] | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
@@ -49,7 +54,7 @@ class Metadata(_Model):
 class ModelCache(_Model):
     """A volume claim that holds the weights."""
 
-    pvc_name: Text | None = None
+    pvc_name: Annotated[str, Field(max_length=253, pattern=NAME_PATTERN)] | None = None
     pvc_model_path: Text | None = None
     pvc_mount_path: Text | None = None
 
@@ -59,7 +64,7 @@ class Hardware(_Model):
 
     gpu_sku: Text | None = None
     vram_mb: Positive | None = None
-    total_gpus: Count | None = None
+    total_gpus: Budget | None = None
     num_gpus_per_node: Count | None = Field(default=None, alias="numGpusPerNode")
     interconnect: str | None = None
     rdma: bool | None = None
@@ -68,18 +73,18 @@ class Hardware(_Model):
 class Workload(_Model):
     """Request lengths in tokens and the load."""
 
-    isl: Count | None = None
-    osl: Count | None = None
-    concurrency: Positive | None = None
-    request_rate: Positive | None = None
+    isl: Tokens | None = None
+    osl: Tokens | None = None
+    concurrency: Load | None = None
+    request_rate: Load | None = None
 
 
 class Sla(_Model):
     """Latency targets in milliseconds."""
 
-    ttft: Positive | None = None
-    itl: Positive | None = None
-    e2e_latency: Positive | None = Field(default=None, alias="e2eLatency")
+    ttft: Milliseconds | None = None
+    itl: Milliseconds | None = None
+    e2e_latency: Milliseconds | None = Field(default=None, alias="e2eLatency")
     optimization_type: Literal["latency", "throughput"] | None = None
 
 
@@ -132,6 +137,7 @@ class Dgdr(_Model):
     status: Any = None
 
 
+@cache
 def known_keys() -> dict[str, tuple[str, ...]]:
     """The keys each block may hold, by the block's path."""
     found: dict[str, tuple[str, ...]] = {}

@@ -2,26 +2,22 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from simkit.core.errors import UnknownNameError, nearest
 from simkit.io import catalog
+from simkit.io.dgdr_alpha_fields import ALPHA_VERSION
+from simkit.io.dgdr_cache import cache_faults
+from simkit.io.dgdr_job import job_crd_faults, job_faults
+from simkit.io.dgdr_lookup import given, lookup, unsafe
 from simkit.io.dgdr_model import API_VERSION, GPU_SKUS, KIND
-from simkit.io.faults import Fault, shown, wrong_type
+from simkit.io.dgdr_overrides import dgd_override_faults
+from simkit.io.faults import Fault, shown
+from simkit.io.planner_faults import planner_faults
 
 _SEMVER_TAG = re.compile(r":v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]*)?$")
-_DGD_VERSIONS = ("nvidia.com/v1alpha1", "nvidia.com/v1beta1")
-DEFAULT_MOUNT = "/opt/model-cache"
-
-
-def lookup(document: Any, path: str) -> Any:
-    """The value at a dotted path, None where any step is missing or not a mapping."""
-    value = document
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
+_IMAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")
 
 
 def kind_faults(document: Mapping[str, Any]) -> list[Fault]:
@@ -29,16 +25,7 @@ def kind_faults(document: Mapping[str, Any]) -> list[Fault]:
     version, kind = document.get("apiVersion"), document.get("kind")
     if kind != KIND:
         return [Fault(path="kind", problem=f"expected {KIND}, got {shown(kind)}", remedy=f"write {KIND}")]
-    if version == "nvidia.com/v1alpha1":
-        return [
-            Fault(
-                path="apiVersion",
-                problem="requests are read as v1beta1, got the deprecated v1alpha1",
-                remedy="move profilingConfig to spec.workload, spec.sla and spec.hardware "
-                f"and write {API_VERSION}",
-            )
-        ]
-    if version != API_VERSION:
+    if version not in (API_VERSION, ALPHA_VERSION):
         problem = f"expected {API_VERSION}, got {shown(version)}"
         return [Fault(path="apiVersion", problem=problem, remedy=f"write {API_VERSION}")]
     return []
@@ -46,11 +33,19 @@ def kind_faults(document: Mapping[str, Any]) -> list[Fault]:
 
 def rule_faults(document: Mapping[str, Any]) -> list[Fault]:
     """Every rule across fields that the request breaks; fields of a wrong type are passed over."""
-    rules = (_strategy, _load, _sla, _image, _model_cache, _gpu, _planner, _dgd_override, _tolerations)
+    rules = (
+        _model, _strategy, _load, _sla, _image, _gpu, cache_faults, _planner, dgd_override_faults,
+        job_faults,
+    )  # fmt: skip
     return [fault for rule in rules for fault in rule(document)]
 
 
-def sku_faults(document: Mapping[str, Any]) -> list[Fault]:
+def crd_faults(document: Mapping[str, Any]) -> list[Fault]:
+    """What simkit understands and a cluster does not."""
+    return [*_sku_faults(document), *job_crd_faults(document)]
+
+
+def _sku_faults(document: Mapping[str, Any]) -> list[Fault]:
     """A GPU that simkit knows but the DGDR's own list does not."""
     name = lookup(document, "spec.hardware.gpuSku")
     if not isinstance(name, str) or name in GPU_SKUS or canonical_gpu(name) is None:
@@ -62,6 +57,7 @@ def sku_faults(document: Mapping[str, Any]) -> list[Fault]:
     return [Fault(path="spec.hardware.gpuSku", problem=problem, remedy=remedy)]
 
 
+@lru_cache(maxsize=1024)
 def canonical_gpu(name: str) -> str | None:
     """The catalogue's name for a GPU however it is written; None when nobody knows it."""
     try:
@@ -70,9 +66,17 @@ def canonical_gpu(name: str) -> str | None:
         return name if name in GPU_SKUS else None
 
 
-def _given(document: Mapping[str, Any], block: str, *names: str) -> list[str]:
-    values = lookup(document, block)
-    return [name for name in names if isinstance(values, Mapping) and values.get(name) is not None]
+def _model(document: Mapping[str, Any]) -> list[Fault]:
+    """A name that would be taken for a flag, or that Kubernetes would expand in a worker's arguments."""
+    name = lookup(document, "spec.model")
+    if not isinstance(name, str) or not name:
+        return []
+    if name.startswith("-") or not name.strip() or unsafe(name):
+        why = f"holds {unsafe(name)}" if unsafe(name) else "is blank or begins with '-'"
+        problem = f"{shown(name)} {why}, and would be taken for something else than a name"
+        remedy = "write a Hugging Face id such as Qwen/Qwen3-32B, or a path to a config.json"
+        return [Fault(path="spec.model", problem=problem, remedy=remedy)]
+    return []
 
 
 def _strategy(document: Mapping[str, Any]) -> list[Fault]:
@@ -90,7 +94,7 @@ def _strategy(document: Mapping[str, Any]) -> list[Fault]:
 
 
 def _load(document: Mapping[str, Any]) -> list[Fault]:
-    if len(_given(document, "spec.workload", "concurrency", "requestRate")) < 2:
+    if len(given(document, "spec.workload", "concurrency", "requestRate")) < 2:
         return []
     problem = "concurrency and requestRate are both given, but the load is one or the other"
     return [Fault(path="spec.workload", problem=problem, remedy="remove one of them")]
@@ -98,8 +102,8 @@ def _load(document: Mapping[str, Any]) -> list[Fault]:
 
 def _sla(document: Mapping[str, Any]) -> list[Fault]:
     path = "spec.sla"
-    pair = _given(document, path, "ttft", "itl")
-    if pair and _given(document, path, "e2eLatency"):
+    pair = given(document, path, "ttft", "itl")
+    if pair and given(document, path, "e2eLatency"):
         problem = f"e2eLatency cannot go together with {' and '.join(pair)}"
         remedy = "give e2eLatency alone, or ttft with itl"
         return [Fault(path=path, problem=problem, remedy=remedy)]
@@ -117,7 +121,13 @@ def has_version_tag(image: str) -> bool:
 
 def _image(document: Mapping[str, Any]) -> list[Fault]:
     image = lookup(document, "spec.image")
-    if not isinstance(image, str) or has_version_tag(image):
+    if not isinstance(image, str) or not image:
+        return []
+    if not _IMAGE.fullmatch(image):
+        problem = f"{shown(image)} is not an image reference"
+        remedy = "write registry/path/name:tag in letters, digits, '.', '_', '-', ':', '/' and '@'"
+        return [Fault(path="spec.image", problem=problem, remedy=remedy)]
+    if has_version_tag(image):
         return []
     if lookup(document, "spec.runtimeVersionOverride") is not None:
         return []
@@ -130,37 +140,6 @@ def _image(document: Mapping[str, Any]) -> list[Fault]:
     ]
 
 
-def _model_cache(document: Mapping[str, Any]) -> list[Fault]:
-    block = lookup(document, "spec.modelCache")
-    if not isinstance(block, Mapping) or not block:
-        return []
-    faults = []
-    if block.get("pvcName") is None:
-        problem = "required when spec.modelCache is given"
-        remedy = "name the PersistentVolumeClaim, or remove spec.modelCache"
-        faults.append(Fault(path="spec.modelCache.pvcName", problem=problem, remedy=remedy))
-    mount, path = block.get("pvcMountPath") or DEFAULT_MOUNT, block.get("pvcModelPath")
-    if isinstance(mount, str) and not mount.startswith("/"):
-        fault = wrong_type("spec.modelCache.pvcMountPath", "an absolute path", mount)
-        faults.append(fault)
-    elif isinstance(mount, str) and isinstance(path, str):
-        faults += _model_path(mount, path)
-    return faults
-
-
-def _model_path(mount: str, path: str) -> list[Fault]:
-    field = "spec.modelCache.pvcModelPath"
-    if ".." in path.split("/"):
-        problem, remedy = f"{path!r} leaves the volume by '..'", "give the path from the volume's root"
-        return [Fault(path=field, problem=problem, remedy=remedy)]
-    root = mount.rstrip("/")
-    if path.startswith("/") and path.rstrip("/") != root and not path.startswith(root + "/"):
-        problem = f"absolute path {path!r} is not under the mount {mount!r}"
-        remedy = "give it relative to the volume's root, or below pvcMountPath"
-        return [Fault(path=field, problem=problem, remedy=remedy)]
-    return []
-
-
 def _gpu(document: Mapping[str, Any]) -> list[Fault]:
     name = lookup(document, "spec.hardware.gpuSku")
     if not isinstance(name, str) or canonical_gpu(name) is not None:
@@ -171,37 +150,5 @@ def _gpu(document: Mapping[str, Any]) -> list[Fault]:
 
 
 def _planner(document: Mapping[str, Any]) -> list[Fault]:
-    enabled = lookup(document, "spec.features.planner.enabled")
-    if enabled is None or isinstance(enabled, bool):
-        return []
-    return [wrong_type("spec.features.planner.enabled", "true or false", enabled)]
-
-
-def _dgd_override(document: Mapping[str, Any]) -> list[Fault]:
-    override = lookup(document, "spec.overrides.dgd")
-    if not isinstance(override, Mapping):
-        return []
-    faults = []
-    if override.get("apiVersion") not in _DGD_VERSIONS:
-        problem = f"expected one of {', '.join(_DGD_VERSIONS)}, got {shown(override.get('apiVersion'))}"
-        remedy = "say which version the override is written in"
-        faults.append(Fault(path="spec.overrides.dgd.apiVersion", problem=problem, remedy=remedy))
-    if override.get("kind") != "DynamoGraphDeployment":
-        problem = f"expected DynamoGraphDeployment, got {shown(override.get('kind'))}"
-        remedy = "write kind: DynamoGraphDeployment"
-        faults.append(Fault(path="spec.overrides.dgd.kind", problem=problem, remedy=remedy))
-    return faults
-
-
-def _tolerations(document: Mapping[str, Any]) -> list[Fault]:
-    path = "spec.overrides.profilingJob.template.spec.tolerations"
-    value = lookup(document, path)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        return [wrong_type(path, "a list", value)]
-    return [
-        wrong_type(f"{path}[{index}]", "a mapping", item)
-        for index, item in enumerate(value)
-        if not isinstance(item, Mapping)
-    ]
+    spec = lookup(document, "spec")
+    return planner_faults(spec) if isinstance(spec, Mapping) else []

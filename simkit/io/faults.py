@@ -18,8 +18,21 @@ class Fault:
     problem: str
     remedy: str
 
+    def __post_init__(self) -> None:
+        # Keys come from the document: a line break in one must not break the line, nor a book fill it.
+        for name, most in (("path", 300), ("problem", 1000), ("remedy", 1000)):
+            object.__setattr__(self, name, _line(getattr(self, name), most))
+
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+def _line(text: str, most: int) -> str:
+    """The text with what a terminal would act on written out, cut to `most` characters."""
+    shown_text = text if len(text) <= most else text[: most - 3] + "..."
+    if shown_text.isprintable():
+        return shown_text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown_text)
 
 
 _TYPE_WORDS = {
@@ -55,6 +68,7 @@ def unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
     names = tuple(known)
     hints = nearest(key, names, count=1)
     remedy = f"did you mean {hints[0]}?" if hints else f"remove it; known here: {', '.join(sorted(names))}"
+    key = key or "''"
     return Fault(path=f"{path}.{key}" if path else key, problem="unknown key", remedy=remedy)
 
 
@@ -101,6 +115,7 @@ def _choice_fault(path: str, expected: str, value: Any) -> Fault:
 _RULES = {
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le}",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
@@ -113,4 +128,6 @@ def _rule(item: Any) -> str:
         pattern = item["ctx"]["pattern"]
         return PATTERN_WORDS.get(pattern, f"must match {pattern}")
     words = _RULES.get(item["type"])
-    return words.format(**item["ctx"]) if words else str(item["msg"])
+    if not words:
+        return str(item["msg"])
+    return words.format(**item["ctx"]).replace("e+0", "e").replace("e+", "e")  # 1e9, as people write it

@@ -5,10 +5,12 @@ import re
 VERSION_PATTERN = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 COMPONENT_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$"
+LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 PATTERN_WORDS = {
     VERSION_PATTERN: "must be MAJOR.MINOR.PATCH, such as 1.6.1",
     NAME_PATTERN: "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
+    LABEL_PATTERN: "must be lower-case letters, digits and '-', with a letter or digit at both ends",
     COMPONENT_PATTERN: "must be letters, digits and '-', with a letter or digit at both ends",
 }
 

@@ -6,6 +6,7 @@ from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.adapters.planner_rules import asks_for_load_scaling
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
@@ -21,10 +22,14 @@ from simkit.io.operator_times import learned_times
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """How to search, beyond what the request says."""
+    """How to search, beyond what the request says.
+
+    model_folder holds the config.json of the request's model, where that need not be looked up.
+    """
 
     dynamo_rules: bool = False
     limit: int = 10
+    model_folder: str | None = None
 
 
 def build_problem(request: Request, options: SearchOptions | None = None) -> Problem:
@@ -33,7 +38,7 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
     Raises InputError where the model or GPU is not known, or none is named.
     """
     options = options or SearchOptions()
-    model = load_model(request.model)
+    model = _model(request, options)
     device = cluster_device(request)
     total = request.hardware.total_gpus
     warnings = list(model.notes) + list(device.notes)
@@ -48,10 +53,12 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         )
     backends, refused = _backends(request, device, model)
     warnings += refused + _length_warnings(request, model)
+    cluster = replace(request.deploy.cluster, model_bytes=checkpoint_bytes(model))
     answered = replace(
         request,
         model=model.name,
         modes=modes,
+        deploy=replace(request.deploy, cluster=cluster),
         hardware=replace(
             request.hardware, gpu=device.name, total_gpus=total, gpus_per_node=device.gpus_per_node
         ),
@@ -70,15 +77,33 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
     )
 
 
+def _model(request: Request, options: SearchOptions) -> Model:
+    if options.model_folder is None:
+        return load_model(request.model)
+    model = load_model(options.model_folder)
+    return replace(model, name=request.model, notes=(f"model read from {model.source}", *model.notes))
+
+
 def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
     """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
-    asked = BACKENDS if request.backend == "auto" else (request.backend,)
+    asked, notes = _asked_backends(request)
     reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
     able = tuple(name for name in asked if not reasons[name])
-    warnings = [reason for reason in reasons.values() if reason]
+    warnings = notes + [reason for reason in reasons.values() if reason]
     if device.vendor != "nvidia":
         warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
     return able or asked, warnings
+
+
+def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:
+    """The engine named, or all; load-based scaling leaves only the one that reports what it reads."""
+    if request.backend != "auto":
+        return (request.backend,), []
+    if request.deploy.mocker or not asks_for_load_scaling(request.deploy.planner or {}):
+        return BACKENDS, []
+    return ("vllm",), [
+        "load-based planner scaling: only vllm was considered, as it alone reports forward-pass metrics"
+    ]
 
 
 def _length_warnings(request: Request, model: Model) -> list[str]:
@@ -125,6 +150,12 @@ def weight_scale(model: Model) -> float:
         return 1.0
     counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
     return model.weight_bytes / float(counted[0])
+
+
+def checkpoint_bytes(model: Model) -> float:
+    """Bytes of the weights as they are downloaded."""
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return model.weight_bytes or float(counted[0])
 
 
 def served_precision(stored: Precision, backend: str) -> Precision:

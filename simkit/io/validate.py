@@ -1,17 +1,22 @@
 """Checking documents before a cluster sees them: every fault with its path and what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 from simkit.core.errors import nearest
 from simkit.io.dgd_rules import dgd_faults, metadata_faults
 from simkit.io.dgdr import dgdr_faults
+from simkit.io.dgdr_lookup import lookup
+from simkit.io.document_rules import leak_faults, set_faults
 from simkit.io.faults import Fault, shown, wrong_type
+from simkit.io.kube_schema import schema_faults
 
 __all__ = ["Fault", "validate_documents"]
 
-_KINDS = ("DynamoGraphDeploymentRequest", "DynamoGraphDeployment", "ConfigMap")
+_KUBERNETES = {"ConfigMap": "v1", "PersistentVolumeClaim": "v1", "Job": "batch/v1"}
+_KINDS = ("DynamoGraphDeploymentRequest", "DynamoGraphDeployment", *_KUBERNETES)
+_JOB = "spec.overrides.profilingJob"
 
 
 def validate_documents(documents: Sequence[Any], source: str) -> list[Fault]:
@@ -24,36 +29,45 @@ def validate_documents(documents: Sequence[Any], source: str) -> list[Fault]:
         return [Fault(path=source, problem="holds no document", remedy="give a DGDR or a DGD")]
     if len(documents) == 1:
         return _faults(documents[0])
-    return [
+    each = [
         replace(fault, path=f"[{index}].{fault.path}")
         for index, document in enumerate(documents)
         for fault in _faults(document)
     ]
+    return [*each, *set_faults(documents)]
 
 
 def _faults(document: Any) -> list[Fault]:
     if not isinstance(document, Mapping):
         return [wrong_type("document", "a mapping with apiVersion and kind", document)]
-    match document.get("kind"):
-        case "DynamoGraphDeploymentRequest":
-            return dgdr_faults(document, as_crd=True)
-        case "DynamoGraphDeployment":
-            return dgd_faults(document)
-        case "ConfigMap":
-            return [*metadata_faults(document), *_config_map_faults(document)]
-        case other:
-            hints = nearest(str(other), _KINDS, count=1)
-            remedy = f"did you mean {hints[0]}?" if hints else f"known are {', '.join(_KINDS)}"
-            return [Fault(path="kind", problem=f"unknown kind {shown(other)}", remedy=remedy)]
+    kind = document.get("kind")
+    if kind == "DynamoGraphDeploymentRequest":
+        found = dgdr_faults(document, as_crd=True)
+        return [*found, *_job_faults(document, known={fault.path for fault in found})]
+    if kind == "DynamoGraphDeployment":
+        found = dgd_faults(document)
+    elif isinstance(kind, str) and kind in _KUBERNETES:
+        found = _kubernetes_faults(document, kind)
+    else:
+        hints = nearest(str(kind), _KINDS, count=1)
+        remedy = f"did you mean {hints[0]}?" if hints else f"known are {', '.join(_KINDS)}"
+        return [Fault(path="kind", problem=f"unknown kind {shown(kind)}", remedy=remedy)]
+    return [*found, *leak_faults(document, known=found)]
 
 
-def _config_map_faults(document: Mapping[str, Any]) -> list[Fault]:
+def _job_faults(document: Mapping[str, Any], known: Set[str]) -> list[Fault]:
+    """The profiling job's override is merged into a Job, so it must look like one; no place is told twice."""
+    job = lookup(document, _JOB)
+    found = schema_faults("JobSpec", job, _JOB) if isinstance(job, Mapping) else []
+    return [fault for fault in found if fault.path not in known]
+
+
+def _kubernetes_faults(document: Mapping[str, Any], kind: str) -> list[Fault]:
     faults = []
-    if document.get("apiVersion") != "v1":
-        problem = f"expected v1, got {shown(document.get('apiVersion'))}"
-        faults.append(Fault(path="apiVersion", problem=problem, remedy="write v1"))
-    data = document.get("data")
-    if data is not None and not isinstance(data, Mapping):
-        return [*faults, wrong_type("data", "a mapping of texts", data)]
-    entries = (data or {}).items()
-    return faults + [wrong_type(f"data.{k}", "a text", v) for k, v in entries if not isinstance(v, str)]
+    version = _KUBERNETES[kind]
+    if document.get("apiVersion") != version:
+        problem = f"expected {version}, got {shown(document.get('apiVersion'))}"
+        faults.append(Fault(path="apiVersion", problem=problem, remedy=f"write {version}"))
+    metadata = metadata_faults(document)
+    rest = {key: value for key, value in document.items() if key not in ("apiVersion", "metadata")}
+    return [*faults, *metadata, *schema_faults(kind, rest, "")]

@@ -55,12 +55,12 @@ _Dumper.add_representer(tuple, lambda dumper, data: dumper.represent_list(data))
 
 def load_documents(path: str | Path) -> list[Any]:
     """Every document of a YAML file, empty ones left out."""
-    return parse_documents(_read_text(Path(path)), str(path))
+    return parse_documents(read_text(Path(path)), str(path))
 
 
 def load_document(path: str | Path) -> dict[str, Any]:
     """The one mapping a YAML file holds."""
-    return parse_document(_read_text(Path(path)), str(path))
+    return parse_document(read_text(Path(path)), str(path))
 
 
 def parse_document(text: str, source: str) -> dict[str, Any]:
@@ -83,6 +83,9 @@ def parse_documents(text: str, source: str) -> list[Any]:
         return [document for document in _documents(text, source) if document is not None]
     except yaml.YAMLError as error:
         raise InputError(_syntax_message(error, source)) from error
+    except ValueError as error:  # a number of thousands of digits
+        reason = str(error).partition(";")[0]
+        raise InputError(f"{source}: holds a value that cannot be read ({reason}); correct it") from error
 
 
 def parse_scalar(text: str) -> Any:
@@ -124,9 +127,10 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         temporary.chmod(_file_mode(target))
         temporary.replace(target)
     except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+    finally:  # also when a signal ends the process here
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _file_mode(target: Path) -> int:
@@ -137,7 +141,8 @@ def _file_mode(target: Path) -> int:
     return 0o666 & ~mask
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file as UTF-8, refused where it is larger than any document."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")

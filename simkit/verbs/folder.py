@@ -1,49 +1,83 @@
 """The folder that `recommend -o DIR` writes: all texts are made first, then each is put in place whole."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from simkit.adapters.aiperf import benchmark_script
-from simkit.adapters.dynamo import render
+from simkit.adapters.dynamo import render_site
+from simkit.adapters.dynamo_job import profiling_job
+from simkit.adapters.dynamo_site import Site
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
-from simkit.io.yamlio import dump_yaml, write_text_atomic
+from simkit.core.problem import Problem
+from simkit.io.dgdr import request_to_document
+from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
 from simkit.reports.html import recommendation_html
 from simkit.reports.markdown import recommendation_markdown
+from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile
+
+PROFILE_FOLDER = "profiling_results"
 
 
 def dgd_documents(
-    rec: Recommendation, candidate: Candidate, version: str = "v1beta1"
+    rec: Recommendation,
+    candidate: Candidate,
+    version: str = "v1beta1",
+    *,
+    profile: Mapping[str, bytes] | None = None,
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
-    A candidate that misses the SLA is marked so by an annotation.
+    A candidate that misses the SLA is marked so by an annotation. profile is what `planner_profile` gives,
+    for a Planner or mocker to read.
     """
-    hardware = rec.request.hardware
-    if hardware.gpus_per_node is None:
-        raise InputError("hardware.numGpusPerNode is not known; set --gpus-per-node")
-    documents = render(
-        candidate.deployment,
-        rec.request,
-        model=rec.request.model,
-        gpus_per_node=hardware.gpus_per_node,
-        total_gpus=hardware.total_gpus,
-        version=version,
-    )
+    documents = render_site(_site(rec, candidate, profile), version)
     metadata = documents[-1].setdefault("metadata", {})
     verdict = "true" if candidate.meets_sla else "false"
     metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
     return documents
 
 
-def folder_texts(rec: Recommendation, *, top: int = 1, version: str = "v1beta1") -> dict[str, str]:
-    """File name to text of everything the folder holds."""
-    texts = {}
+def job_document(rec: Recommendation) -> dict[str, Any]:
+    """The Job by which Dynamo's operator would profile for this request."""
+    return profiling_job(_site(rec, rec.selected), json.dumps(request_to_document(rec.request)["spec"]))
+
+
+def _site(rec: Recommendation, candidate: Candidate, profile: Mapping[str, bytes] | None = None) -> Site:
+    hardware = rec.request.hardware
+    if hardware.gpus_per_node is None:
+        raise InputError("hardware.numGpusPerNode is not known; set --gpus-per-node")
+    return Site(
+        deployment=candidate.deployment,
+        request=rec.request,
+        model=rec.request.model,
+        gpus_per_node=hardware.gpus_per_node,
+        total_gpus=hardware.total_gpus,
+        profile=profile or {},
+    )
+
+
+def folder_texts(
+    rec: Recommendation, *, top: int = 1, version: str = "v1beta1", problem: Problem | None = None
+) -> dict[str, str | bytes]:
+    """File name to content of everything the folder holds.
+
+    With the problem that was searched, a Planner or mocker gets profiling data: a folder for programs that
+    read files, and within the DGD where they are read there.
+    """
+    texts: dict[str, str | bytes] = {}
+    if rec.request.deploy.cluster.profiling_job:
+        texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
     for rank, candidate in enumerate(rec.candidates[:top], start=1):
-        name = "dgd.yaml" if rank == 1 else f"dgd-{rank}.yaml"
-        texts[name] = dump_yaml(dgd_documents(rec, candidate, version))
+        ending = "" if rank == 1 else f"-{rank}"
+        profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
+        deployed = profile if deploys_profile(rec.request) else {}
+        texts[f"dgd{ending}.yaml"] = dump_yaml(dgd_documents(rec, candidate, version, profile=deployed))
+        texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     texts["recommendation.json"] = dumps(recommendation_document(rec))
     texts["candidates.csv"] = candidates_csv(rec)
     texts["report.md"] = recommendation_markdown(rec)
@@ -52,8 +86,8 @@ def folder_texts(rec: Recommendation, *, top: int = 1, version: str = "v1beta1")
     return texts
 
 
-def write_folder(folder: Path, texts: dict[str, str]) -> list[Path]:
-    """Write every text; the script becomes executable. Raises InputError when that is not possible."""
+def write_folder(folder: Path, texts: Mapping[str, str | bytes]) -> list[Path]:
+    """Write every file; the script becomes executable. Raises InputError when that is not possible."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give a folder with -o")
     try:
@@ -64,7 +98,7 @@ def write_folder(folder: Path, texts: dict[str, str]) -> list[Path]:
         ) from error
     written = []
     for name, text in texts.items():
-        write_text_atomic(folder / name, text)
+        write_bytes_atomic(folder / name, text.encode() if isinstance(text, str) else text)
         written.append(folder / name)
     script = folder / "benchmark.sh"
     if script in written:

@@ -1,5 +1,6 @@
 """The main job: a request in, the best configuration and its DGD out."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -7,12 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from simkit.core.advice import advised
 from simkit.core.metrics import Recommendation
+from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.search import search
 from simkit.io.calibration import ERRORS, artifact
 from simkit.io.dgdr import read_request, request_from_document
 from simkit.io.problems import SearchOptions, build_problem
+from simkit.verbs.cluster_notes import with_cluster_notes
 
 
 def load_request(path: str | Path) -> Request:
@@ -32,8 +36,13 @@ def recommend(
     model does not fit the hardware in any way; when it fits but the SLA cannot be held, the nearest
     deployments come back with `meets_sla` false.
     """
-    problem = build_problem(as_request(request), options)
-    return replace(search(problem), versions=versions())
+    return answer(build_problem(as_request(request), options))
+
+
+def answer(problem: Problem) -> Recommendation:
+    """The search's result, with advice, remarks on the cluster and what produced it."""
+    found = advised(search(problem), problem.shape, sys.version_info[:2])
+    return replace(with_cluster_notes(found, problem), versions=versions())
 
 
 def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:

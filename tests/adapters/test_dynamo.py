@@ -9,7 +9,8 @@ import pytest
 
 from perfmodels.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import MAX_NAME, dgd_name, render
+from simkit.adapters.dynamo import MAX_NAME, dgd_name, render, render_site
+from simkit.adapters.dynamo_site import Site
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError, UnknownNameError
@@ -78,6 +79,33 @@ FEATURES = {
     "image": "registry.example:5000/ai/dynamo-planner:1.6.1",
     "runtime_version_override": "1.6.1",
 }
+LOAD_TARGET = {
+    "optimization_target": "load",
+    "prefill_scale_up_queue_tokens": 8000,
+    "prefill_scale_down_queue_tokens": 1000,
+    "decode_scale_up_kv_rate": 90,
+    "decode_scale_down_kv_rate": 50.5,
+    "load_adjustment_interval_seconds": 7,
+}
+PROFILE = {
+    "prefill_raw_data.json": b'{"prefill_isl": [100]}\n',
+    "decode_raw_data.json": b'{"max_kv_tokens": 5}\n',
+    "perf_data.npz": b"PK\x03\x04",
+}
+
+
+def profiled(req, deployment=None, version="v1beta1"):
+    site = Site(
+        deployment=deployment or disagg("vllm"),
+        request=req,
+        model=MODEL,
+        gpus_per_node=8,
+        total_gpus=16,
+        profile=PROFILE,
+    )
+    return render_site(site, version)
+
+
 CASES = {
     **{f"{b}-agg": lambda b=b: documents(agg(b, ParallelPlan(tp=2))) for b in BACKENDS},
     **{f"{b}-disagg": lambda b=b: documents(disagg(b)) for b in BACKENDS},
@@ -88,6 +116,8 @@ CASES = {
         disagg("vllm"), request(**FEATURES), version="v1alpha1"
     ),
     "mocker-disagg": lambda: documents(disagg("vllm"), request(mocker=True)),
+    "vllm-disagg-planner-profile": lambda: profiled(request(planner={"optimization_target": "sla"})),
+    "mocker-disagg-planner-profile": lambda: profiled(request(planner=LOAD_TARGET, mocker=True)),
 }
 
 
@@ -246,7 +276,7 @@ def planner_config(deployment, req, **changes):
 
 def test_the_planner_knows_the_deployment():
     config = planner_config(disagg("vllm"), request(planner={}))
-    assert config == {
+    known = {
         "environment": "kubernetes",
         "optimization_target": "throughput",
         "pre_deployment_sweeping_mode": "none",
@@ -259,18 +289,19 @@ def test_the_planner_knows_the_deployment():
         "prefill_engine_num_gpu": 2,
         "decode_engine_num_gpu": 4,
     }
+    assert {key: config[key] for key in known} == known
 
 
 def test_the_requests_planner_keys_win_except_facts():
     given = {
         "optimization_target": "sla",
         "ttft_ms": 300,
-        "max_gpu_budget": 4,
+        "max_gpu_budget": 12,
         "mode": "agg",
         "advisory": True,
     }
     config = planner_config(disagg("vllm"), request(planner=given))
-    assert (config["optimization_target"], config["ttft_ms"], config["max_gpu_budget"]) == ("sla", 300, 4)
+    assert (config["optimization_target"], config["ttft_ms"], config["max_gpu_budget"]) == ("sla", 300, 12)
     assert config["advisory"] is True
     assert config["mode"] == "disagg"
 

@@ -1,6 +1,7 @@
 """YAML in and out: what is refused and where, what is written and how."""
 
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,14 @@ def test_what_is_refused_says_where(text, where, what):
     assert message.startswith(where + ": ")
     assert what in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["a: " + "9" * 5000, "a: !!int many", "a: !!float much"])
+def test_a_number_that_is_none_is_refused_in_one_line(text):
+    with pytest.raises(
+        InputError, match=r"^f\.yaml: holds a value that cannot be read \([^;]+\); correct it$"
+    ):
+        parse_documents(text, "f.yaml")
 
 
 def test_an_alias_bomb_is_refused_before_it_is_written_out():
@@ -115,6 +124,16 @@ def test_write_replaces_the_whole_file_and_leaves_nothing_behind(tmp_path):
     assert path.read_text() == "second\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [item.name for item in path.parent.iterdir()] == ["out.yaml"]
+
+
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupted(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text_atomic(tmp_path / "a.yaml", "a: 1\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_write_to_an_impossible_place_is_one_line(tmp_path):

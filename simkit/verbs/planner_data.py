@@ -1,0 +1,65 @@
+"""Profiling data for Dynamo's Planner and mocker, from our models instead of hours of measurement."""
+
+import math
+
+from simkit.adapters.planner_files import profile_files
+from simkit.core.deployment import Aggregated
+from simkit.core.metrics import Candidate
+from simkit.core.planner_profile import (
+    EngineProfile,
+    ProfileRanges,
+    decode_profile,
+    prefill_profile,
+    step_tables,
+)
+from simkit.core.prepared import workload_lengths
+from simkit.core.problem import Problem
+from simkit.core.request import Request
+from simkit.core.single import pool_model
+
+_LEAST_CONTEXT_TOKENS = 8192
+
+
+def planner_profile(problem: Problem, candidate: Candidate) -> dict[str, bytes]:
+    """File name to content of the profiling results of one candidate's engines.
+
+    An aggregated engine is described in both roles. Nothing is written, nothing is measured.
+    """
+    deployment = candidate.deployment
+    if isinstance(deployment, Aggregated):
+        pools = deployment.worker, deployment.worker
+    else:
+        pools = deployment.prefill, deployment.decode
+    prefill, decode = (
+        EngineProfile(model=pool_model(problem, deployment, pool), plan=pool.plan) for pool in pools
+    )
+    ranges = profile_ranges(problem, prefill, decode)
+    return profile_files(
+        prefill_profile(prefill, ranges),
+        decode_profile(decode, ranges),
+        step_tables(prefill, decode, ranges),
+    )
+
+
+def profile_ranges(problem: Problem, *engines: EngineProfile) -> ProfileRanges:
+    """Up to twice the workload's lengths, where the Planner will look, within what the engines accept."""
+    workload = problem.request.workload
+    wanted = max(2 * math.ceil(workload.isl_tokens + workload.osl_tokens), _LEAST_CONTEXT_TOKENS)
+    limits = [engine.model.engine.max_model_len or problem.shape.max_context_tokens for engine in engines]
+    return ProfileRanges(max_context_tokens=min(wanted, *limits), typical=workload_lengths(workload))
+
+
+def wants_profile(request: Request) -> bool:
+    """Whether profiling data are of use: with a Planner or a mocker."""
+    return request.deploy.planner is not None or request.deploy.mocker
+
+
+def deploys_profile(request: Request) -> bool:
+    """Whether profiling data go with the deployment: to a mocker, or to a Planner that holds an SLA.
+
+    Other targets of the Planner use thresholds. Data of the user's own, or the wish for none, come first.
+    """
+    planner = request.deploy.planner or {}
+    own = "profile_results_dir" in planner
+    declined = planner.get("pre_deployment_sweeping_mode", "rapid") in (None, "none")
+    return request.deploy.mocker or (planner.get("optimization_target") == "sla" and not (own or declined))

@@ -1,0 +1,85 @@
+"""What can be asked, and what stands behind the answers: the deployment guide's matrix and ours."""
+
+from dataclasses import dataclass
+
+from perfmodels.device import Device
+from perfmodels.dtypes import Precision
+from simkit.core.coverage import FAMILIES, Coverage, coverage, guide_search
+from simkit.core.engine import BACKENDS
+from simkit.core.errors import unknown_name
+from simkit.core.support import moe_support
+from simkit.io.catalog import gpu as load_gpu
+from simkit.io.catalog import gpu_names
+from simkit.io.dgdr_model import GPU_SKUS
+from simkit.io.evidence import evidence
+from simkit.io.loading import load_model
+from simkit.io.operator_times import relatives
+from simkit.io.problems import served_precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportMatrix:
+    """The cells asked for; model is empty where all kinds of models are listed.
+
+    guide: by GPU, `rapid`, `thorough` or empty, as Dynamo's guide has it; in_dgdr: GPUs whose name a
+    DGDR may hold.
+    """
+
+    cells: tuple[Coverage, ...]
+    guide: dict[str, str]
+    in_dgdr: frozenset[str]
+    model: str = ""
+
+
+def support(gpu: str | None = None, backend: str | None = None, model: str | None = None) -> SupportMatrix:
+    """The matrix, whole or for one GPU, engine or model.
+
+    Raises UnknownNameError with the nearest names.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise unknown_name("backend", backend, BACKENDS, f"expected one of {', '.join(BACKENDS)}")
+    devices = [load_gpu(gpu)] if gpu is not None else _all_devices()
+    found = load_model(model) if model is not None else None
+    families = FAMILIES if found is None else (found.shape.architecture_class,)
+    stored = Precision() if found is None else found.precision
+    cells = [
+        coverage(device, relatives(device), (name, family), served_precision(stored, name), evidence())
+        for device in devices
+        for name in (BACKENDS if backend is None else (backend,))
+        for family in families
+    ]
+    return SupportMatrix(
+        cells=tuple(cells),
+        guide={device.name: guide_search(device.name) for device in devices},
+        in_dgdr=frozenset(device.name for device in devices if device.name in GPU_SKUS),
+        model="" if found is None else found.name,
+    )
+
+
+def support_document(matrix: SupportMatrix) -> dict[str, object]:
+    """The matrix as the JSON that programs read."""
+    return {
+        "guide": {
+            "gpus": matrix.guide,
+            "moe": {name: moe_support(name) for name in BACKENDS},
+            "dense": dict.fromkeys(BACKENDS, "full"),
+        },
+        "dgdr_gpus": sorted(matrix.in_dgdr),
+        "model": matrix.model or None,
+        "cells": [
+            {
+                "gpu": cell.gpu,
+                "backend": cell.backend,
+                "family": cell.family,
+                "basis": cell.basis,
+                "measured_runs": cell.runs,
+                "operators_without_table": list(cell.missing),
+                "reason": cell.reason,
+            }
+            for cell in matrix.cells
+        ],
+    }
+
+
+def _all_devices() -> list[Device]:
+    return [load_gpu(name) for name in gpu_names()]

@@ -1,0 +1,141 @@
+"""The flags for what a DGDR has no field for, and warnings about the network."""
+
+import json
+
+import pytest
+import yaml
+
+ASK = (
+    "recommend",
+    "--model",
+    "Qwen/Qwen3-32B",
+    "--gpu",
+    "h200_sxm",
+    "--total-gpus",
+    "16",
+    "--backend",
+    "vllm",
+)
+
+
+def written(simkit, tmp_path, *words):
+    out = tmp_path / "out"
+    found = simkit(*ASK, *words, "-o", out)
+    assert found.status in (0, 1), found.err
+    assert simkit("validate", *out.glob("*.yaml")).status == 0
+    return out
+
+
+def warnings_of(simkit, *words):
+    found = simkit(*ASK, "--mode", "disagg", "--format", "json", *words)
+    assert found.status in (0, 1), found.err
+    return json.loads(found.out)["request"]["warnings"]
+
+
+def handover(warnings):
+    (warning,) = [text for text in warnings if "TCP" in text]
+    return warning
+
+
+def milliseconds(text):
+    return [float(word.replace(",", "")) for word in text.replace("(", " ").split() if word[0].isdigit()]
+
+
+def test_the_model_cache_comes_with_its_job(simkit, tmp_path):
+    out = written(simkit, tmp_path, "--with-model-cache-job", "--storage-class", "nfs")
+    claim, job, dgd = yaml.safe_load_all((out / "dgd.yaml").read_text())
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim["spec"]["storageClassName"] == "nfs"
+    assert claim["spec"]["resources"]["requests"]["storage"] == "80Gi"  # 65.5 GB of weights and a fifth
+    assert job["kind"] == "Job"
+    assert dgd["kind"] == "DynamoGraphDeployment"
+
+
+def test_the_profiling_job_carries_the_request_and_its_override(simkit, guide, tmp_path):
+    out = tmp_path / "out"
+    words = ("--gpu", "h200_sxm", "--with-profiling-job", "-o", out)
+    assert simkit("recommend", guide / "deepseek-r1.yaml", *words).status in (0, 1)
+    (job,) = yaml.safe_load_all((out / "profiling-job.yaml").read_text())
+    pod = job["spec"]["template"]["spec"]
+    assert pod["tolerations"][0]["key"] == "nvidia.com/gpu"
+    config = json.loads(pod["containers"][0]["args"][1])
+    assert config["model"] == "deepseek-ai/DeepSeek-R1"
+    assert simkit("validate", out / "profiling-job.yaml").status == 0
+
+
+def test_scheduling_and_placement(simkit, tmp_path):
+    words = (
+        "--orchestrator",
+        "lws",
+        "--node-selector",
+        "pool=h200",
+        "--pull-secret",
+        "a",
+        "--pull-secret",
+        "b",
+    )
+    (dgd,) = yaml.safe_load_all((written(simkit, tmp_path, *words) / "dgd.yaml").read_text())
+    assert dgd["metadata"]["annotations"]["nvidia.com/enable-grove"] == "false"
+    for component in dgd["spec"]["components"]:
+        pod = component["podTemplate"]["spec"]
+        assert pod["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+        assert pod.get("nodeSelector") == (None if component["type"] == "frontend" else {"pool": "h200"})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--orchestrator", "grov"), "did you mean grove?"),
+        (("--node-selector", "pool"), "expected KEY=VALUE"),
+        (("--orchestrator", "lws", "--kai-queue", "q"), "a KAI queue goes with Grove"),
+        (("--vllm-executor", "raay"), "did you mean ray?"),
+        (("--mode", "disagg", "--set", "hardware.rdma=true", "--rdma-resource", "ib", "-o", "x"),
+         "not the name of an extended resource"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(simkit, tmp_path, monkeypatch, words, expected):
+    monkeypatch.chdir(tmp_path)
+    found = simkit(*ASK, *words)
+    assert found.status == 2
+    assert expected in found.err
+    assert found.err.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_without_rdma_the_cost_is_told_with_both_ttfts(simkit):
+    words = ("--isl", "8000", "--concurrency", "16")
+    warning = handover(warnings_of(simkit, *words, "--set", "hardware.rdma=false"))
+    slow, fast = milliseconds(warning)[:2]
+    assert "over TCP" in warning
+    assert slow > 2 * fast > 0
+
+
+def test_unsaid_rdma_is_an_assumption_that_is_told(simkit):
+    warning = handover(warnings_of(simkit))
+    fast, slow = milliseconds(warning)[:2]
+    assert "RDMA between nodes is assumed" in warning
+    assert slow > 10_000 > fast, "the guide: from hundreds of milliseconds to over ten seconds"
+
+
+def test_a_rate_that_tcp_cannot_carry_is_told_in_words(simkit):
+    warning = handover(warnings_of(simkit, "--isl", "4000", "--osl", "500", "--request-rate", "4"))
+    assert "a TTFT that grows without end is predicted" in warning
+    assert "inf" not in warning.replace("infiniband", "")
+
+
+@pytest.mark.parametrize("setting", ["hardware.rdma=true", "hardware.interconnect=infiniband"])
+def test_with_rdma_nothing_is_warned_of(simkit, setting):
+    assert not [text for text in warnings_of(simkit, "--set", setting) if "TCP" in text]
+
+
+def test_aggregated_deployments_hand_nothing_over(simkit):
+    found = simkit(*ASK, "--mode", "agg", "--format", "json")
+    assert not [text for text in json.loads(found.out)["request"]["warnings"] if "TCP" in text]
+
+
+def test_a_misspelt_fabric_and_another_release_are_told(simkit):
+    found = warnings_of(
+        simkit, "--set", "hardware.interconnect=infinband", "--set", "image=r/dynamo-planner:1.4.2"
+    )
+    assert [text for text in found if "did you mean infiniband?" in text]
+    assert [text for text in found if "Dynamo 1.4 runs vllm 0.26.0" in text]
