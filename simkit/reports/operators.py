@@ -51,6 +51,7 @@ def operator_markdown(scores: pd.DataFrame, transfer: pd.DataFrame, worst: pd.Da
         "<!-- Regenerate with: python experiments/operators/report.py <systems/data> -->",
         "# Operator models against measured tables",
         _summary(scores),
+        _overview(scores),
         _READING,
         *(_family_section(name, part) for name, part in scores.groupby("family", sort=False)),
         "## A GPU without tables",
@@ -76,6 +77,12 @@ def _summary(scores: pd.DataFrame) -> str:
         f"host's launches and {count(int(scores['cached_rows'].sum()))} that were faster than memory allows.",
     ]
     return "\n".join(lines)
+
+
+def _overview(scores: pd.DataFrame) -> str:
+    """One line per family."""
+    lines = [_scores_line((name,), part) for name, part in scores.groupby("family", sort=False)]
+    return _table(("family", *_HEADS[2:]), lines)
 
 
 def _meets(scores: pd.DataFrame) -> pd.Series:
