@@ -125,4 +125,4 @@ def _corners(
 ) -> list[NDArray[np.float32]]:
     """Values at the 2^d corners of each cell, first axis slowest."""
     corners = product(*((0, step) for step in steps))
-    return [values[base + sum(corner)] for corner in corners]
+    return [values[sum(corner) :].take(base) for corner in corners]  # a shifted view saves an addition

@@ -11,15 +11,22 @@ from simkit.io.operators import fitted_gpus, link_models, operator_models
 _OTHER_VENDOR, _OTHER_GENERATION = 4.0, 1.0
 
 
+_known: dict[tuple[str, str], LearnedTimes] = {}
+
+
 def learned_times(device: Device, engine: str) -> LearnedTimes:
-    """Operator times of `engine` on `device`, from the shipped models."""
-    return LearnedTimes(
-        device=device,
-        engine=engine,
-        gpus=relatives(device),
-        catalogue=operator_models,
-        links=link_models,
-    )
+    """Operator times of `engine` on `device`, from the shipped models; what was picked is remembered."""
+    found = _known.get((device.name, engine))
+    if found is None or found.device != device:
+        found = LearnedTimes(
+            device=device,
+            engine=engine,
+            gpus=relatives(device),
+            catalogue=operator_models,
+            links=link_models,
+        )
+        _known[device.name, engine] = found
+    return found
 
 
 def relatives(device: Device) -> tuple[Device, ...]:
