@@ -86,7 +86,7 @@ VLLM = {
     ),
     "variables and a log": Case(
         'MODEL=Qwen/Qwen3-32B; TP=4\nnohup vllm serve "$MODEL" --tensor-parallel-size ${TP} '
-        "--max-num-seqs ${SEQS:-96} > /tmp/log 2>&1 &",
+        "--max-num-seqs ${SEQS:-96} > serve.log 2>&1 &",
         QWEN, plan(4), engine={"max_num_seqs": 96},
     ),
     "cached snapshot": Case(
