@@ -1,5 +1,6 @@
 """`simkit fit`: fit models to measurements and write versioned artifacts."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,8 @@ def fit(
     if not operators.is_dir():
         raise InputError(f"--operators {operators}: expected an existing folder")
     from simkit.io.paths import data_dir
-    from simkit.verbs.fit_operators import fit_operators
+
+    fit_operators = _fitter()
 
     def say(line: str) -> None:
         if not quiet:
@@ -43,3 +45,13 @@ def fit(
     out = output or data_dir() / "operators"
     count = fit_operators(operators, out, family or [], say)
     typer.echo(f"{count} operator models written to {out}")
+
+
+def _fitter() -> Callable[[Path, Path, list[str], Callable[[str], object]], int]:
+    try:
+        from simkit.verbs.fit_operators import fit_operators
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f'fitting needs the package {missing.name}, which is not installed: pip install "simkit[fit]"'
+        ) from missing
+    return fit_operators

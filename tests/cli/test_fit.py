@@ -1,5 +1,6 @@
 """`simkit fit`: what it writes, and how it refuses."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,16 @@ def test_bad_input_is_refused(arguments, says, tmp_path):
     assert isinstance(result.exception, InputError)
     assert says in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_without_the_extra_the_remedy_is_told(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    for name in ("perfmodels.gridfit", "perfmodels.opfit", "simkit.verbs.fit_operators"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    result = CliRunner().invoke(app, ["fit", "--operators", str(SLICE), "-o", str(tmp_path / "out")])
+    assert isinstance(result.exception, InputError)
+    assert 'pip install "simkit[fit]"' in str(result.exception)
 
 
 def test_a_damaged_artifact_is_named(tmp_path):
