@@ -14,13 +14,16 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "perfmodels": set(),
     "simkit.core": {"perfmodels"},
-    "simkit.adapters": {"perfmodels", "simkit.core"},
-    "simkit.io": {"perfmodels", "simkit.core", "simkit.adapters"},
-    "simkit.reports": {"perfmodels", "simkit.core"},
-    "simkit.verbs": {"perfmodels", "simkit.core", "simkit.io", "simkit.adapters", "simkit.reports"},
+    "simkit.sim": {"perfmodels", "simkit.core"},
+    "simkit.adapters": {"perfmodels", "simkit.core", "simkit.sim"},
+    "simkit.io": {"perfmodels", "simkit.core", "simkit.sim", "simkit.adapters"},
+    "simkit.reports": {"perfmodels", "simkit.core", "simkit.sim"},
+    "simkit.verbs": {
+        "perfmodels", "simkit.core", "simkit.sim", "simkit.io", "simkit.adapters", "simkit.reports",
+    },
     "simkit": {"simkit.verbs"},
     "simkit.cli": {
-        "perfmodels", "simkit", "simkit.core", "simkit.io", "simkit.adapters", "simkit.reports",
+        "perfmodels", "simkit", "simkit.core", "simkit.sim", "simkit.io", "simkit.adapters", "simkit.reports",
         "simkit.verbs",
     },
     "simkit.__main__": {"simkit.cli"},
@@ -29,7 +32,7 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 
-PURE = ("perfmodels", "simkit/core")
+PURE = ("perfmodels", "simkit/core", "simkit/sim")
 EFFECTS = frozenset({
     "os", "io", "pathlib", "shutil", "tempfile", "glob", "subprocess", "socket", "urllib", "http", "requests",
     "httpx", "kubernetes", "time", "datetime", "random", "secrets", "logging", "yaml", "json", "csv",
