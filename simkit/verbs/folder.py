@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
 from simkit.reports.html import recommendation_html
 from simkit.reports.markdown import recommendation_markdown
-from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile
+from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
 
 PROFILE_FOLDER = "profiling_results"
 
@@ -29,13 +30,17 @@ def dgd_documents(
     version: str = "v1beta1",
     *,
     profile: Mapping[str, bytes] | None = None,
+    problem: Problem | None = None,
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
     A candidate that misses the SLA is marked so by an annotation. profile is what `planner_profile` gives,
-    for a Planner or mocker to read.
+    for a Planner or mocker to read. problem is what was searched; it tells a mocker the size of the caches.
     """
-    documents = render_site(_site(rec, candidate, profile), version)
+    site = _site(rec, candidate, profile)
+    if problem is not None and rec.request.deploy.mocker:
+        site = replace(site, rank_kv_tokens=rank_kv_tokens(problem, candidate))
+    documents = render_site(site, version)
     metadata = documents[-1].setdefault("metadata", {})
     verdict = "true" if candidate.meets_sla else "false"
     metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
@@ -76,7 +81,8 @@ def folder_texts(
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
         deployed = profile if deploys_profile(rec.request) else {}
-        texts[f"dgd{ending}.yaml"] = dump_yaml(dgd_documents(rec, candidate, version, profile=deployed))
+        documents = dgd_documents(rec, candidate, version, profile=deployed, problem=problem)
+        texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     texts["recommendation.json"] = dumps(recommendation_document(rec))
     texts["candidates.csv"] = candidates_csv(rec)
