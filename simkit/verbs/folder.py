@@ -13,7 +13,9 @@ from simkit.adapters.dynamo_site import Site
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
 from simkit.core.problem import Problem
+from simkit.core.request import Request
 from simkit.io.dgdr import request_to_document
+from simkit.io.validate import answer_faults
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
@@ -36,15 +38,24 @@ def dgd_documents(
 
     A candidate that misses the SLA is marked so by an annotation. profile is what `planner_profile` gives,
     for a Planner or mocker to read. problem is what was searched; it tells a mocker the size of the caches.
+    Raises InputError where spec.overrides.dgd makes of it what no cluster would take.
     """
     site = _site(rec, candidate, profile)
     if problem is not None and rec.request.deploy.mocker:
         site = replace(site, rank_kv_tokens=rank_kv_tokens(problem, candidate))
     documents = render_site(site, version)
+    if rec.request.deploy.dgd_override:
+        _check_overridden(documents, rec.request)
     metadata = documents[-1].setdefault("metadata", {})
     verdict = "true" if candidate.meets_sla else "false"
     metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
     return documents
+
+
+def _check_overridden(documents: list[dict[str, Any]], request: Request) -> None:
+    faults = answer_faults(request_to_document(request), documents)
+    if faults:
+        raise InputError("with spec.overrides.dgd merged in, " + "; ".join(str(fault) for fault in faults))
 
 
 def job_document(rec: Recommendation) -> dict[str, Any]:

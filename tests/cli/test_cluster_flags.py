@@ -191,3 +191,40 @@ def test_a_mockers_cache_is_that_of_the_engine(simkit, tmp_path):
     args = dgd["spec"]["components"][1]["podTemplate"]["spec"]["containers"][0]["args"]
     blocks = int(args[args.index("--num-gpu-blocks-override") + 1])
     assert blocks * 16 == pytest.approx(answer["kv_capacity_tokens"] / answer["replicas"], rel=0.01)
+
+
+def override(**component):
+    document = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {"components": [{"name": "decode", **component}]},
+    }
+    return ("--mode", "disagg", "--set", f"overrides.dgd={json.dumps(document)}")
+
+
+def engine(**fields):
+    return {"podTemplate": {"spec": {"containers": [{"name": "main", **fields}]}}}
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        ({"replicas": 50}, "GPUs, but the request beside allows 16; lower replicas"),
+        (engine(imag="x"), "containers[main].imag: unknown key; did you mean image?"),
+        (engine(args=["--model", "m"]), "add --disaggregation-mode decode"),
+    ],
+)
+def test_an_override_that_breaks_the_deployment_is_refused(simkit, tmp_path, component, expected):
+    found = simkit(*ASK, *override(**component), "-o", tmp_path / "out")
+    assert found.status == 2
+    assert "with spec.overrides.dgd merged in" in found.err
+    assert expected in found.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_an_override_changes_after_the_prediction_is_told(simkit):
+    component = {"replicas": 1, **engine(env=[{"name": "A", "value": "1"}])}
+    (note,) = [text for text in warnings_of(simkit, *override(**component)) if "the prediction is" in text]
+    assert note.startswith("spec.overrides.dgd changes replicas of 'decode':")
+    quiet = warnings_of(simkit, *override(**engine(env=[{"name": "A", "value": "1"}])))
+    assert not [text for text in quiet if "the prediction is" in text]
