@@ -87,6 +87,18 @@ def release_number(*versions: str | None) -> Number | None:
     return next(((int(found.group(1)), int(found.group(2))) for found in matches if found), None)
 
 
+def unknown_release_note(*versions: str | None) -> str | None:
+    """A remark where nobody looked at the release that is named."""
+    number, nearest = release_number(*versions), release_of(*versions)
+    if number is None or number == nearest.number:
+        return None
+    name = ".".join(str(part) for part in number)
+    return (
+        f"what differs in Dynamo {name} is not known, the deployment is written for {nearest.name}; use an "
+        f"image of {RELEASES[0].name} to {NEWEST.name}, or look it over"
+    )
+
+
 def version_note(release: Release, engine: EngineOptions) -> str | None:
     """A remark where the image runs another engine than was predicted."""
     runs = release.engines[engine.backend]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from simkit.adapters.dynamo_network import fabric_hint, fabric_of
 from simkit.adapters.planner_document import FIELDS_SINCE
-from simkit.adapters.releases import Release, release_of, version_note
+from simkit.adapters.releases import Release, release_of, unknown_release_note, version_note
 from simkit.core.handover import handover_warning
 from simkit.core.metrics import Recommendation
 from simkit.core.problem import Problem
@@ -64,8 +64,10 @@ def _spans_nodes(rec: Recommendation) -> bool:
 
 
 def _version_note(rec: Recommendation) -> str | None:
-    if rec.request.deploy.mocker:
-        return None
+    deploy = rec.request.deploy
+    unknown = unknown_release_note(deploy.runtime_version_override, deploy.image)
+    if unknown or deploy.mocker:
+        return unknown
     return version_note(_release(rec), rec.selected.deployment.pools[-1].engine)
 
 

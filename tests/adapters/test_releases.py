@@ -12,7 +12,14 @@ from simkit.adapters.dynamo import render, render_site
 from simkit.adapters.dynamo_site import Site
 from simkit.adapters.engine_flags import TABLES
 from simkit.adapters.flag_history import unknown_flags
-from simkit.adapters.releases import NEWEST, RELEASES, release_number, release_of, version_note
+from simkit.adapters.releases import (
+    NEWEST,
+    RELEASES,
+    release_number,
+    release_of,
+    unknown_release_note,
+    version_note,
+)
 from simkit.core.deployment import Disaggregated, Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.request import DeployOptions, Hardware, Request
@@ -97,6 +104,15 @@ def test_the_release_is_the_one_that_the_image_names(versions, expected):
 def test_a_release_that_nobody_names_has_no_number():
     assert release_number(None, "r/i:latest") is None
     assert release_number("r/i:1.3.1") == (1, 3)
+
+
+def test_a_release_that_nobody_looked_at_is_told():
+    assert unknown_release_note(None, "r/i:1.5.9") is None
+    assert unknown_release_note(None, None) is None
+    assert "what differs in Dynamo 1.3 is not known, the deployment is written for 1.4" in (
+        unknown_release_note(None, "r/i:1.3.1")
+    )
+    assert "Dynamo 1.8 is not known, the deployment is written for 1.6" in unknown_release_note("1.8.0")
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
