@@ -19,7 +19,7 @@ TOUR = {
     "tour:estimate": "estimate out/llama-70b/dgd.yaml --gpu h100_sxm --concurrency 100",
     "tour:evaluate": "evaluate data/runs/serving_runs_fit.csv --by backend",
 }
-MAX_LINES = 44
+MAX_LINES = 46
 
 
 def output_of(words: str) -> str:
