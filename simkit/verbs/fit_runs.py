@@ -79,7 +79,7 @@ def fit_runs(sources: Sequence[Path], frame: "pd.DataFrame", folder: Path, say: 
     plain = {n: {k: _round(getattr(value, k)) for k in PRIORS} for n, value in factors.items()}
     scores = {scheme: _scores(runs, found[scheme]) for scheme in SCHEMES}
     errors = {m: _errors(error_model(runs, found, m), (runs, found), m) for m in ERROR_METRICS}
-    document = {**origin, "metrics": errors, "scores": scores, "domain": _domain(frame)}
+    document = {**origin, "rows": len(runs), "metrics": errors, "scores": scores, "domain": _domain(frame)}
     write_text_atomic(folder / Path(FACTORS).name, _text({**origin, "engines": plain, "rows": len(runs)}))
     write_text_atomic(folder / Path(ERRORS).name, _text(document))
     write_residuals(folder / Path(RESIDUALS).name, residuals, {**origin, "tunings": _plain(tunings)})
