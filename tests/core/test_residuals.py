@@ -10,7 +10,7 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.lengths import Lengths
 from simkit.core.phase_work import BATCH_GRID
 from simkit.core.phases import phase_times
-from simkit.core.residuals import correction, correction_table, features_of, levels_of
+from simkit.core.residuals import correction, correction_table, features_of, levels_of, nearest_run
 from simkit.core.steady import Host, Procedure, closed_loop, prefill_share
 
 LENGTHS = Lengths(isl_tokens=np.asarray(1024.0), osl_tokens=np.asarray(1024.0))
@@ -63,6 +63,16 @@ def test_what_was_measured_is_surer_than_what_was_not(model):
     elsewhere = replace(model, device=replace(model.device, name="nowhere"))
     moved = correction(model.residuals, levels_of(elsewhere, "agg"), features)
     assert np.all(known.itl_log_sd < moved.itl_log_sd)
+
+
+def test_the_nearest_run_is_of_the_same_model_and_shape(model):
+    features = features_of(PLANS, LENGTHS, (np.array([8.0, 8.0]), np.array([0.1, 0.1])))
+    found = nearest_run(model.residuals, levels_of(model, "agg"), features[1])
+    assert "Llama-3.1-70B" in found.label
+    assert "1,024/1,024" in found.label
+    assert 0 < found.resemblance <= 1
+    nobody = dict.fromkeys(levels_of(model, "agg"), "nobody")
+    assert nearest_run(model.residuals, nobody, features[1]) is None
 
 
 def test_without_residuals_there_is_no_table(model, times):
