@@ -4,10 +4,10 @@ Three kinds of event: a request is sent, a request (or its cache) reaches an eng
 its steps. Between events nothing changes, so runs of decode steps are walked in one go.
 """
 
-import numba
 import numpy as np
 
 from simkit.sim import columns as c
+from simkit.sim.compiled import entry, inner
 from simkit.sim.kernel_group import advance_decodes, begin, end_decodes, finish_prompt, interrupt
 from simkit.sim.kernel_heap import pop, push
 from simkit.sim.kernel_lane import enqueue
@@ -15,7 +15,7 @@ from simkit.sim.kernel_pages import pages_of, release, unit_pages
 from simkit.sim.state import State
 
 
-@numba.njit(cache=True)
+@entry
 def run(state: State, now_s: float, last: bool) -> float:
     """Serve the requests; returns the time reached.
 
@@ -27,7 +27,7 @@ def run(state: State, now_s: float, last: bool) -> float:
         send_s, arrive_s = _next_send_s(state, now_s), np.inf
         if state.counters[c.S_COMING] > 0:
             arrive_s = state.coming_s[0]
-        group = np.argmin(state.groups_f[:, c.GF_END])
+        group = _next_group(state)
         end_s = state.groups_f[group, c.GF_END]
         soonest_s = min(send_s, arrive_s, end_s)
         if soonest_s > now_s and state.counters[c.S_AWAKE] > 0:  # all that happens now has happened
@@ -45,7 +45,17 @@ def run(state: State, now_s: float, last: bool) -> float:
             _arrive(state, now_s)
 
 
-@numba.njit(cache=True)
+@inner
+def _next_group(state: State) -> int:
+    """The group whose steps end first."""
+    best = 0
+    for group in range(1, len(state.groups)):
+        if state.groups_f[group, c.GF_END] < state.groups_f[best, c.GF_END]:
+            best = group
+    return best
+
+
+@inner
 def _next_send_s(state: State, now_s: float) -> float:
     """When the next request is sent: at its time, and under a closed load when a slot is free."""
     following, most = state.counters[c.S_NEXT], state.counters[c.S_CONCURRENCY]
@@ -54,7 +64,7 @@ def _next_send_s(state: State, now_s: float) -> float:
     return max(state.requests_f[following, c.RF_ARRIVAL], now_s)
 
 
-@numba.njit(cache=True)
+@inner
 def _begin_awake(state: State, now_s: float) -> None:
     """Start the next step of every group that ended one or was brought work."""
     state.counters[c.S_AWAKE] = 0
@@ -63,7 +73,7 @@ def _begin_awake(state: State, now_s: float) -> None:
             begin(state, group, now_s)
 
 
-@numba.njit(cache=True)
+@inner
 def _route(state: State, pool: int) -> int:
     """The lane that takes a request: in turn over replicas and then their lanes, or the least loaded."""
     rules = state.rules[pool]
@@ -80,7 +90,7 @@ def _route(state: State, pool: int) -> int:
     return best
 
 
-@numba.njit(cache=True)
+@inner
 def _send(state: State, now_s: float) -> None:
     """A client sends the next request; it reaches its engine once the host has prepared it."""
     request = state.counters[c.S_NEXT]
@@ -99,7 +109,7 @@ def _send(state: State, now_s: float) -> None:
     push(state, ready_s, request)
 
 
-@numba.njit(cache=True)
+@inner
 def _arrive(state: State, now_s: float) -> None:
     """A request reaches its engine, or its cache the engine that decodes it."""
     request = pop(state)
@@ -122,14 +132,14 @@ def _arrive(state: State, now_s: float) -> None:
     _wake(state, group)
 
 
-@numba.njit(cache=True)
+@inner
 def _wake(state: State, group: int) -> None:
     if state.groups[group, c.G_KIND] == c.RESTING:
         state.groups[group, c.G_KIND] = c.AWAKE
         state.counters[c.S_AWAKE] += 1
 
 
-@numba.njit(cache=True)
+@inner
 def _end(state: State, group: int, now_s: float) -> None:
     """The steps of a group are done: tokens are out, caches have grown, some requests are finished."""
     row = state.groups[group]
@@ -145,7 +155,7 @@ def _end(state: State, group: int, now_s: float) -> None:
     _sample(state, now_s)
 
 
-@numba.njit(cache=True)
+@inner
 def _end_prompts(state: State, lane: int, now_s: float) -> None:
     """Book the chunks of a step; what is complete leaves the list, the rest keeps its order."""
     kept = 0
@@ -161,20 +171,20 @@ def _end_prompts(state: State, lane: int, now_s: float) -> None:
     state.lanes[lane, c.L_PROMPTS] = kept
 
 
-@numba.njit(cache=True)
+@inner
 def _sample(state: State, now_s: float) -> None:
     """Note the state of the cluster; when the places are full every second goes, and notes become rarer."""
     stride = state.counters[c.S_STRIDE]
     places = len(state.samples)
     if state.counters[c.S_SAMPLES] == places:
         for place in range(places // 2):
-            state.samples[place] = state.samples[2 * place]
+            for column in range(state.samples.shape[1]):
+                state.samples[place, column] = state.samples[2 * place, column]
         state.counters[c.S_SAMPLES], state.counters[c.S_STRIDE] = places // 2, 2 * stride
     if state.counters[c.S_EVENTS] % state.counters[c.S_STRIDE] > 0:
         return
     row = state.samples[state.counters[c.S_SAMPLES]]
-    row[:] = 0.0
-    row[0] = now_s
+    row[0], row[1], row[2], row[3], row[4] = now_s, 0.0, 0.0, 0.0, 0.0
     for lane in range(len(state.lanes)):
         of = state.lanes[lane]
         row[2] += of[c.L_DECODES] + of[c.L_PROMPTS]

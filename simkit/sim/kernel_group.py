@@ -1,9 +1,9 @@
 """Compiled: the steps of a group of lanes that wait for each other (attention-DP ranks, or one lane)."""
 
-import numba
 import numpy as np
 
 from simkit.sim import columns as c
+from simkit.sim.compiled import inner
 from simkit.sim.kernel_lane import compose, join_decodes, leave_decodes, prompt_tokens
 from simkit.sim.kernel_pages import needed_pages, pages_of, release, share_prompt, steps_that_fit, take_pages
 from simkit.sim.kernel_time import lane_line, prefill_time_s, walk
@@ -12,7 +12,7 @@ from simkit.sim.state import State
 _MANY = 1 << 40
 
 
-@numba.njit(cache=True)
+@inner
 def begin(state: State, group: int, now_s: float) -> None:
     """Decide and start a group's next step, or as many as nothing can disturb."""
     row = state.groups[group]
@@ -32,13 +32,14 @@ def begin(state: State, group: int, now_s: float) -> None:
         most, until_s = _undisturbed(state, group, now_s)
         steps, longest_s = walk(state, group, most, until_s)
         row[c.G_STEPS] = steps
-        state.lanes_f[start:stop, c.LF_STEP] = longest_s / steps
+        for lane in range(start, stop):
+            state.lanes_f[lane, c.LF_STEP] = longest_s / steps
         state.groups_f[group, c.GF_END] = now_s + longest_s
     else:
         state.groups_f[group, c.GF_END] = np.inf
 
 
-@numba.njit(cache=True)
+@inner
 def _lane_step_s(state: State, lane: int) -> float:
     """One step of a lane with prompts, or beside lanes that have some."""
     row, pool, time_s = state.lanes[lane], state.lanes[lane, c.L_POOL], 0.0
@@ -55,7 +56,7 @@ def _lane_step_s(state: State, lane: int) -> float:
     return time_s + whole * prefill_time_s(state.tables, pool, float(tokens), keys / tokens)
 
 
-@numba.njit(cache=True)
+@inner
 def _undisturbed(state: State, group: int, now_s: float) -> tuple[int, float]:
     """Up to how many decode steps and seconds nothing changes: no end, no lack of pages, nobody's turn."""
     if state.counters[c.S_STEPPING] == 1:
@@ -76,7 +77,7 @@ def _undisturbed(state: State, group: int, now_s: float) -> tuple[int, float]:
     return max(steps, 1), until_s
 
 
-@numba.njit(cache=True)
+@inner
 def interrupt(state: State, group: int, at_s: float) -> None:
     """Somebody arrives: a run of decode steps ends with the step under way at that moment."""
     begin_s = state.groups_f[group, c.GF_BEGIN]
@@ -88,7 +89,7 @@ def interrupt(state: State, group: int, at_s: float) -> None:
         state.groups_f[group, c.GF_END] = begin_s + time_s
 
 
-@numba.njit(cache=True)
+@inner
 def advance_decodes(state: State, lane: int, steps: int) -> None:
     """Every sequence of a lane takes so many decode steps."""
     growth = state.rules_f[state.lanes[lane, c.L_POOL], c.PF_GROWTH]
@@ -99,7 +100,7 @@ def advance_decodes(state: State, lane: int, steps: int) -> None:
     state.lanes[lane, c.L_CLOCK] += steps
 
 
-@numba.njit(cache=True)
+@inner
 def finish_prompt(state: State, lane: int, request: int, now_s: float) -> bool:
     """A prompt is prefilled and its first token made; whether its cache now moves to another engine."""
     row, times = state.requests[request], state.requests_f[request]
@@ -123,7 +124,7 @@ def finish_prompt(state: State, lane: int, request: int, now_s: float) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@inner
 def close(state: State, lane: int, request: int, now_s: float) -> None:
     """A request has its last token."""
     state.requests[request, c.R_STAGE] = c.FINISHED
@@ -133,7 +134,7 @@ def close(state: State, lane: int, request: int, now_s: float) -> None:
     state.counters[c.S_IN_FLIGHT] -= 1
 
 
-@numba.njit(cache=True)
+@inner
 def end_decodes(state: State, lane: int, now_s: float) -> None:
     """Close every sequence whose last step this was."""
     place = 0

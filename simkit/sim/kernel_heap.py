@@ -1,25 +1,25 @@
 """Compiled: requests on their way, the soonest on top; at equal times the one sent first."""
 
-import numba
 
 from simkit.sim import columns as c
+from simkit.sim.compiled import inner
 from simkit.sim.state import State
 
 
-@numba.njit(cache=True)
+@inner
 def _sooner(state: State, one: int, two: int) -> bool:
     first_s, second_s = state.coming_s[one], state.coming_s[two]
     return first_s < second_s or (first_s == second_s and state.coming[one] < state.coming[two])
 
 
-@numba.njit(cache=True)
+@inner
 def _swap(state: State, one: int, two: int) -> None:
     times, requests = state.coming_s, state.coming
     times[one], times[two] = times[two], times[one]
     requests[one], requests[two] = requests[two], requests[one]
 
 
-@numba.njit(cache=True)
+@inner
 def push(state: State, time_s: float, request: int) -> None:
     """Add a request that arrives at time_s."""
     place = state.counters[c.S_COMING]
@@ -30,7 +30,7 @@ def push(state: State, time_s: float, request: int) -> None:
         place = (place - 1) // 2
 
 
-@numba.njit(cache=True)
+@inner
 def pop(state: State) -> int:
     """Take the soonest."""
     request = state.coming[0]

@@ -4,10 +4,10 @@ The scheduler sees prompts, what was generated so far and what a request declare
 long an answer turns out.
 """
 
-import numba
 import numpy as np
 
 from simkit.sim import columns as c
+from simkit.sim.compiled import inner
 from simkit.sim.kernel_pages import (
     available,
     decoding_pages,
@@ -24,7 +24,7 @@ from simkit.sim.kernel_pages import (
 from simkit.sim.state import State
 
 
-@numba.njit(cache=True)
+@inner
 def enqueue(state: State, lane: int, request: int, first: bool) -> None:
     """Put a request into a lane's queue, at its end or (first) at its beginning."""
     row = state.lanes[lane]
@@ -39,7 +39,7 @@ def enqueue(state: State, lane: int, request: int, first: bool) -> None:
         row[c.L_TAIL] = request
 
 
-@numba.njit(cache=True)
+@inner
 def _dequeue(state: State, lane: int) -> int:
     request = state.lanes[lane, c.L_HEAD]
     state.lanes[lane, c.L_HEAD] = state.requests[request, c.R_NEXT]
@@ -49,7 +49,7 @@ def _dequeue(state: State, lane: int) -> int:
     return request
 
 
-@numba.njit(cache=True)
+@inner
 def join_decodes(state: State, lane: int, request: int) -> None:
     """A sequence whose cache is complete decodes from the next step on."""
     row, place = state.requests[request], state.lanes[lane, c.L_DECODES]
@@ -64,7 +64,7 @@ def join_decodes(state: State, lane: int, request: int) -> None:
     state.lanes_f[lane, c.LF_DECLARED] += row[c.R_DECLARED] - row[c.R_WALKED]
 
 
-@numba.njit(cache=True)
+@inner
 def leave_decodes(state: State, lane: int, place: int) -> int:
     """A sequence stops decoding and gives its pages back; returns its request."""
     request, last = state.decoding[lane, place], state.lanes[lane, c.L_DECODES] - 1
@@ -83,7 +83,7 @@ def leave_decodes(state: State, lane: int, place: int) -> int:
     return request
 
 
-@numba.njit(cache=True)
+@inner
 def _preempt(state: State, lane: int) -> None:
     """Take the cache of one sequence away; what it had is computed again later.
 
@@ -110,7 +110,7 @@ def _preempt(state: State, lane: int) -> None:
     enqueue(state, lane, request, True)
 
 
-@numba.njit(cache=True)
+@inner
 def _goes_before(state: State, lane: int, place: int, other: int) -> bool:
     one, two = state.requests[state.decoding[lane, place]], state.requests[state.decoding[lane, other]]
     if state.rules[state.lanes[lane, c.L_POOL], c.P_LEAST_OUTPUT] == 1:
@@ -120,7 +120,7 @@ def _goes_before(state: State, lane: int, place: int, other: int) -> bool:
     return one[c.R_ORDER] > two[c.R_ORDER]
 
 
-@numba.njit(cache=True)
+@inner
 def _make_room(state: State, lane: int) -> bool:
     """Preempt until every sequence that decodes finds the page of its next token; whether any was."""
     preempted = False
@@ -130,7 +130,7 @@ def _make_room(state: State, lane: int) -> bool:
     return preempted
 
 
-@numba.njit(cache=True)
+@inner
 def gate_open(state: State, lane: int, now_s: float) -> bool:
     """Whether the scheduler turns to the first waiting request now; nobody waits where none decode."""
     row = state.lanes[lane]
@@ -147,7 +147,7 @@ def gate_open(state: State, lane: int, now_s: float) -> bool:
     return row[c.L_CLOCK] >= row[c.L_GATE]
 
 
-@numba.njit(cache=True)
+@inner
 def _room_for(state: State, lane: int, request: int, units: int) -> int:
     """Pages a waiting request takes at once, -1 where the rules do not admit it yet."""
     row, lane_row = state.requests[request], state.lanes[lane]
@@ -167,7 +167,7 @@ def _room_for(state: State, lane: int, request: int, units: int) -> int:
     return pages if pages <= free else -1
 
 
-@numba.njit(cache=True)
+@inner
 def _admit(state: State, lane: int, now_s: float) -> bool:
     """Start the first waiting request, if there is cache for it."""
     request = state.lanes[lane, c.L_HEAD]
@@ -196,7 +196,7 @@ def _admit(state: State, lane: int, now_s: float) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@inner
 def _give_chunks(state: State, lane: int, start: int, budget: int) -> int:
     """Divide the budget among prompts from `start` on, first come first served; what is left."""
     for place in range(start, state.lanes[lane, c.L_PROMPTS]):
@@ -207,7 +207,7 @@ def _give_chunks(state: State, lane: int, start: int, budget: int) -> int:
     return budget
 
 
-@numba.njit(cache=True)
+@inner
 def compose(state: State, lane: int, now_s: float) -> None:
     """Decide a lane's next step: who prefills how much, and whether those who decode take part."""
     row = state.lanes[lane]
@@ -224,7 +224,7 @@ def compose(state: State, lane: int, now_s: float) -> None:
     row[c.L_RUNS] = 1 if row[c.L_DECODES] > 0 and (mixed or prompts == 0) else 0
 
 
-@numba.njit(cache=True)
+@inner
 def prompt_tokens(state: State, lane: int) -> int:
     """Prompt tokens of the lane's next step."""
     tokens = 0
@@ -233,7 +233,7 @@ def prompt_tokens(state: State, lane: int) -> int:
     return tokens
 
 
-@numba.njit(cache=True)
+@inner
 def _admit_more(state: State, lane: int, now_s: float, budget: int) -> None:
     row = state.lanes[lane]
     most = state.rules[row[c.L_POOL], c.P_MAX_SEQS]

@@ -5,27 +5,27 @@ request's block_ids, several pages), or free. A unit that nobody refers to stays
 needed; the longest unused goes first, the end of a prefix before its beginning.
 """
 
-import numba
 
 from simkit.sim import columns as c
+from simkit.sim.compiled import inner
 from simkit.sim.state import State
 
 
-@numba.njit(cache=True)
+@inner
 def pages_of(state: State, lane: int, tokens: int) -> int:
     """Pages that hold so many tokens."""
     page = state.rules[state.lanes[lane, c.L_POOL], c.P_PAGE]
     return (tokens + page - 1) // page
 
 
-@numba.njit(cache=True)
+@inner
 def unit_pages(state: State, lane: int) -> int:
     """Pages of one unit of the prefix cache."""
     pool = state.lanes[lane, c.L_POOL]
     return state.rules[pool, c.P_UNIT] // state.rules[pool, c.P_PAGE]
 
 
-@numba.njit(cache=True)
+@inner
 def available(state: State, lane: int) -> int:
     """Pages that are free or would be after eviction of idle prefixes."""
     row = state.lanes[lane]
@@ -33,13 +33,13 @@ def available(state: State, lane: int) -> int:
     return state.rules[row[c.L_POOL], c.P_PAGES] - used
 
 
-@numba.njit(cache=True)
+@inner
 def _unlink(state: State, lane: int, unit: int) -> None:
     older, newer = state.older[lane], state.newer[lane]
     newer[older[unit]], older[newer[unit]] = newer[unit], older[unit]
 
 
-@numba.njit(cache=True)
+@inner
 def _rest(state: State, lane: int, unit: int) -> None:
     """Put an idle unit behind all others: the last to be evicted."""
     older, newer = state.older[lane], state.newer[lane]
@@ -48,7 +48,7 @@ def _rest(state: State, lane: int, unit: int) -> None:
     newer[last], older[unit], newer[unit], older[ring] = unit, last, ring, unit
 
 
-@numba.njit(cache=True)
+@inner
 def take_pages(state: State, lane: int, pages: int) -> None:
     """Make pages private to sequences, evicting prefixes where none are free; they must be available."""
     row = state.lanes[lane]
@@ -64,7 +64,7 @@ def take_pages(state: State, lane: int, pages: int) -> None:
     row[c.L_PEAK] = max(row[c.L_PEAK], row[c.L_PRIVATE] + (row[c.L_UNITS] - row[c.L_IDLE]) * size)
 
 
-@numba.njit(cache=True)
+@inner
 def found_units(state: State, lane: int, request: int) -> int:
     """Leading units of a prompt that the lane holds; at least one token is left to compute."""
     row = state.requests[request]
@@ -78,7 +78,7 @@ def found_units(state: State, lane: int, request: int) -> int:
     return count
 
 
-@numba.njit(cache=True)
+@inner
 def idle_units(state: State, lane: int, request: int, count: int) -> int:
     """How many of the first units nobody refers to."""
     first, idle = state.requests[request, c.R_BLOCK], 0
@@ -87,7 +87,7 @@ def idle_units(state: State, lane: int, request: int, count: int) -> int:
     return idle
 
 
-@numba.njit(cache=True)
+@inner
 def refer(state: State, lane: int, request: int, count: int) -> None:
     """A request uses the first units of its prompt."""
     first = state.requests[request, c.R_BLOCK]
@@ -100,7 +100,7 @@ def refer(state: State, lane: int, request: int, count: int) -> None:
     state.requests[request, c.R_SHARED] = count
 
 
-@numba.njit(cache=True)
+@inner
 def share_prompt(state: State, lane: int, request: int) -> None:
     """What a request has prefilled becomes a prefix for others; copies of known units stay private."""
     row = state.requests[request]
@@ -116,7 +116,7 @@ def share_prompt(state: State, lane: int, request: int) -> None:
         row[c.R_SHARED] = count + 1
 
 
-@numba.njit(cache=True)
+@inner
 def release(state: State, lane: int, request: int, pages: int) -> None:
     """A request gives back its pages, `pages` in all; its units may become idle, the last one first."""
     row = state.requests[request]
@@ -130,7 +130,7 @@ def release(state: State, lane: int, request: int, pages: int) -> None:
     row[c.R_SHARED] = 0
 
 
-@numba.njit(cache=True)
+@inner
 def first_crossing(state: State, lane: int, request: int) -> int:
     """Decode steps after joining before which a sequence needs its first further page."""
     pool = state.lanes[lane, c.L_POOL]
@@ -138,7 +138,7 @@ def first_crossing(state: State, lane: int, request: int) -> int:
     return int(left / state.rules_f[pool, c.PF_GROWTH]) % state.rules[pool, c.P_PAGE_STEPS]
 
 
-@numba.njit(cache=True)
+@inner
 def decoding_pages(state: State, lane: int, request: int) -> int:
     """Pages of a decoding sequence: those of what was prefilled, and one per crossing since."""
     row, period = state.requests[request], state.rules[state.lanes[lane, c.L_POOL], c.P_PAGE_STEPS]
@@ -147,7 +147,7 @@ def decoding_pages(state: State, lane: int, request: int) -> int:
     return pages_of(state, lane, row[c.R_TARGET]) + crossed
 
 
-@numba.njit(cache=True)
+@inner
 def needed_pages(state: State, lane: int, steps: int) -> int:
     """Pages that the next decode steps take."""
     row = state.lanes[lane]
@@ -158,7 +158,7 @@ def needed_pages(state: State, lane: int, steps: int) -> int:
     return pages
 
 
-@numba.njit(cache=True)
+@inner
 def steps_that_fit(state: State, lane: int, most: int) -> int:
     """How many decode steps, up to `most`, the available pages allow."""
     row = state.lanes[lane]

@@ -1,16 +1,16 @@
 """Compiled: how long steps take, and how many decode steps fit into a time."""
 
-import numba
 import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.sim import columns as c
+from simkit.sim.compiled import inner
 from simkit.sim.state import State, Tables
 
 _ANY = np.inf
 
 
-@numba.njit(cache=True)
+@inner
 def place(grid: FloatArray, value: float) -> int:
     """Right end of the interval of an ascending grid that holds `value`; the nearest one outside it."""
     low, high = 1, len(grid) - 1
@@ -23,13 +23,13 @@ def place(grid: FloatArray, value: float) -> int:
     return low
 
 
-@numba.njit(cache=True)
+@inner
 def share(grid: FloatArray, right: int, value: float) -> float:
     """How far between the ends of an interval; beyond the last one the line goes on, below 0 it does not."""
     return max((value - grid[right - 1]) / (grid[right] - grid[right - 1]), 0.0)
 
 
-@numba.njit(cache=True)
+@inner
 def decode_line(tables: Tables, pool: int, batch: float, right: int) -> tuple[float, float]:
     """Decode step time at the ends of a context interval [s]."""
     row = place(tables.decode_batch[pool], batch)
@@ -40,14 +40,14 @@ def decode_line(tables: Tables, pool: int, batch: float, right: int) -> tuple[fl
     return left, after
 
 
-@numba.njit(cache=True)
+@inner
 def padded(tables: Tables, pool: int, seqs: int) -> float:
     """The batch that is computed for so many sequences."""
     sizes = tables.padded[pool]
     return sizes[seqs] if seqs < len(sizes) else float(seqs)
 
 
-@numba.njit(cache=True)
+@inner
 def prefill_time_s(tables: Tables, pool: int, tokens: float, context: float) -> float:
     """A step of prompt tokens alone, each seeing `context` keys on average."""
     rows, places = tables.prefill_tokens[pool], tables.prefill_context[pool]
@@ -59,7 +59,7 @@ def prefill_time_s(tables: Tables, pool: int, tokens: float, context: float) -> 
     return below + part * (above - below)
 
 
-@numba.njit(cache=True)
+@inner
 def lane_line(state: State, lane: int, walked: int) -> tuple[float, float, float]:
     """Of a lane that decodes, `walked` steps from now: the step's time, its growth per step [s], and
     for how many steps the growth stays the same.
@@ -81,7 +81,7 @@ def lane_line(state: State, lane: int, walked: int) -> tuple[float, float, float
     return first, slope * growth, inside
 
 
-@numba.njit(cache=True)
+@inner
 def span_line(state: State, group: int, walked: int, most: int) -> tuple[int, float, float]:
     """The next steps of a group that decodes only, as long as they grow by equal amounts: how many,
     the first's time, and growth per step. The slowest lane counts.
@@ -105,7 +105,7 @@ def span_line(state: State, group: int, walked: int, most: int) -> tuple[int, fl
     return steps, first_s, slope_s
 
 
-@numba.njit(cache=True)
+@inner
 def walk(state: State, group: int, most: int, until_s: float) -> tuple[int, float]:
     """Decode steps from now until `until_s` seconds are over or `most` are done, and their time [s]."""
     steps, time_s = 0, 0.0
@@ -119,7 +119,7 @@ def walk(state: State, group: int, most: int, until_s: float) -> tuple[int, floa
     return steps, time_s
 
 
-@numba.njit(cache=True)
+@inner
 def _steps_over(first_s: float, slope_s: float, wanted_s: float, most: int) -> int:
     """The fewest steps whose times add up to `wanted_s`."""
     low, high = 1, most
