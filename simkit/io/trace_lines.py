@@ -71,10 +71,10 @@ def tokens(name: str, value: object) -> int:
 
 def seconds(name: str, value: object, scale: float = 1.0) -> float:
     """A time stamp in seconds after multiplying by `scale`; ValueError says what is wrong."""
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not 0 <= cast(float, value) * scale <= MOST_TIME_S:
-        raise ValueError(f"{name} must be a number from 0 to {MOST_TIME_S / scale:.0e}, got {shown(value)}")
-    return float(cast(float, value)) * scale
+    most = MOST_TIME_S / scale
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(f"{name} must be a number from 0 to {most:.0e}, got {shown(value)}")
+    return float(value) * scale
 
 
 def shown(value: object, limit: int = 40) -> str:

@@ -42,8 +42,9 @@ class TraceOptions:
             raise unknown_name("trace format", self.form, FORMATS, f"expected one of {', '.join(FORMATS)}")
         if not 1e-6 <= self.speedup <= 1e6:
             raise InputError(f"trace speed-up must be from 1e-6 to 1e6, got {self.speedup:g}")
-        if not 0 <= self.start_s < (self.end_s if self.end_s is not None else np.inf):
-            raise InputError(f"trace window from {self.start_s:g} s to {self.end_s:g} s holds no time")
+        end_s = np.inf if self.end_s is None else self.end_s
+        if not 0 <= self.start_s < end_s:
+            raise InputError(f"trace window from {self.start_s:g} s to {end_s:g} s holds no time")
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit of trace requests must be at least 1, got {self.limit}")
         if not 1 <= self.block_tokens <= 10**6:
