@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.sim.requests import RequestTimes
+from simkit.sim.requests import IntArray, RequestTimes
 
 _NUM_BINS = 1024  # between half of them and all are used at the end
 _FIRST_WIDTH_S = 2.0**-10
@@ -22,8 +22,9 @@ class Timeline:
     """Averages and counts over bins of width_s; arrays [bins], the first from time 0.
 
     queued, prefilling and decoding are requests sent and not started, started and without a first token,
-    and between first token and last. The rates are requests sent and finished, and output tokens of
-    finished requests, per second. ttft_s is the mean over requests sent in the bin, nan without any.
+    and between first token and last. The rates are requests sent and finished, and output tokens (a
+    request's come evenly after its first), per second. ttft_s is the mean over requests sent in the bin,
+    nan without any.
     """
 
     width_s: float
@@ -51,9 +52,10 @@ class TimelineBuilder:
 
     def __init__(self) -> None:
         self._width_s = _FIRST_WIDTH_S
-        self._events = np.zeros((len(_EVENTS), _NUM_BINS))  # how many
-        self._since = np.zeros((len(_EVENTS), _NUM_BINS))  # summed time from event to the bin's end [s]
-        self._tokens = np.zeros(_NUM_BINS)
+        # The last row is the rate of decoding: what each request adds to it and takes away again.
+        self._events = np.zeros((len(_EVENTS) + 1, _NUM_BINS))  # how many, or how much
+        self._since = np.zeros((len(_EVENTS) + 1, _NUM_BINS))  # times the time to the bin's end [s]
+        self._tokens = np.zeros(_NUM_BINS)  # that come at one moment
         self._ttft_s = np.zeros(_NUM_BINS)
         self._end_s = 0.0
 
@@ -66,12 +68,24 @@ class TimelineBuilder:
         while self._end_s >= self._width_s * _NUM_BINS:
             self._double()
         places = [np.floor(moment / self._width_s).astype(np.int64) for moment in moments]
+        ones = np.ones(len(times))
         for row, (moment, place) in enumerate(zip(moments, places, strict=True)):
-            self._events[row] += np.bincount(place, minlength=_NUM_BINS)
-            left_s = (place + 1) * self._width_s - moment
-            self._since[row] += np.bincount(place, left_s, minlength=_NUM_BINS)
-        self._tokens += np.bincount(places[-1], times.osl_tokens, minlength=_NUM_BINS)
+            self._count(row, (moment, place), ones)
+        decode_s = times.finished_s - times.first_token_s
+        later = times.osl_tokens - 1.0
+        rate = later / np.where(decode_s > 0, decode_s, np.inf)
+        self._count(-1, (moments[2], places[2]), rate)
+        self._count(-1, (moments[3], places[3]), -rate)
+        at_once = 1.0 + np.where(decode_s > 0, 0.0, later)
+        self._tokens += np.bincount(places[2], at_once, minlength=_NUM_BINS)
         self._ttft_s += np.bincount(places[0], times.ttft_s, minlength=_NUM_BINS)
+
+    def _count(self, row: int, when: tuple[FloatArray, IntArray], weight: FloatArray) -> None:
+        """Add events of this weight at moments in these bins."""
+        moment, place = when
+        left_s = (place + 1) * self._width_s - moment
+        self._events[row] += np.bincount(place, weight, minlength=_NUM_BINS)
+        self._since[row] += np.bincount(place, weight * left_s, minlength=_NUM_BINS)
 
     def _double(self) -> None:
         """Merge neighbouring bins: events of the left one are a bin's width older at the end."""
@@ -94,7 +108,7 @@ class TimelineBuilder:
             decoding=np.maximum(reached[2] - reached[3], 0.0),
             sent_per_s=sent / self._width_s,
             finished_per_s=events[3] / self._width_s,
-            output_tokens_per_s=self._tokens[:used] / self._width_s,
+            output_tokens_per_s=np.maximum(reached[4] + self._tokens[:used] / self._width_s, 0.0),
             ttft_s=np.where(sent > 0, self._ttft_s[:used] / np.maximum(sent, 1.0), np.nan),
         )
 

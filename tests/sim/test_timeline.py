@@ -32,6 +32,10 @@ def test_every_bin_is_the_average_over_its_time(times):
         begin, end = place * found.width_s, (place + 1) * found.width_s
         inside = np.clip(times.finished_s, begin, end) - np.clip(times.first_token_s, begin, end)
         assert found.decoding[place] == pytest.approx(np.sum(inside) / found.width_s, abs=1e-9)
+        rate = (times.osl_tokens - 1) / np.maximum(times.finished_s - times.first_token_s, 1e-300)
+        first = np.sum((times.first_token_s >= begin) & (times.first_token_s < end))
+        tokens = (np.sum(rate * inside) + first) / found.width_s
+        assert found.output_tokens_per_s[place] == pytest.approx(tokens, abs=1e-6)
         sent = (times.sent_s >= begin) & (times.sent_s < end)
         assert found.ttft_s[place] == pytest.approx(np.mean(times.ttft_s[sent]), nan_ok=True)
 
