@@ -90,19 +90,19 @@ def _totals(summary: RunSummary) -> dict[str, tuple[str, float]]:
     per_s = 1.0 / summary.duration_s
     found = {
         "request_throughput": ("requests/sec", summary.request_rate_per_s),
-        "request_count": ("requests", float(summary.requests)),
-        "completed_request_count": ("requests", float(summary.requests)),
+        "request_count": ("requests", summary.requests),
+        "completed_request_count": ("requests", summary.requests),
         "request_error_rate": ("%", 0.0),
         "output_token_throughput": ("tokens/sec", summary.output_tokens_per_s),
         "input_token_throughput": ("tokens/sec", summary.isl_tokens * per_s),
         "total_token_throughput": ("tokens/sec", (summary.isl_tokens + summary.osl_tokens) * per_s),
         "benchmark_duration": ("sec", summary.duration_s),
-        "total_isl": ("tokens", float(summary.isl_tokens)),
-        "total_osl": ("tokens", float(summary.osl_tokens)),
-        "total_output_tokens": ("tokens", float(summary.osl_tokens)),
+        "total_isl": ("tokens", summary.isl_tokens),
+        "total_osl": ("tokens", summary.osl_tokens),
+        "total_output_tokens": ("tokens", summary.osl_tokens),
     }
     if summary.good_requests is not None:
         found["goodput"] = ("requests/sec", summary.good_requests * per_s)
-        found["good_request_count"] = ("requests", float(summary.good_requests))
+        found["good_request_count"] = ("requests", summary.good_requests)
         found["good_request_fraction"] = ("ratio", summary.good_requests / summary.requests)
     return found

@@ -52,14 +52,19 @@ class RunSummary:
 
     def missed(self, slo: Slo, statistic: str = "mean") -> dict[str, float]:
         """The bounds that this statistic of the run breaks, by metric, with the value found [s]."""
-        if statistic not in STATISTICS:
-            raise unknown_name("statistic", statistic, STATISTICS, f"expected one of {', '.join(STATISTICS)}")
+        check_statistic(statistic)
         found = {
             name: self.distributions[name].at(statistic)
             for name in slo.bounds
             if name in self.distributions  # no ITL where every request has one token
         }
         return {name: value for name, value in found.items() if value > slo.bounds[name]}
+
+
+def check_statistic(name: str) -> None:
+    """Raise InputError for a statistic that no summary has."""
+    if name not in STATISTICS:
+        raise unknown_name("statistic", name, STATISTICS, f"expected one of {', '.join(STATISTICS)}")
 
 
 def request_metrics(times: RequestTimes) -> dict[str, FloatArray]:

@@ -17,7 +17,7 @@ from simkit.io.dgdr_model import NO_SLA
 from simkit.sim.batches import times_part
 from simkit.sim.protocol import after_warmup, settled
 from simkit.sim.requests import Requests, RequestTimes
-from simkit.sim.summary import RunSummary, summarize
+from simkit.sim.summary import RunSummary, check_statistic, summarize
 from simkit.sim.timeline import Timeline, TimelineBuilder
 from simkit.verbs.estimate import Layouts, question
 from simkit.verbs.loads import LoadOptions, OfferedLoad, offered_load
@@ -37,6 +37,11 @@ class SimulateOptions:
     replicas: int | None = None
     statistic: str = "mean"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_statistic(self.statistic)
+        if self.replicas is not None and not 1 <= self.replicas <= 4096:
+            raise InputError(f"--replicas must be from 1 to 4096, got {self.replicas}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,7 @@ def simulate(
     if NO_SLA in asked.warnings:  # bounds that nobody asked for judge no run
         asked = replace(asked, slo=Slo())
     problem, chosen = question(asked, deployment)
-    chosen = _with_replicas(problem, chosen, options.replicas)
+    chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)
     load = offered_load(problem.request.workload, options.load, options.seed)
     problem = _under(problem, load.workload)
     times = _run(problem, chosen, load, options)
@@ -121,14 +126,17 @@ def _run(problem: Problem, chosen: Deployment, load: OfferedLoad, options: Simul
     return simulator(requests)
 
 
-def _with_replicas(problem: Problem, chosen: Deployment, replicas: int | None) -> Deployment:
+def _with_replicas(chosen: Deployment, replicas: int | None, total_gpus: int | None) -> Deployment:
     if replicas is None:
         return chosen
     if not isinstance(chosen, Aggregated):
         raise InputError("--replicas: prefill and decode engines are counted apart; use --prefill 2xtp4 ...")
-    if not 1 <= replicas <= 4096:
-        raise InputError(f"--replicas must be from 1 to 4096, got {replicas}")
-    return replace(chosen, worker=replace(chosen.worker, replicas=replicas))
+    scaled = replace(chosen, worker=replace(chosen.worker, replicas=replicas))
+    if total_gpus is not None and scaled.num_gpus > total_gpus:
+        raise InputError(
+            f"--replicas {replicas} takes {scaled.num_gpus} GPUs and --total-gpus is {total_gpus}; raise it"
+        )
+    return scaled
 
 
 def _under(problem: Problem, workload: Workload) -> Problem:
