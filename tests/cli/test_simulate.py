@@ -172,7 +172,7 @@ def test_an_engines_command_line_is_simulated(simkit):
         (("--concurrency", "0"), "concurrency"),
         (("--concurrency", "4", "--rate", "2"), "--request-rate"),
         (("--rate", "2", "--request-rate", "2"), "same flag"),
-        (("--rate", "nan"), "rate"),
+        (("--rate", "nan"), "requestRate"),
         (("--rate", "2", "--arrivals", "uniform"), "poisson"),
         (("--rate", "2", "--arrivals", "gamma"), "--burstiness"),
         (("--rate", "2", "--arrivals", "constant", "--arrival-cv", "1"), "drop"),
