@@ -33,7 +33,7 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/tour/readme.py
 
 calibrate: $(VENV)/.developer
-	$(BIN)/python experiments/coarse_factors/fit.py
+	$(BIN)/simkit fit --runs data/runs/serving_runs_fit.csv
 
 # TABLES: systems/data of an unpacked aiconfigurator-core 0.12.0 (docs/operators.md); about half an hour
 operators: $(VENV)/.developer
