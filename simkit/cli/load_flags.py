@@ -82,6 +82,8 @@ def with_procedure(workload: "Workload", load: Mapping[str, Any]) -> "Workload":
     """The workload driven as --protocol, --requests-per-slot and --length-spread say."""
     from dataclasses import replace
 
+    import numpy as np
+
     from simkit.core.errors import unknown_name
     from simkit.io.runs import PROTOCOLS
 
@@ -92,10 +94,11 @@ def with_procedure(workload: "Workload", load: Mapping[str, Any]) -> "Workload":
         raise unknown_name("protocol", name, PROTOCOLS, f"expected one of {', '.join(PROTOCOLS)}")
     procedure = PROTOCOLS[name or "steady"]
     slots, spread = load["requests_per_slot"], load["length_spread"]
+    slots = procedure.requests_per_slot if slots is None else slots
     return replace(
         workload,
-        requests_per_slot=procedure.requests_per_slot if slots is None else slots,
-        length_spread=procedure.length_spread if spread is None else spread,
+        requests_per_slot=None if slots is None else float(slots),
+        length_spread=float(np.asarray(procedure.length_spread if spread is None else spread)),
     )
 
 
