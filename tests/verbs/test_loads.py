@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simkit.core.errors import InputError
-from simkit.core.rows import mean_lengths
+from simkit.core.lengths import mean_lengths
 from simkit.core.workload import Workload
 from simkit.io.traces import TraceOptions
 from simkit.sim.prefixes import SharedPrefixes
