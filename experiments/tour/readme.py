@@ -17,9 +17,13 @@ TOUR = {
         "recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o out/llama-70b"
     ),
     "tour:estimate": "estimate out/llama-70b/dgd.yaml --gpu h100_sxm --concurrency 100",
+    "tour:simulate": (
+        "simulate out/llama-70b/dgd.yaml --gpu h100_sxm --isl 4000 --osl 1000 --concurrency 100 "
+        "--protocol inferencex"
+    ),
     "tour:evaluate": "evaluate data/runs/serving_runs_fit.csv --by backend",
 }
-MAX_LINES = 44
+MAX_LINES = 46
 
 
 def output_of(words: str) -> str:

@@ -42,6 +42,7 @@ class WorkerContext:
     kv_events: bool = False  # tell the router which blocks are cached
     kv_roles: tuple[str, str] = NEWEST.kv_roles  # vLLM's, of prefill and of decode
     nixl_backend: str | None = None  # what carries the cache; None: UCX
+    switches: tuple[str, ...] = ()  # what else the release needs, as for a Planner's metrics
 
 
 def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
@@ -57,6 +58,7 @@ def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
         *(table.kv_dtype[0], _kv_dtype(engine.backend, context.precision.kv)),
         *_WRITERS[engine.backend](engine, role, context),
     ]
+    flags += [name for name in context.switches if name not in flags]
     if role != "aggregated":
         flags += [table.role[0], role]
     return flags

@@ -109,7 +109,7 @@ def _longest(flags: Flags, table: FlagTable) -> int | None:
 
 
 def _without_graphs(flags: Flags, table: FlagTable) -> bool:
-    off = (flags.text(table.graphs) or "").lower() in ("none", "null")
+    off = (flags.text(table.graphs) or "").lower() in ("none", "null", "disabled")
     return off or flags.switch(table.eager) is True
 
 

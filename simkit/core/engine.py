@@ -51,7 +51,7 @@ class EngineOptions:
             raise InputError(f"engine.max_model_len must be at least 1, got {self.max_model_len}")
 
 
-# Versions are those in the Dynamo 1.6.1 runtime images; sources in docs/dynamo.md.
+# Versions are the newest whose kernels were measured (docs/operators.md), not those that images hold.
 _DEFAULTS: dict[str, EngineOptions] = {
     "vllm": EngineOptions(
         backend="vllm", version="0.24.0", max_num_seqs=512, max_num_batched_tokens=8192,
