@@ -24,7 +24,13 @@ class Arena:
     """One cluster and the requests in it at the moment."""
 
     def __init__(
-        self, cluster: Cluster, *, concurrency: int | None, seed: int, unit_tokens: int, stepping: bool = False
+        self,
+        cluster: Cluster,
+        *,
+        concurrency: int | None,
+        seed: int,
+        unit_tokens: int,
+        stepping: bool = False,
     ) -> None:
         if concurrency is not None and concurrency < 1:
             raise InputError(f"concurrency must be at least 1, got {concurrency}")
@@ -87,8 +93,8 @@ class Arena:
 
     def pages_in_use(self) -> tuple[int, int]:
         """Pages of sequences and pages of cached prefixes now, over all lanes."""
-        lanes = self._state.lanes
-        size = self._state.rules[lanes[:, c.L_POOL], c.P_UNIT] // self._state.rules[lanes[:, c.L_POOL], c.P_PAGE]
+        lanes, rules = self._state.lanes, self._state.rules
+        size = (rules[:, c.P_UNIT] // rules[:, c.P_PAGE])[lanes[:, c.L_POOL]]
         used = lanes[:, c.L_PRIVATE] + (lanes[:, c.L_UNITS] - lanes[:, c.L_IDLE]) * size
         return int(used.sum()), int((lanes[:, c.L_IDLE] * size).sum())
 
@@ -112,6 +118,7 @@ def empty_state(cluster: Cluster, unit_tokens: int) -> State:
     rules, rules_f = rule_rows(cluster, unit_tokens)
     seqs = max(pool.policy.max_seqs for pool in cluster.pools)
     units = no_units(len(lanes))
+    listed = ("decoding", "ends", "prompts", "chunks")
     return State(
         tables=tables_of(cluster),
         rules=rules,
@@ -123,7 +130,7 @@ def empty_state(cluster: Cluster, unit_tokens: int) -> State:
         lanes_f=np.zeros((len(lanes), c.LF_COLUMNS)),
         groups=groups,
         groups_f=np.tile([0.0, np.inf], (len(groups), 1)),
-        **{name: np.zeros((len(lanes), seqs), np.int64) for name in ("decoding", "ends", "prompts", "chunks")},
+        **{name: np.zeros((len(lanes), seqs), dtype=np.int64) for name in listed},
         crossings=np.zeros((len(lanes), int(rules[:, c.P_PAGE_STEPS].max())), dtype=np.int64),
         **units.tables._asdict(),
         coming_s=np.zeros(0),

@@ -75,8 +75,8 @@ class Cluster:
 class Samples:
     """The cluster at moments of a run, at most some thousand; arrays [moments].
 
-    waiting: sent and neither prefilling nor decoding; running: the rest; used_frac and idle_frac: share of all
-    cache that sequences use, and that keeps prefixes nobody uses at the moment.
+    waiting: sent and neither prefilling nor decoding; running: the rest; used_frac and idle_frac: share
+    of all cache that sequences use, and that keeps prefixes nobody uses at the moment.
     """
 
     time_s: FloatArray
@@ -113,7 +113,8 @@ def cluster_of(problem: Problem, deployment: Deployment, *, router: str = "round
     sender = pool_model(problem, deployment, prefill)
     receiver = pool_model(problem, deployment, decode)
     plan = PlanArray.of([prefill.plan])
-    moved = [handover_s(sender, plan, Lengths(isl_tokens=n, osl_tokens=1.0), problem.path)[0] for n in _PROMPTS]
+    prompts = [Lengths(isl_tokens=tokens, osl_tokens=1.0) for tokens in _PROMPTS]
+    moved = [float(handover_s(sender, plan, prompt, problem.path)[0]) for prompt in prompts]
     return Cluster(
         pools=(
             _engine_pool(sender, prefill, lengths, "prefill"),

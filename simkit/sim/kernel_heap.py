@@ -1,6 +1,5 @@
 """Compiled: requests on their way, the soonest on top; at equal times the one sent first."""
 
-
 from simkit.sim import columns as c
 from simkit.sim.compiled import inner
 from simkit.sim.state import State

@@ -5,7 +5,6 @@ request's block_ids, several pages), or free. A unit that nobody refers to stays
 needed; the longest unused goes first, the end of a prefix before its beginning.
 """
 
-
 from simkit.sim import columns as c
 from simkit.sim.compiled import inner
 from simkit.sim.state import State

@@ -86,7 +86,10 @@ def span_line(state: State, group: int, walked: int, most: int) -> tuple[int, fl
     """The next steps of a group that decodes only, as long as they grow by equal amounts: how many,
     the first's time, and growth per step. The slowest lane counts.
     """
-    start, stop = state.groups[group, c.G_FIRST], state.groups[group, c.G_FIRST] + state.groups[group, c.G_LANES]
+    start, stop = (
+        state.groups[group, c.G_FIRST],
+        state.groups[group, c.G_FIRST] + state.groups[group, c.G_LANES],
+    )
     steps, first_s, slope_s = most, -1.0, 0.0
     for lane in range(start, stop):
         if state.lanes[lane, c.L_DECODES] > 0:

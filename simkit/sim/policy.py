@@ -1,4 +1,4 @@
-"""How an engine schedules, as numbers: which rule an engine follows, with its sources, is in docs/simulation.md."""
+"""How an engine schedules, as numbers; which engine follows which rule, and sources: docs/simulation.md."""
 
 from dataclasses import dataclass, field, replace
 
@@ -49,8 +49,8 @@ class SchedulerPolicy:
     poll_steps, hold_steps, admission_steps: decode steps between two looks at the inbox, for which prompts
     are held back, and until the engine turns to a request. request_*_s: host time before a request's
     prefill, per prompt token, and per request sent at the same moment before it. declared_tokens: the
-    output limit that requests declare, None where each declares its own length, as benchmarks do. captured: batch sizes
-    of captured graphs; a batch is computed as the next one of them.
+    output limit that requests declare, None where each declares its own length, as benchmarks do.
+    captured: batch sizes of captured graphs; a batch is computed as the next one of them.
     """
 
     token_budget: int = 8192
@@ -81,7 +81,9 @@ class SchedulerPolicy:
             raise InputError(f"policy.captured must ascend, got {self.captured}")
 
     @classmethod
-    def of(cls, engine: EngineOptions, efficiency: Efficiency, kv_capacity_tokens: float) -> "SchedulerPolicy":
+    def of(
+        cls, engine: EngineOptions, efficiency: Efficiency, kv_capacity_tokens: float
+    ) -> "SchedulerPolicy":
         """The rules of an engine with these settings, and room for so many cached tokens per lane."""
         return cls(
             token_budget=engine.max_num_batched_tokens,

@@ -6,7 +6,7 @@ from perfmodels.arrays import FloatArray
 from simkit.core.errors import InputError
 from simkit.sim import columns as c
 from simkit.sim.cluster import Cluster
-from simkit.sim.policy import Speculation
+from simkit.sim.policy import SchedulerPolicy, Speculation
 from simkit.sim.requests import IntArray, Requests, RequestTimes
 
 
@@ -14,28 +14,32 @@ def checked(cluster: Cluster, requests: Requests, *, open_loop: bool) -> None:
     """Raise InputError for requests that cannot be served or sent as they are."""
     if len(requests) == 0:
         raise InputError("no requests to simulate; give at least one")
-    if open_loop and np.any(np.diff(requests.arrival_s) < 0):
-        first = int(np.argmax(np.diff(requests.arrival_s) < 0)) + 1
+    backwards = np.diff(requests.arrival_s) < 0
+    if open_loop and np.any(backwards):
+        first = int(np.argmax(backwards)) + 1
         raise InputError(f"request {first}: arrival_s goes back in time; sort the requests by arrival_s")
     for name in ("isl_tokens", "osl_tokens"):
         values = getattr(requests, name)
         if np.any(values < 1):
             raise InputError(f"request {int(np.argmax(values < 1))}: {name} must be at least 1")
     for pool in cluster.pools:
-        own = requests.isl_tokens + (0 if len(cluster.pools) == 2 and pool is cluster.pools[0] else requests.osl_tokens)
-        page = pool.policy.page_tokens
-        over = -(-own // page) > pool.policy.num_pages
-        if np.any(over):
-            first = int(np.argmax(over))
+        only_prompts = pool is not cluster.pools[-1]
+        _check_room(pool.policy, requests.isl_tokens + (0 if only_prompts else requests.osl_tokens))
+        if len(requests.block_ids) and requests.block_tokens % pool.policy.page_tokens:
             raise InputError(
-                f"request {first}: {int(own[first]):,} tokens, and the KV cache of an engine holds "
-                f"{pool.policy.num_pages * page:,}; use more GPUs per engine or shorter requests"
+                f"blocks of {requests.block_tokens} tokens are no multiple of the engine's pages of "
+                f"{pool.policy.page_tokens}; set kv_block_tokens to a divisor"
             )
-        if len(requests.block_ids) and pool.policy.prefix_caching and requests.block_tokens % page:
-            raise InputError(
-                f"blocks of {requests.block_tokens} tokens are no multiple of the engine's pages of {page}; "
-                "set kv_block_tokens to a divisor"
-            )
+
+
+def _check_room(policy: SchedulerPolicy, held_tokens: IntArray) -> None:
+    over = -(-held_tokens // policy.page_tokens) > policy.num_pages
+    if np.any(over):
+        first = int(np.argmax(over))
+        raise InputError(
+            f"request {first}: {int(held_tokens[first]):,} tokens, and the KV cache of an engine holds "
+            f"{policy.num_pages * policy.page_tokens:,}; use more GPUs per engine or shorter requests"
+        )
 
 
 def request_rows(
