@@ -17,6 +17,10 @@ TOUR = {
         "recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o out/llama-70b"
     ),
     "tour:estimate": "estimate out/llama-70b/dgd.yaml --gpu h100_sxm --concurrency 100",
+    "tour:simulate": (
+        "simulate out/llama-70b/dgd.yaml --gpu h100_sxm --isl 4000 --osl 1000 --concurrency 100 "
+        "--protocol inferencex"
+    ),
 }
 MAX_LINES = 46
 

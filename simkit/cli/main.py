@@ -9,6 +9,7 @@ import typer
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
 from simkit.cli.recommend import recommend
+from simkit.cli.simulate import simulate
 from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
 from simkit.cli.validate import validate
@@ -44,7 +45,7 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, predict, evaluate, fit, validate, support):
+for verb in (recommend, estimate, simulate, predict, evaluate, fit, validate, support):
     app.command()(verb)
 
 

@@ -23,12 +23,18 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard
 SeedFlag = Annotated[int, typer.Option("--seed", help="Seed of everything random (nothing here yet).")]
 
 
-def show(form: Format, document: Callable[[], Any], table: "Callable[[Console], None]") -> None:
-    """Print the JSON document or the table."""
+def show(
+    form: Format,
+    document: Callable[[], Any],
+    table: "Callable[[Console], None]",
+    *,
+    full_precision: bool = False,
+) -> None:
+    """Print the JSON document (six significant digits unless at full precision) or the table."""
     if form is Format.JSON:
         from simkit.reports.document import dumps
 
-        sys.stdout.write(dumps(document()))
+        sys.stdout.write(dumps(document(), full_precision=full_precision))
         return
     from rich.console import Console
 

@@ -37,7 +37,15 @@ def estimate(
 
     request gives model, hardware, workload and SLA; deployment a Deployment, or short layout names.
     """
-    asked = as_request(request)
+    problem, chosen = question(as_request(request), deployment)
+    return estimate_deployment(problem, chosen)
+
+
+def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[Problem, Deployment]:
+    """What is asked about, with everything it names looked up.
+
+    Raises InputError where the layout takes more GPUs than there are.
+    """
     backend = _backend(asked, deployment)
     gpus = asked.hardware.total_gpus
     if isinstance(deployment, Aggregated | Disaggregated) and gpus is None:
@@ -47,14 +55,14 @@ def estimate(
     problem = build_problem(
         replace(asked, backend=backend, hardware=hardware, search_strategy=strategy)  # type: ignore[arg-type]
     )
-    if not isinstance(deployment, Aggregated | Disaggregated):
-        deployment = deployment_from_layouts(problem, deployment or Layouts())
-        if gpus is not None and deployment.num_gpus > gpus:
-            raise InputError(
-                f"the layout takes {deployment.num_gpus} GPUs and --total-gpus is {gpus}; "
-                "raise it or use fewer"
-            )
-    return estimate_deployment(problem, deployment)
+    if isinstance(deployment, Aggregated | Disaggregated):
+        return problem, deployment
+    chosen = deployment_from_layouts(problem, deployment or Layouts())
+    if gpus is not None and chosen.num_gpus > gpus:
+        raise InputError(
+            f"the layout takes {chosen.num_gpus} GPUs and --total-gpus is {gpus}; raise it or use fewer"
+        )
+    return problem, chosen
 
 
 def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:
