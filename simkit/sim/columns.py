@@ -114,7 +114,8 @@ PF_FACTOR: Final = 4
 PF_HOST: Final = 5
 PF_TOKEN: Final = 6
 PF_SERIAL: Final = 7
-PF_COLUMNS: Final = 8
+PF_FLOOR: Final = 8
+PF_COLUMNS: Final = 9
 
 SERVES_ALL: Final = 0
 PREFILLS: Final = 1

@@ -52,8 +52,11 @@ def _lane_step_s(state: State, lane: int) -> float:
         keys += chunk * (state.requests[state.prompts[lane, place], c.R_DONE] + 0.5 * chunk)
     if tokens == 0:
         return time_s
-    whole = state.rules_f[pool, c.PF_STALL] if row[c.L_DECODES] > 0 else 1.0
-    return time_s + whole * prefill_time_s(state.tables, pool, float(tokens), keys / tokens)
+    alone_s = prefill_time_s(state.tables, pool, float(tokens), keys / tokens)
+    if row[c.L_DECODES] == 0:
+        return time_s + alone_s
+    added_s = max(alone_s - state.rules_f[pool, c.PF_FLOOR], 0.0)  # weights are read once for all
+    return time_s + state.rules_f[pool, c.PF_STALL] * added_s
 
 
 @inner

@@ -64,7 +64,7 @@ def _rules(pool: EnginePool, unit_tokens: int, place: tuple[int, int]) -> tuple[
         c.PF_RESERVE: policy.reserve_frac,
         # What an arrival waits beyond the end of the step under way.
         c.PF_ADMISSION: max(policy.admission_steps - 1.0, 0.0),
-        c.PF_STALL: pool.table.stall_frac, c.PF_GROWTH: growth,
+        c.PF_STALL: pool.table.stall_frac, c.PF_FLOOR: pool.table.floor_s, c.PF_GROWTH: growth,
         c.PF_FACTOR: policy.speculation.step_factor if policy.speculation else 1.0,
         c.PF_HOST: policy.request_host_s, c.PF_TOKEN: policy.request_token_s,
         c.PF_SERIAL: policy.request_serial_s,

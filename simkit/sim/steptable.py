@@ -25,7 +25,7 @@ class StepTable:
 
     decode_s [batches, contexts]: sequences that each see so many keys. prefill_s [tokens, contexts]:
     prompt tokens that each see so many keys on average. A step with both takes the decodes' time and
-    stall_frac of the prompts'.
+    stall_frac of what the prompts take beyond floor_s, as weights are read once for all.
     """
 
     decode_batch: FloatArray
@@ -35,6 +35,7 @@ class StepTable:
     prefill_context: FloatArray
     prefill_s: FloatArray
     stall_frac: float = 1.0
+    floor_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name, rows, places in (
@@ -69,6 +70,7 @@ class StepTable:
             prefill_context=_PROMPT_CONTEXTS,
             prefill_s=_shaped(prefill_step(model, plans, (tokens, keys, prompts)).total_s, tokens),
             stall_frac=model.efficiency.stall_frac,
+            floor_s=float(prefill_step(model, plans, (1.0, 1.0, 1.0)).total_s[0]),
         )
 
     @classmethod
