@@ -24,8 +24,9 @@ lint: $(VENV)/.developer
 	$(BIN)/mypy
 
 reports: $(VENV)/.developer
+	$(BIN)/python benchmarks/accuracy.py --write reports/accuracy/left_out.csv
 	$(BIN)/python experiments/accuracy/report.py
-	$(BIN)/python experiments/operators/before_after.py
+	$(BIN)/python experiments/accuracy/ablation.py
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/memory/report.py
@@ -34,6 +35,7 @@ reports: $(VENV)/.developer
 
 calibrate: $(VENV)/.developer
 	$(BIN)/simkit fit --runs data/runs/serving_runs_fit.csv
+	$(BIN)/python experiments/accuracy/guard.py
 
 # TABLES: systems/data of an unpacked aiconfigurator-core 0.12.0 (docs/operators.md); about half an hour
 operators: $(VENV)/.developer

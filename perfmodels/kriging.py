@@ -117,6 +117,16 @@ class Kriging:
             smooth += np.where(shared[name][rows], varying**2, 0.0)
         return Neighbours(features=self.features[rows], constant=constant, smooth=smooth)
 
+    def resemblance(self, levels: Levels, features: FloatArray) -> FloatArray:
+        """Prior correlation of every run [n] with one question at `features` [d]: 1 for the very same."""
+        total = np.zeros(len(self.residuals))
+        near = closeness(features[None, :], self.features)[0]
+        for name, (constant, smooth) in self.amplitudes.items():
+            shared = self._members(name, levels[name])
+            total += np.where(shared, constant**2 + smooth**2 * near, 0.0)
+        result: FloatArray = total / prior_variance(self.amplitudes)
+        return result
+
     def _members(self, level: str, group: str) -> NDArray[np.bool_]:
         names = self.vocabulary[level]
         members: NDArray[np.bool_] = self.codes[level] == (names.index(group) if group in names else -1)

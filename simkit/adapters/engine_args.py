@@ -90,6 +90,9 @@ def _setting_flags(pool: Pool, table: FlagTable) -> list[str]:
     ]
     if engine.memory_frac is not None:
         flags += [table.memory_frac[0], f"{engine.memory_frac:g}"]
+    for names, steps in ((table.poll, engine.poll_steps), (table.hold, engine.hold_steps)):
+        if names and steps:
+            flags += [names[0], str(steps)]
     if engine.max_model_len is not None:
         flags += [table.max_model_len[0], str(engine.max_model_len)]
     # Left out at the default, because some attention kernels pick a larger block by themselves.

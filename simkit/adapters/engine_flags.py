@@ -36,6 +36,8 @@ class FlagTable:
     eager: Names = ()  # no CUDA graphs
     graphs: Names = ()  # how CUDA graphs are made; null or disabled: none
     speculative: Names = ()
+    poll: Names = ()  # decode steps between two looks at the inbox of new requests
+    hold: Names = ()  # decode steps for which prompts are held back to be batched
     legacy_roles: tuple[tuple[str, str], ...] = ()  # switches that said the role in earlier versions
     neutral: Names = ()  # flags that do not change what is predicted
 
@@ -99,6 +101,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         eager=("--disable-cuda-graph", "--disable-decode-cuda-graph"),
         graphs=("--cuda-graph-backend-decode",),
         speculative=("--speculative-algorithm", "--speculative-algo"),
+        poll=("--scheduler-recv-interval",),
         neutral=(
             *_NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend",
             "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--cuda-graph-bs",
@@ -127,6 +130,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         role=("--disaggregation-mode", "--server-role"),
         prefix_on=(_KV + "enable_block_reuse",),
         speculative=("--trtllm.speculative_config.decoding_type",),
+        hold=("--trtllm.batch_wait_timeout_iters",),
         graphs=("--trtllm.cuda_graph_config",),
         neutral=(
             *_NEUTRAL, "--publish-kv-events", "--publish-events-and-metrics", "--no-enable-attention-dp",

@@ -95,12 +95,20 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "prefix_caching": flags.switch(table.prefix_on, table.prefix_off),
         "cuda_graphs": False if _without_graphs(flags, table) else None,
         "speculative": True if flags.has(table.speculative) else None,
+        "poll_steps": _poll_steps(flags, table),
+        "hold_steps": flags.integer(table.hold),
     }
     if backend == "sglang":
         found["mixed_steps"] = flags.switch(("--enable-mixed-chunk",)) is True
         seqs = found["max_num_seqs"]
         found["max_num_seqs"] = None if seqs is None else max(seqs // _ranks(flags, plan), 1)
     return replace(base, **{name: value for name, value in found.items() if value is not None})
+
+
+def _poll_steps(flags: Flags, table: FlagTable) -> int | None:
+    """A look at every step is the engine's own way and costs nothing."""
+    steps = flags.integer(table.poll)
+    return 0 if steps == 1 else steps
 
 
 def _longest(flags: Flags, table: FlagTable) -> int | None:

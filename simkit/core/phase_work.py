@@ -6,6 +6,7 @@ Fitting factors scales the same work over and over; a search does it once.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.operators import Pass
@@ -34,6 +35,15 @@ class PromptWork:
     by_kind: FloatArray
     launches: FloatArray
 
+    def take(self, index: NDArray[np.intp]) -> "PromptWork":
+        """The rows at `index`."""
+        return PromptWork(
+            prompts=self.prompts[index],
+            chunks=self.chunks[index],
+            by_kind=self.by_kind[:, index],
+            launches=self.launches[index],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseWork:
@@ -46,6 +56,15 @@ class PhaseWork:
     decode_launches: FloatArray
     single: PromptWork
     full: PromptWork
+
+    def take(self, index: NDArray[np.intp]) -> "PhaseWork":
+        """The rows at `index`."""
+        return PhaseWork(
+            decode=self.decode[:, index],
+            decode_launches=self.decode_launches[index],
+            single=self.single.take(index),
+            full=self.full.take(index),
+        )
 
 
 def phase_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> PhaseWork:

@@ -83,6 +83,14 @@ class Capacity:
     kv_capacity_tokens: FloatArray
     memory_bytes: Mapping[str, FloatArray]
 
+    def take(self, index: NDArray[np.intp]) -> "Capacity":
+        """The rows at `index`."""
+        return Capacity(
+            max_seqs=self.max_seqs[index],
+            kv_capacity_tokens=self.kv_capacity_tokens[index],
+            memory_bytes={name: value[index] for name, value in self.memory_bytes.items()},
+        )
+
 
 def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Role) -> PhaseTimes:
     """Evaluate the step-time and memory models for every plan at once."""

@@ -13,7 +13,7 @@ from simkit.core.lengths import Lengths
 from simkit.core.phase_work import BATCH_GRID
 from simkit.core.phases import PhaseTimes
 from simkit.core.reserves import version_numbers
-from simkit.core.residual_models import METRICS, Residuals
+from simkit.core.residual_models import METRICS, NearestRun, Residuals
 from simkit.core.steady import LoopTimes, prefill_share
 
 
@@ -87,6 +87,21 @@ def correction(residuals: Residuals, levels: Levels, features: FloatArray) -> Co
         itl_factor=factors["itl"],
         ttft_log_sd=spreads["ttft"],
         itl_log_sd=spreads["itl"],
+    )
+
+
+def nearest_run(residuals: Residuals, levels: Levels, features: FloatArray) -> NearestRun | None:
+    """The measured run most like a question at `features` [d]; None where none shares anything."""
+    alike = residuals.models["itl"].resemblance(levels, features)
+    best = int(np.argmax(alike))
+    if alike[best] <= 0:
+        return None
+    runs = residuals.runs
+    return NearestRun(
+        label=runs.labels[best],
+        ttft_s=float(runs.ttft_s[best]),
+        itl_s=float(runs.itl_s[best]),
+        resemblance=float(alike[best]),
     )
 
 

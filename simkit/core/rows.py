@@ -11,7 +11,7 @@ from perfmodels.transfer import TransferPath, rdma_path, tcp_path, transfer_time
 from simkit.core import disagg, steady
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths
-from simkit.core.phase_work import PhaseWork, phase_work
+from simkit.core.phase_work import PhaseWork, column, phase_work
 from simkit.core.phases import Capacity, PhaseTimes, plan_capacity, scaled_times
 from simkit.core.reserves import weight_share
 from simkit.core.residuals import Correction
@@ -128,12 +128,19 @@ def row_work(
 
 
 def _pool_work(model: EngineModel, pool: PoolRows, lengths: Lengths, *, prefilling: bool) -> PoolWork:
+    """Each pair of plan and lengths is evaluated once: the rows of a sweep differ in load only."""
+    shared = (column(lengths.isl_tokens, pool.plan), column(lengths.osl_tokens, pool.plan))
+    table = np.stack([*(getattr(pool.plan, name) for name in PlanArray.__slots__), *shared], axis=1)
+    distinct, position = np.unique(table, axis=0, return_inverse=True)
+    position = position.reshape(-1)
+    plan = PlanArray(**{name: distinct[:, i] for i, name in enumerate(PlanArray.__slots__)})
+    means = Lengths(isl_tokens=distinct[:, -2], osl_tokens=distinct[:, -1])
     return PoolWork(
         plan=pool.plan,
         workers=pool.workers,
-        work=phase_work(model, pool.plan, lengths),
-        capacity=plan_capacity(model, pool.plan, lengths, "prefill" if prefilling else "decode"),
-        weights_share=weight_share(model, pool.plan),
+        work=phase_work(model, plan, means).take(position),
+        capacity=plan_capacity(model, plan, means, "prefill" if prefilling else "decode").take(position),
+        weights_share=weight_share(model, plan)[position],
     )
 
 

@@ -20,7 +20,8 @@ from simkit.core.metrics import Candidate
 from simkit.core.phases import PhaseTimes, phase_times
 from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
-from simkit.core.residuals import correction_table
+from simkit.core.residual_models import NearestRun
+from simkit.core.residuals import correction_table, features_of, levels_of, nearest_run
 from simkit.core.rows import handover_s, host_of
 from simkit.core.steady import LoopTimes, Procedure
 
@@ -46,10 +47,11 @@ class OperatorLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleEstimate:
-    """A candidate and where its time goes."""
+    """A candidate, where its time goes, and the measured run most like it."""
 
     candidate: Candidate
     by_operator: tuple[OperatorLine, ...]
+    nearest: NearestRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,20 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     return SingleEstimate(
         candidate=Candidate(deployment=deployment, estimate=estimate, meets_sla=holds),
         by_operator=_operators(problem, deployment, outcome),
+        nearest=_nearest(problem, deployment, outcome),
     )
+
+
+def _nearest(problem: Problem, deployment: Deployment, outcome: _Outcome) -> NearestRun | None:
+    residuals = outcome.model.residuals
+    if residuals is None:
+        return None
+    mode = "agg" if isinstance(deployment, Aggregated) else "disagg"
+    share = outcome.loop.prefill_share[0] if mode == "agg" else np.zeros(1)
+    plan = PlanArray.of([outcome.pool.plan])
+    load = (np.maximum(outcome.loop.batch[0], 1.0), share)
+    features = features_of(plan, workload_lengths(problem.request.workload), load)
+    return nearest_run(residuals, levels_of(outcome.model, mode), features[0])
 
 
 def pool_model(problem: Problem, deployment: Deployment, pool: Pool) -> EngineModel:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.parallel import PlanArray
 from simkit.core.engine import default_engine
@@ -164,6 +166,12 @@ def _procedure(key: dict[str, Any]) -> Procedure:
     )
 
 
+@lru_cache(maxsize=256)
+def _known_gpu(name: str) -> Device:
+    """A catalogue entry, read once: tables name the same few many times."""
+    return gpu(name)
+
+
 def block_precision(key: dict[str, Any], model: Model) -> Precision:
     """Formats of a row: what it states, read as the name of the checkpoint's scheme, else as stored.
 
@@ -189,13 +197,13 @@ def _cache_format(key: dict[str, Any], moe: str, stored: str) -> str:
     before Blackwell, whose FP8 decode kernels are several times slower than the 16-bit ones.
     """
     quantised = dtype(moe).bytes_per_element <= 1.01 and str(key.get("precision")) != "mxfp4"
-    slow = key["backend"] == "sglang" and "fp4" not in gpu(str(key["gpu"])).peak_flop_per_s
+    slow = key["backend"] == "sglang" and "fp4" not in _known_gpu(str(key["gpu"])).peak_flop_per_s
     return "fp8" if quantised and not slow else stored
 
 
 def _is_measured(key: dict[str, Any]) -> bool:
     kind = load_model(str(key["model"])).shape.architecture_class
-    return (gpu(str(key["gpu"])).name, str(key["backend"]), kind) in measured_domain()
+    return (_known_gpu(str(key["gpu"])).name, str(key["backend"]), kind) in measured_domain()
 
 
 def engine_model_of(key: dict[str, Any]) -> EngineModel:
@@ -214,9 +222,9 @@ def unfitted_model_of(key: dict[str, Any]) -> EngineModel:
     return EngineModel(
         shape=model.shape,
         precision=block_precision(key, model),
-        device=gpu(str(key["gpu"])),
+        device=_known_gpu(str(key["gpu"])),
         engine=default_engine(str(key["backend"]), **settings),
-        learned=learned_times(gpu(str(key["gpu"])), str(key["backend"])),
+        learned=learned_times(_known_gpu(str(key["gpu"])), str(key["backend"])),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OPTIONS = ("max_num_seqs", "max_num_batched_tokens", "poll_steps", "hold_steps")
 _LISTED = ("gpu", "precision", "tp", "isl_tokens", "osl_tokens")
+_BOUNDS = ("concurrency_from", "concurrency_below", "attn_dp_from")
 _PROCEDURE = ("requests_per_slot", "length_spread")
 _RECIPES = "runs/recipes.yaml"
 
@@ -40,6 +41,8 @@ def _meets(table: "pd.DataFrame", name: str, wanted: Any) -> np.ndarray:
         return table["model"].astype(str).str.contains(wanted, regex=False).to_numpy()
     if name == "concurrency_from":
         return np.asarray(table["concurrency"] >= wanted)
+    if name == "attn_dp_from":
+        return np.asarray(table["attn_dp"] >= wanted)
     if name == "concurrency_below":
         return np.asarray(table["concurrency"] < wanted)
     return table[name].isin(wanted if isinstance(wanted, list) else [wanted]).to_numpy()
@@ -49,7 +52,15 @@ def _meets(table: "pd.DataFrame", name: str, wanted: Any) -> np.ndarray:
 def recipes() -> tuple[Recipe, ...]:
     """The shipped recipes, in order; raises InputError for an entry of another shape."""
     path = data_dir() / _RECIPES
-    known = {"backend", "model", "concurrency_from", "concurrency_below", *_PROCEDURE, *_LISTED}
+    known = {
+        "backend",
+        "model",
+        "concurrency_from",
+        "concurrency_below",
+        "attn_dp_from",
+        *_PROCEDURE,
+        *_LISTED,
+    }
     found = []
     for number, entry in enumerate(load_documents(path)[0], start=1):
         when, options = entry.get("when", {}), entry.get("set", {})

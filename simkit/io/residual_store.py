@@ -11,7 +11,7 @@ import numpy as np
 
 from perfmodels.kriging import Kriging
 from simkit.core.errors import InputError
-from simkit.core.residual_models import KIN, LEVELS, METRICS, Residuals
+from simkit.core.residual_models import KIN, LEVELS, METRICS, MeasuredRuns, Residuals
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_bytes_atomic
 
@@ -31,6 +31,9 @@ def write_residuals(path: Path, residuals: Residuals, provenance: Mapping[str, o
     arrays: dict[str, np.ndarray] = {"features": first.features.astype(np.float32)}
     for level in LEVELS:
         arrays[f"codes_{level}"] = np.asarray(first.codes[level], dtype=np.int16)
+    meta["labels"] = list(residuals.runs.labels)
+    arrays["ttft_s"] = residuals.runs.ttft_s.astype(np.float32)
+    arrays["itl_s"] = residuals.runs.itl_s.astype(np.float32)
     meta["vocabulary"] = {level: list(first.vocabulary[level]) for level in LEVELS}
     amplitudes = {}
     for metric, model in residuals.models.items():
@@ -53,11 +56,23 @@ def read_residuals(path: Path) -> Residuals:
             arrays = {name: stored[name] for name in stored.files}
         meta = json.loads(str(arrays["meta"]))
         models = {metric: _model(arrays, meta, metric) for metric in METRICS}
-        return Residuals(models=models, noise={name: float(meta["noise"][name]) for name in METRICS})
+        return Residuals(
+            models=models,
+            noise={name: float(meta["noise"][name]) for name in METRICS},
+            runs=_runs(arrays, meta),
+        )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path}: not a readable residual artifact ({error}); run `make calibrate`"
         ) from error
+
+
+def _runs(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> MeasuredRuns:
+    return MeasuredRuns(
+        labels=tuple(map(str, meta["labels"])),
+        ttft_s=arrays["ttft_s"].astype(np.float64),
+        itl_s=arrays["itl_s"].astype(np.float64),
+    )
 
 
 def _model(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], metric: str) -> Kriging:

@@ -120,6 +120,19 @@ def error_bars_figure(doc: Mapping[str, Any], title: str = "") -> "Figure":
     return figure
 
 
+def reliability_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> "Figure":
+    """Share of measurements inside intervals against the share they promise, a line per name."""
+    with figure_style():
+        figure, axes = _new_figure(5.8, 5.2)
+        axes.plot([0.45, 1], [0.45, 1], color=_INK, lw=1, label="honest")
+        for name, points in curves.items():
+            dashed = "--" if name.startswith("ITL") else "-"
+            axes.plot(*zip(*points, strict=True), dashed, marker=".", lw=1.3, label=name, zorder=3)
+        axes.set(xlabel="interval promises", ylabel="interval held", xlim=(0.45, 1), ylim=(0.45, 1))
+        axes.legend(loc="lower right", fontsize=9, frameon=False)
+    return figure
+
+
 def figure_svg(fig: "Figure") -> str:
     """The figure as an <svg> element to paste into a page: same figure, same bytes.
 

@@ -135,7 +135,17 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
             "kv_bytes_per_token": kv_bytes_per_token_full(model.shape, precision.kv),
         },
         "by_operator": [_operator(line) for line in result.by_operator],
+        "nearest_run": _nearest(result),
     }
+
+
+def _nearest(result: SingleEstimate) -> dict[str, Any] | None:
+    """The measured run most like the deployment."""
+    found = result.nearest
+    if found is None:
+        return None
+    times = {"ttft_ms": found.ttft_s * 1e3, "itl_ms": found.itl_s * 1e3}
+    return {"run": found.label, **times, "resemblance": found.resemblance}
 
 
 def _operator(line: OperatorLine) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from simkit.calibration.kriged import Tuning, krige, tune
 from simkit.calibration.left_out import SCHEMES, LeftOut, Whole, left_out
 from simkit.calibration.training import TrainingRuns, predict_runs, training_runs
 from simkit.core.errors import InputError
-from simkit.core.residual_models import METRICS, Residuals
+from simkit.core.residual_models import METRICS, MeasuredRuns, Residuals
 from simkit.io.calibration import ERRORS, FACTORS
 from simkit.io.loading import load_model
 from simkit.io.residual_store import RESIDUALS, write_residuals
@@ -74,12 +74,13 @@ def fit_runs(sources: Sequence[Path], frame: "pd.DataFrame", folder: Path, say: 
     residuals = Residuals(
         models={m: solved(krige(runs, fitted, m, (tunings[m], everything))) for m in METRICS},
         noise={metric: tuning.noise**2 for metric, tuning in tunings.items()},
+        runs=MeasuredRuns(labels=_labels(frame), ttft_s=runs.ttft_s, itl_s=runs.itl_s),
     )
     origin = provenance(sources)
     plain = {n: {k: _round(getattr(value, k)) for k in PRIORS} for n, value in factors.items()}
     scores = {scheme: _scores(runs, found[scheme]) for scheme in SCHEMES}
     errors = {m: _errors(error_model(runs, found, m), (runs, found), m) for m in ERROR_METRICS}
-    document = {**origin, "metrics": errors, "scores": scores, "domain": _domain(frame)}
+    document = {**origin, "rows": len(runs), "metrics": errors, "scores": scores, "domain": _domain(frame)}
     write_text_atomic(folder / Path(FACTORS).name, _text({**origin, "engines": plain, "rows": len(runs)}))
     write_text_atomic(folder / Path(ERRORS).name, _text(document))
     write_residuals(folder / Path(RESIDUALS).name, residuals, {**origin, "tunings": _plain(tunings)})
@@ -89,6 +90,19 @@ def fit_runs(sources: Sequence[Path], frame: "pd.DataFrame", folder: Path, say: 
 def provenance(sources: Sequence[Path]) -> dict[str, Any]:
     """What was learned from, by name and content."""
     return {"sources": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sources}}
+
+
+def _labels(frame: "pd.DataFrame") -> list[str]:
+    """Each run in words, as people tell them apart."""
+    plans = frame["tp"].fillna(frame.get("decode_tp", 1)) if "tp" in frame else [1] * len(frame)
+    columns = zip(
+        frame["model"], frame["backend"], plans, frame["gpu"], frame["isl_tokens"], frame["osl_tokens"],
+        frame["concurrency"], strict=True,
+    )  # fmt: skip
+    return [
+        f"{model}, {backend} tp{int(tp)} on {gpu}, {int(isl):,}/{int(osl):,} at {int(load):,} in flight"
+        for model, backend, tp, gpu, isl, osl, load in columns
+    ]
 
 
 def _errors(
