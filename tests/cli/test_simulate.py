@@ -224,6 +224,6 @@ def test_from_python():
         workload=Workload(isl_tokens=500, osl_tokens=20, concurrency=4, requests_per_slot=10),
     )
     found = simkit.simulate(request, options=SimulateOptions(seed=3))
-    assert found.summary.requests == 40
+    assert found.run.summary.requests == 40
     assert found.meets_sla
-    assert len(found.times) == 40
+    assert len(found.run.times) == 40
