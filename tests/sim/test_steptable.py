@@ -32,7 +32,7 @@ def model_and_plan(request):
 
 
 def test_interpolation_is_close_to_the_model(model_and_plan):
-    """1,000 random steps of each kind: half of them within 0.5 %, 99 of 100 within 4 %."""
+    """1,000 random steps of each kind: half of them within 0.5 %, 99 of 100 within 2 %."""
     model, plan = model_and_plan
     table, plans = StepTable.of(model, plan), PlanArray.of([plan])
     rng = np.random.default_rng(1)
@@ -40,13 +40,13 @@ def test_interpolation_is_close_to_the_model(model_and_plan):
     keys = np.exp(rng.uniform(np.log(32), np.log(1e5), 1000))
     direct = decode_step(model, plans, (seqs, keys)).total_s
     error = np.abs(table.decode_at(seqs, keys) / direct - 1)
-    assert np.median(error) < 0.005 and np.quantile(error, 0.99) < 0.04
+    assert np.median(error) < 0.005 and np.quantile(error, 0.99) < 0.02
     tokens = np.round(np.exp(rng.uniform(np.log(16), np.log(16384), 1000)))
     keys = np.maximum(np.exp(rng.uniform(np.log(32), np.log(1e5), 1000)), 1)
     prompts = np.clip(tokens / (2 * keys), 1, None)
     direct = prefill_step(model, plans, (tokens, keys, prompts)).total_s
     error = np.abs(table.prefill_at(tokens, keys) / direct - 1)
-    assert np.median(error) < 0.005 and np.quantile(error, 0.99) < 0.04
+    assert np.median(error) < 0.005 and np.quantile(error, 0.99) < 0.02
 
 
 def test_the_loop_reads_the_table_as_python_does(model_and_plan):
