@@ -77,9 +77,10 @@ def _send(state: State, now_s: float) -> None:
     replica, host = state.lanes[lane, c.L_REPLICA], state.rules_f[0]
     state.requests[request, c.R_LANE], state.requests[request, c.R_STAGE] = lane, c.COMING
     state.requests_f[request, c.RF_SENT] = now_s
-    # Requests sent at one moment pass the host's serial part one after the other.
+    # Those of the opening burst pass the host's serial part one after the other; later ones that finish
+    # in the same step do not meet there again, or equal lengths would keep the burst alive for ever.
     last_s, behind_s = state.serial_free_s[replica, 0], state.serial_free_s[replica, 1]
-    behind_s = behind_s + host[c.PF_SERIAL] if last_s == now_s else 0.0
+    behind_s = behind_s + host[c.PF_SERIAL] if last_s == now_s and state.counters[c.S_FINISHED] == 0 else 0.0
     state.serial_free_s[replica, 0], state.serial_free_s[replica, 1] = now_s, behind_s
     ready_s = now_s + behind_s + host[c.PF_HOST] + host[c.PF_TOKEN] * state.requests[request, c.R_ISL]
     state.lanes[lane, c.L_LOAD] += 1

@@ -143,6 +143,7 @@ def close(state: State, lane: int, request: int, now_s: float) -> None:
     state.requests_f[request, c.RF_FINISHED] = now_s
     state.lanes[lane, c.L_LOAD] -= 1
     state.counters[c.S_IN_FLIGHT] -= 1
+    state.counters[c.S_FINISHED] += 1
 
 
 @inner

@@ -52,7 +52,7 @@ class SchedulerPolicy:
     which there must be room once somebody is.
     poll_steps, hold_steps, admission_steps: decode steps between two looks at the inbox, for which prompts
     are held back, and until the engine turns to a request. request_*_s: host time before a request's
-    prefill, per prompt token, and per request sent at the same moment before it. declared_tokens: the
+    prefill, per prompt token, and per request of the opening burst before it. declared_tokens: the
     output limit that requests declare, None where each declares its own length, as benchmarks do.
     captured: batch sizes of captured graphs; a batch is computed as the next one of them.
     """
