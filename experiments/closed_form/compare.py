@@ -164,10 +164,10 @@ TEXT = """\
 
 # The closed form beside the simulator
 
-Random deployments (six models, four GPUs, three engines) under random closed loops: mean TTFT and mean ITL of
-the closed form over those of the request-level simulator, which gets the same step times, memory and host times.
-Absolute errors, median / 90th percentile. It is doubtful where prompts take more than 0.4 of the time, outputs
-are shorter than 64 tokens, or requests of equal length move in step.
+Random deployments (six models, four GPUs, three engines) under random closed loops: mean TTFT and mean ITL
+of the closed form over those of the request-level simulator, which gets the same step times, memory and
+host times. Absolute errors, median / 90th percentile. It is doubtful where prompts take more than 0.4 of
+the time, outputs are shorter than 64 tokens, or requests of equal length move in step.
 
 | | n | TTFT | ITL |
 |---|---:|---:|---:|"""
