@@ -33,6 +33,7 @@ def _own(result: SimulationResult) -> dict[str, Any]:
         "deployment": {name: described[name] for name in _LAYOUT if name in described},
         "load": _load(result),
         "output_tokens_per_s_per_gpu": summary.output_tokens_per_s / result.deployment.num_gpus,
+        "in_flight_mean": summary.mean_in_flight,
         "queue_ms": {"mean": queue.mean * _MS, "p99": queue.percentiles[99] * _MS},
         "prefix_cache_hit_frac": summary.cached_tokens / summary.isl_tokens,
         "kv_used_frac_max": float(samples.used_frac.max()) if samples is not None else None,
