@@ -22,6 +22,14 @@ _MS_PER_S = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Requests of a file replayed at their own times, in the place of synthetic ones."""
+
+    path: str
+    kind: str = "mooncake-trace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkOptions:
     """How the workload is sent. None: from the workload (counts) or AIPerf's own default."""
 
@@ -31,6 +39,10 @@ class BenchmarkOptions:
     artifact_dir: str = "aiperf-artifacts"
     tokenizer: str | None = None
     trust_remote_code: bool = False
+    trace: Trace | None = None
+    concurrencies: tuple[int, ...] = ()  # AIPerf's own sweep over these, in the workload's place
+    gpu_telemetry: str | None = None  # pynvml, or the URL of a DCGM exporter
+    ui: str = "simple"
 
     def __post_init__(self) -> None:
         if self.request_count is not None and self.request_count < 1:
@@ -59,12 +71,12 @@ def profile_command(
         "--endpoint-type", "chat",
         "--streaming",
         *_tokens(options),
-        *_lengths(workload),
-        *_load(workload, options),
+        *(_replay(options.trace) if options.trace else _synthetic(workload, options)),
+        *(["--gpu-telemetry", options.gpu_telemetry] if options.gpu_telemetry else []),
         "--random-seed", str(options.seed),
         *_goodput(slo),
         "--artifact-dir", options.artifact_dir,
-        "--ui", "simple",
+        "--ui", options.ui,
     ]  # fmt: skip
 
 
@@ -109,6 +121,18 @@ def _tokens(options: BenchmarkOptions) -> list[str]:
     return [*named, *trusted, "--use-server-token-count"]
 
 
+def _synthetic(workload: Workload, options: BenchmarkOptions) -> list[str]:
+    return [*_lengths(workload), *_load(workload, options)]
+
+
+def _replay(trace: Trace) -> list[str]:
+    """Lengths and arrivals are the trace's; output lengths are held as with synthetic requests."""
+    if trace.path.startswith("-"):
+        raise InputError(f"benchmark: trace must not start with '-', got {trace.path!r}")
+    held = ["--extra-inputs", "ignore_eos:true"]
+    return ["--input-file", trace.path, "--custom-dataset-type", trace.kind, "--fixed-schedule", *held]
+
+
 def _lengths(workload: Workload) -> list[str]:
     """Input and output lengths, held: ignore_eos and min_tokens keep the model from stopping early.
 
@@ -126,7 +150,11 @@ def _lengths(workload: Workload) -> list[str]:
 
 
 def _load(workload: Workload, options: BenchmarkOptions) -> list[str]:
-    if workload.request_rate_per_s is not None:
+    if options.concurrencies:
+        load = ["--concurrency", ",".join(str(count) for count in options.concurrencies)]
+        most = max(options.concurrencies)
+        wanted, warmup = most * (workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT), float(most)
+    elif workload.request_rate_per_s is not None:
         rate = workload.request_rate_per_s
         load = ["--request-rate", f"{rate:g}", "--arrival-pattern", "poisson"]
         wanted, warmup = rate * _OPEN_LOOP_S, min(20.0, rate * 10)

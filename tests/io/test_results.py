@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import result_samples as samples
 
-from simkit.core.errors import InputError
+from simkit.core.errors import ExternalError, InputError
 from simkit.io.results.aiperf import EXPORT, RECORDS, SERVER
 from simkit.io.results.aiperf_records import read_records
 from simkit.io.results.aiperf_sweep import SWEEP
@@ -122,7 +122,7 @@ def test_records_leave_warm_up_and_failures_out(written):
 
 def test_records_of_failures_alone_are_refused(written):
     path = written(samples.records_text([samples.record(1, error="refused")]), RECORDS)
-    with pytest.raises(InputError, match="no request succeeded"):
+    with pytest.raises(ExternalError, match="no request succeeded"):
         read_run(path)
 
 
