@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check lint reports calibrate operators bench clean
+.PHONY: demo test check lint tools reports calibrate operators bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
@@ -22,6 +22,10 @@ lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# AIPerf and Dynamo, each in an environment of its own in the user's cache: 1.9 GB, a minute or two
+tools: $(VENV)/.installed
+	$(BIN)/simkit tools --make aiperf --make dynamo
 
 reports: $(VENV)/.developer
 	$(BIN)/python experiments/accuracy/report.py

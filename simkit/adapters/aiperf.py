@@ -149,26 +149,36 @@ def _lengths(workload: Workload) -> list[str]:
     return ["--isl", str(isl), "--osl", str(osl), *spread, *held]
 
 
-def _load(workload: Workload, options: BenchmarkOptions) -> list[str]:
-    if options.concurrencies:
-        load = ["--concurrency", ",".join(str(count) for count in options.concurrencies)]
-        most = max(options.concurrencies)
-        wanted, warmup = most * (workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT), float(most)
-    elif workload.request_rate_per_s is not None:
-        rate = workload.request_rate_per_s
-        load = ["--request-rate", f"{rate:g}", "--arrival-pattern", "poisson"]
-        wanted, warmup = rate * _OPEN_LOOP_S, min(20.0, rate * 10)
-    elif workload.concurrency is not None:
-        slots = max(1, round(workload.concurrency))
-        load = ["--concurrency", str(slots)]
-        wanted, warmup = slots * (workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT), float(slots)
-    else:
-        raise InputError("benchmark: the workload says no load; give --concurrency or --request-rate")
+def request_counts(workload: Workload, options: BenchmarkOptions) -> tuple[int, int]:
+    """Measured and warm-up requests of a workload. Raises InputError where it says no load."""
+    _, wanted, warmup = _offered(workload, options)
     requests = options.request_count or max(_FEWEST_REQUESTS, math.ceil(wanted))
-    warmups = max(1, round(warmup)) if options.warmup_count is None else options.warmup_count
+    return requests, max(1, round(warmup)) if options.warmup_count is None else options.warmup_count
+
+
+def _load(workload: Workload, options: BenchmarkOptions) -> list[str]:
+    load, _, _ = _offered(workload, options)
+    requests, warmups = request_counts(workload, options)
     # As many different prompts as requests, or the warm-up's would come back as prefix-cache hits.
     counts = ["--request-count", str(requests), "--num-dataset-entries", str(requests + warmups)]
     return [*load, *counts, *(["--warmup-request-count", str(warmups)] if warmups else [])]
+
+
+def _offered(workload: Workload, options: BenchmarkOptions) -> tuple[list[str], float, float]:
+    """AIPerf's words for the load, and how many requests it wants, measured and to warm up."""
+    if options.concurrencies:
+        most = max(options.concurrencies)
+        load = ["--concurrency", ",".join(str(count) for count in options.concurrencies)]
+        return load, most * (workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT), float(most)
+    if workload.request_rate_per_s is not None:
+        rate = workload.request_rate_per_s
+        load = ["--request-rate", f"{rate:g}", "--arrival-pattern", "poisson"]
+        return load, rate * _OPEN_LOOP_S, min(20.0, rate * 10)
+    if workload.concurrency is not None:
+        slots = max(1, round(workload.concurrency))
+        waves = workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT
+        return ["--concurrency", str(slots)], slots * waves, float(slots)
+    raise InputError("benchmark: the workload says no load; give --concurrency or --request-rate")
 
 
 def _goodput(slo: Slo | None) -> list[str]:

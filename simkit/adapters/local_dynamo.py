@@ -44,6 +44,7 @@ class DynamoLocal:
     kv_router: bool = False
     max_tokens: int = 131_072
     transfer_gb_per_s: float | None = None
+    kv_bytes_per_token: int | None = None
     speedup: float = 1.0
 
 
@@ -84,7 +85,7 @@ def _launch(local: DynamoLocal, words: Sequence[str], name: str, env: Mapping[st
 
 
 def _mocker(local: DynamoLocal, pool: MockPool) -> list[str]:
-    engine, ranks = pool.pool.engine, pool.pool.plan.attn_dp
+    engine, ranks = pool.pool.engine, pool.pool.plan.attn_dp * pool.pool.plan.pp
     words = [
         "dynamo.mocker",
         *("--model-path", str(_model(local)), "--model-name", SERVED_NAME),
@@ -118,6 +119,8 @@ def _role_words(local: DynamoLocal, pool: MockPool) -> list[str]:
         words += ["--bootstrap-ports", ports]
     elif local.transfer_gb_per_s is not None:
         words += ["--kv-transfer-bandwidth", f"{local.transfer_gb_per_s:g}"]
+    if local.kv_bytes_per_token is not None:
+        words += ["--kv-bytes-per-token", str(local.kv_bytes_per_token)]
     return words
 
 

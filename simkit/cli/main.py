@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from simkit.cli.benchmark import benchmark
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
 from simkit.cli.recommend import recommend
 from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
+from simkit.cli.tools import tools
 from simkit.cli.validate import validate
 from simkit.core.errors import SimkitError
 
@@ -44,7 +46,7 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, predict, evaluate, fit, validate, support):
+for verb in (recommend, estimate, predict, evaluate, fit, validate, support, benchmark, tools):
     app.command()(verb)
 
 

@@ -37,6 +37,13 @@ def estimate(
 
     request gives model, hardware, workload and SLA; deployment a Deployment, or short layout names.
     """
+    return estimate_problem(request, deployment)[1]
+
+
+def estimate_problem(
+    request: Request | Mapping[str, Any] | str | Path, deployment: Deployment | Layouts | None = None
+) -> tuple[Problem, SingleEstimate]:
+    """The same with the question as it was understood, for whoever goes on from there."""
     asked = as_request(request)
     backend = _backend(asked, deployment)
     gpus = asked.hardware.total_gpus
@@ -54,7 +61,7 @@ def estimate(
                 f"the layout takes {deployment.num_gpus} GPUs and --total-gpus is {gpus}; "
                 "raise it or use fewer"
             )
-    return estimate_deployment(problem, deployment)
+    return problem, estimate_deployment(problem, deployment)
 
 
 def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:

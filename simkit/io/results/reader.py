@@ -12,7 +12,7 @@ from simkit.io.results.aiperf_sweep import SWEEP, is_sweep, read_sweep, read_swe
 from simkit.io.results.fields import load_json
 from simkit.io.results.guidellm import is_guidellm, read_guidellm
 from simkit.io.results.inferencex import is_inferencex, read_inferencex
-from simkit.io.results.stored import is_stored, stored_runs
+from simkit.io.results.stored import STORED, is_stored, stored_runs
 from simkit.io.results.vllm_bench import is_vllm_bench, read_vllm_bench
 
 _KNOWN = "AIPerf, vLLM bench, GuideLLM, InferenceX, or a run that simkit stored"
@@ -45,6 +45,8 @@ def read_run(path: str | Path) -> Run:
 
 
 def _folder(folder: Path) -> list[Run]:
+    if (folder / STORED).is_file():
+        return stored_runs(load_json(folder / STORED), folder / STORED)
     if (folder / EXPORT).is_file():
         return [read_aiperf(folder / EXPORT)]
     summary = next(iter(sorted(folder.rglob(SWEEP))), None)

@@ -10,6 +10,7 @@ from simkit.core.measured import Run, ServerSide, Source, Spread
 
 KIND = "simkit.run"
 VERSION = 1
+STORED = "run.json"
 
 _NESTED: Mapping[str, Callable[..., Any]] = {
     "source": Source, "ttft": Spread, "itl": Spread, "icl": Spread, "e2e": Spread, "server": ServerSide,
