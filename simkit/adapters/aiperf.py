@@ -156,6 +156,17 @@ def request_counts(workload: Workload, options: BenchmarkOptions) -> tuple[int, 
     return requests, max(1, round(warmup)) if options.warmup_count is None else options.warmup_count
 
 
+def as_sent(workload: Workload, options: BenchmarkOptions) -> Workload:
+    """The workload with as many requests per slot as will really be sent, which its prediction must know."""
+    if workload.request_rate_per_s is not None or workload.requests_per_slot is not None:
+        return workload
+    if options.request_count is None:
+        return replace(workload, requests_per_slot=_STEADY_REQUESTS_PER_SLOT)
+    if workload.concurrency is None:
+        return workload
+    return replace(workload, requests_per_slot=max(options.request_count / workload.concurrency, 1.0))
+
+
 def _load(workload: Workload, options: BenchmarkOptions) -> list[str]:
     load, _, _ = _offered(workload, options)
     requests, warmups = request_counts(workload, options)

@@ -47,14 +47,14 @@ def benchmark(
 
     _check_target(target, url)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
-    request, prediction = _asked(what, flags, layouts)
+    settings = meter_of(meter, seed=seed, own_tokenizer=target == "local")
+    request, prediction = _asked(what, flags, layouts, settings)
     name = served or (request.model if request else flags.get("model"))
     if url is not None and not name:
         raise InputError("no model: give a DGD, or --model, or the name the server lists by --served-model")
     server = Server(url=url, model=str(name)) if url is not None else None
     workload = prediction.workload if prediction else request.workload
     limits = limits_of(meter)
-    settings = meter_of(meter, seed=seed, own_tokenizer=target == "local")
     with stoppable(), on_target(prediction, server, output) as place:
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
@@ -77,7 +77,9 @@ def _check_target(target: str, url: str | None) -> None:
         split_url(url)
 
 
-def _asked(what: Path | None, flags: Mapping[str, Any], layouts: Mapping[str, Any]) -> tuple[Any, Any]:
+def _asked(
+    what: Path | None, flags: Mapping[str, Any], layouts: Mapping[str, Any], meter: Any
+) -> tuple[Any, Any]:
     """The request, and the prediction where a deployment is named."""
     from simkit.io.dgd import read_dgd
     from simkit.verbs.benchmark import predict
@@ -87,14 +89,14 @@ def _asked(what: Path | None, flags: Mapping[str, Any], layouts: Mapping[str, An
         return request_from_flags(None, flags), None
     if what is None:
         request = request_from_flags(None, flags)
-        prediction = predict(request, Layouts(**layouts))
+        prediction = predict(request, Layouts(**layouts), meter.options)
         return prediction.problem.request, prediction
     if any(layouts.values()):
         raise InputError(f"{what} says the deployment; drop --worker, --prefill and --decode")
     dgd, merged = (what / "dgd.yaml", _folder_flags(what, flags)) if what.is_dir() else (what, flags)
     parsed = read_dgd(dgd)
     request = request_from_flags(None, merged, model=parsed.model)
-    prediction = predict(request, parsed.deployment)
+    prediction = predict(request, parsed.deployment, meter.options)
     return prediction.problem.request, prediction
 
 

@@ -9,6 +9,7 @@ import typer
 from simkit.cli.benchmark import benchmark
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
+from simkit.cli.profile import profile
 from simkit.cli.recommend import recommend
 from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
@@ -46,7 +47,7 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, predict, evaluate, fit, validate, support, benchmark, tools):
+for verb in (recommend, estimate, predict, evaluate, fit, validate, support, benchmark, profile, tools):
     app.command()(verb)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from simkit.adapters.aiperf import BenchmarkOptions, as_sent
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError
 from simkit.core.measured import Run
@@ -56,9 +57,12 @@ class Outcome:
     files: tuple[Path, ...] = field(default_factory=tuple)
 
 
-def predict(request: Request, deployment: Deployment | Layouts | None) -> Prediction:
-    """The estimate of a deployment with a load, as `estimate` makes it."""
-    problem, result = estimate_problem(request, deployment)
+def predict(
+    request: Request, deployment: Deployment | Layouts | None, options: BenchmarkOptions | None = None
+) -> Prediction:
+    """The estimate of a deployment under the load that `options` will send."""
+    sent = as_sent(request.workload, options or BenchmarkOptions())
+    problem, result = estimate_problem(replace(request, workload=sent), deployment)
     workload = problem.request.workload
     if workload.concurrency is None and workload.request_rate_per_s is None:
         filled = replace(workload, concurrency=result.candidate.estimate.concurrency)

@@ -1,0 +1,369 @@
+"""The whole lifecycle without a cluster: predict, deploy, measure, choose, compare, recalibrate."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from simkit.adapters.aiperf import as_sent
+from simkit.core.corrected import mean_factor, with_factors
+from simkit.core.errors import ExternalError, InputError
+from simkit.core.measured import Run
+from simkit.core.measured_comparison import Comparison, compare, predicted_of
+from simkit.core.metrics import Candidate, Recommendation
+from simkit.core.own_calibration import OwnCalibration, calibration_of, observation, sharpened
+from simkit.core.problem import Problem
+from simkit.core.request import Request
+from simkit.core.trials import Trial, engine_trials, layout_name, loaded, whole_trials
+from simkit.core.verdicts import Figures, Judge, measured_figures, predicted_figures
+from simkit.core.workload import Workload
+from simkit.io.dgdr import request_to_document
+from simkit.io.problems import SearchOptions, build_problem
+from simkit.io.profile_store import ProfileStore
+from simkit.verbs.measure import Meter, Server
+from simkit.verbs.profile_trials import Bench, Budget, Deploy, TrialResult, local_deploy, one_server
+from simkit.verbs.recommend import answer
+
+INITIALIZING, PREFILL, DECODE = "Initializing", "SweepingPrefill", "SweepingDecode"
+SELECTING, CURVES, GENERATING, DONE = "SelectingConfig", "BuildingCurves", "GeneratingDGD", "Done"
+READY, DEPLOYED = "Ready", "Deployed"
+_SEARCHED = 40  # candidates predicted, from which those to deploy are taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSettings:
+    """How to profile: where, with what, how much.
+
+    server: the one to measure with target url; None starts candidates on this machine. candidates is how
+    many whole ones may be deployed by a thorough profile. apply: also deploy and measure where the request
+    says autoApply: false.
+    """
+
+    folder: Path
+    meter: Meter
+    server: Server | None = None
+    candidates: int = 8
+    budget: Budget = field(default_factory=Budget)
+    apply: bool = False
+    retry_failed: bool = False
+    limits: Mapping[str, float] = field(default_factory=dict)
+    deploy: Deploy | None = None  # how candidates are started, where not as mocked engines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileOutcome:
+    """What a profile found.
+
+    final is the recommendation after measuring, best first; changed says in words what measuring changed.
+    phase is where it ended: Ready (written, not deployed) or Deployed (measured as a whole).
+    """
+
+    problem: Problem
+    first: Recommendation
+    final: Recommendation
+    engines: tuple[TrialResult, ...]
+    wholes: tuple[TrialResult, ...]
+    run: Run | None
+    comparison: Comparison | None
+    own: OwnCalibration | None
+    changed: tuple[str, ...]
+    savings: tuple[str, ...]
+    phase: str
+    meets_sla: bool
+    measured: int
+    resumed: int
+
+
+def profile(request: Request, settings: ProfileSettings, say: Callable[[str], None]) -> ProfileOutcome:
+    """Profile a request; everything measured is kept in the folder, from which a later call goes on.
+
+    Raises InputError for what cannot be asked together, ExternalError when nothing could be measured.
+    """
+    thorough = request.search_strategy == "thorough"
+    if thorough and settings.server is not None:
+        raise InputError(
+            "searchStrategy thorough deploys candidate after candidate, and a URL is one deployment; "
+            "use --target local, or searchStrategy rapid"
+        )
+    store = ProfileStore(settings.folder)
+    going_on = store.open(_asked(request, settings))
+    if settings.retry_failed:
+        store.forget_failures()
+    store.enter(INITIALIZING, "predicting")
+    sent = replace(request, workload=as_sent(request.workload, settings.meter.options))
+    problem = build_problem(sent, SearchOptions(limit=_SEARCHED if thorough else 10))
+    first = answer(problem)
+    say(f"{'resuming' if going_on else 'predicted'}: {first.explanation[0]}")
+    bench = Bench(store=store, deploy=_deploy(settings, problem), meter=settings.meter,
+                  budget=settings.budget, say=say)  # fmt: skip
+    engines, wholes = _thorough(bench, problem, first, settings) if thorough else ((), ())
+    if not thorough and (request.auto_apply or settings.apply):
+        bench.store.enter(SELECTING, "measuring the selected deployment")
+        wholes = _wholes(bench, (problem, first), first.candidates[:1], ())
+    return _conclude(problem, first, (engines, wholes), bench, settings)
+
+
+def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
+    """What must be the same for results to be gone on with."""
+    options = settings.meter.options
+    return {
+        "request": request_to_document(request)["spec"],
+        "modes": list(request.modes),
+        "target": settings.server.url if settings.server else "local",
+        "client": settings.meter.client,
+        "requests": options.request_count,
+        "seed": options.seed,
+        "candidates": settings.candidates,
+    }
+
+
+def _deploy(settings: ProfileSettings, problem: Problem) -> Deploy:
+    if settings.deploy is not None:
+        return settings.deploy
+    return one_server(settings.server) if settings.server else local_deploy(problem)
+
+
+# --- sweeps ---------------------------------------------------------------------------------------
+
+
+def _contenders(first: Recommendation, settings: ProfileSettings) -> tuple[Candidate, ...]:
+    """The best layouts, each once; both modes among them where both were found."""
+    seen: dict[str, Candidate] = {}
+    for candidate in first.candidates:
+        seen.setdefault(layout_name(candidate.deployment), candidate)
+    ordered = list(seen.values())
+    chosen = ordered[: settings.candidates]
+    for mode in ("agg", "disagg"):
+        other = next((c for c in ordered if c.deployment.mode == mode), None)
+        if other is not None and all(c.deployment.mode != mode for c in chosen) and len(chosen) > 1:
+            chosen[-1] = other
+    return tuple(chosen)
+
+
+Results = tuple[TrialResult, ...]
+
+
+def _thorough(
+    bench: Bench, problem: Problem, first: Recommendation, settings: ProfileSettings
+) -> tuple[Results, Results]:
+    """Aggregated candidates as they are; engines of the others alone; then those others as a whole.
+
+    What cannot beat the best measured so far is not deployed, nor are its engines.
+    """
+    contenders = _contenders(first, settings)
+    bench.store.enter(PREFILL, "aggregated candidates")
+    together = [item for item in contenders if item.deployment.mode == "agg"]
+    wholes = _wholes(bench, (problem, first), together, ())
+    judge, best = judge_of(problem), best_of(problem, wholes)
+    apart = [item for item in contenders if item.deployment.mode == "disagg"]
+    able = [item for item in apart if not judge.hopeless(item, best)]
+    bench.store.enter(PREFILL, "prefill engines")
+    engines = [bench.run(trial) for trial in engine_trials(problem, able, "prefill")]
+    bench.store.enter(DECODE, "decode engines")
+    engines += [bench.run(trial) for trial in engine_trials(problem, able, "decode")]
+    bench.store.enter(SELECTING, "disaggregated candidates")
+    factors, workload, slo = engine_factors(engines), problem.request.workload, problem.request.slo
+    expected = [with_factors(item, loaded(workload, item), slo, factors) for item in apart]
+    return tuple(engines), _wholes(bench, (problem, first), expected, wholes)
+
+
+def engine_factors(results: Sequence[TrialResult]) -> dict[str, float]:
+    """Measured over predicted of every engine that was measured alone, by its name."""
+    found = {}
+    for result in results:
+        metric = "ttft" if result.trial.kind == "prefill" else "itl"
+        points = {point.name: point for point in result.trial.points}
+        pairs = [
+            (points[name].predicted[metric], getattr(run, metric).mean_s or 0.0)
+            for name, run in result.runs.items()
+        ]
+        factor = mean_factor(pairs)
+        if factor is not None:
+            found[result.trial.name] = factor
+    return found
+
+
+def _wholes(
+    bench: Bench, question: tuple[Problem, Recommendation], candidates: Sequence[Candidate], before: Results
+) -> Results:
+    """Whole candidates, the most promising first; those that cannot win any more are passed over."""
+    problem, first = question
+    judge = judge_of(problem)
+    ordered = sorted(candidates, key=lambda item: judge.key(predicted_figures(item)))
+    results = list(before)
+    for trial in whole_trials(problem, ordered):
+        reason = judge.hopeless(_sharper(problem, first, trial, results), best_of(problem, results))
+        known = bench.store.get(trial.name, trial.points[0].name) is not None
+        passed_over = bool(reason) and not known
+        results.append(TrialResult(trial=trial, skipped=reason) if passed_over else bench.run(trial))
+    return tuple(results)
+
+
+def best_of(problem: Problem, results: Sequence[TrialResult]) -> Figures | None:
+    """The best figures measured so far."""
+    found = [figures for result in results if (figures := _figures(result)) is not None]
+    return min(found, key=judge_of(problem).key, default=None)
+
+
+def _sharper(
+    problem: Problem, first: Recommendation, trial: Trial, results: Sequence[TrialResult]
+) -> Candidate:
+    """A candidate in the light of those measured before it: one run alone says little of others."""
+    measured = [result for result in results if result.run is not None]
+    own = _calibrated(first, measured) if len(measured) > 1 else None
+    if own is None:
+        return trial.candidate
+    return sharpened(_as_predicted(first, trial), trial.points[0].workload, problem.request.slo, own)
+
+
+def judge_of(problem: Problem) -> Judge:
+    """What counts for this request."""
+    workload = problem.request.workload
+    given = workload.concurrency is not None or workload.request_rate_per_s is not None
+    objective = "fewest_gpus" if given else "throughput"
+    if problem.request.optimization == "latency":
+        objective = "latency"
+    return Judge(slo=problem.request.slo, objective=objective)
+
+
+# --- conclusions ----------------------------------------------------------------------------------
+
+
+def _conclude(
+    problem: Problem,
+    first: Recommendation,
+    results: tuple[tuple[TrialResult, ...], tuple[TrialResult, ...]],
+    bench: Bench,
+    settings: ProfileSettings,
+) -> ProfileOutcome:
+    engines, wholes = results
+    measured = [result for result in wholes if result.run is not None]
+    if not measured and any(result.failures for result in wholes):
+        raise ExternalError(f"nothing could be measured: {_why_nothing(wholes)}")
+    own = _calibrated(first, measured)
+    final, winner = _ranked(problem, first, measured, own)
+    run = winner.run if winner else None
+    load = winner.trial.points[0].workload if winner else problem.request.workload
+    before = _as_predicted(first, winner.trial) if winner else first.selected
+    comparison = compare(predicted_of(before.estimate, load), run, settings.limits) if run else None
+    figures = measured_figures(run, final.selected.deployment.num_gpus) if run else None
+    return ProfileOutcome(
+        problem=problem,
+        first=first,
+        final=final,
+        engines=engines,
+        wholes=wholes,
+        run=run,
+        comparison=comparison,
+        own=own,
+        changed=_changes(first, final, own),
+        savings=_savings(wholes),
+        phase=DEPLOYED if run else READY,
+        meets_sla=figures.holds(problem.request.slo) if figures else final.selected.meets_sla,
+        measured=bench.measured,
+        resumed=bench.found,
+    )
+
+
+def _why_nothing(wholes: Sequence[TrialResult]) -> str:
+    reasons = [
+        f"{result.trial.name}: {next(iter(result.failures.values()), result.skipped)}" for result in wholes
+    ]
+    return "; ".join(reasons[:3])
+
+
+def _as_predicted(first: Recommendation, trial: Trial) -> Candidate:
+    """A trial's candidate before anything was measured."""
+    return next(item for item in first.candidates if layout_name(item.deployment) == trial.name)
+
+
+def _calibrated(first: Recommendation, measured: Sequence[TrialResult]) -> OwnCalibration | None:
+    found = [
+        observation(result.trial.points[0].workload, _as_predicted(first, result.trial), result.run)
+        for result in measured
+        if result.run is not None
+    ]
+    return calibration_of(found) if found else None
+
+
+def _ranked(
+    problem: Problem,
+    first: Recommendation,
+    measured: Sequence[TrialResult],
+    own: OwnCalibration | None,
+) -> tuple[Recommendation, TrialResult | None]:
+    """All candidates again: the measured ones by what was measured, the rest by sharpened predictions.
+
+    The selected one was measured, if any was: nothing is recommended on a hope.
+    """
+    if own is None:
+        return first, None
+    slo, workload, judge = problem.request.slo, problem.request.workload, judge_of(problem)
+    winner = min(
+        (result for result in measured if _figures(result) is not None),
+        key=lambda result: judge.key(_needed(_figures(result))),
+        default=None,
+    )
+    if winner is None:
+        return first, None
+    after = [sharpened(item, loaded(workload, item), slo, own) for item in first.candidates]
+    name = winner.trial.name
+    selected = next(item for item in after if layout_name(item.deployment) == name)
+    rest = sorted(
+        (item for item in after if item is not selected), key=lambda item: judge.key(predicted_figures(item))
+    )
+    meets = _needed(_figures(winner)).holds(slo)
+    chosen = replace(selected, meets_sla=meets)
+    return replace(first, candidates=(chosen, *rest), meets_sla=meets), winner
+
+
+def _figures(result: TrialResult) -> Figures | None:
+    return measured_figures(result.run, result.trial.num_gpus) if result.run else None
+
+
+def _needed(figures: Figures | None) -> Figures:
+    if figures is None:
+        raise ValueError("a measured candidate without figures")
+    return figures
+
+
+def _changes(first: Recommendation, final: Recommendation, own: OwnCalibration | None) -> tuple[str, ...]:
+    """What measuring changed, in words."""
+    if own is None:
+        return ()
+    before, after = first.selected, final.selected
+    same = layout_name(before.deployment) == layout_name(after.deployment)
+    lines = [
+        f"the selected deployment stays {layout_name(after.deployment)}"
+        if same
+        else f"{layout_name(after.deployment)} is selected instead of {layout_name(before.deployment)}"
+    ]
+    again = next(c for c in first.candidates if layout_name(c.deployment) == layout_name(after.deployment))
+    for label, metric in (("TTFT", "ttft"), ("ITL", "itl")):
+        old, new = getattr(again.estimate, metric), getattr(after.estimate, metric)
+        lines.append(
+            f"{label} of it: {_band(old)} before measuring, {_band(new)} after {len(own.observations)} runs"
+        )
+    old_p, new_p = again.estimate.sla_probability, after.estimate.sla_probability
+    if old_p is not None and new_p is not None:
+        lines.append(f"probability that the SLA holds: {old_p:.0%} before, {new_p:.0%} after")
+    return tuple(lines)
+
+
+def _band(latency: Any) -> str:
+    mean, low, high = (1e3 * value for value in (latency.mean_s, latency.lo_s, latency.hi_s))
+    return f"{mean:,.3g} ms [{low:,.3g} - {high:,.3g}]"
+
+
+def _savings(wholes: Sequence[TrialResult]) -> tuple[str, ...]:
+    """Deployments that were not needed."""
+    skipped = [result for result in wholes if result.skipped]
+    if not skipped:
+        return ()
+    gpus = sum(result.trial.num_gpus for result in skipped)
+    return (f"{len(skipped)} of {len(wholes)} candidates were not deployed, which saved {gpus} GPUs' time",)
+
+
+def workload_of(outcome: ProfileOutcome) -> Workload:
+    """The workload the selected deployment was judged under."""
+    return loaded(outcome.problem.request.workload, outcome.final.selected)
