@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
 
@@ -23,6 +23,7 @@ def estimate(
     decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
+    calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -50,6 +51,11 @@ def estimate(
         request = request_from_flags(None, flags)
         deployment = Layouts(worker=worker, prefill=prefill, decode=decode)
     result = run(request, deployment)
+    if calibration is not None:
+        from simkit.io.own_calibration import read_own
+        from simkit.verbs.own_runs import sharpened_estimate
+
+        result = sharpened_estimate(result, request, read_own(calibration))
     if out is not None:
         notes += _write_dgd(out, request, result, carried, quiet=quiet)
     document = estimate_document(request, result)

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from simkit.cli.benchmark import benchmark
+from simkit.cli.doctor import doctor
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
+from simkit.cli.next_runs import next_runs
 from simkit.cli.profile import profile
 from simkit.cli.recommend import recommend
 from simkit.cli.support import support
@@ -47,7 +49,10 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, predict, evaluate, fit, validate, support, benchmark, profile, tools):
+for verb in (
+    recommend, estimate, predict, evaluate, fit, validate, support, benchmark, profile, doctor,
+    next_runs, tools,
+):  # fmt: skip
     app.command()(verb)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.ownruns import ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features
+from perfmodels.ownruns import APART, ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features
 from simkit.core.deployment import Aggregated, Deployment
 from simkit.core.errors import InputError
 from simkit.core.measured import Run
@@ -15,6 +15,7 @@ from simkit.core.metrics import Candidate, Estimate, Latency
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 
+_NORMAL_90 = 1.645
 PRIORS = {"ttft": TTFT_PRIOR, "itl": ITL_PRIOR}
 
 
@@ -61,6 +62,7 @@ def features_of(workload: Workload, estimate: Estimate, deployment: Deployment) 
         estimate.ttft.mean_s,
         max(estimate.itl.mean_s, 1e-6),
         float(pool.plan.num_gpus),
+        1.0 if isinstance(deployment, Aggregated) else APART,
     )
 
 
@@ -116,6 +118,9 @@ def _corrected(latency: Latency, found: tuple[FloatArray, FloatArray] | None) ->
     if found is None:
         return latency
     mean, spread = found
+    # Far from every run the process knows less than the shipped error model does.
+    shipped = math.log(latency.hi_s / latency.lo_s) / (2 * _NORMAL_90) if latency.lo_s > 0 else math.inf
+    spread = np.minimum(spread, shipped)
     factor = float(np.exp(mean[0]))
     low, high = (float(side[0]) for side in band(mean, spread))
     return Latency(
@@ -145,6 +150,6 @@ def _probability(latencies: Mapping[str, Latency], slo: Slo) -> float | None:
         latency = latencies[name]
         if latency.lo_s <= 0 or latency.hi_s <= latency.lo_s:
             continue
-        spread = math.log(latency.hi_s / latency.lo_s) / (2 * 1.645)
+        spread = math.log(latency.hi_s / latency.lo_s) / (2 * _NORMAL_90)
         product *= 0.5 * (1.0 + math.erf(math.log(bound / latency.mean_s) / spread / math.sqrt(2.0)))
     return product

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfmodels.arrays import FloatArray
+from perfmodels.ownruns import APART
 from simkit.core.errors import InputError
 from simkit.core.own_calibration import Observation, OwnCalibration, calibration_of
 from simkit.io.calibration import ERRORS, artifact
@@ -66,20 +68,29 @@ def table_features(joined: "pd.DataFrame") -> Any:
     """Features [n, k] of a table with predictions; rows without one have not-a-number."""
     import numpy as np
 
-    plan = joined[["tp", "pp", "attn_dp"]].astype(float).fillna(1.0).prod(axis=1)
-    decode = [f"decode_{name}" for name in ("tp", "pp", "attn_dp")]
-    if {"mode", *decode} <= set(joined.columns):
-        other = joined[decode].astype(float).fillna(1.0).prod(axis=1)
-        plan = plan.where(joined["mode"] != "disagg", other)
+    apart = (joined["mode"] == "disagg").to_numpy() if "mode" in joined else np.zeros(len(joined), dtype=bool)
+    gpus = np.where(apart, _engine_gpus(joined, "decode_"), _engine_gpus(joined, ""))
     columns = [
         joined["concurrency"],
         joined["isl_tokens"],
         joined["osl_tokens"],
         joined["predicted_ttft_ms_mean"] * 1e-3,
         joined["predicted_itl_ms_mean"] * 1e-3,
-        plan,
+        gpus,
+        np.where(apart, APART, 1.0),
     ]
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
+
+
+def _engine_gpus(joined: "pd.DataFrame", prefix: str) -> FloatArray:
+    """GPUs of one engine; columns that are absent or empty count as one."""
+    import numpy as np
+
+    product = np.ones(len(joined))
+    for name in ("tp", "pp", "attn_dp"):
+        if f"{prefix}{name}" in joined:
+            product *= joined[f"{prefix}{name}"].astype(float).fillna(1.0).to_numpy()
+    return product
 
 
 def observations_of_table(joined: "pd.DataFrame") -> list[Observation]:

@@ -22,7 +22,8 @@ from simkit.reports.profile import profile_document, profile_page
 from simkit.verbs.benchmark import dumps_exact
 from simkit.verbs.folder import PROFILE_FOLDER, dgd_documents, folder_texts, write_folder
 from simkit.verbs.planner_data import deploys_profile, profile_ranges
-from simkit.verbs.profile import ProfileOutcome, engine_factors, workload_of
+from simkit.verbs.profile import engine_factors
+from simkit.verbs.profile_verdict import ProfileOutcome, workload_of
 
 OWN = "own_calibration.json"
 

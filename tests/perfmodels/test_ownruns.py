@@ -16,11 +16,11 @@ from perfmodels.ownruns import (
     most_telling,
 )
 
-PRIOR = ResidualPrior(shared=0.3, local=0.2, noise=0.01, weights=(1.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+PRIOR = ResidualPrior(shared=0.3, local=0.2, noise=0.01, weights=(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
 
 
 def points(*loads, isl=1000.0):
-    return log_features(np.array([[load, isl, 100.0, 0.1, 0.01, 1.0] for load in loads]))
+    return log_features(np.array([[load, isl, 100.0, 0.1, 0.01, 1.0, 1.0] for load in loads]))
 
 
 def own(loads, errors, prior=PRIOR):
@@ -90,7 +90,7 @@ def test_the_most_telling_point_is_in_the_middle_then_at_the_ends():
 
 def test_the_shipped_priors_trust_itl_more_than_ttft():
     assert ITL_PRIOR.variance < TTFT_PRIOR.variance
-    assert ITL_PRIOR.noise < TTFT_PRIOR.noise
+    assert ITL_PRIOR.shared < TTFT_PRIOR.shared
 
 
 @pytest.mark.parametrize(
