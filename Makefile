@@ -32,6 +32,7 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/operators/before_after.py
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
+	$(BIN)/python experiments/own_runs/report.py
 	$(BIN)/python experiments/memory/report.py
 	$(BIN)/python experiments/memory/implied.py
 	$(BIN)/python experiments/tour/readme.py

@@ -19,7 +19,7 @@ from simkit.core.errors import InputError
 from simkit.core.measured_requests import RequestRecord
 from simkit.core.workload import Workload
 
-_HOPELESS = 5  # so many failures before any success, at least, and the run is given up
+_HOPELESS = 10  # so many failures in a row, at least twice the slots, and the run is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ class _Prompt:
 def drive(url: str, model: str, workload: Workload, options: LoadOptions) -> list[RequestRecord]:
     """Send the workload and give every request that was not warm-up, in the order they were sent.
 
-    Failed requests are among them with their reason; when nothing succeeds the run stops early.
+    Failed requests are among them with their reason; when nothing comes back any more the run stops early,
+    with fewer requests than asked for.
     """
     return asyncio.run(_Driver(url, model, options).run(workload))
 
@@ -52,12 +53,13 @@ class _Driver:
     def __init__(self, url: str, model: str, options: LoadOptions) -> None:
         self._parts, self._model, self._options = split_url(url), model, options
         self._records: list[RequestRecord] = []
+        self._slots = 1
 
     async def run(self, workload: Workload) -> list[RequestRecord]:
         rng = np.random.default_rng(self._options.seed)
         warm = _prompts(workload, self._options.warmup_count, rng)
         real = _prompts(workload, self._options.request_count, rng)
-        slots = max(1, round(workload.concurrency or 1))
+        slots = self._slots = max(1, round(workload.concurrency or 1))
         if warm:
             await self._closed(warm, slots)
         self._records.clear()
@@ -97,8 +99,10 @@ class _Driver:
                 group.create_task(one(prompt))
 
     def _hopeless(self) -> bool:
-        failed = sum(record.error is not None for record in self._records)
-        return failed >= _HOPELESS and failed == len(self._records)
+        """Whether nothing has come back for a while."""
+        count = max(_HOPELESS, 2 * self._slots)
+        last = self._records[-count:]
+        return len(last) == count and all(record.error is not None for record in last)
 
     async def _request(self, prompt: _Prompt) -> RequestRecord:
         """One request from its first byte out to its last byte in."""

@@ -41,8 +41,8 @@ def benchmark(
 
     Example: simkit benchmark dgd.yaml --target local --gpu h200_sxm --concurrency 8 --client builtin
     """
+    from simkit.verbs.benchmark import as_played, on_target
     from simkit.verbs.benchmark import benchmark as run
-    from simkit.verbs.benchmark import on_target
     from simkit.verbs.measure import Server
 
     _check_target(target, url)
@@ -56,6 +56,7 @@ def benchmark(
     workload = prediction.workload if prediction else request.workload
     limits = limits_of(meter)
     with stoppable(), on_target(prediction, server, output) as place:
+        prediction = as_played(prediction) if prediction and target == "local" else prediction
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
     remark(f"wrote {', '.join(path.name for path in outcome.files)} to {output}", quiet=quiet)

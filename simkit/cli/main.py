@@ -60,6 +60,8 @@ def main() -> None:
     """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
     try:
         status = app(standalone_mode=False)
+        if status == 130:  # some versions of Typer turn an interrupt into its status
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except SimkitError as error:
         sys.stderr.write(f"simkit: {error}\n")

@@ -21,12 +21,13 @@ KIND = "simkit.own_calibration"
 VERSION = 1
 
 
-def write_own(path: Path, own: OwnCalibration) -> None:
-    """Write the calibration; it names the shipped model it corrects."""
+def write_own(path: Path, own: OwnCalibration, *, mocked: bool = False) -> None:
+    """Write the calibration; it names the shipped model it corrects. mocked: its runs used no GPU."""
     document = {
         "kind": KIND,
         "version": VERSION,
         "corrects": str(artifact(ERRORS).get("sha256", "none"))[:12],
+        "mocked": mocked,
         "observations": [asdict(item) for item in own.observations],
     }
     write_text_atomic(path, json.dumps(document, indent=1) + "\n")
@@ -35,7 +36,8 @@ def write_own(path: Path, own: OwnCalibration) -> None:
 def read_own(path: str | Path) -> OwnCalibration:
     """The calibration in a file.
 
-    Raises InputError where it is none, or corrects another version of the shipped model than is installed.
+    Raises InputError where it is none, corrects another version of the shipped model than is installed, or
+    was made from mocked engines.
     """
     place = Path(path)
     document = load_json(place)
@@ -50,6 +52,8 @@ def read_own(path: str | Path) -> OwnCalibration:
         raise InputError(
             f"{place}: corrects model {document.get('corrects')}, and {shipped} is installed; fit it again"
         )
+    if document.get("mocked"):
+        raise InputError(f"{place}: made from mocked engines, says nothing of GPUs; measure real ones")
     try:
         return calibration_of([_observation(item) for item in document["observations"]])
     except (KeyError, TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ from simkit.core.errors import InputError
 from simkit.core.measured import Run
 from simkit.core.measured_comparison import Comparison, Predicted, compare, predicted_of
 from simkit.core.metrics import Candidate
+from simkit.core.mocked import mocked
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.slo import Slo
@@ -55,6 +56,13 @@ class Outcome:
     prediction: Prediction | None = None
     comparison: Comparison | None = None
     files: tuple[Path, ...] = field(default_factory=tuple)
+
+
+def as_played(prediction: Prediction) -> Prediction:
+    """The prediction for mocked engines, which have the step times but not the host of real ones."""
+    return replace(
+        prediction, candidate=mocked(prediction.problem, prediction.candidate, prediction.workload)
+    )
 
 
 def predict(
@@ -105,7 +113,7 @@ def store(outcome: Outcome, folder: Path) -> list[Path]:
     """Write run.json and, with a prediction, prediction.json, comparison.json, report.md and report.html."""
     texts = {"run.json": dumps_exact(run_document(outcome.run))}
     if outcome.prediction is not None and outcome.comparison is not None:
-        page = outcome_page(outcome, f"simkit compare {folder} {folder}")
+        page = outcome_page(outcome, f"simkit benchmark -o {folder}")
         about = candidate_document(outcome.prediction.candidate)
         texts |= {
             "prediction.json": dumps_exact(prediction_document(outcome.prediction.predicted, about)),

@@ -1,6 +1,7 @@
 """A deployment served on this machine without GPUs: real Dynamo around mocked engines at our step times."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,21 +10,25 @@ import numpy as np
 
 from perfmodels.parallel import PlanArray
 from perfmodels.params import kv_bytes_per_token_full
+from simkit.adapters.load_client import LoadOptions, drive
 from simkit.adapters.local_dynamo import DynamoLocal, MockPool, Role, dynamo_plan, prepare
 from simkit.adapters.local_service import serving
 from simkit.adapters.planner_files import MOCKER_NPZ
 from simkit.adapters.processes import clean_orphans
 from simkit.adapters.tools import DYNAMO, registry, require_tool
 from simkit.core.deployment import Aggregated, Deployment, Pool
+from simkit.core.errors import ExternalError
 from simkit.core.metrics import Candidate
 from simkit.core.planner_profile import EngineProfile
 from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
 from simkit.core.rows import handover_s
 from simkit.core.single import pool_model
+from simkit.core.workload import Workload
 from simkit.verbs.measure import Server
 from simkit.verbs.planner_data import planner_profile
 
+_ANSWERS, _ANSWER_S = 3, 30.0
 MOCKED = "engines mocked at predicted step times: this checks queueing and the stack, not the GPUs"
 
 
@@ -101,4 +106,17 @@ def local_server(problem: Problem, candidate: Candidate, folder: Path) -> Iterat
     local = local_deployment(problem, candidate, folder)
     prepare(local)
     with serving(lambda port: dynamo_plan(local, port, os.environ), notes) as service:
-        yield Server(url=service.plan.url, model=service.plan.model, check=service.check, note=MOCKED)
+        server = Server(url=service.plan.url, model=service.plan.model, check=service.check, note=MOCKED)
+        _first_answers(server)
+        yield server
+
+
+def _first_answers(server: Server) -> None:
+    """Wait until requests are answered: a router may list engines before it sends anything to them."""
+    load, begun, answered = Workload(isl_tokens=8, osl_tokens=2, concurrency=1), time.monotonic(), 0
+    while answered < _ANSWERS:
+        server.check()
+        (record,) = drive(server.url, server.model, load, LoadOptions(request_count=1, stall_s=_ANSWER_S))
+        answered = 0 if record.error else answered + 1
+        if record.error and time.monotonic() - begun > _ANSWER_S:
+            raise ExternalError(f"{server.url}: lists its model but does not answer ({record.error})")

@@ -68,10 +68,11 @@ def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: 
         )
     run = _by_aiperf(server, workload, meter, place, slo) if meter.client == "aiperf" else None
     run = run or _by_own_client(server, workload, meter)
-    if run.error_frac > meter.max_error_frac:
+    if run.error_frac > meter.max_error_frac or not run.complete:
         server.check()
+        given_up = "" if run.complete else ", then the run was given up"
         raise ExternalError(
-            f"{server.url}: {run.num_errors} of {run.num_requests + run.num_errors} requests failed"
+            f"{server.url}: {run.num_errors} of {run.num_requests + run.num_errors} requests failed{given_up}"
             f"{_reasons(run)}; look at the server's log"
         )
     return replace(run, notes=(*run.notes, server.note)) if server.note else run
@@ -127,7 +128,13 @@ def _by_own_client(server: Server, workload: Workload, meter: Meter) -> Run:
     side = server_side_of(histograms_between(before, scrape(server.url)))
     failures = _failures(records)
     notes = (f"failures: {failures.strip(' ()')}",) if failures else ()
-    return replace(run, server=side, notes=notes, osl_off_frac=_osl_off(run, workload))
+    return replace(
+        run,
+        server=side,
+        notes=notes,
+        osl_off_frac=_osl_off(run, workload),
+        complete=len(records) >= requests,
+    )
 
 
 def _failures(records: list[RequestRecord]) -> str:

@@ -9,6 +9,7 @@ from simkit.adapters.aiperf import as_sent
 from simkit.core.corrected import mean_factor, with_factors
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
+from simkit.core.mocked import mocked
 from simkit.core.own_calibration import sharpened
 from simkit.core.problem import Problem
 from simkit.core.request import Request
@@ -18,7 +19,16 @@ from simkit.io.dgdr import request_to_document
 from simkit.io.problems import SearchOptions, build_problem
 from simkit.io.profile_store import ProfileStore
 from simkit.verbs.measure import Meter, Server
-from simkit.verbs.profile_trials import Bench, Budget, Deploy, TrialResult, local_deploy, one_server
+from simkit.verbs.profile_trials import (
+    Bench,
+    Budget,
+    Deploy,
+    Expect,
+    TrialResult,
+    as_it_is,
+    local_deploy,
+    one_server,
+)
 from simkit.verbs.profile_verdict import (
     ProfileOutcome,
     as_predicted,
@@ -74,8 +84,9 @@ def profile(request: Request, settings: ProfileSettings, say: Callable[[str], No
     problem = build_problem(sent, SearchOptions(limit=_SEARCHED if thorough else 10))
     first = answer(problem)
     say(f"{'resuming' if going_on else 'predicted'}: {first.explanation[0]}")
-    bench = Bench(store=store, deploy=_deploy(settings, problem), meter=settings.meter,
-                  budget=settings.budget, say=say)  # fmt: skip
+    deploy, expect = _deploy(settings, problem)
+    bench = Bench(store=store, deploy=deploy, meter=settings.meter, budget=settings.budget, say=say,
+                  expect=expect)  # fmt: skip
     engines, wholes = _thorough(bench, problem, first, settings) if thorough else ((), ())
     if not thorough and (request.auto_apply or settings.apply):
         bench.store.enter(SELECTING, "measuring the selected deployment")
@@ -97,10 +108,13 @@ def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     }
 
 
-def _deploy(settings: ProfileSettings, problem: Problem) -> Deploy:
+def _deploy(settings: ProfileSettings, problem: Problem) -> tuple[Deploy, Expect]:
+    """How candidates are started, and what is then expected of them."""
     if settings.deploy is not None:
-        return settings.deploy
-    return one_server(settings.server) if settings.server else local_deploy(problem)
+        return settings.deploy, as_it_is
+    if settings.server is not None:
+        return one_server(settings.server), as_it_is
+    return local_deploy(problem), lambda candidate, load: mocked(problem, candidate, load)
 
 
 # --- sweeps ---------------------------------------------------------------------------------------
@@ -167,12 +181,12 @@ def _wholes(
     bench: Bench, question: tuple[Problem, Recommendation], candidates: Sequence[Candidate], before: Results
 ) -> Results:
     """Whole candidates, the most promising first; those that cannot win any more are passed over."""
-    problem, first = question
+    problem = question[0]
     judge = judge_of(problem)
     ordered = sorted(candidates, key=lambda item: judge.key(predicted_figures(item)))
     results = list(before)
     for trial in whole_trials(problem, ordered):
-        reason = judge.hopeless(_sharper(problem, first, trial, results), best_of(problem, results))
+        reason = judge.hopeless(_sharper(question, trial, results, bench.expect), best_of(problem, results))
         known = bench.store.get(trial.name, trial.points[0].name) is not None
         passed_over = bool(reason) and not known
         results.append(TrialResult(trial=trial, skipped=reason) if passed_over else bench.run(trial))
@@ -186,11 +200,12 @@ def best_of(problem: Problem, results: Sequence[TrialResult]) -> Figures | None:
 
 
 def _sharper(
-    problem: Problem, first: Recommendation, trial: Trial, results: Sequence[TrialResult]
+    question: tuple[Problem, Recommendation], trial: Trial, results: Sequence[TrialResult], expect: Expect
 ) -> Candidate:
     """A candidate in the light of those measured before it: one run alone says little of others."""
+    problem, first = question
     measured = [result for result in results if result.run is not None]
-    own = calibrated(first, measured) if len(measured) > 1 else None
+    own = calibrated(first, measured, expect) if len(measured) > 1 else None
     if own is None:
         return trial.candidate
     return sharpened(as_predicted(first, trial), trial.points[0].workload, problem.request.slo, own)

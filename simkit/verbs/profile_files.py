@@ -13,6 +13,7 @@ from simkit.core.single import pool_model
 from simkit.core.trials import engine_name, layout_name
 from simkit.io.own_calibration import write_own
 from simkit.io.prediction_files import prediction_document
+from simkit.io.profile_store import ProfileStore
 from simkit.io.results.stored import run_document
 from simkit.io.yamlio import dump_yaml
 from simkit.reports.document import candidate_document, dumps
@@ -21,8 +22,9 @@ from simkit.reports.pages import page_html, page_markdown
 from simkit.reports.profile import profile_document, profile_page
 from simkit.verbs.benchmark import dumps_exact
 from simkit.verbs.folder import PROFILE_FOLDER, dgd_documents, folder_texts, write_folder
+from simkit.verbs.local_target import MOCKED
 from simkit.verbs.planner_data import deploys_profile, profile_ranges
-from simkit.verbs.profile import engine_factors
+from simkit.verbs.profile import CURVES, DONE, GENERATING, engine_factors
 from simkit.verbs.profile_verdict import ProfileOutcome, workload_of
 
 OWN = "own_calibration.json"
@@ -51,10 +53,15 @@ def profile_texts(outcome: ProfileOutcome, command: str) -> dict[str, str | byte
 
 def write_profile(outcome: ProfileOutcome, folder: Path, command: str) -> list[Path]:
     """Write them, and the calibration that its runs make."""
-    written = write_folder(folder, profile_texts(outcome, command))
+    store = ProfileStore(folder)
+    store.enter(CURVES)
+    texts = profile_texts(outcome, command)
+    store.enter(GENERATING)
+    written = write_folder(folder, texts)
     if outcome.own is not None:
-        write_own(folder / OWN, outcome.own)
+        write_own(folder / OWN, outcome.own, mocked=outcome.run is not None and MOCKED in outcome.run.notes)
         written.append(folder / OWN)
+    store.enter(DONE, outcome.phase)
     return written
 
 

@@ -11,11 +11,13 @@ from simkit.core.measured import Run
 from simkit.core.metrics import Candidate
 from simkit.core.problem import Problem
 from simkit.core.trials import Point, Trial
+from simkit.core.workload import Workload
 from simkit.io.profile_store import Failure, ProfileStore
 from simkit.verbs.local_target import local_server
 from simkit.verbs.measure import Meter, Server, measure
 
 Deploy = Callable[[Candidate, Path], AbstractContextManager[Server]]
+Expect = Callable[[Candidate, Workload], Candidate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +52,14 @@ class TrialResult:
 
 @dataclass(slots=True)
 class Bench:
-    """Where trials run: how to deploy, how to measure, what may be used, where results are kept."""
+    """Where trials run: how to deploy and measure, what to expect, what may be used, where results go."""
 
     store: ProfileStore
     deploy: Deploy
     meter: Meter
     budget: Budget
     say: Callable[[str], None]
+    expect: Expect
     begun: float = field(default_factory=time.monotonic)
     measured: int = 0  # points measured since this start
     found: int = 0  # points that were there already
@@ -143,6 +146,11 @@ def _figures(run: Run) -> str:
     parts = [f"TTFT {ttft * 1e3:,.1f} ms"] if ttft is not None else []
     parts += [f"ITL {itl * 1e3:,.2f} ms"] if itl is not None else []
     return ", ".join(parts)
+
+
+def as_it_is(candidate: Candidate, load: Workload) -> Candidate:
+    """Real engines do what was predicted of them."""
+    return candidate
 
 
 def local_deploy(problem: Problem) -> Deploy:

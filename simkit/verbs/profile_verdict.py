@@ -13,7 +13,7 @@ from simkit.core.problem import Problem
 from simkit.core.trials import Trial, layout_name, loaded
 from simkit.core.verdicts import Figures, Judge, measured_figures, predicted_figures
 from simkit.core.workload import Workload
-from simkit.verbs.profile_trials import Bench, TrialResult
+from simkit.verbs.profile_trials import Bench, Expect, TrialResult
 
 READY, DEPLOYED = "Ready", "Deployed"
 
@@ -64,11 +64,11 @@ def conclude(
     measured = [result for result in wholes if result.run is not None]
     if not measured and any(result.failures for result in wholes):
         raise ExternalError(f"nothing could be measured: {_why_nothing(wholes)}")
-    own = calibrated(first, measured)
+    own = calibrated(first, measured, bench.expect)
     final, winner = _ranked(problem, first, measured, own)
     run = winner.run if winner else None
     load = winner.trial.points[0].workload if winner else problem.request.workload
-    before = as_predicted(first, winner.trial) if winner else first.selected
+    before = bench.expect(as_predicted(first, winner.trial), load) if winner else first.selected
     comparison = compare(predicted_of(before.estimate, load), run, limits) if run else None
     figures = measured_figures(run, final.selected.deployment.num_gpus) if run else None
     return ProfileOutcome(
@@ -101,13 +101,15 @@ def as_predicted(first: Recommendation, trial: Trial) -> Candidate:
     return next(item for item in first.candidates if layout_name(item.deployment) == trial.name)
 
 
-def calibrated(first: Recommendation, measured: Sequence[TrialResult]) -> OwnCalibration | None:
+def calibrated(
+    first: Recommendation, measured: Sequence[TrialResult], expect: Expect
+) -> OwnCalibration | None:
     """A calibration from the measured trials; None without any."""
-    found = [
-        observation(result.trial.points[0].workload, as_predicted(first, result.trial), result.run)
-        for result in measured
-        if result.run is not None
-    ]
+    found = []
+    for result in measured:
+        if result.run is not None:
+            load = result.trial.points[0].workload
+            found.append(observation(load, expect(as_predicted(first, result.trial), load), result.run))
     return calibration_of(found) if found else None
 
 

@@ -85,6 +85,13 @@ def test_every_fault_is_survived_and_named(fault):
     assert run_of_records(records, SOURCE).num_errors == 4
 
 
+def test_a_server_that_stops_answering_is_given_up_after_a_while():
+    with openai_server(fault="500", after=30) as (url, _):
+        records = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=4, concurrency=2), options(500))
+    assert len(records) < 60
+    assert sum(record.error is None for record in records) == 30
+
+
 def test_a_server_that_never_succeeds_is_given_up_early():
     with openai_server(fault="500") as (url, server):
         records = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=4, concurrency=2), options(500))

@@ -3,6 +3,7 @@
 import json
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,15 @@ def test_a_server_that_fails_is_named(tmp_path, fault, after, said):
         with pytest.raises(ExternalError, match=said):
             measure(Server(url=url, model="tiny"), SMALL, BUILTIN, tmp_path)
         server.release.set()
+
+
+def test_a_server_that_fails_for_good_is_no_measurement_however_much_went_well(tmp_path):
+    many = replace(BUILTIN, options=BenchmarkOptions(request_count=400, warmup_count=0))
+    with (
+        openai_server(fault="500", after=300, ttft_s=0, itl_s=0) as (url, _),
+        pytest.raises(ExternalError, match=r"then the run was given up .*HTTP 500"),
+    ):
+        measure(Server(url=url, model="tiny"), SMALL, many, tmp_path)
 
 
 def test_few_failures_are_counted_and_tolerated(tmp_path):
