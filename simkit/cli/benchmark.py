@@ -13,6 +13,7 @@ from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError, unknown_name
 
 _WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
+_ENGINE = "Start this engine here and measure it: 'vllm serve ... --port {port}'."
 
 
 @with_meter_flags
@@ -22,6 +23,7 @@ def benchmark(
     *,
     url: Annotated[str | None, typer.Option("--url", help="Server, such as http://localhost:8000.")] = None,
     target: Annotated[str, typer.Option("--target", help="url, or local: mocked engines here.")] = "url",
+    engine: Annotated[str | None, typer.Option("--engine", metavar="COMMAND", help=_ENGINE)] = None,
     served: Annotated[str | None, typer.Option("--served-model", help="Name the server lists.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the run.")] = Path(
         "out/benchmark"
@@ -41,22 +43,18 @@ def benchmark(
 
     Example: simkit benchmark dgd.yaml --target local --gpu h200_sxm --concurrency 8 --client builtin
     """
-    from simkit.verbs.benchmark import as_played, on_target
+    from simkit.verbs.benchmark import as_played
     from simkit.verbs.benchmark import benchmark as run
-    from simkit.verbs.measure import Server
 
-    _check_target(target, url)
+    mocked = _check_target(target, url, engine)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
-    settings = meter_of(meter, seed=seed, own_tokenizer=target == "local")
+    settings = meter_of(meter, seed=seed, own_tokenizer=mocked)
     request, prediction = _asked(what, flags, layouts, settings)
     name = served or (request.model if request else flags.get("model"))
-    if url is not None and not name:
-        raise InputError("no model: give a DGD, or --model, or the name the server lists by --served-model")
-    server = Server(url=url, model=str(name)) if url is not None else None
     workload = prediction.workload if prediction else request.workload
     limits = limits_of(meter)
-    with stoppable(), on_target(prediction, server, output) as place:
-        prediction = as_played(prediction) if prediction and target == "local" else prediction
+    with stoppable(), _place(prediction, (url, engine), str(name), output) as place:
+        prediction = as_played(prediction) if prediction and mocked else prediction
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
     remark(f"wrote {', '.join(path.name for path in outcome.files)} to {output}", quiet=quiet)
@@ -65,17 +63,35 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def _check_target(target: str, url: str | None) -> None:
+def _check_target(target: str, url: str | None, engine: str | None) -> bool:
+    """Whether engines are mocked. Raises InputError unless one place to measure is named."""
     from simkit.adapters.openai_http import split_url
 
     if target not in ("url", "local"):
         raise unknown_name("target", target, ("url", "local"))
-    if target == "url" and url is None:
-        raise InputError("nothing to measure: give --url, or --target local for mocked engines here")
-    if target == "local" and url is not None:
-        raise InputError("--target local starts its own server; drop --url")
+    if url is not None and (engine is not None or target == "local"):
+        raise InputError("--target local and --engine start their own server; drop --url")
+    if engine is not None and target == "local":
+        raise InputError("--engine starts a real engine, --target local mocked ones; drop one of them")
+    if url is None and engine is None and target == "url":
+        raise InputError(
+            "nothing to measure: give --url, --engine, or --target local for mocked engines here"
+        )
     if url is not None:
         split_url(url)
+    return target == "local"
+
+
+def _place(prediction: Any, where: tuple[str | None, str | None], model: str, folder: Path) -> Any:
+    """The server to measure, as a context."""
+    from simkit.verbs.benchmark import on_target
+    from simkit.verbs.local_command import command_server
+    from simkit.verbs.measure import Server
+
+    url, engine = where
+    if engine is not None:
+        return command_server(engine, model, folder)
+    return on_target(prediction, Server(url=url, model=model) if url is not None else None, folder)
 
 
 def _asked(

@@ -1,6 +1,8 @@
 """`simkit benchmark` and `simkit tools` as commands: exit status, JSON, one-line errors."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from openai_server import openai_server
@@ -59,6 +61,10 @@ def test_a_recommendations_folder_says_everything(simkit, server, tmp_path):
         (("--target", "k8"), "unknown target"),
         (("--target", "local", "--url", "http://x"), "drop --url"),
         (("--target", "local", *MODEL, *FLAGS), "give a DGD"),
+        (("--engine", "vllm serve x", *MODEL, *METER, *FLAGS[4:]), "--port {port}"),
+        (("--engine", "vllm 'x {port}", *MODEL, *METER, *FLAGS[4:]), "check the quotes"),
+        (("--engine", "x {port}", "--url", "http://x"), "drop --url"),
+        (("--engine", "x {port}", "--target", "local"), "drop one of them"),
         (("--url", "nowhere", *MODEL, *METER), "http://HOST:PORT"),
         (("--url", "http://127.0.0.1:9", "--concurrency", "1"), "no request"),
         (("--url", "http://x", *MODEL, "--max-error", "itl"), "METRIC=FRACTION"),
@@ -72,6 +78,38 @@ def test_bad_input_is_one_line_and_status_2(simkit, words, said):
     assert done.status == 2
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+ENGINE = """
+import sys
+sys.path.insert(0, {fakes!r})
+from http.server import ThreadingHTTPServer
+import openai_server
+state = openai_server.Behaviour(model="tiny")
+kind = type("H", (openai_server._Handler,), {{"behaviour": state}})
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), kind).serve_forever()
+"""
+
+
+def test_an_engine_is_started_measured_and_stopped(simkit, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_CACHE", str(tmp_path / "cache"))
+    script = tmp_path / "engine.py"
+    script.write_text(ENGINE.format(fakes=str(Path(__file__).resolve().parents[1] / "fakes")))
+    done = simkit("benchmark", "--engine", f"{sys.executable} {script} {{port}}", *MODEL, *METER, *FLAGS[4:],
+                  "-o", tmp_path / "out")  # fmt: skip
+    assert done.status == 0
+    assert "TTFT [ms]" in done.out
+    assert list((tmp_path / "cache" / "running").glob("*")) == []
+
+
+def test_an_engine_that_does_not_start_is_named_with_its_last_words(simkit, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_CACHE", str(tmp_path / "cache"))
+    script = tmp_path / "engine.py"
+    script.write_text("raise SystemExit('no GPU was found')")
+    done = simkit("benchmark", "--engine", f"{sys.executable} {script} {{port}}", *MODEL, *METER,
+                  "--concurrency", "1", "-o", tmp_path / "out")  # fmt: skip
+    assert done.status == 3
+    assert "no GPU was found" in done.err
 
 
 def test_a_server_that_is_not_there_is_status_3(simkit, tmp_path):
