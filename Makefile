@@ -28,8 +28,9 @@ tools: $(VENV)/.installed
 	$(BIN)/simkit tools --make aiperf --make dynamo
 
 reports: $(VENV)/.developer
+	$(BIN)/python benchmarks/accuracy.py --write reports/accuracy/left_out.csv
 	$(BIN)/python experiments/accuracy/report.py
-	$(BIN)/python experiments/operators/before_after.py
+	$(BIN)/python experiments/accuracy/ablation.py
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/own_runs/report.py
@@ -38,7 +39,8 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/tour/readme.py
 
 calibrate: $(VENV)/.developer
-	$(BIN)/python experiments/coarse_factors/fit.py
+	$(BIN)/simkit fit --runs data/runs/serving_runs_fit.csv
+	$(BIN)/python experiments/accuracy/guard.py
 
 # TABLES: systems/data of an unpacked aiconfigurator-core 0.12.0 (docs/operators.md); about half an hour
 operators: $(VENV)/.developer

@@ -1,6 +1,6 @@
 """CPU seconds and memory of whole commands, cold and warm, beside the bare interpreter.
 
-    python benchmarks/whole_process.py [--runs 5]
+    python benchmarks/whole_process.py [--runs 5] [--trace mooncake_conversation.jsonl.gz]
 
 Cold: compiled bytecode and caches removed before the run. Every figure is user plus system time of
 the process, from the operating system's accounting; medians over the runs, taken in turn so that a
@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SIMKIT = [sys.executable, "-m", "simkit"]
+SIMULATE = [*SIMKIT, "simulate", "--format", "json", "--quiet", "--gpu", "h200_sxm"]
 RECOMMEND = [*SIMKIT, "recommend", "--format", "json", "--quiet", "--isl", "4000", "--osl", "1000"]
 COMMANDS = {
     "bare interpreter": [sys.executable, "-c", "pass"],
@@ -35,7 +36,16 @@ COMMANDS = {
     "predict, 1,673 runs": [
         *SIMKIT, "predict", str(ROOT / "data/runs/serving_runs_fit.csv"), "--quiet", "-o", "{out}/p.csv",
     ],
+    "simulate, 20,000 requests 1k/128, c64": [
+        *SIMULATE, "--model", "Qwen/Qwen3-32B-FP8", "--isl", "1024", "--osl", "128", "--concurrency", "64",
+        "--requests", "20000",
+    ],
 }  # fmt: skip
+
+
+def replay(trace: Path) -> list[str]:
+    """Four replicas with prefix caching under a recorded load."""
+    return [*SIMULATE, "--model", "Qwen/Qwen3-32B-FP8", "--worker", "4xtp1", "--trace", str(trace)]
 
 
 def run(command: list[str], out: str) -> tuple[float, float]:
@@ -59,15 +69,19 @@ def main() -> None:
     """Print one line per command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    parser.add_argument("--trace", type=Path, help="Mooncake trace to replay on four replicas")
+    arguments = parser.parse_args()
+    runs, commands = arguments.runs, dict(COMMANDS)
+    if arguments.trace:
+        commands["simulate, trace on four replicas"] = replay(arguments.trace.resolve())
     with tempfile.TemporaryDirectory() as out:
         cold = {}
-        for name, command in COMMANDS.items():
+        for name, command in commands.items():
             forget_bytecode()
             cold[name] = run(command, out)[0]
-        warm: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
+        warm: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(runs):
-            for name, command in COMMANDS.items():
+            for name, command in commands.items():
                 warm[name].append(run(command, out))
     base = statistics.median(cpu for cpu, _ in warm["import numpy"])
     print(f"{'':40s}{'cold s':>8s}{'warm s':>8s}{'min':>7s}{'max':>7s}{'x numpy':>9s}{'MB':>6s}")

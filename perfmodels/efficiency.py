@@ -1,35 +1,44 @@
 """What neither datasheets nor operator tables know: an engine's host times, and plain factors.
 
-The scales correct learned operator times per engine (1: the table as it is); the shares of peak stand
-in where an operator has no table. Defaults are round values from public kernel benchmarks;
+The scales correct operator times per engine (1: the table as it is); the shares of peak stand in
+where an operator has no table. Defaults are round values from public kernel benchmarks;
 data/calibration/factors.json holds those fitted per engine.
 """
 
 from dataclasses import dataclass
 
+SCALED = ("gemm", "moe", "attention", "comm", "elementwise")  # kinds of operator that have a scale
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
-    """Multipliers of learned times, shares of peak, and times of the host.
+    """Multipliers of operator times, shares of peak, and times of the host.
 
-    *_scale multiply the learned times of a kind of operator (dimensionless). *_compute_frac of the
-    dense peak and memory_frac of HBM bandwidth apply to operators without a table, link_frac of link
-    bandwidth to collectives without one. call_s is launch and tail of one kernel without a table
-    inside a CUDA graph, eager_call_s what the host takes to launch one outside (a step cannot be
-    faster than its launches); collective_s the synchronisation of one collective beyond the link's
-    latency. overlap_frac is the share of a shared expert's time hidden behind the routed ones in steps
-    that only decode: the engines run both on streams of their own.
-    step_host_s is what the scheduler and sampler add to every step, seq_host_s to every sequence in
-    it; request_host_s and request_token_s per prompt token to every request's first token (HTTP,
-    tokenizer, scheduling); request_serial_s is what the one process all requests pass spends on each,
-    so that a burst queues there too. in_step_frac is the share of a closed loop's requests that stay
-    in step after their opening burst.
+    *_scale multiply the times of a kind of operator (dimensionless), prefill_scale all of a step that
+    works on prompts: attention backends without graphs, padding and quantisation that tables leave out.
+    *_compute_frac of the dense peak and memory_frac of HBM bandwidth apply to operators without a
+    table, link_frac of link bandwidth to collectives without one. call_s is launch and tail of one
+    kernel without a table inside a CUDA graph, eager_call_s what the host takes to launch one outside
+    (a step cannot be faster than its launches); collective_s the synchronisation of one collective
+    beyond the link's latency. overlap_frac is the share of a shared expert's time hidden behind the
+    routed ones in steps that only decode: the engines run both on streams of their own.
+
+    step_host_s is what the scheduler and sampler add to every decode step, seq_host_s to every
+    sequence in it, prefill_step_s to every step with prompts. stall_frac is the share of a prompt's
+    time by which it delays those who decode (below 1: they share steps). request_host_s and
+    request_token_s per prompt token precede every request's first token (HTTP, tokenizer, scheduling);
+    request_serial_s is what the one process all requests pass spends on each, so that a burst queues
+    there too. admission_steps are the steps that pass before the engine turns to a request that
+    arrives while others decode. wave_frac is how long requests that arrive together because they
+    finished together wait for each other, as a share of the prefill of those ahead of them.
     """
 
     gemm_scale: float = 1.0
     moe_scale: float = 1.0
     attention_scale: float = 1.0
     comm_scale: float = 1.0
+    elementwise_scale: float = 1.0
+    prefill_scale: float = 1.0
     gemm_compute_frac: float = 0.70
     moe_compute_frac: float = 0.50
     attention_compute_frac: float = 0.50
@@ -40,18 +49,21 @@ class Efficiency:
     call_s: float = 2.0e-6
     eager_call_s: float = 5.0e-6
     collective_s: float = 6.0e-6
-    step_host_s: float = 1.0e-3
-    seq_host_s: float = 5.0e-6
-    request_host_s: float = 15e-3
-    request_token_s: float = 0.0
+    step_host_s: float = 0.5e-3
+    seq_host_s: float = 3.0e-6
+    prefill_step_s: float = 1.0e-3
+    stall_frac: float = 0.85
+    request_host_s: float = 20e-3
+    request_token_s: float = 5.0e-6
     request_serial_s: float = 1.0e-3
-    in_step_frac: float = 0.5
+    admission_steps: float = 1.0
+    wave_frac: float = 0.5
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if name == "overlap_frac":
-                faulty = not 0 <= value <= 1
+            if name in ("overlap_frac", "wave_frac", "stall_frac"):
+                faulty = not 0 <= value <= 5
             elif name.endswith("_frac"):
                 faulty = not 0 < value <= 1
             else:
@@ -59,3 +71,8 @@ class Efficiency:
             if faulty:
                 expected = "a share in (0, 1], a positive multiplier or a non-negative time"
                 raise ValueError(f"{name} must be {expected}, got {value}")
+
+    def scale(self, kind: str) -> float:
+        """Multiplier of one kind of operator (SCALED)."""
+        value: float = getattr(self, f"{kind}_scale")
+        return value

@@ -1,7 +1,8 @@
 """Intervals from the residuals of past predictions (split conformal on the log ratio).
 
 An ErrorModel holds quantiles of log(measured / predicted) of one metric over runs the point model
-was not fitted on. It turns a prediction into an interval and a bound into a probability.
+was not fitted on, each divided by how unsure the point model said it was (log_sd). It turns a
+prediction into an interval and a bound into a probability.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from perfmodels.arrays import FloatArray, FloatLike
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorModel:
-    """Quantiles of log(measured / predicted): levels ascending in (0, 1), log_ratios ascending.
+    """Quantiles of log(measured / predicted) / log_sd: levels ascending in (0, 1), log_ratios ascending.
 
     num_groups is how many independent groups of runs they rest on. beyond_scale (at least 1) is how
     much wider errors are where operators have no tables of their own; see `beyond`.
@@ -42,30 +43,39 @@ class ErrorModel:
         wider = tuple(value * self.beyond_scale for value in self.log_ratios)
         return replace(self, log_ratios=wider, beyond_scale=1.0)
 
-    def interval(self, predicted: FloatLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
-        """Bounds that hold the measurement with probability `coverage`, widened to hold `predicted`."""
+    def interval(
+        self, predicted: FloatLike, coverage: float = 0.9, log_sd: FloatLike = 1.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Bounds that hold the measurement with probability `coverage`, widened to hold `predicted`.
+
+        log_sd is the prediction's own uncertainty, one or one per prediction.
+        """
         tail = (1.0 - coverage) / 2.0
         low, high = np.interp([tail, 1.0 - tail], self.levels, self.log_ratios)
-        value = np.asarray(predicted, dtype=np.float64)
-        return value * np.exp(min(low, 0.0)), value * np.exp(max(high, 0.0))
+        value, spread = np.asarray(predicted, dtype=np.float64), np.asarray(log_sd, dtype=np.float64)
+        return value * np.exp(min(low, 0.0) * spread), value * np.exp(max(high, 0.0) * spread)
 
-    def probability_below(self, predicted: FloatLike, bound: float) -> FloatArray:
+    def probability_below(self, predicted: FloatLike, bound: float, log_sd: FloatLike = 1.0) -> FloatArray:
         """Probability that the measurement stays at or under `bound`."""
         with np.errstate(divide="ignore"):
-            room = np.log(bound / np.asarray(predicted, dtype=np.float64))
-        return np.interp(room, self.log_ratios, self.levels, left=0.0, right=1.0)
+            room = np.log(bound / np.asarray(predicted, dtype=np.float64)) / np.asarray(log_sd)
+        chance: FloatArray = np.interp(room, self.log_ratios, self.levels, left=0.0, right=1.0)
+        return chance
 
 
 LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)
 
 
-def fit_error_model(predicted: FloatArray, measured: FloatArray, weights: FloatArray) -> ErrorModel:
-    """Weighted quantiles of the log ratio; weights such that each group of runs counts alike.
+def fit_error_model(
+    predicted: FloatArray, measured: FloatArray, weights: FloatArray, log_sd: FloatLike = 1.0
+) -> ErrorModel:
+    """Weighted quantiles of the log ratio over log_sd; weights such that each group of runs counts alike.
 
     The caller passes 1/rows per row of a group, so their sum is the number of groups.
     """
-    order = np.argsort(measured / predicted)
-    ratios = np.log(measured / predicted)[order]
+    found = np.log(measured / predicted) / np.asarray(log_sd, dtype=np.float64)
+    order = np.argsort(found)
+    ratios = found[order]
     mass = weights[order]
     positions = (np.cumsum(mass) - 0.5 * mass) / np.sum(mass)
     values = np.interp(LEVELS, positions, ratios)

@@ -15,14 +15,12 @@ from perfmodels.learned import LearnedTimes
 from perfmodels.opspec import COMMUNICATION, Operator
 from perfmodels.roofline import roofline_time_s
 
-# Which of an engine's scales corrects which family.
-_SCALES = {
-    "gemm": "gemm_scale", "quantise": "gemm_scale", "mla_bmm": "gemm_scale", "moe": "moe_scale",
-    "attention_prefill": "attention_scale", "attention_decode": "attention_scale",
-    "mla_prefill": "attention_scale", "mla_decode": "attention_scale",
-    "linear_prefill": "attention_scale", "linear_decode": "attention_scale",
-    "all_reduce": "comm_scale", "all_gather": "comm_scale", "all_to_all": "comm_scale",
-    "ep_dispatch": "comm_scale", "ep_combine": "comm_scale", "p2p": "comm_scale",
+# Which of an engine's scales corrects which family; the others count as elementwise.
+_KINDS = {
+    "gemm": "gemm", "quantise": "gemm", "mla_bmm": "gemm", "moe": "moe",
+    "attention_prefill": "attention", "attention_decode": "attention", "mla_prefill": "attention",
+    "mla_decode": "attention", "linear_prefill": "attention", "linear_decode": "attention",
+    **dict.fromkeys(COMMUNICATION, "comm"),
 }  # fmt: skip
 
 
@@ -39,13 +37,17 @@ class Pricing:
     captured: bool = True
 
 
+def kind_of(family: str) -> str:
+    """The kind of operator whose scale applies (perfmodels.efficiency.SCALED)."""
+    return _KINDS.get(family, "elementwise")
+
+
 def operator_time_s(operator: Operator, pricing: Pricing) -> FloatArray:
-    """Time of one call [s]; zero where it has no work."""
-    scale: float = getattr(pricing.efficiency, _SCALES.get(operator.family, ""), 1.0)
+    """Time of one call before the engine's scales [s]; zero where it has no work."""
     time = _learned_time_s(operator, pricing)
     if time is None:
         time = _plain_time_s(operator, pricing)
-    return np.where(has_work(operator), time * scale, 0.0)
+    return np.where(has_work(operator), time, 0.0)
 
 
 def has_work(operator: Operator) -> BoolArray:

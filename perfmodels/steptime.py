@@ -1,14 +1,16 @@
 """How long one engine iteration takes, operator by operator."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from perfmodels.efficiency import SCALED, Efficiency
+from perfmodels.gridmodel import BoolArray
 from perfmodels.operators import Pass, forward_operators
 from perfmodels.opspec import Operator
-from perfmodels.pricing import Pricing, has_work, operator_time_s
+from perfmodels.pricing import Pricing, has_work, kind_of, operator_time_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +25,31 @@ class StepTime:
     total_s: FloatArray
 
 
-def step_time(question: Pass, pricing: Pricing) -> StepTime:
-    """Time of one step on one lane [s].
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """One step before an engine's factors: what every fit and search shares.
 
-    Operators run one after the other, save those that engines run beside others (a shared expert
-    beside the routed ones), of which only the exposed part counts. Empty steps take no time.
+    by_operator: seconds of all calls of an operator as its table has it; kinds: which scale applies to
+    it; launches: kernels of the step. Arrays of one shape.
+    """
+
+    by_operator: Mapping[str, FloatArray]
+    kinds: Mapping[str, str]
+    launches: FloatArray
+
+    def by_kind(self, shape: tuple[int, ...]) -> FloatArray:
+        """Seconds by kind of operator: [len(SCALED), *shape]."""
+        sums = np.zeros((len(SCALED), *shape))
+        for name, value in self.by_operator.items():
+            sums[SCALED.index(self.kinds[name])] += value
+        return sums
+
+
+def step_work(question: Pass, pricing: Pricing) -> StepWork:
+    """The operators of one step of one lane.
+
+    They run one after the other, save those that engines run beside others (a shared expert beside the
+    routed ones), of which only the exposed part counts.
     """
     operators = forward_operators(question)
     by_name: dict[str, FloatArray] = {}
@@ -36,8 +58,47 @@ def step_time(question: Pass, pricing: Pricing) -> StepTime:
         by_name[operator.name] = by_name.get(operator.name, 0.0) + time
     decoding_only = np.asarray(question.step.prefill_tokens) == 0  # prompts fill the GPU on their own
     _hide_overlapped(by_name, operators, np.where(decoding_only, pricing.efficiency.overlap_frac, 0.0))
-    by_name["launch_gaps"] = _launch_gaps_s(question, operators, by_name, pricing)
-    by_name["engine_host"] = _host_s(question, pricing)
+    launches: FloatArray = np.asarray(sum(operator.count * has_work(operator) for operator in operators))
+    kinds = {operator.name: kind_of(operator.family) for operator in operators}
+    return StepWork(by_operator=by_name, kinds=kinds, launches=launches)
+
+
+def prefill_gaps_s(busy_s: FloatArray, launches: FloatArray, efficiency: Efficiency) -> FloatArray:
+    """What the GPU waits for launches in a step that is no CUDA graph [s]."""
+    return np.maximum(launches * efficiency.eager_call_s - busy_s, 0.0)
+
+
+def step_time(question: Pass, pricing: Pricing) -> StepTime:
+    """Time of one step on one lane [s].
+
+    A step with prompts and decodes takes the decodes' time and what the prompts add to it
+    (stall_frac). Empty steps take no time.
+    """
+    step = question.step
+    prompts, decodes = np.asarray(step.prefill_tokens) > 0, np.asarray(step.decode_seqs) > 0
+    if not np.any(prompts & decodes):
+        return _pure(question, pricing, prompts)
+    nothing = replace(step, prefill_tokens=0.0, prefill_context_tokens=0.0, prefill_seqs=0.0)
+    alone = replace(step, decode_seqs=0.0, decode_context_tokens=0.0)
+    decode = _pure(replace(question, step=nothing), pricing, np.zeros_like(prompts))
+    prefill = _pure(replace(question, step=alone), pricing, prompts)
+    share = np.where(decodes, pricing.efficiency.stall_frac, 1.0)
+    names = {**decode.by_operator, **prefill.by_operator}
+    by_name = {n: decode.by_operator.get(n, 0.0) + share * prefill.by_operator.get(n, 0.0) for n in names}
+    return StepTime(by_operator=by_name, total_s=decode.total_s + share * prefill.total_s)
+
+
+def _pure(question: Pass, pricing: Pricing, prompts: BoolArray) -> StepTime:
+    efficiency = pricing.efficiency
+    work = step_work(question, pricing)
+    whole = np.where(prompts, efficiency.prefill_scale, 1.0)
+    by_name = {
+        name: time * efficiency.scale(work.kinds[name]) * whole for name, time in work.by_operator.items()
+    }
+    busy = sum(by_name.values(), np.zeros(()))
+    gaps = prefill_gaps_s(busy, work.launches, efficiency)
+    by_name["launch_gaps"] = np.where(prompts, gaps, 0.0) if pricing.captured else gaps
+    by_name["engine_host"] = _host_s(question, pricing, prompts)
     total = np.zeros(np.broadcast_shapes(*(np.shape(value) for value in by_name.values())))
     for value in by_name.values():
         total = total + value
@@ -59,20 +120,9 @@ def _hide_overlapped(
         by_name.update({name: by_name[name] * exposed for name in names})
 
 
-def _launch_gaps_s(
-    question: Pass, operators: list[Operator], by_name: Mapping[str, FloatArray], pricing: Pricing
-) -> FloatArray:
-    """What the GPU waits for launches: steps with prompt tokens are not captured as CUDA graphs."""
-    launches = sum(operator.count * has_work(operator) for operator in operators)
-    busy = sum(by_name.values(), np.zeros(()))
-    gaps = np.maximum(launches * pricing.efficiency.eager_call_s - busy, 0.0)
-    if not pricing.captured:
-        return gaps
-    return np.where(np.asarray(question.step.prefill_tokens) > 0, gaps, 0.0)
-
-
-def _host_s(question: Pass, pricing: Pricing) -> FloatArray:
+def _host_s(question: Pass, pricing: Pricing, prompts: BoolArray) -> FloatArray:
     tokens = np.asarray(question.step.tokens, dtype=np.float64)
     seqs = np.asarray(question.step.sampled, dtype=np.float64)
-    time = pricing.efficiency.step_host_s + seqs * pricing.efficiency.seq_host_s
+    decode = pricing.efficiency.step_host_s + seqs * pricing.efficiency.seq_host_s
+    time = np.where(prompts, pricing.efficiency.prefill_step_s, decode)
     return np.where(tokens > 0, time, 0.0)

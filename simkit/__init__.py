@@ -5,7 +5,7 @@ The verbs are imported on first use, so that `import simkit` stays light.
 
 from typing import Any
 
-_VERBS = ("estimate", "load_request", "recommend")
+_VERBS = ("estimate", "load_request", "recommend", "simulate")
 
 __all__ = list(_VERBS)
 

@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-REFERENCES = sorted(set(NAMED.findall((ROOT / "docs" / "dynamo.md").read_text(encoding="utf-8"))))
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+REFERENCES = sorted({
+    found for path in DOCUMENTS for found in NAMED.findall(path.read_text(encoding="utf-8"))
+})  # fmt: skip
 
 
 @pytest.mark.parametrize("path", sorted({path for path, _ in REFERENCES}))

@@ -17,9 +17,11 @@ MAY_IMPORT = {
     "simkit.sim": {"perfmodels", "simkit.core"},
     "simkit.adapters": {"perfmodels", "simkit.core", "simkit.sim"},
     "simkit.io": {"perfmodels", "simkit.core", "simkit.sim", "simkit.adapters"},
+    "simkit.calibration": {"perfmodels", "simkit.core", "simkit.io"},
     "simkit.reports": {"perfmodels", "simkit.core", "simkit.sim"},
     "simkit.verbs": {
         "perfmodels", "simkit.core", "simkit.sim", "simkit.io", "simkit.adapters", "simkit.reports",
+        "simkit.calibration",
     },
     "simkit": {"simkit.verbs"},
     "simkit.cli": {

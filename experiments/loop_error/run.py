@@ -3,8 +3,8 @@
     simkit tools --make aiperf --make dynamo
     python experiments/loop_error/run.py        # about fifteen minutes; writes data/runs/loop and the report
 
-The engines are mocked at the predicted step times, so a difference is the loop's own: our closed form for the
-mocker against its scheduler, the stack, and the client. It says nothing of GPUs.
+The engines are mocked at the predicted step times, so a difference is the loop's own: our simulator
+against the mocker's scheduler, the stack, and the client. It says nothing of GPUs.
 """
 
 import json

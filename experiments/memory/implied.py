@@ -16,7 +16,8 @@ import pandas as pd
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core import steady
 from simkit.core.engine_model import EngineModel
-from simkit.core.phases import Lengths, PhaseTimes, phase_times
+from simkit.core.lengths import Lengths
+from simkit.core.phases import PhaseTimes, phase_times
 from simkit.core.reserves import kv_reservation
 from simkit.core.rows import host_of
 from simkit.core.steady import LoopTimes, Procedure

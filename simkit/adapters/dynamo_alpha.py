@@ -19,7 +19,14 @@ SPEC_SAME = (
     "restart",
     "topologyConstraint",
 )
-SERVICE_SAME = ("replicas", "multinode", "eppConfig", "modelRef", "topologyConstraint")
+SERVICE_SAME = (
+    "replicas",
+    "runtimeVersionOverride",
+    "multinode",
+    "eppConfig",
+    "modelRef",
+    "topologyConstraint",
+)
 _PROBES = ("livenessProbe", "readinessProbe")
 
 

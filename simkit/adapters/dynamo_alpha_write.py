@@ -11,10 +11,7 @@ _NAMED = (GPU, "cpu", "memory")
 
 
 def to_v1alpha1(document: Mapping[str, Any]) -> Document:
-    """A rendered v1beta1 deployment as v1alpha1.
-
-    runtimeVersionOverride has no place there and is left out; claims become spec.pvcs.
-    """
+    """A rendered v1beta1 deployment as v1alpha1; claims become spec.pvcs."""
     spec = document["spec"]
     services = {item["name"]: _service(item) for item in spec["components"]}
     claims = sorted({claim for item in spec["components"] for claim in _all_claims(item)})

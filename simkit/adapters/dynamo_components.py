@@ -51,7 +51,7 @@ def worker(site: Site, role: Role, pool: Pool) -> Document:
     cache = compilation_cache(site, pool.engine.backend)
     container = {
         "name": "main",
-        "image": site.runtime_image,
+        "image": site.engine_image(fabric),
         "command": ["python3", "-m", TABLES[pool.engine.backend].module],
         "args": _engine_args(site, role, pool, fabric),
         "env": [
@@ -161,6 +161,7 @@ def _engine_args(site: Site, role: Role, pool: Pool, fabric: Fabric | None) -> l
         kv_events=site.request.deploy.kv_router,
         kv_roles=site.release.kv_roles,
         nixl_backend=fabric.nixl_backend if fabric else None,
+        switches=site.metrics_flags,
     )
     return worker_args(pool, role, context)
 

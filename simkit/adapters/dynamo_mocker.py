@@ -8,7 +8,6 @@ from simkit.adapters.planner_files import MOCKER_NPZ
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 
-_MOCKED_ENGINES = ("vllm", "sglang")
 # The GPUs that the guide lists as covered by AI Configurator, by its names.
 _SYSTEMS: Mapping[str, str] = MappingProxyType({
     "h100_sxm": "h100_sxm", "h200_sxm": "h200_sxm", "a100_sxm": "a100_sxm", "b200_sxm": "b200_sxm",
@@ -24,11 +23,13 @@ def mocker_args(site: Site, role: Role, pool: Pool) -> list[str]:
     """
     engine = pool.engine
     args = ["--model-path", site.model_path, "--model-name", site.model, "--speedup-ratio", "1.0"]
-    if engine.backend in _MOCKED_ENGINES:
-        args += ["--engine-type", engine.backend]
+    args += ["--engine-type", engine.backend]
     args += ["--max-num-seqs", str(engine.max_num_seqs)]
     args += ["--max-num-batched-tokens", str(engine.max_num_batched_tokens)]
     args += ["--block-size", str(engine.kv_block_tokens)]
+    if role in site.rank_kv_tokens:
+        # Its own default is 16,384 blocks, which for SGLang's blocks of one token is two long prompts.
+        args += ["--num-gpu-blocks-override", str(site.rank_kv_tokens[role] // engine.kv_block_tokens)]
     if not engine.prefix_caching:
         args.append("--no-enable-prefix-caching")
     if pool.plan.attn_dp > 1:
@@ -43,12 +44,11 @@ def _timing_args(site: Site, pool: Pool) -> list[str]:
     system = _SYSTEMS.get(site.request.hardware.gpu or "")
     if system is None:
         return []
-    engine, plan = pool.engine, pool.plan
-    return [
-        "--ais-perf-model",
-        *("--ais-backend", engine.backend),
-        *("--ais-backend-version", site.release.engines[engine.backend]),
-        *("--ais-system", system),
-        *("--ais-tp-size", str(plan.tp)),
-        *("--ais-attention-dp-size", str(plan.attn_dp)),
-    ]
+    plan, flag = pool.plan, site.release.simulator
+    # No version of the tables: they are not those of the image's engine, and only the newest few are kept.
+    found = {"perf-model": None, "backend": pool.engine.backend, "system": system, "tp-size": plan.tp}
+    if plan.moe_tp * plan.ep > 1:
+        found |= {"moe-tp-size": plan.moe_tp, "moe-ep-size": plan.ep}
+    found |= {"attention-dp-size": plan.attn_dp}
+    words = ((f"{flag}-{name}", value) for name, value in found.items())
+    return [part for name, value in words for part in ([name] if value is None else [name, str(value)])]

@@ -29,6 +29,7 @@ class Fabric:
     nixl_backend: str | None = None
     per_pod: int | None = None  # devices of a pod; None: one for each GPU
     spread: bool = False  # prefill and decode must not share a node
+    image_suffix: str = ""  # of the engines' images that hold its libraries
 
     def devices(self, gpus: int) -> int:
         """Devices that a pod with so many GPUs asks for."""
@@ -66,6 +67,7 @@ FABRICS: Mapping[str, Fabric] = MappingProxyType({
         nixl_backend="LIBFABRIC",
         per_pod=_EFA_PER_POD,
         spread=True,
+        image_suffix="-efa",
     ),
 })  # fmt: skip
 _ALIASES = MappingProxyType({

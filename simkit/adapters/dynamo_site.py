@@ -1,6 +1,7 @@
 """What every component of a deployment is rendered from: images, model path, volumes, secrets."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ HF_SECRET = "hf-token-secret"  # noqa: S105  # the name of a secret, never its v
 CACHE_VOLUME = "model-cache"
 PRECISION_ANNOTATION = "simkit.io/precision"
 EXPERTS_ANNOTATION = "simkit.io/routed-experts"
+_PLAIN_TAG = re.compile(r":v?\d+\.\d+\.\d+$")
 PROFILE_MOUNT = "/workspace/profiling_results"  # where Planner and mocker look for profiling data
 
 
@@ -29,6 +31,7 @@ class Site:
     """One deployment, the request behind it and the cluster it goes to.
 
     profile holds profiling data by file name, for a Planner or mocker; empty where there is none.
+    rank_kv_tokens is what the cache of one attention rank holds, by role, for a mocker; empty: unknown.
     """
 
     deployment: Deployment
@@ -37,6 +40,7 @@ class Site:
     gpus_per_node: int
     total_gpus: int | None = None
     profile: Mapping[str, bytes] = field(default_factory=dict)
+    rank_kv_tokens: Mapping[Role, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.gpus_per_node < 1:
@@ -103,6 +107,13 @@ class Site:
         deploy = self.request.deploy
         return release_of(deploy.runtime_version_override, deploy.image)
 
+    @property
+    def metrics_flags(self) -> tuple[str, ...]:
+        """What workers need on their command line to tell a Planner of their steps."""
+        if self.request.deploy.planner is None:
+            return ()
+        return self.release.metrics_flags.get(self.deployment.backend, ())
+
     def fabric(self, nodes: int) -> Fabric | None:
         """The RDMA network a worker needs: to hand over KV cache, or to span nodes."""
         if self.request.deploy.mocker or (self.deployment.mode == "agg" and nodes == 1):
@@ -126,6 +137,11 @@ class Site:
         if self.request.deploy.mocker:
             return self.image("dynamo-planner")
         return self.image(TABLES[self.deployment.backend].image)
+
+    def engine_image(self, fabric: Fabric | None) -> str:
+        """The engine's image with the libraries of the fabric, where its tag is a plain release."""
+        image = self.runtime_image
+        return f"{image}{fabric.image_suffix}" if fabric and _PLAIN_TAG.search(image) else image
 
     def image(self, name: str) -> str:
         """The image called `name` from the registry and with the tag of the request's image."""

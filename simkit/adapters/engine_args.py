@@ -42,6 +42,7 @@ class WorkerContext:
     kv_events: bool = False  # tell the router which blocks are cached
     kv_roles: tuple[str, str] = NEWEST.kv_roles  # vLLM's, of prefill and of decode
     nixl_backend: str | None = None  # what carries the cache; None: UCX
+    switches: tuple[str, ...] = ()  # what else the release needs, as for a Planner's metrics
 
 
 def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
@@ -57,6 +58,7 @@ def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
         *(table.kv_dtype[0], _kv_dtype(engine.backend, context.precision.kv)),
         *_WRITERS[engine.backend](engine, role, context),
     ]
+    flags += [name for name in context.switches if name not in flags]
     if role != "aggregated":
         flags += [table.role[0], role]
     return flags
@@ -88,6 +90,9 @@ def _setting_flags(pool: Pool, table: FlagTable) -> list[str]:
     ]
     if engine.memory_frac is not None:
         flags += [table.memory_frac[0], f"{engine.memory_frac:g}"]
+    for names, steps in ((table.poll, engine.poll_steps), (table.hold, engine.hold_steps)):
+        if names and steps:
+            flags += [names[0], str(steps)]
     if engine.max_model_len is not None:
         flags += [table.max_model_len[0], str(engine.max_model_len)]
     # Left out at the default, because some attention kernels pick a larger block by themselves.

@@ -1,6 +1,7 @@
 """The engines' command lines as data: what the flag of each setting is called.
 
-Sources: Dynamo 1.6.1's worker flags and blueprints, vLLM 0.24, SGLang 0.5.14, TensorRT-LLM 1.3.
+Sources: Dynamo 1.6.1's worker flags and blueprints; the parsers of vLLM 0.26 to 0.31 and SGLang 0.5.16 to
+0.5.21, which take every flag that is written. Which release knows which flag is in flag_history.
 """
 
 from collections.abc import Mapping
@@ -33,8 +34,10 @@ class FlagTable:
     prefix_on: Names = ()
     prefix_off: Names = ()
     eager: Names = ()  # no CUDA graphs
-    graphs: Names = ()  # how CUDA graphs are made; null: none
+    graphs: Names = ()  # how CUDA graphs are made; null or disabled: none
     speculative: Names = ()
+    poll: Names = ()  # decode steps between two looks at the inbox of new requests
+    hold: Names = ()  # decode steps for which prompts are held back to be batched
     legacy_roles: tuple[tuple[str, str], ...] = ()  # switches that said the role in earlier versions
     neutral: Names = ()  # flags that do not change what is predicted
 
@@ -95,11 +98,14 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         kv_dtype=("--kv-cache-dtype",),
         quantization=("--quantization",),
         prefix_off=("--disable-radix-cache",),
-        eager=("--disable-cuda-graph",),
+        eager=("--disable-cuda-graph", "--disable-decode-cuda-graph"),
+        graphs=("--cuda-graph-backend-decode",),
         speculative=("--speculative-algorithm", "--speculative-algo"),
+        poll=("--scheduler-recv-interval",),
         neutral=(
             *_NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend",
-            "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--enable-mixed-chunk",
+            "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--cuda-graph-bs",
+            "--cuda-graph-max-bs", "--cuda-graph-max-bs-decode", "--enable-mixed-chunk",
             "--enable-dp-attention", "--moe-a2a-backend", "--enable-ep-moe", "--enable-deepep-moe",
         ),
     ),
@@ -124,6 +130,7 @@ TABLES: Mapping[str, FlagTable] = MappingProxyType({
         role=("--disaggregation-mode", "--server-role"),
         prefix_on=(_KV + "enable_block_reuse",),
         speculative=("--trtllm.speculative_config.decoding_type",),
+        hold=("--trtllm.batch_wait_timeout_iters",),
         graphs=("--trtllm.cuda_graph_config",),
         neutral=(
             *_NEUTRAL, "--publish-kv-events", "--publish-events-and-metrics", "--no-enable-attention-dp",

@@ -95,6 +95,8 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "prefix_caching": flags.switch(table.prefix_on, table.prefix_off),
         "cuda_graphs": False if _without_graphs(flags, table) else None,
         "speculative": True if flags.has(table.speculative) else None,
+        "poll_steps": _poll_steps(flags, table),
+        "hold_steps": flags.integer(table.hold),
     }
     if backend == "sglang":
         found["mixed_steps"] = flags.switch(("--enable-mixed-chunk",)) is True
@@ -103,13 +105,19 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
     return replace(base, **{name: value for name, value in found.items() if value is not None})
 
 
+def _poll_steps(flags: Flags, table: FlagTable) -> int | None:
+    """A look at every step is the engine's own way and costs nothing."""
+    steps = flags.integer(table.poll)
+    return 0 if steps == 1 else steps
+
+
 def _longest(flags: Flags, table: FlagTable) -> int | None:
     """The longest request; vLLM's `auto` and -1 fit it to the cache, which the estimate does by itself."""
     return None if flags.text(table.max_model_len) in ("auto", "-1") else flags.integer(table.max_model_len)
 
 
 def _without_graphs(flags: Flags, table: FlagTable) -> bool:
-    off = (flags.text(table.graphs) or "").lower() in ("none", "null")
+    off = (flags.text(table.graphs) or "").lower() in ("none", "null", "disabled")
     return off or flags.switch(table.eager) is True
 
 

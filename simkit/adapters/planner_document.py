@@ -15,6 +15,17 @@ OLD_NAMES: Mapping[str, str] = {
     "throughput_adjustment_interval": "throughput_adjustment_interval_seconds",
     "load_adjustment_interval": "load_adjustment_interval_seconds",
 }
+# The release of Dynamo that brought a field; all others are as old as 1.4.
+FIELDS_SINCE: Mapping[str, tuple[int, int]] = {
+    "control_api_port": (1, 5),
+    "decode_min_endpoint": (1, 5),
+    "enable_power_awareness": (1, 5),
+    "metric_pulling_prometheus_request_timeout_seconds": (1, 5),
+    "prefill_min_endpoint": (1, 5),
+    "total_gpu_power_limit": (1, 5),
+    "ais_perf_model": (1, 6),
+    "max_throughput_scaling_replicas": (1, 6),
+}
 # Left out unless given: the operator sets them in the Planner's environment, which a value would override.
 FROM_ENVIRONMENT = (
     "namespace",

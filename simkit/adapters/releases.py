@@ -1,50 +1,72 @@
 """Dynamo's releases: which engine each image holds, and where their command lines differ.
 
-Engine versions of 1.4 and 1.5 are those of Dynamo's compatibility page, of 1.6 those that its
-profiler writes. A release between or beyond is treated as the nearest older one known.
+Engine versions are those that the wheels `ai-dynamo` 1.4.2, 1.5.1 and 1.6.1 pin and Dynamo's
+compatibility page lists. A release between or beyond is treated as the nearest older one known.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from simkit.core.engine import EngineOptions
 
+Number = tuple[int, int]
+
 _BOTH = ("kv_both", "kv_both")
+_NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _SEMVER = re.compile(r"(?:^|:)v?(\d+)\.(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What one minor release of Dynamo brings."""
+    """What one minor release of Dynamo brings.
+
+    simulator is the prefix of the mocker's flags for its tables. metrics_flags are what an engine's
+    workers need to send a Planner their forward-pass metrics, beside what the operator sets. grove is
+    the oldest Grove that starts engines over several nodes.
+    """
 
     name: str
     engines: Mapping[str, str]
     kv_roles: tuple[str, str]  # vLLM's kv_role on prefill and on decode workers
+    simulator: str
+    grove: str
+    metrics_flags: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NONE)
 
     @property
-    def number(self) -> tuple[int, int]:
+    def number(self) -> Number:
         """Major and minor."""
         major, minor = self.name.split(".")
         return int(major), int(minor)
 
+
+# Until 1.6 TensorRT-LLM's workers sent metrics only along with cache events.
+_WITH_EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"trtllm": ("--publish-kv-events",)})
 
 RELEASES: tuple[Release, ...] = (
     Release(
         name="1.4",
         engines=MappingProxyType({"vllm": "0.26.0", "sglang": "0.5.16", "trtllm": "1.3.0rc22"}),
         kv_roles=_BOTH,
+        simulator="--aic",
+        grove="0.1.0-alpha.11",
+        metrics_flags=_WITH_EVENTS,
     ),
     Release(
         name="1.5",
         engines=MappingProxyType({"vllm": "0.28.0", "sglang": "0.5.18", "trtllm": "1.3.0rc25"}),
         kv_roles=_BOTH,
+        simulator="--aic",
+        grove="0.1.0-alpha.11",
+        metrics_flags=_WITH_EVENTS,
     ),
     Release(
         name="1.6",
-        engines=MappingProxyType({"vllm": "0.24.0", "sglang": "0.5.14", "trtllm": "1.3.0rc20"}),
+        engines=MappingProxyType({"vllm": "0.31.0", "sglang": "0.5.21", "trtllm": "1.3.0rc29"}),
         kv_roles=("kv_producer", "kv_consumer"),
+        simulator="--ais",
+        grove="0.1.0-alpha.14",
     ),
 )
 NEWEST = RELEASES[-1]
@@ -52,16 +74,29 @@ NEWEST = RELEASES[-1]
 
 def release_of(*versions: str | None) -> Release:
     """The release that the first readable version names (`1.5.0`, `registry/image:1.5.0`)."""
-    number = next((found for text in versions if (found := _number(text))), None)
+    number = release_number(*versions)
     if number is None:
         return NEWEST
     older = [release for release in RELEASES if release.number <= number]
     return older[-1] if older else RELEASES[0]
 
 
-def _number(text: str | None) -> tuple[int, int] | None:
-    match = _SEMVER.search(text or "")
-    return (int(match.group(1)), int(match.group(2))) if match else None
+def release_number(*versions: str | None) -> Number | None:
+    """Major and minor of the first readable version; None when none says it."""
+    matches = (_SEMVER.search(text or "") for text in versions)
+    return next(((int(found.group(1)), int(found.group(2))) for found in matches if found), None)
+
+
+def unknown_release_note(*versions: str | None) -> str | None:
+    """A remark where nobody looked at the release that is named."""
+    number, nearest = release_number(*versions), release_of(*versions)
+    if number is None or number == nearest.number:
+        return None
+    name = ".".join(str(part) for part in number)
+    return (
+        f"what differs in Dynamo {name} is not known, the deployment is written for {nearest.name}; use an "
+        f"image of {RELEASES[0].name} to {NEWEST.name}, or look it over"
+    )
 
 
 def version_note(release: Release, engine: EngineOptions) -> str | None:
@@ -70,6 +105,6 @@ def version_note(release: Release, engine: EngineOptions) -> str | None:
     if engine.version is None or engine.version == runs:
         return None
     return (
-        f"Dynamo {release.name} runs {engine.backend} {runs}, the prediction is for {engine.version}: "
-        "expect small differences, or measure"
+        f"Dynamo {release.name} runs {engine.backend} {runs}, step times were measured up to "
+        f"{engine.version}: measure before trusting a close call"
     )

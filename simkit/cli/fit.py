@@ -8,6 +8,8 @@ import typer
 
 from simkit.core.errors import InputError
 
+Say = Callable[[str], object]
+
 
 def fit(
     operators: Annotated[
@@ -18,63 +20,100 @@ def fit(
             help="systems/data of an unpacked aiconfigurator-core: measured operator tables",
         ),
     ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--runs",
+            metavar="FILE",
+            help="tables of measured runs (CSV or parquet, schema in data/README.md; repeatable)",
+        ),
+    ] = None,
+    own: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--own",
+            metavar="FILE",
+            help="a few runs of your own cluster, for --calibration: tables, profile folders (repeatable)",
+        ),
+    ] = None,
     family: Annotated[
         list[str] | None, typer.Option("--family", help="fit only this operator family (repeatable)")
     ] = None,
-    runs: Annotated[
-        list[Path] | None,
-        typer.Option("--runs", metavar="FILE", help="your own measured runs: tables, profile folders"),
-    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="default: data/operators; with --runs own.json"),
+        typer.Option("--output", "-o", metavar="DIR", help="default: under data/"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
 ) -> None:
-    """Fit operator models to measured tables, or a calibration to a few runs of your own cluster.
+    """Fit operator models to measured tables, or predictions to measured runs, and write the artifacts.
 
     Example: simkit fit --operators aiconfigurator_core/systems/data -o data/operators
+    Example: simkit fit --runs data/runs/serving_runs_fit.csv -o data/calibration
 
-    Example: simkit fit --runs my_runs.csv --runs out/profile -o own.json
+    Example: simkit fit --own my_runs.csv --own out/profile -o own.json
     """
-    if runs:
-        _fit_own(runs, output or Path("own.json"), mixed=operators is not None)
+    if own:
+        _fit_own(own, output or Path("own.json"), mixed=operators is not None or bool(runs))
         return
-    if operators is None:
+    if operators is None and not runs:
         raise InputError(
-            "nothing to fit: give --operators DIR with measured operator tables, or --runs with your own"
+            "nothing to fit: give --operators DIR with measured operator tables, --runs FILE with runs, "
+            "or --own with a few of your own"
         )
-    if not operators.is_dir():
+    if operators is not None and not operators.is_dir():
         raise InputError(f"--operators {operators}: expected an existing folder")
-    from simkit.io.paths import data_dir
-
-    fit_operators = _fitter()
+    if operators is not None and runs and output is not None:
+        raise InputError("-o names one folder: fit --operators and --runs one after the other")
 
     def say(line: str) -> None:
         if not quiet:
             typer.echo(line, err=True)
 
-    out = output or data_dir() / "operators"
-    count = fit_operators(operators, out, family or [], say)
-    typer.echo(f"{count} operator models written to {out}")
+    if operators is not None:
+        _fit_operators(operators, output, family or [], say)
+    if runs:
+        _fit_runs(runs, output, say)
 
 
-def _fit_own(runs: list[Path], output: Path, *, mixed: bool) -> None:
+def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:
     from simkit.io.own_calibration import write_own
     from simkit.verbs.own_runs import own_calibration
 
     if mixed:
-        raise InputError("--runs and --operators write different things; give one of them")
-    own = own_calibration(runs)
+        raise InputError("--own writes a calibration for your cluster, not the shipped ones; give it alone")
+    own = own_calibration(places)
     write_own(output, own)
     typer.echo(f"{len(own.observations)} runs calibrate {output}; use it by --calibration {output}")
 
 
-def _fitter() -> Callable[[Path, Path, list[str], Callable[[str], object]], int]:
+def _fit_operators(tables: Path, output: Path | None, families: list[str], say: Say) -> None:
+    from simkit.io.paths import data_dir
+
     try:
         from simkit.verbs.fit_operators import fit_operators
     except ModuleNotFoundError as missing:
-        raise InputError(
-            f'fitting needs the package {missing.name}, which is not installed: pip install "simkit[fit]"'
-        ) from missing
-    return fit_operators
+        raise _extra_missing(missing) from missing
+    out = output or data_dir() / "operators"
+    count = fit_operators(tables, out, families, say)
+    typer.echo(f"{count} operator models written to {out}")
+
+
+def _fit_runs(tables: list[Path], output: Path | None, say: Say) -> None:
+    from simkit.io.paths import data_dir
+
+    try:
+        from simkit.verbs.fit_runs import fit_tables
+    except ModuleNotFoundError as missing:
+        raise _extra_missing(missing) from missing
+    out = output or data_dir() / "calibration"
+    scores = fit_tables(tables, out, say)
+    for scheme, score in scores.items():
+        parts = [f"{name} {item['mdape']:.1%} (p90 {item['p90']:.0%})" for name, item in score.items()]
+        typer.echo(f"left out by {scheme}: median error {', '.join(parts)}")
+    typer.echo(f"factors, residuals and errors written to {out}")
+
+
+def _extra_missing(missing: ModuleNotFoundError) -> InputError:
+    return InputError(
+        f'fitting needs the package {missing.name}, which is not installed: pip install "simkit[fit]"'
+    )

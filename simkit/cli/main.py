@@ -13,6 +13,7 @@ from simkit.cli.fit import fit
 from simkit.cli.next_runs import next_runs
 from simkit.cli.profile import profile
 from simkit.cli.recommend import recommend
+from simkit.cli.simulate import simulate
 from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
 from simkit.cli.tools import tools
@@ -50,7 +51,7 @@ def _root(
 
 
 for verb in (
-    recommend, estimate, predict, evaluate, fit, validate, support, benchmark, profile, doctor,
+    recommend, estimate, simulate, predict, evaluate, fit, validate, support, benchmark, profile, doctor,
     next_runs, tools,
 ):  # fmt: skip
     app.command()(verb)
@@ -60,8 +61,6 @@ def main() -> None:
     """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
     try:
         status = app(standalone_mode=False)
-        if status == 130:  # some versions of Typer turn an interrupt into its status
-            raise KeyboardInterrupt
         sys.stdout.flush()
     except SimkitError as error:
         sys.stderr.write(f"simkit: {error}\n")

@@ -23,18 +23,24 @@ FormatFlag = Annotated[Format, typer.Option("--format", help="table for people, 
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard error.")]
 SeedFlag = Annotated[int, typer.Option("--seed", help="Seed of everything random (nothing here yet).")]
 
-_CALIBRATION_HELP = "Your own runs, as simkit fit --runs or profile wrote them."
+_CALIBRATION_HELP = "Your own runs, as simkit fit --own or profile wrote them."
 CalibrationFlag = Annotated[
     Path | None, typer.Option("--calibration", metavar="own.json", help=_CALIBRATION_HELP)
 ]
 
 
-def show(form: Format, document: Callable[[], Any], table: "Callable[[Console], None]") -> None:
-    """Print the JSON document or the table."""
+def show(
+    form: Format,
+    document: Callable[[], Any],
+    table: "Callable[[Console], None]",
+    *,
+    full_precision: bool = False,
+) -> None:
+    """Print the JSON document (six significant digits unless at full precision) or the table."""
     if form is Format.JSON:
         from simkit.reports.document import dumps
 
-        sys.stdout.write(dumps(document()))
+        sys.stdout.write(dumps(document(), full_precision=full_precision))
         return
     from rich.console import Console
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.core import steady
-from simkit.core.phases import BATCH_GRID
+from simkit.core.phase_work import BATCH_GRID
 from simkit.core.points import Layout, Points, flatten
 from simkit.core.prepared import PreparedEngine
 from simkit.core.steady import LoopTimes, Procedure
@@ -17,7 +17,7 @@ def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
         return None
     per_lane = np.minimum(BATCH_GRID[None, :], times.max_seqs[:, None])
     replicas = np.floor(total_gpus / times.plan.num_gpus)[:, None] + 0.0 * per_lane
-    loop = steady.closed_loop(times, per_lane, engine.lengths, Procedure(), engine.host)
+    loop = _corrected(engine, steady.closed_loop(times, per_lane, engine.lengths, Procedure(), engine.host))
     lanes = replicas * times.plan.lanes[:, None]
     return _points(engine, replicas, loop, (per_lane * lanes, loop.requests_per_s * lanes), total_gpus)
 
@@ -32,12 +32,20 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     lanes = replicas * times.plan.lanes[:, None]
     if workload.request_rate_per_s is None:
         in_flight = np.full(lanes.shape, workload.concurrency or 1.0)
-        loop = steady.closed_loop(times, in_flight / lanes, engine.lengths, engine.procedure, engine.host)
+        loop = _corrected(
+            engine,
+            steady.closed_loop(times, in_flight / lanes, engine.lengths, engine.procedure, engine.host),
+        )
     else:
-        loop = steady.open_loop(times, workload.request_rate_per_s / lanes, engine.lengths, engine.host)
+        rate = workload.request_rate_per_s / lanes
+        loop = _corrected(engine, steady.open_loop(times, rate, engine.lengths, engine.host))
         residence = loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0)
         in_flight = np.where(loop.saturated, loop.batch * lanes, workload.request_rate_per_s * residence)
     return _points(engine, replicas, loop, (in_flight, loop.requests_per_s * lanes), total_gpus)
+
+
+def _corrected(engine: PreparedEngine, loop: LoopTimes) -> LoopTimes:
+    return engine.corrected("agg", loop, np.arange(len(engine.kept)))
 
 
 def _points(

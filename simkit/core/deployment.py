@@ -38,6 +38,11 @@ class Aggregated:
     mode: Mode = "agg"
 
     @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The pool."""
+        return (self.worker,)
+
+    @property
     def backend(self) -> str:
         """The engine family."""
         return self.worker.engine.backend
@@ -56,6 +61,11 @@ class Disaggregated:
     decode: Pool
     precision: Precision = field(default_factory=Precision)
     mode: Mode = "disagg"
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Prefill, then decode."""
+        return (self.prefill, self.decode)
 
     @property
     def backend(self) -> str:

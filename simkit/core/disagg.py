@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.core.phases import Lengths, PhaseTimes
-from simkit.core.steady import Host, LoopTimes, Procedure, in_step_share
+from simkit.core.lengths import Lengths
+from simkit.core.phases import PhaseTimes
+from simkit.core.steady import Host, LoopTimes, Procedure, rows_like
 
 _BISECTIONS = 40
 
@@ -117,7 +118,7 @@ def closed_loop(
     itl = pools.decode.decode_at(np.maximum(batch, 1.0))
     base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     steady = np.maximum(concurrency / rate - itl * decodes, base)
-    waiting = _with_burst(pools, concurrency, (steady - base, itl * decodes), procedure)
+    waiting = _with_burst(pools, concurrency, steady - base, procedure)
     residence = base + waiting + itl * decodes
     return LoopTimes(
         ttft_s=base + waiting,
@@ -131,14 +132,16 @@ def closed_loop(
 
 
 def _with_burst(
-    pools: Pools, concurrency: FloatArray, spent: tuple[FloatArray, FloatArray], procedure: Procedure
+    pools: Pools, concurrency: FloatArray, steady_s: FloatArray, procedure: Procedure
 ) -> FloatArray:
-    """Steady waiting, or that of requests which still arrive together as in the opening burst."""
-    steady, decoding = spent
+    """Steady waiting, and that of the requests that arrive together in the opening burst.
+
+    Each group of prompts starts decoding before the next one, so that later waves arrive as a stream.
+    """
     burst_s = concurrency / pools.prefill_rate_per_s[:, None]
-    together = in_step_share(burst_s, decoding, procedure, 0.0)
     ahead = np.maximum(burst_s - pools.prefill.prefill_s[:, None], 0.0)
-    mixed: FloatArray = together * np.maximum(0.5 * ahead, steady) + (1.0 - together) * steady
+    share = rows_like(procedure.opening_share, concurrency)
+    mixed: FloatArray = share * np.maximum(0.5 * ahead, steady_s) + (1.0 - share) * steady_s
     return mixed
 
 
@@ -190,4 +193,5 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
         prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
         requests_per_s=np.minimum(rate_per_s, limit),
         saturated=saturated,
+        offered=True,
     )

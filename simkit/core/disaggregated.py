@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from simkit.core import disagg
 from simkit.core.disagg import Pools
-from simkit.core.phases import BATCH_GRID, PhaseTimes
+from simkit.core.phase_work import BATCH_GRID
+from simkit.core.phases import PhaseTimes
 from simkit.core.points import Layout, Points, flatten
 from simkit.core.prepared import Index, PreparedEngine, counts
 from simkit.core.rows import handover_s
@@ -104,7 +105,7 @@ def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     pools = _pools(engine, pairs)
     batch = np.minimum(BATCH_GRID[None, :], pools.decode.max_seqs[:, None])
     loop, in_flight = disagg.at_decode_batch(pools, batch, engine.lengths, engine.host)
-    return _points(engine, pairs, pools, (loop, in_flight))
+    return _points(engine, pairs, pools, (engine.corrected("disagg", loop, pairs.decode_row), in_flight))
 
 
 def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
@@ -119,9 +120,11 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     if workload.request_rate_per_s is None:
         in_flight = np.full(shape, workload.concurrency or 1.0)
         loop = disagg.closed_loop(pools, in_flight, engine.lengths, engine.procedure, engine.host)
+        loop = engine.corrected("disagg", loop, pairs.decode_row)
     else:
         rate = np.full(shape, workload.request_rate_per_s)
         loop = disagg.open_loop(pools, rate, engine.lengths, engine.host)
+        loop = engine.corrected("disagg", loop, pairs.decode_row)
         residence = loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0)
         held = loop.batch * pools.decode_lanes[:, None]
         in_flight = np.where(loop.saturated, held, rate * residence)

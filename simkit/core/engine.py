@@ -17,7 +17,9 @@ class EngineOptions:
     memory_frac is the share of device memory that the engine may use (vLLM
     --gpu-memory-utilization, SGLang --mem-fraction-static) or, for TensorRT-LLM, the share of what
     the weights leave free (free_gpu_memory_fraction). max_model_len is the longest prompt plus output
-    the engine accepts; None is the model's own limit.
+    the engine accepts; None is the model's own limit. poll_steps: decode steps between two looks at the
+    inbox of new requests (SGLang --scheduler-recv-interval); hold_steps: decode steps for which prompts are
+    held back to be batched (TensorRT-LLM batch_wait_timeout_iters). Both trade TTFT for throughput.
     """
 
     backend: Backend
@@ -31,6 +33,8 @@ class EngineOptions:
     cuda_graphs: bool = True
     speculative: bool = False
     max_model_len: int | None = None
+    poll_steps: int = 0
+    hold_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -38,13 +42,16 @@ class EngineOptions:
         for name in ("max_num_seqs", "max_num_batched_tokens", "kv_block_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"engine.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("poll_steps", "hold_steps"):
+            if getattr(self, name) < 0:
+                raise InputError(f"engine.{name} must not be negative, got {getattr(self, name)}")
         if self.memory_frac is not None and not 0 < self.memory_frac <= 1:
             raise InputError(f"engine.memory_frac must be in (0, 1], got {self.memory_frac}")
         if self.max_model_len is not None and self.max_model_len < 1:
             raise InputError(f"engine.max_model_len must be at least 1, got {self.max_model_len}")
 
 
-# Versions are those in the Dynamo 1.6.1 runtime images; sources in docs/dynamo.md.
+# Versions are the newest whose kernels were measured (docs/operators.md), not those that images hold.
 _DEFAULTS: dict[str, EngineOptions] = {
     "vllm": EngineOptions(
         backend="vllm", version="0.24.0", max_num_seqs=512, max_num_batched_tokens=8192,

@@ -9,14 +9,16 @@ from perfmodels.learned import LearnedTimes
 from perfmodels.pricing import Pricing
 from perfmodels.shape import ModelShape
 from simkit.core.engine import EngineOptions
+from simkit.core.residual_models import Residuals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineModel:
     """One engine serving one model on one kind of GPU: what step times depend on besides the plan.
 
-    learned holds the operator models fitted on tables; without it times are shares of peak.
-    weight_scale corrects counted weight bytes to those of the checkpoint at hand, where known.
+    learned holds the operator models fitted on tables; without it times are shares of peak. residuals
+    says how runs like it were mispredicted (None: nothing is known). weight_scale corrects counted weight
+    bytes to those of the checkpoint at hand, where known.
     """
 
     shape: ModelShape
@@ -25,6 +27,7 @@ class EngineModel:
     engine: EngineOptions
     efficiency: Efficiency = field(default_factory=Efficiency)
     learned: LearnedTimes | None = None
+    residuals: Residuals | None = None
     weight_scale: float = 1.0
 
     @property

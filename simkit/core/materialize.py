@@ -37,6 +37,8 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
         prefill_share=float(points.prefill_share[row]),
         osl_tokens=engine.osl_tokens,
         kv_capacity_tokens=float(points.kv_capacity_tokens[row]) * _lanes(points, engine, row),
+        ttft_log_sd=float(points.ttft_log_sd[row]),
+        itl_log_sd=float(points.itl_log_sd[row]),
         memory_bytes=_memory(engine, points, row),
         bottleneck=_bottleneck(engine, points, row),
         in_domain=problem.covers(engine.model),

@@ -10,33 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
-from perfmodels.memory import MemoryQuestion, memory_use
+from perfmodels.efficiency import SCALED
+from perfmodels.memory import MemoryQuestion, MemoryUse, memory_use
 from perfmodels.operators import Pass
 from perfmodels.parallel import PlanArray
 from perfmodels.step import Step
-from perfmodels.steptime import StepTime, step_time
+from perfmodels.steptime import StepTime, prefill_gaps_s, step_time
 from simkit.core.engine import Role
 from simkit.core.engine_model import EngineModel
+from simkit.core.lengths import Lengths
+from simkit.core.phase_work import BATCH_GRID, PhaseWork, PromptWork, column, phase_work
 from simkit.core.reserves import kv_reservation, memory_rules, visible_bytes
-
-# Sequences per lane at which decode steps are evaluated; between them time is nearly linear.
-BATCH_GRID: FloatArray = np.array(
-    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048],
-    dtype=np.float64,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lengths:
-    """Mean prompt and output lengths, scalars or one per row."""
-
-    isl_tokens: FloatLike
-    osl_tokens: FloatLike
-
-    @property
-    def mean_context_tokens(self) -> FloatLike:
-        """Keys a decode step sees on average over a request's life."""
-        return self.isl_tokens + self.osl_tokens / 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +29,9 @@ class PhaseTimes:
 
     decode_s [rows, len(BATCH_GRID)]: a step with that many sequences per lane and no prompt.
     prefill_s [rows]: engine time of one prompt alone; burst_prefill_s [rows]: per prompt when
-    several share the token budget; shared_prefill_s [rows]: per prompt when the engine is busy, so that
-    a step's fixed cost is paid by others too; chunks [rows]: steps one prompt takes.
+    several share the token budget; stall_s [rows]: by how much one prompt delays everybody who decodes;
+    together [rows]: prompts that share a step; chunks [rows]: steps one prompt takes.
+    mixed: prompts share steps with decodes.
     max_seqs [rows]: sequences per lane that memory and the engine admit; under 1 means none.
     """
 
@@ -54,11 +39,13 @@ class PhaseTimes:
     decode_s: FloatArray
     prefill_s: FloatArray
     burst_prefill_s: FloatArray
-    shared_prefill_s: FloatArray
+    stall_s: FloatArray
+    together: FloatArray
     chunks: FloatArray
     max_seqs: FloatArray
     kv_capacity_tokens: FloatArray
     memory_bytes: Mapping[str, FloatArray]
+    mixed: bool = True
 
     def decode_at(self, batch: FloatArray) -> FloatArray:
         """Decode step time at `batch` [rows, ...] sequences per lane, linear between grid points."""
@@ -77,64 +64,101 @@ class PhaseTimes:
             "decode_s",
             "prefill_s",
             "burst_prefill_s",
-            "shared_prefill_s",
+            "stall_s",
+            "together",
             "chunks",
             "max_seqs",
             "kv_capacity_tokens",
         )
         rows = {name: getattr(self, name)[index] for name in arrays}
         memory = {name: value[index] for name, value in self.memory_bytes.items()}
-        return PhaseTimes(plan=plan, memory_bytes=memory, **rows)
+        return PhaseTimes(plan=plan, memory_bytes=memory, mixed=self.mixed, **rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How much of a load a lane holds: sequences and cached tokens [rows], and bytes by part."""
+
+    max_seqs: FloatArray
+    kv_capacity_tokens: FloatArray
+    memory_bytes: Mapping[str, FloatArray]
+
+    def take(self, index: NDArray[np.intp]) -> "Capacity":
+        """The rows at `index`."""
+        return Capacity(
+            max_seqs=self.max_seqs[index],
+            kv_capacity_tokens=self.kv_capacity_tokens[index],
+            memory_bytes={name: value[index] for name, value in self.memory_bytes.items()},
+        )
 
 
 def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Role) -> PhaseTimes:
     """Evaluate the step-time and memory models for every plan at once."""
-    isl, osl = _column(lengths.isl_tokens, plan), _column(lengths.osl_tokens, plan)
-    decode = decode_step(model, plan.expand(), (BATCH_GRID, (isl + osl / 2.0)[:, None]))
-    single, chunks = _prefill(model, plan, isl, np.ones_like(isl))
-    together = np.maximum(np.floor(model.engine.max_num_batched_tokens / isl), 1.0)
-    burst, _ = _prefill(model, plan, isl, together)
-    memory = memory_use(
-        MemoryQuestion(
-            shape=model.shape,
-            precision=model.precision,
-            plan=plan,
-            device_bytes=visible_bytes(model),
-            context_tokens=isl + osl / 2.0,
-            weight_scale=model.weight_scale,
-        ),
-        memory_rules(model, plan),
-    )
-    held = isl if role == "prefill" else isl + kv_reservation(model.engine) * osl
-    whole = isl if role == "prefill" else isl + osl  # one request must be able to finish
-    fits = np.where(memory.kv_capacity_tokens >= whole, memory.kv_capacity_tokens / held, 0.0)
-    return PhaseTimes(
+    capacity = plan_capacity(model, plan, lengths, role)
+    return scaled_times(model, phase_work(model, plan, lengths), plan, capacity)
+
+
+def plan_capacity(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Role) -> Capacity:
+    """What every plan keeps on a GPU, and what is left for requests."""
+    question = MemoryQuestion(
+        shape=model.shape,
+        precision=model.precision,
         plan=plan,
-        decode_s=decode.total_s,
-        prefill_s=single,
-        burst_prefill_s=burst / together,
-        shared_prefill_s=_shared(model, single, burst, together),
-        chunks=chunks,
-        max_seqs=np.minimum(np.floor(fits), model.engine.max_num_seqs),
+        device_bytes=visible_bytes(model),
+        context_tokens=column(lengths.mean_context_tokens, plan),
+        weight_scale=model.weight_scale,
+    )
+    memory = memory_use(question, memory_rules(model, plan))
+    isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
+    return Capacity(
+        max_seqs=_max_seqs(model, memory, (isl, osl), role),
         kv_capacity_tokens=memory.kv_capacity_tokens,
         memory_bytes={name: value + 0.0 * isl for name, value in memory.parts_bytes.items()},
     )
 
 
-def _shared(model: EngineModel, single: FloatArray, burst: FloatArray, together: FloatArray) -> FloatArray:
-    """Cost of one more prompt in a step that runs anyway.
+def scaled_times(model: EngineModel, work: PhaseWork, plan: PlanArray, capacity: Capacity) -> PhaseTimes:
+    """The work of every plan under the engine's factors."""
+    efficiency, engine = model.efficiency, model.engine
+    busy = np.tensordot(_scales(model), work.decode, axes=1)
+    gaps = 0.0 if engine.cuda_graphs else prefill_gaps_s(busy, work.decode_launches, efficiency)
+    host = efficiency.step_host_s + efficiency.seq_host_s * BATCH_GRID
+    burst = _prompt_s(model, work.full) / work.full.prompts
+    fixed = efficiency.prefill_step_s
+    return PhaseTimes(
+        plan=plan,
+        decode_s=busy + gaps + host,
+        prefill_s=_prompt_s(model, work.single) + fixed * work.single.chunks,
+        burst_prefill_s=burst,
+        stall_s=efficiency.stall_frac * (burst if engine.mixed_steps else burst + fixed),
+        together=work.full.prompts,
+        chunks=work.single.chunks,
+        max_seqs=capacity.max_seqs,
+        kv_capacity_tokens=capacity.kv_capacity_tokens,
+        memory_bytes=capacity.memory_bytes,
+        mixed=engine.mixed_steps,
+    )
 
-    The time of a step is a fixed part plus a part per prompt, read off one prompt and a full budget;
-    where chunks share steps with decodes the fixed part is the decodes'. Engines that prefill first
-    share it among the prompts of a full step.
-    """
-    per_prompt = np.where(together > 1, (burst - single) / np.maximum(together - 1.0, 1.0), single)
-    floor = per_prompt if model.engine.mixed_steps else burst / together
-    return np.clip(floor, 0.0, single)
+
+def _scales(model: EngineModel) -> FloatArray:
+    return np.array([model.efficiency.scale(kind) for kind in SCALED])
 
 
-def _column(value: FloatLike, plan: PlanArray) -> FloatArray:
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(plan.tp)).copy()
+def _prompt_s(model: EngineModel, work: PromptWork) -> FloatArray:
+    """Seconds on the GPU of prompts prefilled together, with what it waits for launches."""
+    busy = model.efficiency.prefill_scale * np.tensordot(_scales(model), work.by_kind, axes=1)
+    gapped: FloatArray = busy + prefill_gaps_s(busy, work.launches, model.efficiency)
+    return gapped
+
+
+def _max_seqs(
+    model: EngineModel, memory: MemoryUse, lengths: tuple[FloatArray, FloatArray], role: Role
+) -> FloatArray:
+    isl, osl = lengths
+    held = isl if role == "prefill" else isl + kv_reservation(model.engine) * osl
+    whole = isl if role == "prefill" else isl + osl  # one request must be able to finish
+    fits = np.where(memory.kv_capacity_tokens >= whole, memory.kv_capacity_tokens / held, 0.0)
+    return np.minimum(np.floor(fits), model.engine.max_num_seqs)
 
 
 def decode_step(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, FloatLike]) -> StepTime:
@@ -153,16 +177,3 @@ def prefill_step(
     step = Step(prefill_tokens=tokens, prefill_context_tokens=context, prefill_seqs=seqs)
     question = Pass(shape=model.shape, precision=model.precision, plan=plan, step=step)
     return step_time(question, model.pricing)
-
-
-def _prefill(
-    model: EngineModel, plan: PlanArray, isl: FloatArray, prompts: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Time to prefill `prompts` prompts together, and the steps that takes.
-
-    Chunks cut the work but not the number of keys: over a whole prompt a token sees isl/2 on average.
-    """
-    tokens = isl * prompts
-    chunks = np.ceil(tokens / model.engine.max_num_batched_tokens)
-    per_chunk = prefill_step(model, plan, (tokens / chunks, isl / 2.0, prompts / chunks))
-    return per_chunk.total_s * chunks, chunks

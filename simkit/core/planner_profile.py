@@ -11,7 +11,8 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine_model import EngineModel
-from simkit.core.phases import Lengths, PhaseTimes, decode_step, phase_times
+from simkit.core.lengths import Lengths
+from simkit.core.phases import PhaseTimes, decode_step, phase_times
 
 _FIRST_PROMPT_TOKENS = 100
 _TEMPLATE_TOKENS = 512  # kept free of the context for what a chat template adds

@@ -37,6 +37,8 @@ class Points:
     prefill_share: FloatArray
     kv_capacity_tokens: FloatArray
     saturated: FloatArray
+    ttft_log_sd: FloatArray
+    itl_log_sd: FloatArray
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -99,4 +101,6 @@ def flatten(layout: Layout, loop: LoopTimes, totals: tuple[FloatArray, FloatArra
         batch=spread(loop.batch),
         prefill_share=spread(loop.prefill_share),
         saturated=spread(loop.saturated.astype(np.float64)),
+        ttft_log_sd=spread(np.asarray(loop.ttft_log_sd, dtype=np.float64)),
+        itl_log_sd=spread(np.asarray(loop.itl_log_sd, dtype=np.float64)),
     )

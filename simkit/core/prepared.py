@@ -1,5 +1,6 @@
 """One engine with all its plans evaluated: the input of both searches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,15 @@ from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.transfer import TransferPath
 from simkit.core.engine_model import EngineModel
-from simkit.core.phases import Lengths, PhaseTimes, phase_times
-from simkit.core.rows import host_of, mean_lengths
-from simkit.core.steady import Host, Procedure
+from simkit.core.lengths import Lengths, mean_lengths
+from simkit.core.phases import PhaseTimes, phase_times
+from simkit.core.residuals import CorrectionTable, correction_table
+from simkit.core.rows import host_of
+from simkit.core.steady import Host, LoopTimes, Procedure
 from simkit.core.workload import Workload
 
 Index = NDArray[np.intp]
+MODES = ("agg", "disagg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +26,8 @@ class PreparedEngine:
     """Phases of the plans that have room for at least one request.
 
     serving [rows] holds a plan that prefills and decodes (or only decodes); prefilling [rows] one
-    that only prefills. kept says which of `plans` each row is; too_small lists the others.
+    that only prefills. corrections [by mode] are what measured runs say
+    of `serving`. kept says which of `plans` each row is; too_small lists the others.
     """
 
     model: EngineModel
@@ -33,6 +38,7 @@ class PreparedEngine:
     too_small: tuple[ParallelPlan, ...]
     path: TransferPath
     workload: Workload
+    corrections: Mapping[str, CorrectionTable | None]
 
     @property
     def lengths(self) -> Lengths:
@@ -55,6 +61,11 @@ class PreparedEngine:
     def host(self) -> Host:
         """Times outside the GPU."""
         return host_of(self.model, self.lengths)
+
+    def corrected(self, mode: str, loop: LoopTimes, rows: Index) -> LoopTimes:
+        """Latencies as measured runs suggest; rows says which row of `serving` decodes."""
+        table = self.corrections[mode]
+        return loop if table is None else table.apply(loop, rows, self.osl_tokens)
 
 
 def workload_lengths(workload: Workload) -> Lengths:
@@ -82,6 +93,7 @@ def prepare_engine(
         too_small=tuple(plans[i] for i in np.flatnonzero(~fits)),
         path=path,
         workload=workload,
+        corrections={mode: correction_table(model, mode, serving.take(kept), lengths) for mode in MODES},
     )
 
 

@@ -1,17 +1,20 @@
 """Many deployments of one model on one engine and GPU, each under its own load: arrays in, arrays out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perfmodels.arrays import FloatArray
+from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.memory import kv_bytes_per_token_per_gpu
 from perfmodels.parallel import PlanArray
 from perfmodels.transfer import TransferPath, rdma_path, tcp_path, transfer_time_s
 from simkit.core import disagg, steady
 from simkit.core.engine_model import EngineModel
-from simkit.core.phases import Lengths, PhaseTimes, phase_times
+from simkit.core.lengths import Lengths
+from simkit.core.phase_work import PhaseWork, column, phase_work
+from simkit.core.phases import Capacity, PhaseTimes, plan_capacity, scaled_times
 from simkit.core.reserves import weight_share
+from simkit.core.residuals import Correction
 from simkit.core.steady import Host, LoopTimes, Procedure
 
 
@@ -24,55 +27,68 @@ class PoolRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolWork:
+    """A pool with all that an engine's factors do not change; arrays [rows]."""
+
+    plan: PlanArray
+    workers: FloatArray
+    work: PhaseWork
+    capacity: Capacity
+    weights_share: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowWork:
+    """Deployments of one engine before its factors: one pool (aggregated), or prefill and decode.
+
+    Rows may come from several models and GPUs: `model` says how the engine schedules and which
+    factors apply. poll_steps and hold_steps [rows]; transfer_s [rows] hands a cache over (zero in one pool).
+    """
+
+    model: EngineModel
+    pools: tuple[PoolWork, ...]
+    lengths: Lengths
+    concurrency: FloatArray
+    procedure: Procedure
+    poll_steps: FloatArray
+    hold_steps: FloatArray
+    transfer_s: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowTimes:
-    """Mean latencies and throughput of every row.
+    """Mean latencies and throughput of every row, and the load behind them.
 
     fits says whether its memory model closes; weights_share is weights over device memory, the worse
-    pool's.
+    pool's; batch and prefill_share are those of LoopTimes.
     """
 
     ttft_s: FloatArray
     itl_s: FloatArray
     output_tokens_per_s_per_gpu: FloatArray
+    batch: FloatArray
+    prefill_share: FloatArray
     fits: np.ndarray
     weights_share: FloatArray
 
 
 def host_of(model: EngineModel, lengths: Lengths) -> Host:
-    """Times outside the GPU for prompts of these lengths."""
-    per_token = model.efficiency.request_token_s * np.asarray(lengths.isl_tokens, dtype=np.float64)
+    """What the host adds to prompts of these lengths."""
+    efficiency = model.efficiency
+    per_token = efficiency.request_token_s * np.asarray(lengths.isl_tokens, dtype=np.float64)
     return Host(
-        request_s=model.efficiency.request_host_s + per_token,
-        serial_s=model.efficiency.request_serial_s,
-        in_step_frac=model.efficiency.in_step_frac,
+        request_s=efficiency.request_host_s + per_token,
+        serial_s=efficiency.request_serial_s,
+        admission_steps=efficiency.admission_steps,
+        poll_steps=float(model.engine.poll_steps),
+        hold_steps=float(model.engine.hold_steps),
+        wave_frac=efficiency.wave_frac,
     )
-
-
-def mean_lengths(isl: FloatArray, osl: FloatArray, spread: float) -> Lengths:
-    """Means of lengths drawn uniformly from (1 - spread) to 1 of the nominal ones."""
-    share = 1.0 - spread / 2.0
-    return Lengths(isl_tokens=np.maximum(isl * share, 1.0), osl_tokens=np.maximum(osl * share, 1.0))
 
 
 def kv_path(model: EngineModel, *, rdma: bool | None = None) -> TransferPath:
     """How caches move between engines of this cluster; RDMA unless it is said to be absent."""
     return tcp_path() if rdma is False else rdma_path(model.device.inter_node.bandwidth_bytes_per_s)
-
-
-def pools_of(
-    model: EngineModel, rows: tuple[PoolRows, PoolRows], lengths: Lengths, path: TransferPath
-) -> disagg.Pools:
-    """Prefill and decode pools of every row."""
-    prefill, decode = rows
-    prefill_times = phase_times(model, prefill.plan, lengths, "prefill")
-    decode_times = phase_times(model, decode.plan, lengths, "decode")
-    return disagg.Pools(
-        prefill=prefill_times,
-        decode=decode_times,
-        prefill_workers=prefill.workers,
-        decode_workers=decode.workers,
-        transfer_s=handover_s(model, prefill.plan, lengths, path),
-    )
 
 
 def handover_s(model: EngineModel, plan: PlanArray, lengths: Lengths, path: TransferPath) -> FloatArray:
@@ -85,46 +101,103 @@ def handover_s(model: EngineModel, plan: PlanArray, lengths: Lengths, path: Tran
     return transfer_time_s(per_gpu / plan.pp * senders, np.ones_like(plan.tp), path)
 
 
-def aggregated_rows(
-    model: EngineModel, pool: PoolRows, load: tuple[Lengths, FloatArray], procedure: Procedure
-) -> RowTimes:
-    """Aggregated deployments; load is (mean lengths, requests in flight over all replicas)."""
-    lengths, concurrency = load
-    times = phase_times(model, pool.plan, lengths, "aggregated")
-    per_lane = concurrency / (pool.workers * pool.plan.lanes)
-    loop = steady.closed_loop(times, per_lane[:, None], lengths, procedure, host_of(model, lengths))
-    shares = weight_share(model, pool.plan)
-    return _rows(loop, load, pool.workers * pool.plan.num_gpus, (times, shares))
-
-
-def disaggregated_rows(
+def row_work(
     model: EngineModel,
-    pools: tuple[PoolRows, PoolRows],
+    pools: tuple[PoolRows, ...],
     load: tuple[Lengths, FloatArray],
     procedure: Procedure,
-) -> RowTimes:
-    """Disaggregated deployments; pools is (prefill, decode)."""
+) -> RowWork:
+    """Evaluate operators and memory of every row; pools is (worker,) or (prefill, decode), load (mean
+    lengths, requests in flight over all workers).
+    """
     lengths, concurrency = load
-    matched = pools_of(model, pools, lengths, kv_path(model))
-    loop = disagg.closed_loop(matched, concurrency[:, None], lengths, procedure, host_of(model, lengths))
-    shares = np.maximum(weight_share(model, pools[0].plan), weight_share(model, pools[1].plan))
-    return _rows(loop, load, matched.num_gpus, (matched.decode, shares))
+    nobody = np.zeros_like(concurrency)
+    split = len(pools) > 1
+    return RowWork(
+        model=model,
+        pools=tuple(
+            _pool_work(model, pool, lengths, prefilling=split and pool is pools[0]) for pool in pools
+        ),
+        lengths=lengths,
+        concurrency=concurrency,
+        procedure=procedure,
+        poll_steps=nobody + model.engine.poll_steps,
+        hold_steps=nobody + model.engine.hold_steps,
+        transfer_s=handover_s(model, pools[0].plan, lengths, kv_path(model)) if split else nobody,
+    )
 
 
-def _rows(
-    loop: LoopTimes,
-    load: tuple[Lengths, FloatArray],
-    num_gpus: FloatArray,
-    memory: tuple[PhaseTimes, FloatArray],
-) -> RowTimes:
-    lengths, concurrency = load
+def _pool_work(model: EngineModel, pool: PoolRows, lengths: Lengths, *, prefilling: bool) -> PoolWork:
+    """Each pair of plan and lengths is evaluated once: the rows of a sweep differ in load only."""
+    shared = (column(lengths.isl_tokens, pool.plan), column(lengths.osl_tokens, pool.plan))
+    table = np.stack([*(getattr(pool.plan, name) for name in PlanArray.__slots__), *shared], axis=1)
+    distinct, position = np.unique(table, axis=0, return_inverse=True)
+    position = position.reshape(-1)
+    plan = PlanArray(**{name: distinct[:, i] for i, name in enumerate(PlanArray.__slots__)})
+    means = Lengths(isl_tokens=distinct[:, -2], osl_tokens=distinct[:, -1])
+    return PoolWork(
+        plan=pool.plan,
+        workers=pool.workers,
+        work=phase_work(model, plan, means).take(position),
+        capacity=plan_capacity(model, plan, means, "prefill" if prefilling else "decode").take(position),
+        weights_share=weight_share(model, plan)[position],
+    )
+
+
+def row_times(work: RowWork) -> RowTimes:
+    """Latencies of every row under the factors of work.model."""
+    model, lengths = work.model, work.lengths
+    times = [scaled_times(model, pool.work, pool.plan, pool.capacity) for pool in work.pools]
+    host = replace(host_of(model, lengths), poll_steps=work.poll_steps, hold_steps=work.hold_steps)
+    if len(times) == 1:
+        lanes = work.pools[0].workers * work.pools[0].plan.lanes
+        loop = steady.closed_loop(
+            times[0], (work.concurrency / lanes)[:, None], lengths, work.procedure, host
+        )
+    else:
+        pools = _matched(work, times)
+        loop = disagg.closed_loop(pools, work.concurrency[:, None], lengths, work.procedure, host)
+    return _rows(loop, work, times[-1])
+
+
+def _matched(work: RowWork, times: list[PhaseTimes]) -> disagg.Pools:
+    return disagg.Pools(
+        prefill=times[0],
+        decode=times[1],
+        prefill_workers=work.pools[0].workers,
+        decode_workers=work.pools[1].workers,
+        transfer_s=work.transfer_s,
+    )
+
+
+def _rows(loop: LoopTimes, work: RowWork, serving: PhaseTimes) -> RowTimes:
     ttft, itl = loop.ttft_s[:, 0], loop.itl_s[:, 0]
-    osl = np.asarray(lengths.osl_tokens, dtype=np.float64)
-    residence = ttft + itl * (osl - 1.0)
+    osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
+    gpus = sum((pool.workers * pool.plan.num_gpus for pool in work.pools), np.zeros_like(ttft))
     return RowTimes(
         ttft_s=ttft,
         itl_s=itl,
-        output_tokens_per_s_per_gpu=concurrency * osl / residence / num_gpus,
-        fits=memory[0].max_seqs >= 1.0,
-        weights_share=memory[1],
+        output_tokens_per_s_per_gpu=output_tokens_per_s(work.concurrency, (ttft, itl), osl) / gpus,
+        batch=loop.batch[:, 0],
+        prefill_share=loop.prefill_share[:, 0],
+        fits=serving.max_seqs >= 1.0,
+        weights_share=np.max(np.stack([pool.weights_share for pool in work.pools]), axis=0),
     )
+
+
+def with_correction(times: RowTimes, work: RowWork, found: Correction) -> RowTimes:
+    """Latencies times what measured runs suggest; throughput by Little's law."""
+    ttft, itl = times.ttft_s * found.ttft_factor, times.itl_s * found.itl_factor
+    osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
+    gpus = sum((pool.workers * pool.plan.num_gpus for pool in work.pools), np.zeros_like(ttft))
+    tokens = output_tokens_per_s(work.concurrency, (ttft, itl), osl)
+    return replace(times, ttft_s=ttft, itl_s=itl, output_tokens_per_s_per_gpu=tokens / gpus)
+
+
+def output_tokens_per_s(
+    concurrency: FloatArray, latency: tuple[FloatArray, FloatArray], osl: FloatLike
+) -> FloatArray:
+    """Output tokens per second of a closed loop, by Little's law; latency is (TTFT, ITL) [s]."""
+    ttft, itl = latency
+    tokens: FloatArray = concurrency * osl / (ttft + itl * (np.asarray(osl) - 1.0))
+    return tokens

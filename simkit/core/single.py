@@ -14,11 +14,14 @@ from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimates import PointValues, estimate_of
+from simkit.core.lengths import Lengths
 from simkit.core.materialize import bottleneck
 from simkit.core.metrics import Candidate
 from simkit.core.phases import PhaseTimes, phase_times
 from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
+from simkit.core.residual_models import NearestRun
+from simkit.core.residuals import correction_table, features_of, levels_of, nearest_run
 from simkit.core.rows import handover_s, host_of
 from simkit.core.steady import LoopTimes, Procedure
 
@@ -44,10 +47,11 @@ class OperatorLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleEstimate:
-    """A candidate and where its time goes."""
+    """A candidate, where its time goes, and the measured run most like it."""
 
     candidate: Candidate
     by_operator: tuple[OperatorLine, ...]
+    nearest: NearestRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,20 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     return SingleEstimate(
         candidate=Candidate(deployment=deployment, estimate=estimate, meets_sla=holds),
         by_operator=_operators(problem, deployment, outcome),
+        nearest=_nearest(problem, deployment, outcome),
     )
+
+
+def _nearest(problem: Problem, deployment: Deployment, outcome: _Outcome) -> NearestRun | None:
+    residuals = outcome.model.residuals
+    if residuals is None:
+        return None
+    mode = "agg" if isinstance(deployment, Aggregated) else "disagg"
+    share = outcome.loop.prefill_share[0] if mode == "agg" else np.zeros(1)
+    plan = PlanArray.of([outcome.pool.plan])
+    load = (np.maximum(outcome.loop.batch[0], 1.0), share)
+    features = features_of(plan, workload_lengths(problem.request.workload), load)
+    return nearest_run(residuals, levels_of(outcome.model, mode), features[0])
 
 
 def pool_model(problem: Problem, deployment: Deployment, pool: Pool) -> EngineModel:
@@ -106,11 +123,13 @@ def _aggregated(problem: Problem, deployment: Aggregated) -> _Outcome:
     if workload.request_rate_per_s is not None:
         rate = np.array([[workload.request_rate_per_s / lanes]])
         loop = steady.open_loop(times, rate, lengths, host_of(model, lengths))
+        loop = _corrected(model, "agg", times, loop, lengths)
         in_flight = _in_flight(loop, problem, lanes)
     else:
         in_flight = workload.concurrency or 1.0
         load = np.array([[in_flight / lanes]])
         loop = steady.closed_loop(times, load, lengths, _procedure(problem), host_of(model, lengths))
+        loop = _corrected(model, "agg", times, loop, lengths)
     totals = (in_flight, float(loop.requests_per_s[0, 0]) * lanes)
     return _Outcome(loop=loop, serving=times, model=model, pool=pool, totals=totals)
 
@@ -134,13 +153,22 @@ def _disaggregated(problem: Problem, deployment: Disaggregated) -> _Outcome:
     if workload.request_rate_per_s is not None:
         rate = np.array([[workload.request_rate_per_s]])
         loop = disagg.open_loop(pools, rate, lengths, host_of(decode_model, lengths))
+        loop = _corrected(decode_model, "disagg", decode, loop, lengths)
         in_flight = _in_flight(loop, problem, float(pools.decode_lanes[0]))
     else:
         in_flight = workload.concurrency or 1.0
         load = np.array([[in_flight]])
         loop = disagg.closed_loop(pools, load, lengths, _procedure(problem), host_of(decode_model, lengths))
+        loop = _corrected(decode_model, "disagg", decode, loop, lengths)
     totals = (in_flight, float(loop.requests_per_s[0, 0]))
     return _Outcome(loop=loop, serving=decode, model=decode_model, pool=deployment.decode, totals=totals)
+
+
+def _corrected(
+    model: EngineModel, mode: str, times: PhaseTimes, loop: LoopTimes, lengths: Lengths
+) -> LoopTimes:
+    table = correction_table(model, mode, times, lengths)
+    return loop if table is None else table.apply(loop, np.zeros(1, dtype=np.intp), lengths.osl_tokens)
 
 
 def _procedure(problem: Problem) -> Procedure:
@@ -181,6 +209,8 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
         osl_tokens=_osl(problem),
         kv_capacity_tokens=float(outcome.serving.kv_capacity_tokens[0])
         * outcome.pool.replicas * plan.attn_dp * plan.pp,
+        ttft_log_sd=float(np.max(loop.ttft_log_sd)),
+        itl_log_sd=float(np.max(loop.itl_log_sd)),
         memory_bytes={name: float(value[0]) for name, value in outcome.serving.memory_bytes.items()},
         bottleneck=bottleneck(outcome.model, plan, lengths, load),
         in_domain=problem.covers(outcome.model),

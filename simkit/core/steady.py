@@ -1,10 +1,11 @@
 """Mean latencies of aggregated engines in closed form.
 
-A lane serves B requests at a time. Each of them costs the engine one prefill of p seconds and
-osl - 1 decode steps of t(B); everybody's prefills delay everybody else. Over one request's life the
-other B - 1 prefills happen once each: those ahead of it lengthen its TTFT (waiting), the rest
-stall its decoding. How they divide depends on how far the requests are in step with each other:
-completely in the opening burst of a closed-loop benchmark, less and less as lengths differ.
+A lane serves B requests at a time. Each of them costs the engine one prefill and osl - 1 decode steps
+of t(B); everybody's prefills delay everybody else. A request that arrives waits for the step under
+way, for the prompts ahead of it and for its own. How many are ahead depends on how far the requests
+are in step with each other: all of them in the opening burst of a closed-loop benchmark; where lengths
+are equal those of the same step, or all again where the engine prefills everything before it decodes
+and so finishes everything together; few where lengths differ.
 """
 
 from dataclasses import dataclass
@@ -13,18 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
-from simkit.core.phases import Lengths, PhaseTimes
+from simkit.core.lengths import Lengths
+from simkit.core.phases import PhaseTimes
 
 _BISECTIONS = 40
-_MAX_WAVES = 64  # beyond this many requests per slot the opening burst is under 2 % of the mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Procedure:
-    """How a closed loop is driven: requests per slot (None: forever) and relative length spread."""
+    """How a closed loop is driven: requests per slot (None: forever) and relative length spread.
 
-    requests_per_slot: float | None = None
-    length_spread: float = 0.0
+    Scalars, or one per row.
+    """
+
+    requests_per_slot: FloatLike | None = None
+    length_spread: FloatLike = 0.0
+
+    @property
+    def opening_share(self) -> FloatArray:
+        """Share of all requests that belong to the opening burst."""
+        forever = self.requests_per_slot is None
+        slots = np.asarray(np.inf if forever else self.requests_per_slot, dtype=np.float64)
+        return 1.0 / np.maximum(slots, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +45,8 @@ class LoopTimes:
     batch is the mean number of requests a lane works on; waiting_s the part of TTFT spent queueing;
     prefill_share the share of engine time that goes to prompts; requests_per_s the throughput of
     what the load was given for (a lane, or all workers of disaggregated pools); saturated marks
-    offered rates that cannot be sustained.
+    offered rates that cannot be sustained. *_log_sd is how unsure a latency is: the standard
+    deviation of its log, one where nothing is known. offered: requests_per_s was given, not found.
     """
 
     ttft_s: FloatArray
@@ -44,15 +56,29 @@ class LoopTimes:
     prefill_share: FloatArray
     requests_per_s: FloatArray
     saturated: NDArray[np.bool_]
+    ttft_log_sd: FloatLike = 1.0
+    itl_log_sd: FloatLike = 1.0
+    offered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Times outside the GPU, per request before its prefill starts [s]; scalar or one per row."""
+    """What an engine's host adds to a request.
+
+    request_s precedes its prefill [s]; serial_s is the part spent in a process
+    that takes requests one by one. admission_steps, poll_steps and hold_steps are counted in decode
+    steps: the steps until the scheduler turns to a new request, the steps between two looks at its
+    inbox, and the steps it holds requests back to batch their prompts. wave_frac: how long requests
+    that arrive together wait for each other, as a share of the prefill of those ahead. request_s,
+    poll_steps and hold_steps are scalars or one per row.
+    """
 
     request_s: FloatLike = 15e-3
-    serial_s: float = 0.0  # of which in a process that takes requests one by one
-    in_step_frac: float = 0.0  # share of requests that stay in step after the opening burst
+    serial_s: float = 0.0
+    admission_steps: float = 0.0
+    poll_steps: FloatLike = 0.0
+    hold_steps: FloatLike = 0.0
+    wave_frac: float = 0.0
 
 
 def closed_loop(
@@ -62,113 +88,82 @@ def closed_loop(
 
     Below one request per lane the lane is busy only part of the time; latencies are those of one.
     """
-    decodes = _rows(lengths.osl_tokens, concurrency) - 1.0
+    decodes = rows_like(lengths.osl_tokens, concurrency) - 1.0
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
     batch = np.clip(concurrency, 1.0, cap)
-    step = times.decode_at(batch)
-    host_s = _rows(host.request_s, concurrency)
-    alone, burst = times.prefill_s[:, None], np.minimum(times.burst_prefill_s, times.prefill_s)[:, None]
-    cost = _busy_cost(batch * alone / (batch * alone + decodes * step + 1e-12), times)
-    busy = cost * batch + decodes * step
-    together = in_step_share(batch * burst, busy, procedure, host.in_step_frac)
-    waiting, stall = _interference(batch, (cost, burst), busy, together)
-    entrance = np.maximum(host.serial_s - burst, 0.0)
-    waiting = waiting + together * 0.5 * (batch - 1.0) * entrance
-    waiting = waiting + np.clip(1.0 - decodes, 0.0, 1.0) * stall  # without decodes everybody else is ahead
-    chunk_steps = times.chunks[:, None] * step * np.clip(batch - 1.0, 0.0, 1.0)
-    service = host_s + alone + waiting + 0.5 * chunk_steps
-    itl = np.where(decodes > 0, step + stall / np.maximum(decodes, 1.0), 0.0)
-    residence = service + decodes * itl
-    queue = np.maximum(concurrency / batch - 1.0, 0.0) * residence * _opening(procedure)
-    ttft = service + queue
-    in_flight = np.maximum(concurrency, 1e-9)
+    others, step = batch - 1.0, times.decode_at(batch)
+    stall, burst = times.stall_s[:, None], times.burst_prefill_s[:, None]
+    itl = np.where(decodes > 0, step + others * stall / np.maximum(decodes, 1.0), 0.0)
+    rate = batch / (np.maximum(decodes, 0.0) * itl + times.prefill_s[:, None])
+    engaged = np.clip(others, 0.0, 1.0) * np.clip(decodes, 0.0, 1.0)  # somebody else is decoding
+    hold = rows_like(host.hold_steps, concurrency)
+    look = engaged * (step * (host.admission_steps + times.mixed + hold) + _poll_s(step, rate * burst, host))
+    share = rows_like(procedure.opening_share, concurrency)
+    in_step = np.clip(1.0 - rows_like(procedure.length_spread, concurrency) * decodes, 0.0, 1.0)
+    wave = np.minimum(batch, times.together[:, None]) if times.mixed else batch
+    ahead = np.where(share > 0, in_step, 0.0) * host.wave_frac * (wave - 1.0) * burst
+    steady = _queue_s(rate * burst, burst, others) + ahead
+    steady = np.where(decodes < 1, others * burst, steady)  # without decodes all others are ahead
+    opening = 0.5 * others * burst + 0.5 * (others * times.plan.lanes[:, None]) * host.serial_s
+    waiting = look + (1.0 - share) * steady + share * opening
+    service = rows_like(host.request_s, concurrency) + times.prefill_s[:, None] + waiting
+    residence = service + np.maximum(decodes, 0.0) * itl
+    queue = np.maximum(concurrency / batch - 1.0, 0.0) * residence * (1.0 - 0.5 * share)
     return LoopTimes(
-        ttft_s=ttft,
+        ttft_s=service + queue,
         itl_s=itl,
         batch=batch,
         waiting_s=waiting + queue,
-        prefill_share=np.minimum(cost * batch / busy, 1.0),
-        requests_per_s=np.minimum(in_flight, batch) / residence,
-        saturated=np.zeros_like(ttft, dtype=bool),
+        prefill_share=prefill_share(times, batch, lengths),
+        requests_per_s=np.minimum(np.maximum(concurrency, 1e-9), batch) / residence,
+        saturated=np.zeros_like(itl, dtype=bool),
     )
 
 
-def _rows(value: FloatLike, like: FloatArray) -> FloatArray:
-    """A per-row or scalar length as a column that broadcasts against [rows, loads]."""
+def prefill_share(times: PhaseTimes, batch: FloatArray, lengths: Lengths) -> FloatArray:
+    """Share of a closed loop's time that goes to prompts, at `batch` [rows, loads] requests a lane."""
+    decodes = np.maximum(rows_like(lengths.osl_tokens, batch) - 1.0, 0.0)
+    stalls = (batch - 1.0) * times.stall_s[:, None]
+    life = decodes * times.decode_at(batch) + stalls
+    return np.minimum(stalls / np.maximum(life, times.burst_prefill_s[:, None]), 1.0)
+
+
+def rows_like(value: FloatLike, like: FloatArray) -> FloatArray:
+    """A per-row or scalar value as a column that broadcasts against [rows, loads]."""
     column = np.asarray(value, dtype=np.float64)
     return np.broadcast_to(column[:, None] if column.ndim else column, like.shape)
 
 
-def _busy_cost(load: FloatArray, times: PhaseTimes) -> FloatArray:
-    """Engine time of one prompt: alone on an idle engine, down to its shared cost on a full one."""
-    alone, shared = times.prefill_s[:, None], times.shared_prefill_s[:, None]
-    return alone + np.clip(load, 0.0, 1.0) * (shared - alone)
+def _poll_s(step: FloatArray, prefill_load: FloatArray, host: Host) -> FloatArray:
+    """Waiting for the scheduler to look: half the interval, and half of the prompts it finds then."""
+    interval = rows_like(host.poll_steps, step) * step
+    return 0.5 * interval * (1.0 + prefill_load)
 
 
-def _opening(procedure: Procedure) -> float:
-    """Share of the steady queueing delay in the mean: the first request of a slot waits half of it."""
-    waves = procedure.requests_per_slot
-    return 1.0 if waves is None else 1.0 - 0.5 / max(waves, 1.0)
-
-
-def _interference(
-    batch: FloatArray, prefill: tuple[FloatArray, FloatArray], busy: FloatArray, in_step: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Mean waiting before the own prefill and stalls during decode [s].
-
-    In step, requests queue behind half of the others; out of step, they arrive at random times at a
-    server that is busy with prefills for a share rho of the time (M/D/1, cut at the closed
-    population).
-    """
-    alone, burst = prefill
-    others = batch - 1.0
-    rho = np.minimum(others * alone / np.maximum(busy, 1e-12), 0.99)
-    random_wait = np.minimum(0.5 * rho * alone / (1.0 - rho), 0.5 * others * alone)
-    waiting = in_step * 0.5 * others * burst + (1.0 - in_step) * random_wait
-    stall = in_step * 0.5 * others * burst + (1.0 - in_step) * np.maximum(others * alone - random_wait, 0.0)
-    return waiting, stall
-
-
-def in_step_share(
-    burst_s: FloatArray, busy: FloatArray, procedure: Procedure, in_step_frac: float
-) -> FloatArray:
-    """Mean over the waves of the share of requests that arrive together and queue as a burst.
-
-    Wave 1 arrives at once. An engine that prefills everything before it decodes again finishes those
-    requests together too, so the next wave is a burst as well (in_step_frac near 1). Where prefills
-    share steps with decodes, or run elsewhere, each group of prompts starts decoding a step before the
-    next one and stays ahead: later waves arrive as a stream (near 0). Lengths that differ by `spread`
-    let arrivals drift apart by that share of a request's life per wave, adding up as a random walk;
-    once the drift exceeds the time the burst takes to prefill, nobody waits for it.
-    """
-    waves = procedure.requests_per_slot
-    if waves is None:
-        return np.zeros_like(burst_s)
-    count = int(min(max(round(waves), 1), _MAX_WAVES))
-    total = np.ones_like(burst_s)
-    for wave in range(1, count):
-        drift = procedure.length_spread * np.sqrt(wave) * busy
-        total = total + in_step_frac * np.clip(1.0 - drift / np.maximum(burst_s, 1e-12), 0.0, 1.0)
-    return total / count
+def _queue_s(load: FloatArray, service_s: FloatArray, others: FloatArray) -> FloatArray:
+    """Waiting of requests that arrive out of step: M/D/1 at `load`, cut at the closed population [s]."""
+    rho = np.clip(load, 0.0, 0.95)
+    random = 0.5 * rho / (1.0 - rho) * service_s
+    return np.minimum(random, 0.5 * others * service_s)
 
 
 def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host: Host) -> LoopTimes:
     """Mean latencies under `rate_per_s` [rows, loads] Poisson arrivals per lane.
 
-    Prefills take a share rho = rate * p of the engine's time, which stretches decode steps by
+    Prefills take a share rho = rate * stall of the engine's time, which stretches decode steps by
     1/(1 - rho); the batch follows from Little's law, by bisection. A rate that needs more
     sequences than fit, or more prefill than there is time, is marked saturated: requests queue without
     end, and requests_per_s is what the lane sustains.
     """
-    decodes = _rows(lengths.osl_tokens, rate_per_s) - 1.0
+    decodes = rows_like(lengths.osl_tokens, rate_per_s) - 1.0
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
-    alone, shared = times.prefill_s[:, None], times.shared_prefill_s[:, None]
-    full = times.decode_at(cap + 0.0 * rate_per_s)
-    sustained = cap / (cap * shared + decodes * full)
+    alone, stall = times.prefill_s[:, None], times.stall_s[:, None]
+    burst = times.burst_prefill_s[:, None]
+    cost = np.where(decodes > 0, stall, burst)
+    sustained = cap / (cap * cost + decodes * times.decode_at(cap + 0.0 * rate_per_s))
     saturated = rate_per_s >= sustained
     served = np.minimum(rate_per_s, 0.999 * sustained)
-    rho = np.minimum(served * alone / (1.0 + served * (alone - shared)), 0.999)
-    cost = _busy_cost(rho, times)
+    rho = np.minimum(served * cost, 0.999)
     room = 1.0 - rho
     low, high = np.zeros_like(served), cap + 0.0 * served
     for _ in range(_BISECTIONS):
@@ -176,14 +171,19 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
         enough = served * decodes * times.decode_at(np.maximum(middle, 1.0)) / room <= middle
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     step = times.decode_at(np.clip(high, 1.0, cap))
-    waiting = np.where(saturated, np.inf, 0.5 * rho * cost / room)
-    chunk_steps = times.chunks[:, None] * step * np.minimum(high, 1.0)
+    busy = np.clip(high, 0.0, 1.0)  # share of arrivals that find somebody decoding
+    missed = max(host.admission_steps - 0.5, 0.0)  # arrivals come in the middle of a step, not at its end
+    look = busy * (
+        step * (missed + times.mixed + rows_like(host.hold_steps, step)) + _poll_s(step, rho, host)
+    )
+    waiting = np.where(saturated, np.inf, look + 0.5 * rho * burst / room)
     return LoopTimes(
-        ttft_s=_rows(host.request_s, rate_per_s) + alone + waiting + 0.5 * chunk_steps,
+        ttft_s=rows_like(host.request_s, rate_per_s) + alone + waiting,
         itl_s=np.where(decodes > 0, step / room, 0.0),
         batch=high,
         waiting_s=waiting,
         prefill_share=rho,
         requests_per_s=np.minimum(rate_per_s, sustained),
         saturated=saturated,
+        offered=True,
     )

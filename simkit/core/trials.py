@@ -13,8 +13,8 @@ import numpy as np
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.lengths import Lengths
 from simkit.core.metrics import Candidate
-from simkit.core.phases import Lengths
 from simkit.core.planner_profile import EngineProfile
 from simkit.core.problem import Problem
 from simkit.core.rows import host_of

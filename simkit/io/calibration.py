@@ -41,7 +41,7 @@ def error_models() -> dict[str, ErrorModel]:
                 levels=tuple(entry["levels"]),
                 log_ratios=tuple(entry["log_ratios"]),
                 num_groups=int(entry["num_groups"]),
-                beyond_scale=float(entry["beyond_scale"]),
+                beyond_scale=float(entry.get("beyond_scale", 1.0)),
             )
             for name, entry in artifact(ERRORS)["metrics"].items()
         }

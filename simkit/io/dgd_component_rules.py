@@ -13,7 +13,8 @@ from simkit.io.dgd_parts import (
     main_container,
     node_count,
 )
-from simkit.io.dgd_workers import is_worker, read_worker
+from simkit.io.dgd_release_rules import flag_faults, version_faults
+from simkit.io.dgd_workers import ROLE_OF_TYPE, is_worker, read_worker
 from simkit.io.faults import Fault, shown, unknown_key, wrong_type
 from simkit.io.kube_names import COMPONENT_PATTERN, PATTERN_WORDS, VERSION_PATTERN, matches
 
@@ -35,6 +36,7 @@ def component_faults(
     yield from _counts(component, path)
     yield from _blocks(component, path)
     yield from _main(component, f"{path}.{main_path}")
+    yield from version_faults(component, main_container(component), path)
     yield from _engine(component, path, f"{path}.{main_path}", f"{path}.{gpu_path}")
 
 
@@ -64,6 +66,10 @@ def _counts(component: Mapping[str, Any], path: str) -> Iterator[Fault]:
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
             continue
         yield wrong_type(f"{path}.{name}", f"a whole number from {least}", value)
+    kind = component.get("type")
+    if multinode is not None and kind in TYPES and kind not in ROLE_OF_TYPE:
+        problem = f"only engines span nodes, and the component is of type {kind}"
+        yield Fault(path=f"{path}.multinode", problem=problem, remedy="remove it; replicas are what it has")
 
 
 def _blocks(component: Mapping[str, Any], path: str) -> Iterator[Fault]:
@@ -105,6 +111,7 @@ def _engine(component: Mapping[str, Any], path: str, main_path: str, gpu_path: s
             problem = f"an engine with {node_count(component)} pod(s) asks for no GPU"
             yield Fault(path=gpu_path, problem=problem, remedy="add the number of GPUs of one pod")
         yield from launch_faults(component, container, (module, tokens), main_path)
+        yield from flag_faults(component, container, (module, tokens), main_path)
         running = {**component, "replicas": component.get("replicas") or 1}
         read_worker(running, moe=None)
     except InputError as error:

@@ -25,8 +25,8 @@ _SHARED_SPEC = (
     "topologyConstraint", "experimental",
 )  # fmt: skip
 _SHARED_COMPONENT = (
-    "replicas", "multinode", "scalingAdapter", "eppConfig", "modelRef", "globalDynamoNamespace",
-    "topologyConstraint", "experimental",
+    "replicas", "runtimeVersionOverride", "multinode", "scalingAdapter", "eppConfig", "modelRef",
+    "globalDynamoNamespace", "topologyConstraint", "experimental",
 )  # fmt: skip
 _FRAMEWORKS = ("sglang", "vllm", "trtllm")
 _SECRET_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -54,8 +54,8 @@ DIALECTS = {
         gpus="podTemplate.spec.containers[main].resources.limits",
         spec_keys=(*_SHARED_SPEC, "components", "env", "providerOverride"),
         component_keys=(
-            *_SHARED_COMPONENT, "name", "type", "runtimeVersionOverride", "podTemplate", "minAvailable",
-            "roles", "sharedMemorySize", "frontendSidecar", "dynamoSidecar", "compilationCache",
+            *_SHARED_COMPONENT, "name", "type", "podTemplate", "minAvailable", "roles", "sharedMemorySize",
+            "frontendSidecar", "dynamoSidecar", "compilationCache",
         ),
     ),
     ALPHA: Dialect(

@@ -8,7 +8,7 @@ from typing import Any
 from perfmodels.parallel import ParallelPlan
 from simkit.adapters.dynamo_alpha import GPU
 from simkit.adapters.engines import TABLES, WorkerSettings, parse_worker_args, role_named
-from simkit.adapters.flag_reader import read_flags
+from simkit.adapters.flag_reader import Flags, read_flags
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role, default_engine
 from simkit.core.errors import InputError
@@ -134,18 +134,33 @@ def _notes(name: str, settings: WorkerSettings, mocked: bool) -> list[str]:
 def _mocker_settings(tokens: Sequence[str]) -> WorkerSettings:
     """A mocker's arguments: queue limits, and the engine and plan that it imitates."""
     flags = read_flags(tokens)
-    backend = flags.text(("--ais-backend",)) or flags.text(("--engine-type",)) or "vllm"
+    backend = flags.text(_table_flags("backend")) or flags.text(("--engine-type",)) or "vllm"
     changes: dict[str, Any] = {
         "max_num_seqs": flags.integer(("--max-num-seqs",)),
         "max_num_batched_tokens": flags.integer(("--max-num-batched-tokens",)),
         "kv_block_tokens": flags.integer(("--block-size",)),
         "prefix_caching": flags.switch(("--enable-prefix-caching",), ("--no-enable-prefix-caching",)),
     }
-    attn_dp = flags.integer(("--ais-attention-dp-size", "--data-parallel-size")) or 1
     return WorkerSettings(
-        plan=ParallelPlan(tp=flags.integer(("--ais-tp-size",)) or 1, attn_dp=attn_dp),
+        plan=_mocked_plan(flags),
         engine=default_engine(backend, **{key: value for key, value in changes.items() if value is not None}),
         model_name=flags.text(("--model-name",)),
         model_path=flags.text(("--model-path",)),
         role=role_named(flags.text(("--disaggregation-mode",))),
     )
+
+
+def _mocked_plan(flags: Flags) -> ParallelPlan:
+    """The plan whose step times a mocker looks up."""
+    names = {"tp": "tp-size", "attn_dp": "attention-dp-size", "moe_tp": "moe-tp-size", "ep": "moe-ep-size"}
+    sizes = {field: flags.integer(_table_flags(name)) for field, name in names.items()}
+    sizes["attn_dp"] = sizes["attn_dp"] or flags.integer(("--data-parallel-size",))
+    try:
+        return ParallelPlan(**{field: size or 1 for field, size in sizes.items()})
+    except ValueError as error:
+        raise InputError(f"mocker flags: {error}; correct the sizes") from error
+
+
+def _table_flags(name: str) -> tuple[str, str]:
+    """A flag of the mocker's tables as Dynamo 1.6 calls it, and as earlier releases did."""
+    return f"--ais-{name}", f"--aic-{name}"

@@ -32,8 +32,9 @@ def cache_faults(document: Mapping[str, Any]) -> list[Fault]:
     mount, path = block.get("pvcMountPath") or DEFAULT_MOUNT, block.get("pvcModelPath")
     mount_faults = _mount(mount) if isinstance(mount, str) else []
     faults += mount_faults
-    if isinstance(mount, str) and isinstance(path, str) and not mount_faults:
-        faults += _model_path(mount, path)
+    if isinstance(path, str):
+        known_mount = isinstance(mount, str) and not mount_faults
+        faults += _model_path(mount if known_mount else None, path)
     return faults
 
 
@@ -48,15 +49,16 @@ def _mount(mount: str) -> list[Fault]:
     return []
 
 
-def _model_path(mount: str, path: str) -> list[Fault]:
+def _model_path(mount: str | None, path: str) -> list[Fault]:
+    """The path by itself, and below the mount where that one is in order."""
     if char := unsafe(path):
         problem = f"{shown(path)} holds {char}, which a shell or Kubernetes would act on"
         return [Fault(path=_PATH, problem=problem, remedy="write a plain path")]
     if ".." in path.split("/"):
         problem, remedy = f"{path!r} leaves the volume by '..'", "give the path from the volume's root"
         return [Fault(path=_PATH, problem=problem, remedy=remedy)]
-    root = mount.rstrip("/")
-    if path.startswith("/") and path.rstrip("/") != root and not path.startswith(root + "/"):
+    root = (mount or "").rstrip("/")
+    if mount and path.startswith("/") and path.rstrip("/") != root and not path.startswith(root + "/"):
         problem = f"absolute path {path!r} is not under the mount {mount!r}"
         remedy = "give it relative to the volume's root, or below pvcMountPath"
         return [Fault(path=_PATH, problem=problem, remedy=remedy)]

@@ -14,9 +14,9 @@ from simkit.io.dgdr_lookup import given, lookup, unsafe
 from simkit.io.dgdr_model import API_VERSION, GPU_SKUS, KIND
 from simkit.io.dgdr_overrides import dgd_override_faults
 from simkit.io.faults import Fault, shown
+from simkit.io.kube_names import has_version_tag
 from simkit.io.planner_faults import planner_faults
 
-_SEMVER_TAG = re.compile(r":v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]*)?$")
 _IMAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")
 
 
@@ -112,11 +112,6 @@ def _sla(document: Mapping[str, Any]) -> list[Fault]:
         problem = f"{pair[0]} is given without {missing}, but they come as a pair"
         return [Fault(path=path, problem=problem, remedy=f"add {missing} in milliseconds")]
     return []
-
-
-def has_version_tag(image: str) -> bool:
-    """Whether an image reference ends in a tag like :1.6.1 (a digest does not)."""
-    return "@" not in image and _SEMVER_TAG.search(image) is not None
 
 
 def _image(document: Mapping[str, Any]) -> list[Fault]:

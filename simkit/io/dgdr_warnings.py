@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from simkit.adapters.dynamo_alpha import ALPHA, from_v1alpha1
+from simkit.adapters.dynamo_components import FRONTEND
 from simkit.io import dgdr_model as model
+from simkit.io.dgd_parts import main_container
 from simkit.io.dgdr_cache import cache_warnings
 from simkit.io.dgdr_lookup import lookup
 from simkit.io.dgdr_rules import canonical_gpu
@@ -26,6 +29,7 @@ def warnings_of(spec: model.Spec) -> list[str]:
         found += cache_warnings(spec.model, cache.pvc_name, cache.pvc_mount_path, cache.pvc_model_path)
     found += _gpu(spec.hardware)
     found += _legacy(spec.overrides)
+    found += _unpredicted(spec.overrides)
     return found + planner_warnings(spec.model_dump(by_alias=True, exclude_none=True))
 
 
@@ -47,4 +51,24 @@ def _legacy(overrides: model.Overrides | None) -> list[str]:
         f"spec.overrides.dgd names component {name!r}, deprecated; write worker, prefill or decode"
         for name in names
         if name in _LEGACY_NAMES
+    ]
+
+
+def _unpredicted(overrides: model.Overrides | None) -> list[str]:
+    """Changes of engines by the override, which is merged in after the prediction."""
+    override = overrides.dgd if overrides else None
+    if not override:
+        return []
+    change = from_v1alpha1(override) if override.get("apiVersion") == ALPHA else override
+    found = []
+    for item in lookup(change, "spec.components") or ():
+        main = main_container(item)
+        keys = [key for key in ("replicas", "multinode") if item.get(key) is not None]
+        keys += [key for key in ("image", "command", "args", "resources") if main.get(key) is not None]
+        if keys and item.get("name") not in (FRONTEND, "Planner"):
+            found.append(f"{', '.join(keys)} of {item.get('name')!r}")
+    if not found:
+        return []
+    return [
+        f"spec.overrides.dgd changes {' and '.join(found)}: the prediction is for the deployment without that"
     ]

@@ -1,6 +1,6 @@
 """What is wrong with a document: one value per fault, and how a set of them reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ def _line(text: str, most: int) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown_text)
 
 
+_MOST_NAMES = 20  # in one remedy
 _TYPE_WORDS = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -67,9 +68,16 @@ def unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
     """A key that the format's owner does not allow there."""
     names = tuple(known)
     hints = nearest(key, names, count=1)
-    remedy = f"did you mean {hints[0]}?" if hints else f"remove it; known here: {', '.join(sorted(names))}"
+    remedy = f"did you mean {hints[0]}?" if hints else f"remove it; known here: {_listed(names)}"
     key = key or "''"
     return Fault(path=f"{path}.{key}" if path else key, problem="unknown key", remedy=remedy)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in order; of many the first, and how many more there are."""
+    found = sorted(names)
+    more = len(found) - _MOST_NAMES
+    return ", ".join(found) if more < 2 else f"{', '.join(found[:_MOST_NAMES])} and {more} more"
 
 
 def wrong_type(path: str, expected: str, value: Any) -> Fault:

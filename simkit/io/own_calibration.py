@@ -46,7 +46,7 @@ def read_own(path: str | Path) -> OwnCalibration:
         or document.get("kind") != KIND
         or document.get("version") != VERSION
     ):
-        raise InputError(f"{place}: no calibration of one's own runs; make one by simkit fit --runs")
+        raise InputError(f"{place}: no calibration of one's own runs; make one by simkit fit --own")
     shipped = str(artifact(ERRORS).get("sha256", "none"))[:12]
     if document.get("corrects") != shipped:
         raise InputError(

@@ -1,23 +1,29 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.parallel import PlanArray
 from simkit.core.engine import default_engine
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import SimkitError
-from simkit.core.rows import PoolRows, RowTimes, aggregated_rows, disaggregated_rows, mean_lengths
+from simkit.core.lengths import mean_lengths
+from simkit.core.residuals import correction, features_of, levels_of
+from simkit.core.rows import PoolRows, RowTimes, RowWork, row_times, row_work, with_correction
 from simkit.core.steady import Procedure
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu
 from simkit.io.loading import Model, load_model
 from simkit.io.operator_times import learned_times
+from simkit.io.recipes import OPTIONS, resolve_options
+from simkit.io.residual_store import shipped_residuals
 from simkit.io.runs import AGG_PLAN, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -60,12 +66,13 @@ def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd
     for block in blocks(table.iloc[usable], usable):
         try:
             model = engine_model_of(block.key)
-            times = block_times(adjust(model) if adjust else model, block)
+            model = adjust(model) if adjust else model
+            times, spread = corrected_times(model, block)
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue
         measured = _is_measured(block.key)
-        out.iloc[block.index, :] = _with_intervals(times, measured=measured)
+        out.iloc[block.index, :] = _with_intervals(times, spread, measured=measured)
         in_domain[block.index] = times.fits & measured
         errors[block.index[times.weights_share >= 1.0]] = (
             "the weights do not fit the GPUs; raise tp, pp, ep or take a quantised checkpoint"
@@ -97,7 +104,7 @@ def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
         table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
     protocol = table["protocol"].astype("object") if "protocol" in table else None
     table["protocol"] = protocol.where(protocol.notna(), "steady") if protocol is not None else "steady"
-    return table
+    return resolve_options(table)
 
 
 def _row_faults(table: "pd.DataFrame") -> np.ndarray:
@@ -132,7 +139,7 @@ def blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[Block]:
     """Split by everything but plans, lengths and load."""
     import pandas as pd
 
-    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread"]
+    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread", *OPTIONS]
     keys: list[tuple[Hashable, ...]] = [
         tuple("" if pd.isna(value) else value for value in row)
         for row in table[columns].itertuples(index=False, name=None)
@@ -157,6 +164,12 @@ def _procedure(key: dict[str, Any]) -> Procedure:
         requests_per_slot=float(waves) if waves != "" else named.requests_per_slot,
         length_spread=float(spread) if spread != "" else named.length_spread,
     )
+
+
+@lru_cache(maxsize=256)
+def _known_gpu(name: str) -> Device:
+    """A catalogue entry, read once: tables name the same few many times."""
+    return gpu(name)
 
 
 def block_precision(key: dict[str, Any], model: Model) -> Precision:
@@ -184,38 +197,66 @@ def _cache_format(key: dict[str, Any], moe: str, stored: str) -> str:
     before Blackwell, whose FP8 decode kernels are several times slower than the 16-bit ones.
     """
     quantised = dtype(moe).bytes_per_element <= 1.01 and str(key.get("precision")) != "mxfp4"
-    slow = key["backend"] == "sglang" and "fp4" not in gpu(str(key["gpu"])).peak_flop_per_s
+    slow = key["backend"] == "sglang" and "fp4" not in _known_gpu(str(key["gpu"])).peak_flop_per_s
     return "fp8" if quantised and not slow else stored
 
 
 def _is_measured(key: dict[str, Any]) -> bool:
     kind = load_model(str(key["model"])).shape.architecture_class
-    return (gpu(str(key["gpu"])).name, str(key["backend"]), kind) in measured_domain()
+    return (_known_gpu(str(key["gpu"])).name, str(key["backend"]), kind) in measured_domain()
 
 
 def engine_model_of(key: dict[str, Any]) -> EngineModel:
-    """The engine model of a block."""
+    """The engine model of a block, with the shipped factors and residuals."""
+    return replace(
+        unfitted_model_of(key), efficiency=efficiency(str(key["backend"])), residuals=shipped_residuals()
+    )
+
+
+def unfitted_model_of(key: dict[str, Any]) -> EngineModel:
+    """The engine model of a block with nothing learned from serving runs."""
     model = load_model(str(key["model"]))
-    version = {"version": str(key["backend_version"])} if key.get("backend_version") else {}
+    settings: dict[str, object] = {name: int(key[name]) for name in OPTIONS if key.get(name, "") != ""}
+    if key.get("backend_version"):
+        settings["version"] = str(key["backend_version"])
     return EngineModel(
         shape=model.shape,
         precision=block_precision(key, model),
-        device=gpu(str(key["gpu"])),
-        engine=default_engine(str(key["backend"]), **version),
-        efficiency=efficiency(str(key["backend"])),
-        learned=learned_times(gpu(str(key["gpu"])), str(key["backend"])),
+        device=_known_gpu(str(key["gpu"])),
+        engine=default_engine(str(key["backend"]), **settings),
+        learned=learned_times(_known_gpu(str(key["gpu"])), str(key["backend"])),
     )
 
 
 def block_times(model: EngineModel, block: Block) -> RowTimes:
     """Latencies of a block's rows under one engine model."""
+    return row_times(block_work(model, block))
+
+
+def corrected_times(model: EngineModel, block: Block) -> tuple[RowTimes, tuple[FloatArray, FloatArray]]:
+    """Latencies as measured runs suggest, and the standard deviations of the logs of TTFT and ITL."""
+    work = block_work(model, block)
+    times = row_times(work)
+    if model.residuals is None:
+        return times, (np.ones_like(times.ttft_s), np.ones_like(times.itl_s))
+    mode = str(block.key["mode"])
+    share = times.prefill_share if mode == "agg" else np.zeros_like(times.batch)
+    features = features_of(work.pools[-1].plan, work.lengths, (times.batch, share))
+    found = correction(model.residuals, levels_of(model, mode), features)
+    return with_correction(times, work, found), (found.ttft_log_sd, found.itl_log_sd)
+
+
+def block_work(model: EngineModel, block: Block) -> RowWork:
+    """A block's rows before the engine's factors."""
     names = ("isl_tokens", "osl_tokens", "concurrency")
     isl, osl, concurrency = (block.frame[name].to_numpy(dtype=np.float64) for name in names)
-    load = (mean_lengths(isl, osl, block.procedure.length_spread), concurrency)
-    if block.key["mode"] == "agg":
-        return aggregated_rows(model, _agg_pool(block.frame), load, block.procedure)
-    pools = (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
-    return disaggregated_rows(model, pools, load, block.procedure)
+    load = (mean_lengths(isl, osl, float(block.procedure.length_spread)), concurrency)
+    pools = (
+        (_agg_pool(block.frame),)
+        if block.key["mode"] == "agg"
+        else (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
+    )
+    return row_work(model, pools, load, block.procedure)
 
 
 def _plan(frame: "pd.DataFrame", prefix: str) -> PlanArray:
@@ -235,10 +276,10 @@ def _role_pool(frame: "pd.DataFrame", role: str) -> PoolRows:
     )
 
 
-def _with_intervals(times: RowTimes, *, measured: bool) -> FloatArray:
+def _with_intervals(times: RowTimes, spread: tuple[FloatArray, FloatArray], *, measured: bool) -> FloatArray:
     models = error_models() if measured else {name: m.beyond() for name, m in error_models().items()}
     columns = []
-    for metric, value in (("ttft", times.ttft_s), ("itl", times.itl_s)):
-        low, high = models[metric].interval(value)
+    for metric, value, log_sd in zip(("ttft", "itl"), (times.ttft_s, times.itl_s), spread, strict=True):
+        low, high = models[metric].interval(value, log_sd=log_sd)
         columns += [value * 1e3, low * 1e3, high * 1e3]
     return np.column_stack([*columns, times.output_tokens_per_s_per_gpu])

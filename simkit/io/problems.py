@@ -18,6 +18,7 @@ from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu, with_hardware
 from simkit.io.loading import Model, load_model
 from simkit.io.operator_times import learned_times
+from simkit.io.residual_store import shipped_residuals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,7 @@ def engine_model(
         engine=default_engine(backend),
         efficiency=efficiency(backend),
         learned=learned_times(device, backend),
+        residuals=shipped_residuals(),
         weight_scale=weight_scale(model),
     )
 

@@ -12,7 +12,7 @@ from simkit.io.document_rules import leak_faults, set_faults
 from simkit.io.faults import Fault, shown, wrong_type
 from simkit.io.kube_schema import schema_faults
 
-__all__ = ["Fault", "validate_documents"]
+__all__ = ["Fault", "answer_faults", "validate_documents"]
 
 _KUBERNETES = {"ConfigMap": "v1", "PersistentVolumeClaim": "v1", "Job": "batch/v1"}
 _KINDS = ("DynamoGraphDeploymentRequest", "DynamoGraphDeployment", *_KUBERNETES)
@@ -35,6 +35,13 @@ def validate_documents(documents: Sequence[Any], source: str) -> list[Fault]:
         for fault in _faults(document)
     ]
     return [*each, *set_faults(documents)]
+
+
+def answer_faults(request: Mapping[str, Any], documents: Sequence[Any]) -> list[Fault]:
+    """Faults of a request's answer, by itself and against the request, which is taken to be sound."""
+    found = validate_documents([request, *documents], "answer")
+    apart = [(fault, fault.path.partition("].")) for fault in found]
+    return [replace(fault, path=rest or fault.path) for fault, (place, _, rest) in apart if place != "[0"]
 
 
 def _faults(document: Any) -> list[Fault]:

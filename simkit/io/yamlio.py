@@ -144,9 +144,11 @@ def _file_mode(target: Path) -> int:
 def read_text(path: Path) -> str:
     """A text file as UTF-8, refused where it is larger than any document."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as handle:  # devices and pipes tell no size beforehand
+            content = handle.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise InputError(f"{path}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
-        return path.read_text(encoding="utf-8")
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except OSError as error:

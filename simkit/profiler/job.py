@@ -59,7 +59,7 @@ def run(job: Job, status: StatusFile) -> Outcome:
     status.enter(Phase.SELECTING, rec.explanation[0])
     profile = _profile(problem, rec, status)
     status.enter(Phase.GENERATING, "Writing the DynamoGraphDeployment")
-    outputs = _write(job, rec, profile)
+    outputs = _write(job, rec, profile, problem)
     return Outcome(message=closing(rec), outputs=outputs, warnings=rec.request.warnings)
 
 
@@ -132,8 +132,8 @@ def _profile(problem: Problem, rec: Recommendation, status: StatusFile) -> Mappi
     return planner_profile(problem, rec.selected)
 
 
-def _write(job: Job, rec: Recommendation, profile: Mapping[str, bytes]) -> dict[str, str]:
-    documents = dgd_documents(rec, rec.selected, profile=profile)
+def _write(job: Job, rec: Recommendation, profile: Mapping[str, bytes], problem: Problem) -> dict[str, str]:
+    documents = dgd_documents(rec, rec.selected, profile=profile, problem=problem)
     if rec.request.search_strategy == "thorough":
         annotations: dict[str, Any] = documents[-1]["metadata"]["annotations"]
         annotations[STRATEGY_ANNOTATION] = "predicted, thorough was asked"

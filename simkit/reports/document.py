@@ -54,23 +54,25 @@ def recommendation_document(rec: Recommendation) -> Document:
     return found
 
 
-def dumps(document: Any) -> str:
+def dumps(document: Any, *, full_precision: bool = False) -> str:
     """The document as indented JSON text, keys in their own order, ending with a newline."""
-    return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    content = plain(document, full_precision=full_precision)
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, full_precision: bool = False) -> Any:
     """The value in JSON's own types: six significant digits, not-a-number and infinity as None."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, Real):
-        return _rounded(float(value))
+        number = float(value)
+        return number if full_precision and math.isfinite(number) else _rounded(number)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, full_precision=full_precision) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
-        return [plain(item) for item in value]
+        return [plain(item, full_precision=full_precision) for item in value]
     return str(value)
 
 

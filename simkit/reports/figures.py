@@ -46,7 +46,7 @@ _STYLE: Any = {  # matplotlib types its keys as literals, which a spread dict ca
 def pareto_figure(rec: Recommendation) -> "Figure":
     """Output tokens/s per GPU against tokens/s per user: candidates, the front, the selected one."""
     doc = recommendation_document(rec)
-    with _style():
+    with figure_style():
         figure, axes = _new_figure(7.2, 4.3)
         for backend, mode in dict.fromkeys((c["backend"], c["mode"]) for c in doc["candidates"]):
             chosen = [c for c in doc["candidates"] if (c["backend"], c["mode"]) == (backend, mode)]
@@ -72,7 +72,7 @@ def predicted_measured_figure(frame: "pd.DataFrame", metric: str) -> "Figure":
     names = (f"{metric}_ms_mean", f"predicted_{metric}_ms_mean")
     kept = frame[(frame[names[0]] > 0) & (frame[names[1]] > 0)]
     error = (kept[names[1]] / kept[names[0]] - 1).abs().median()
-    with _style():
+    with figure_style():
         figure, axes = _new_figure(5.6, 5.4)
         for backend, rows in kept.groupby("backend", sort=True):
             label = f"{engine_name(str(backend))} ({len(rows):,})"
@@ -88,7 +88,7 @@ def predicted_measured_figure(frame: "pd.DataFrame", metric: str) -> "Figure":
 
 def worst_operators_figure(points: "pd.DataFrame") -> "Figure":
     """Operator times with the largest errors: columns cell (family first), measured_us, predicted_us."""
-    with _style():
+    with figure_style():
         figure, axes = _new_figure(6.4, 6.0)
         families = points["cell"].str.split("/").str[0]
         for family, rows in points.groupby(families, sort=True):
@@ -103,7 +103,7 @@ def error_bars_figure(doc: Mapping[str, Any], title: str = "") -> "Figure":
     """Median absolute error of TTFT and ITL by partition, from an evaluation document."""
     found = sorted(doc["by"], key=lambda item: natural_order(partition_label(item["partition"])))
     labels = [f"{partition_label(item['partition'])}  (n = {item['rows']:,})" for item in found]
-    with _style():
+    with figure_style():
         figure, axes = _new_figure(7.2, 1.5 + 0.5 * max(1, len(found)))
         for shift, (metric, colour) in ((-0.19, ("ttft", "#2b84c2")), (0.19, ("itl", "#e69f00"))):
             errors = [_percentage(item[metric]["mdape"]) for item in found]
@@ -120,6 +120,19 @@ def error_bars_figure(doc: Mapping[str, Any], title: str = "") -> "Figure":
     return figure
 
 
+def reliability_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> "Figure":
+    """Share of measurements inside intervals against the share they promise, a line per name."""
+    with figure_style():
+        figure, axes = _new_figure(5.8, 5.2)
+        axes.plot([0.45, 1], [0.45, 1], color=_INK, lw=1, label="honest")
+        for name, points in curves.items():
+            dashed = "--" if name.startswith("ITL") else "-"
+            axes.plot(*zip(*points, strict=True), dashed, marker=".", lw=1.3, label=name, zorder=3)
+        axes.set(xlabel="interval promises", ylabel="interval held", xlim=(0.45, 1), ylim=(0.45, 1))
+        axes.legend(loc="lower right", fontsize=9, frameon=False)
+    return figure
+
+
 def figure_svg(fig: "Figure") -> str:
     """The figure as an <svg> element to paste into a page: same figure, same bytes.
 
@@ -127,7 +140,7 @@ def figure_svg(fig: "Figure") -> str:
     """
     stream = io.StringIO()
     blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with _style():
+    with figure_style():
         fig.savefig(stream, format="svg", metadata=blank, transparent=True)
     text = stream.getvalue()
     text = text[text.index("<svg") :]  # without XML declaration and DOCTYPE
@@ -137,7 +150,7 @@ def figure_svg(fig: "Figure") -> str:
 def figure_png(fig: "Figure", path: Path) -> None:
     """Write the figure as PNG; a reader sees the old file or the new one, never half of it."""
     part = path.with_name(f".{path.name}.part")
-    with _style():
+    with figure_style():
         fig.savefig(part, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     part.replace(path)
 
@@ -145,7 +158,8 @@ def figure_png(fig: "Figure", path: Path) -> None:
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def _style() -> Any:
+def figure_style() -> Any:
+    """Context in which all figures are drawn and written."""
     from matplotlib import rc_context
 
     return rc_context(_STYLE)

@@ -198,6 +198,15 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
     facts.append(["bottleneck", doc["bottleneck"]])
     if doc["sla_probability"] is not None:
         facts.append(["P(SLA)", percent(doc["sla_probability"])])
+    if doc.get("nearest_run"):
+        near = doc["nearest_run"]
+        facts.append(
+            [
+                "nearest measured",
+                f"{near['run']}: TTFT {number(near['ttft_ms'])} ms, ITL "
+                f"{number(near['itl_ms'])} ms ({percent(near['resemblance'])} alike)",
+            ]
+        )
     if not doc["in_domain"]:
         facts.append(["domain", "outside the range of the data behind the prediction: an extrapolation"])
     return facts

@@ -2,5 +2,6 @@
 
 from simkit.verbs.estimate import estimate
 from simkit.verbs.recommend import load_request, recommend
+from simkit.verbs.simulate import simulate
 
-__all__ = ["estimate", "load_request", "recommend"]
+__all__ = ["estimate", "load_request", "recommend", "simulate"]

@@ -13,7 +13,6 @@ from simkit.core.errors import InputError
 from simkit.core.measured import Run
 from simkit.core.measured_comparison import Comparison, Predicted, compare, predicted_of
 from simkit.core.metrics import Candidate
-from simkit.core.mocked import mocked
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.slo import Slo
@@ -28,6 +27,7 @@ from simkit.reports.pages import Page, page_html, page_markdown
 from simkit.verbs.estimate import Layouts, estimate_problem
 from simkit.verbs.local_target import local_server
 from simkit.verbs.measure import Meter, Server, measure
+from simkit.verbs.mocked import mocked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,15 @@ def estimate_problem(
     request: Request | Mapping[str, Any] | str | Path, deployment: Deployment | Layouts | None = None
 ) -> tuple[Problem, SingleEstimate]:
     """The same with the question as it was understood, for whoever goes on from there."""
-    asked = as_request(request)
+    problem, chosen = question(as_request(request), deployment)
+    return problem, estimate_deployment(problem, chosen)
+
+
+def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[Problem, Deployment]:
+    """What is asked about, with everything it names looked up.
+
+    Raises InputError where the layout takes more GPUs than there are.
+    """
     backend = _backend(asked, deployment)
     gpus = asked.hardware.total_gpus
     if isinstance(deployment, Aggregated | Disaggregated) and gpus is None:
@@ -54,14 +62,14 @@ def estimate_problem(
     problem = build_problem(
         replace(asked, backend=backend, hardware=hardware, search_strategy=strategy)  # type: ignore[arg-type]
     )
-    if not isinstance(deployment, Aggregated | Disaggregated):
-        deployment = deployment_from_layouts(problem, deployment or Layouts())
-        if gpus is not None and deployment.num_gpus > gpus:
-            raise InputError(
-                f"the layout takes {deployment.num_gpus} GPUs and --total-gpus is {gpus}; "
-                "raise it or use fewer"
-            )
-    return problem, estimate_deployment(problem, deployment)
+    if isinstance(deployment, Aggregated | Disaggregated):
+        return problem, deployment
+    chosen = deployment_from_layouts(problem, deployment or Layouts())
+    if gpus is not None and chosen.num_gpus > gpus:
+        raise InputError(
+            f"the layout takes {chosen.num_gpus} GPUs and --total-gpus is {gpus}; raise it or use fewer"
+        )
+    return problem, chosen
 
 
 def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:
@@ -134,7 +142,17 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
             "kv_bytes_per_token": kv_bytes_per_token_full(model.shape, precision.kv),
         },
         "by_operator": [_operator(line) for line in result.by_operator],
+        "nearest_run": _nearest(result),
     }
+
+
+def _nearest(result: SingleEstimate) -> dict[str, Any] | None:
+    """The measured run most like the deployment."""
+    found = result.nearest
+    if found is None:
+        return None
+    times = {"ttft_ms": found.ttft_s * 1e3, "itl_ms": found.itl_s * 1e3}
+    return {"run": found.label, **times, "resemblance": found.resemblance}
 
 
 def _operator(line: OperatorLine) -> dict[str, Any]:

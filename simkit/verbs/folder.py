@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from simkit.adapters.dynamo_site import Site
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
 from simkit.core.problem import Problem
+from simkit.core.request import Request
 from simkit.io.dgdr import request_to_document
+from simkit.io.validate import answer_faults
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
 from simkit.reports.html import recommendation_html
 from simkit.reports.markdown import recommendation_markdown
-from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile
+from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
 
 PROFILE_FOLDER = "profiling_results"
 
@@ -29,17 +32,30 @@ def dgd_documents(
     version: str = "v1beta1",
     *,
     profile: Mapping[str, bytes] | None = None,
+    problem: Problem | None = None,
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
     A candidate that misses the SLA is marked so by an annotation. profile is what `planner_profile` gives,
-    for a Planner or mocker to read.
+    for a Planner or mocker to read. problem is what was searched; it tells a mocker the size of the caches.
+    Raises InputError where spec.overrides.dgd makes of it what no cluster would take.
     """
-    documents = render_site(_site(rec, candidate, profile), version)
+    site = _site(rec, candidate, profile)
+    if problem is not None and rec.request.deploy.mocker:
+        site = replace(site, rank_kv_tokens=rank_kv_tokens(problem, candidate))
+    documents = render_site(site, version)
+    if rec.request.deploy.dgd_override:
+        _check_overridden(documents, rec.request)
     metadata = documents[-1].setdefault("metadata", {})
     verdict = "true" if candidate.meets_sla else "false"
     metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
     return documents
+
+
+def _check_overridden(documents: list[dict[str, Any]], request: Request) -> None:
+    faults = answer_faults(request_to_document(request), documents)
+    if faults:
+        raise InputError("with spec.overrides.dgd merged in, " + "; ".join(str(fault) for fault in faults))
 
 
 def job_document(rec: Recommendation) -> dict[str, Any]:
@@ -76,7 +92,8 @@ def folder_texts(
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
         deployed = profile if deploys_profile(rec.request) else {}
-        texts[f"dgd{ending}.yaml"] = dump_yaml(dgd_documents(rec, candidate, version, profile=deployed))
+        documents = dgd_documents(rec, candidate, version, profile=deployed, problem=problem)
+        texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     texts["recommendation.json"] = dumps(recommendation_document(rec))
     texts["candidates.csv"] = candidates_csv(rec)

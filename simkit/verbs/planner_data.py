@@ -4,11 +4,13 @@ import math
 
 from simkit.adapters.planner_files import profile_files
 from simkit.core.deployment import Aggregated
+from simkit.core.engine import Role
 from simkit.core.metrics import Candidate
 from simkit.core.planner_profile import (
     EngineProfile,
     ProfileRanges,
     decode_profile,
+    max_kv_tokens,
     prefill_profile,
     step_tables,
 )
@@ -25,20 +27,33 @@ def planner_profile(problem: Problem, candidate: Candidate) -> dict[str, bytes]:
 
     An aggregated engine is described in both roles. Nothing is written, nothing is measured.
     """
-    deployment = candidate.deployment
-    if isinstance(deployment, Aggregated):
-        pools = deployment.worker, deployment.worker
-    else:
-        pools = deployment.prefill, deployment.decode
-    prefill, decode = (
-        EngineProfile(model=pool_model(problem, deployment, pool), plan=pool.plan) for pool in pools
-    )
+    prefill, decode = _engines(problem, candidate)
     ranges = profile_ranges(problem, prefill, decode)
     return profile_files(
         prefill_profile(prefill, ranges),
         decode_profile(decode, ranges),
         step_tables(prefill, decode, ranges),
     )
+
+
+def rank_kv_tokens(problem: Problem, candidate: Candidate) -> dict[Role, int]:
+    """Tokens that the cache of one attention rank holds, by role; what a mocker is to imitate."""
+    engines = _engines(problem, candidate)
+    ranges = profile_ranges(problem, *engines)
+    first, last = (max_kv_tokens(engine, ranges) // engine.plan.attn_dp for engine in engines)
+    if isinstance(candidate.deployment, Aggregated):
+        return {"aggregated": last}
+    return {"prefill": first, "decode": last}
+
+
+def _engines(problem: Problem, candidate: Candidate) -> tuple[EngineProfile, EngineProfile]:
+    """The engines of prefill and of decode; an aggregated one is both."""
+    deployment = candidate.deployment
+    engines = [
+        EngineProfile(model=pool_model(problem, deployment, pool), plan=pool.plan)
+        for pool in deployment.pools
+    ]
+    return engines[0], engines[-1]
 
 
 def profile_ranges(problem: Problem, *engines: EngineProfile) -> ProfileRanges:

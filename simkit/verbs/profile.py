@@ -9,7 +9,6 @@ from simkit.adapters.aiperf import as_sent
 from simkit.core.corrected import mean_factor, with_factors
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
-from simkit.core.mocked import mocked
 from simkit.core.own_calibration import sharpened
 from simkit.core.problem import Problem
 from simkit.core.request import Request
@@ -19,6 +18,7 @@ from simkit.io.dgdr import request_to_document
 from simkit.io.problems import SearchOptions, build_problem
 from simkit.io.profile_store import ProfileStore
 from simkit.verbs.measure import Meter, Server
+from simkit.verbs.mocked import mocked
 from simkit.verbs.profile_trials import (
     Bench,
     Budget,

@@ -1,6 +1,5 @@
 """What the cluster decides: network, gang scheduling, storage, start-up, releases."""
 
-import itertools
 import json
 
 import pytest
@@ -11,7 +10,6 @@ from simkit.adapters.dynamo_job import profiling_job
 from simkit.adapters.dynamo_network import fabric_hint, fabric_of
 from simkit.adapters.dynamo_site import Site
 from simkit.adapters.multinode import EngineShape, launch, launch_problem
-from simkit.adapters.releases import NEWEST, RELEASES, release_of, version_note
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError, UnknownNameError
@@ -364,58 +362,7 @@ def test_every_pod_that_loads_the_model_gets_the_token_by_reference(backend):
             assert main(component)["envFrom"] == [{"secretRef": {"name": "hf-token-secret"}}]
 
 
-# --- releases --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("versions", "expected"),
-    [
-        ((None, None), NEWEST.name),
-        (("1.5.1", "r/i:1.4.0"), "1.5"),
-        ((None, "reg:5000/ai/dynamo-planner:1.4.2"), "1.4"),
-        ((None, "r/i:latest"), NEWEST.name),
-        (("1.3.1", None), "1.4"),
-        (("2.0.0", None), NEWEST.name),
-    ],
-)
-def test_the_release_is_the_one_that_the_image_names(versions, expected):
-    assert release_of(*versions).name == expected
-
-
-@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-def test_every_release_names_every_engine_and_renders(release):
-    assert set(release.engines) == set(BACKENDS)
-    req = request(deploy={"runtime_version_override": f"{release.name}.0"})
-    found = components(disagg("vllm"), req)
-    sides = []
-    for name in ("prefill", "decode"):
-        args = main(found[name])["args"]
-        sides.append(json.loads(args[args.index("--kv-transfer-config") + 1])["kv_role"])
-    assert tuple(sides) == release.kv_roles
-
-
-def test_an_image_with_another_engine_than_predicted_is_pointed_out():
-    engine = default_engine("vllm")
-    assert version_note(NEWEST, engine) is None
-    assert "Dynamo 1.4 runs vllm 0.26.0, the prediction is for 0.24.0" in version_note(RELEASES[0], engine)
-
-
 # --- mocker ----------------------------------------------------------------------------------------
-
-
-def mocker_args(backend, gpu):
-    req = request(Hardware(gpu=gpu), deploy={"mocker": True})
-    return main(components(disagg(backend), req)["decode"])["args"]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_mocker_is_timed_as_its_gpu_where_tables_cover_it(backend):
-    args = mocker_args(backend, "h200_sxm")
-    found = dict(itertools.pairwise(args))
-    assert found["--ais-backend"] == backend
-    assert found["--ais-backend-version"] == NEWEST.engines[backend]
-    assert (found["--ais-system"], found["--ais-tp-size"]) == ("h200_sxm", "2")
-    assert not any(flag.startswith("--ais") for flag in mocker_args(backend, "t4"))
 
 
 PROFILE = {"prefill_raw_data.json": b"{}", "decode_raw_data.json": b"{}", "perf_data.npz": b"PK"}

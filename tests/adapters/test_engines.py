@@ -279,3 +279,25 @@ def test_json_values_are_not_split():
     assert tokens == ["--kv-transfer-config", '{"a": "b c"}']
     with pytest.raises(InputError, match="close the quotes"):
         command_tokens(["sh", "-c"], ["echo 'open"])
+
+
+@pytest.mark.parametrize(
+    ("backend", "flag", "field"),
+    [
+        ("sglang", "--scheduler-recv-interval", "poll_steps"),
+        ("trtllm", "--trtllm.batch_wait_timeout_iters", "hold_steps"),
+    ],
+)
+def test_steps_that_new_requests_wait_are_read_and_written(backend, flag, field):
+    asked = pool(backend, PLANS["tp"], **{field: 30})
+    args = worker_args(asked, "aggregated", context())
+    assert pairs(args)[flag] == "30"
+    assert getattr(parse_worker_args(backend, args).engine, field) == 30
+    silent = worker_args(pool(backend, PLANS["tp"]), "aggregated", context())
+    assert flag not in silent
+    assert getattr(parse_worker_args(backend, silent).engine, field) == 0
+
+
+def test_a_look_at_every_step_is_no_wait():
+    args = ["--model-path", "m", "--scheduler-recv-interval", "1"]
+    assert parse_worker_args("sglang", args).engine.poll_steps == 0

@@ -62,6 +62,12 @@ def test_a_faulty_document_is_named_in_one_line(simkit, tmp_path, text, mentions
     assert not (tmp_path / "out").exists()
 
 
+def test_a_gpu_that_nobody_named_is_asked_for(simkit, guide, tmp_path):
+    found = simkit("recommend", guide / "llama-70b.yaml", "-o", tmp_path / "out")
+    assert found.status == 2
+    assert "name the GPU, for example --gpu h200_sxm" in one_line(found.err)
+
+
 def test_missing_file(simkit, tmp_path):
     found = simkit("recommend", tmp_path / "absent.yaml", "-o", tmp_path / "out")
     assert found.status == 2

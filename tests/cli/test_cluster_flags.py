@@ -139,3 +139,92 @@ def test_a_misspelt_fabric_and_another_release_are_told(simkit):
     )
     assert [text for text in found if "did you mean infiniband?" in text]
     assert [text for text in found if "Dynamo 1.4 runs vllm 0.26.0" in text]
+
+
+WIDE = ("recommend", "--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h100_sxm", "--total-gpus", "32",
+        "--mode", "agg", "--format", "json")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "needs Grove 0.1.0-alpha.14 or later, with KAI scheduler recommended, or LeaderWorkerSet"),
+        (("--set", "runtimeVersionOverride=1.4.2"), "needs Grove 0.1.0-alpha.11 or later"),
+        (("--orchestrator", "lws"), "needs LeaderWorkerSet, and Volcano"),
+    ],
+)
+def test_what_engines_over_nodes_need_is_told(simkit, words, expected):
+    found = simkit(*WIDE, "--backend", "sglang", *words)
+    (note,) = [text for text in json.loads(found.out)["request"]["warnings"] if "span nodes of 8" in text]
+    assert expected in note
+
+
+def test_engines_within_a_node_need_nothing_more(simkit):
+    assert not [text for text in warnings_of(simkit) if "span nodes" in text]
+
+
+def test_workers_over_efa_run_the_images_that_hold_its_libraries(simkit, tmp_path):
+    words = ("--mode", "disagg", "--set", "hardware.interconnect=efa", "--set", "features.planner={}")
+    out = written(simkit, tmp_path, *words)
+    images = {
+        item["name"]: item["podTemplate"]["spec"]["containers"][0]["image"].rpartition("/")[2]
+        for item in list(yaml.safe_load_all((out / "dgd.yaml").read_text()))[-1]["spec"]["components"]
+    }
+    assert images["prefill"] == images["decode"] == "vllm-runtime:1.6.1-efa"
+    assert images["Frontend"] == "vllm-runtime:1.6.1"
+    assert images["Planner"] == "dynamo-planner:1.6.1"
+    assert [text for text in warnings_of(simkit, *words) if "images ending in -efa" in text]
+
+
+def test_settings_that_the_images_planner_is_too_old_for_are_told(simkit):
+    setting = ("--set", "features.planner.max_throughput_scaling_replicas=4")
+    old = warnings_of(simkit, *setting, "--set", "image=r/dynamo-planner:1.5.1")
+    note = "Dynamo 1.5's Planner ignores max_throughput_scaling_replicas"
+    assert [text for text in old if note in text]
+    assert not [text for text in warnings_of(simkit, *setting) if "Planner ignores" in text]
+
+
+def test_a_mockers_cache_is_that_of_the_engine(simkit, tmp_path):
+    out = written(simkit, tmp_path, "--mode", "agg", "--set", "features.mocker.enabled=true")
+    answer = json.loads((out / "recommendation.json").read_text())["selected"]
+    dgd = list(yaml.safe_load_all((out / "dgd.yaml").read_text()))[-1]
+    args = dgd["spec"]["components"][1]["podTemplate"]["spec"]["containers"][0]["args"]
+    blocks = int(args[args.index("--num-gpu-blocks-override") + 1])
+    assert blocks * 16 == pytest.approx(answer["kv_capacity_tokens"] / answer["replicas"], rel=0.01)
+
+
+def override(**component):
+    document = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {"components": [{"name": "decode", **component}]},
+    }
+    return ("--mode", "disagg", "--set", f"overrides.dgd={json.dumps(document)}")
+
+
+def engine(**fields):
+    return {"podTemplate": {"spec": {"containers": [{"name": "main", **fields}]}}}
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        ({"replicas": 50}, "GPUs, but the request beside allows 16; lower replicas"),
+        (engine(imag="x"), "containers[main].imag: unknown key; did you mean image?"),
+        (engine(args=["--model", "m"]), "add --disaggregation-mode decode"),
+    ],
+)
+def test_an_override_that_breaks_the_deployment_is_refused(simkit, tmp_path, component, expected):
+    found = simkit(*ASK, *override(**component), "-o", tmp_path / "out")
+    assert found.status == 2
+    assert "with spec.overrides.dgd merged in" in found.err
+    assert expected in found.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_an_override_changes_after_the_prediction_is_told(simkit):
+    component = {"replicas": 1, **engine(env=[{"name": "A", "value": "1"}])}
+    (note,) = [text for text in warnings_of(simkit, *override(**component)) if "the prediction is" in text]
+    assert note.startswith("spec.overrides.dgd changes replicas of 'decode':")
+    quiet = warnings_of(simkit, *override(**engine(env=[{"name": "A", "value": "1"}])))
+    assert not [text for text in quiet if "the prediction is" in text]

@@ -1,4 +1,4 @@
-"""`simkit fit --runs`, `--calibration` and `simkit next-runs` as commands."""
+"""`simkit fit --own`, `--calibration` and `simkit next-runs` as commands."""
 
 import json
 
@@ -20,7 +20,7 @@ def mine(runs_csv, tmp_path):
 
 def test_fit_then_use(simkit, mine, tmp_path):
     own, plain, sharp = (tmp_path / name for name in ("own.json", "plain.csv", "sharp.csv"))
-    assert simkit("fit", "--runs", mine, "-o", own).status == 0
+    assert simkit("fit", "--own", mine, "-o", own).status == 0
     assert simkit("predict", mine, "-o", plain, "--quiet").status == 0
     assert simkit("predict", mine, "-o", sharp, "--calibration", own, "--quiet").status == 0
     measured = pd.read_csv(mine)["itl_ms_mean"]
@@ -45,9 +45,9 @@ def test_next_runs_names_deployments_loads_and_commands(simkit):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("fit",), "--runs"),
-        (("fit", "--runs", "absent.csv"), "no such file"),
-        (("fit", "--runs", "a", "--operators", "."), "give one of them"),
+        (("fit",), "--own"),
+        (("fit", "--own", "absent.csv"), "no such file"),
+        (("fit", "--own", "a", "--operators", "."), "give it alone"),
         (("next-runs", *ASKED, "--calibration", "absent.json"), "cannot be read"),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.disagg import Pools
-from simkit.core.phases import BATCH_GRID, Lengths, phase_times
+from simkit.core.lengths import Lengths
+from simkit.core.phases import BATCH_GRID, phase_times
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
@@ -43,14 +44,17 @@ def engine_of(problem_of, lengths_of):
     model, one_gpu = problem_of("Qwen/Qwen3-8B").engines[0], PlanArray.of([ParallelPlan()])
     base = phase_times(model, one_gpu, lengths_of(1000, 100), "aggregated")
 
-    def build(*, prefill=0.1, burst=None, decode=(0.01, 1e-4), max_seqs=1000.0, chunks=1.0, plan=None):
+    def build(
+        *, prefill=0.1, burst=None, decode=(0.01, 1e-4), max_seqs=1000.0, chunks=1.0, together=1.0, plan=None
+    ):
         return replace(
             base,
             plan=PlanArray.of([plan or ParallelPlan()]),
             decode_s=(decode[0] + decode[1] * BATCH_GRID)[None, :],
             prefill_s=np.array([prefill]),
             burst_prefill_s=np.array([prefill if burst is None else burst]),
-            shared_prefill_s=np.array([prefill if burst is None else burst]),
+            stall_s=np.array([prefill if burst is None else burst]),
+            together=np.array([together]),
             chunks=np.array([chunks]),
             max_seqs=np.array([max_seqs]),
         )

@@ -18,6 +18,8 @@ ERRORS = {
     for name in ("ttft", "itl", "e2e")
 }
 POINT = PointValues(
+    ttft_log_sd=1.0,
+    itl_log_sd=1.0,
     num_gpus=4, concurrency=20, requests_per_s=2, ttft_s=0.5, itl_s=0.02, waiting_s=0.1, batch=16,
     prefill_share=0.25, osl_tokens=101, kv_capacity_tokens=1e6, memory_bytes={"weights": 1e9},
     bottleneck="decode: x", in_domain=True,

@@ -8,7 +8,8 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine import default_engine
-from simkit.core.phases import Lengths, decode_step, prefill_step
+from simkit.core.lengths import Lengths
+from simkit.core.phases import decode_step, prefill_step
 from simkit.core.planner_profile import (
     EngineProfile,
     ProfileRanges,

@@ -13,6 +13,7 @@ from simkit.core.steady import Host, Procedure
 ROUNDING = 1e-9
 FIXED_POINT = 1e-2  # the open loop's batch is found by damped iteration
 
+NEXT_STEP = 1  # a prompt shares its step with those who decode
 NO_HOST = Host(request_s=0.0)
 STEADY = Procedure()
 
@@ -103,21 +104,21 @@ def test_more_requests_in_flight_never_wait_less(engine_of, lengths_of, low, mor
 def test_the_opening_burst_by_hand(engine_of, lengths_of):
     # Eight requests at once, one each: the last waits for seven prefills of 100 ms, the mean for 3.5
     loop = closed(engine_of(), 8, lengths_of(1000, 100), Procedure(requests_per_slot=1))
-    assert loop.waiting_s == pytest.approx(0.35)
-    # and those prefilled early stall for the rest: 7 prefills in all over each request's life
     step = 0.01 + 8e-4
-    assert (loop.itl_s - step) * 99 == pytest.approx(0.35)
+    assert loop.waiting_s == pytest.approx(0.35 + NEXT_STEP * step)
+    # and everybody's prompts stall everybody's decoding: 7 prefills over each request's life
+    assert (loop.itl_s - step) * 99 == pytest.approx(0.7)
 
 
 def test_prompts_that_share_a_step_burst_faster(engine_of, lengths_of):
     loop = closed(engine_of(burst=0.05), 8, lengths_of(1000, 100), Procedure(requests_per_slot=1))
-    assert loop.waiting_s == pytest.approx(0.175)
+    assert loop.waiting_s == pytest.approx(0.175 + NEXT_STEP * (0.01 + 8e-4))
 
 
-@pytest.mark.parametrize("in_step", [0.0, 0.3, 1.0])
-def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of, lengths_of, in_step):
+@pytest.mark.parametrize("wave", [0.0, 0.3, 1.0])
+def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of, lengths_of, wave):
     times, lengths = engine_of(), lengths_of(1000, 1000)
-    host = Host(request_s=0.0, in_step_frac=in_step)
+    host = Host(request_s=0.0, wave_frac=wave)
 
     def ttft(waves):
         procedure = STEADY if waves is None else Procedure(requests_per_slot=waves, length_spread=0.2)
@@ -128,20 +129,32 @@ def test_the_burst_is_forgotten_over_many_requests_of_different_length(engine_of
     assert found[-1] >= ttft(None)
 
 
-def test_equal_lengths_stay_in_step_where_prefill_goes_first(engine_of, lengths_of):
-    host = Host(request_s=0.0, in_step_frac=1.0)
-    one, many = (
-        closed(engine_of(), 8, lengths_of(1000, 100), Procedure(requests_per_slot=n), host).ttft_s
-        for n in (1, 40)
-    )
-    assert many == pytest.approx(one)
+def test_requests_of_equal_length_wait_for_those_of_their_step(engine_of, lengths_of):
+    # four prompts share a step: each waits for the three others; of different length they do not meet
+    host = Host(request_s=0.0, wave_frac=1.0)
+    times, lengths = engine_of(together=4.0), lengths_of(1000, 100)
+
+    def waiting(spread):
+        procedure = Procedure(requests_per_slot=1e9, length_spread=spread)
+        return closed(times, 8, lengths, procedure, host).waiting_s
+
+    assert waiting(0.0) - waiting(0.2) == pytest.approx(0.3)
 
 
 def test_a_burst_queues_at_the_one_process_all_requests_pass(engine_of, lengths_of):
-    # 250 ms a request at the entrance, 100 ms of prefill: the mean of eight waits for 3.5 of the slower
+    # 250 ms a request at the entrance beside 100 ms of prefill: the mean of eight waits for 3.5 of each
     host = Host(request_s=0.0, serial_s=0.25)
     loop = closed(engine_of(), 8, lengths_of(1000, 100), Procedure(requests_per_slot=1), host)
-    assert loop.waiting_s == pytest.approx(3.5 * 0.25)
+    assert loop.waiting_s - NEXT_STEP * (0.01 + 8e-4) == pytest.approx(3.5 * (0.25 + 0.1))
+
+
+def test_steps_before_a_prompt_is_looked_at_by_hand(engine_of, lengths_of):
+    # 20 ms a step, nobody's prompts in the way: two steps to be admitted, half of ten between two looks,
+    # three held back, and the one its prompt shares
+    times, lengths = engine_of(prefill=1e-9, decode=(0.02, 0.0)), lengths_of(1000, 100)
+    host = Host(request_s=0.0, admission_steps=2.0, poll_steps=10.0, hold_steps=3.0)
+    assert closed(times, 8, lengths, host=host).ttft_s == pytest.approx((2 + 5 + 3 + NEXT_STEP) * 0.02)
+    assert closed(times, 1, lengths, host=host).ttft_s == pytest.approx(0, abs=1e-6)  # nobody decodes
 
 
 def test_the_first_request_of_a_slot_queues_half(engine_of, lengths_of):
@@ -161,7 +174,7 @@ def test_random_arrivals_by_hand(engine_of, lengths_of):
     # M/D/1: at 5 requests per second of 100 ms each the engine prefills half of the time and a
     # request waits half a prefill; decode steps take twice as long
     loop = opened(engine_of(decode=(0.01, 0.0)), 5, lengths_of(1000, 2))
-    assert loop.waiting_s == pytest.approx(0.05)
+    assert loop.waiting_s == pytest.approx(0.05 + loop.batch * 0.01)  # and the step it shares with others
     assert loop.itl_s == pytest.approx(0.02)
     assert loop.prefill_share == pytest.approx(0.5)
 

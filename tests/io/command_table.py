@@ -114,6 +114,17 @@ SGLANG = {
         engine={"max_model_len": 16_384},
     ),
     "short model flag": Case("sglang serve -m Qwen/Qwen3-32B --tp 2", QWEN, plan(2)),
+    "graphs by phase": Case(
+        "sglang serve --model-path Qwen/Qwen3-32B --cuda-graph-backend-decode disabled --cuda-graph-max-bs-decode 64",
+        QWEN, plan(), engine={"cuda_graphs": False},
+    ),
+    "no graphs for decode": Case(
+        "sglang serve --model-path Qwen/Qwen3-32B --disable-decode-cuda-graph", QWEN, plan(),
+        engine={"cuda_graphs": False},
+    ),
+    "graphs of one piece": Case(
+        "sglang serve --model-path Qwen/Qwen3-32B --cuda-graph-backend-decode full", QWEN, plan(),
+    ),
     "replicas": Case(
         "python -m sglang.launch_server --model-path Qwen/Qwen3-235B-A22B --tp 4 --dp 2", MIX, plan(4, mtp=4), 2,
         notes=("read as 2 engines",),

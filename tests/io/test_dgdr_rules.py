@@ -247,6 +247,13 @@ def test_a_path_into_a_hugging_face_cache_must_reach_a_snapshot(path, fine):
         cache_of(path)
 
 
+def test_mount_and_path_are_both_told():
+    with pytest.raises(
+        InputError, match=r"pvcMountPath: expected an absolute path.*pvcModelPath: .*by '\.\.'"
+    ):
+        cache_of("a/../../b", "relative")
+
+
 def test_another_models_cache_is_noticed():
     warnings = cache_of("hub/models--Qwen--Qwen3-8B/snapshots/abc").warnings
     assert any("is the cache of models--Qwen--Qwen3-8B, but spec.model is" in text for text in warnings)

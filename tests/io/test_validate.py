@@ -126,6 +126,16 @@ CASES = [
      f"{DECODE}.podTemplate.spec.containers[main].volumeMounts", "add the volume"),
     (lambda d: main(d, "decode").update(env=[{"name": "A", "value": "1"}] * 2), f"{DECODE}.{MAIN}.env",
      "keep one"),
+    # what the component's release demands
+    (lambda d: main(d, "decode").update(image="r/vllm-runtime:latest"), f"{DECODE}.runtimeVersionOverride",
+     "give the Dynamo version"),
+    (lambda d: main(d, "Frontend").update(image="r/vllm@sha256:" + "0" * 64),
+     "spec.components[Frontend].runtimeVersionOverride", "give the Dynamo version"),
+    (update("Frontend", multinode={"nodeCount": 2}), "spec.components[Frontend].multinode", "remove it"),
+    (lambda d: main(d, "decode")["args"].append("--max-num-partial-prefills=2"), f"{DECODE}.{MAIN}.args",
+     "remove it"),
+    (lambda d: main(d, "decode")["args"].extend(["--connector", "nixl"]), f"{DECODE}.{MAIN}.args",
+     "write --kv-transfer-config"),
     # what the command starts
     (lambda d: swap(d, "decode", "decode", "prefill"), f"{DECODE}.{MAIN}.args", "make them agree"),
     (lambda d: drop_mode(d, "decode"), f"{DECODE}.{MAIN}.args", "add --disaggregation-mode decode"),
@@ -162,6 +172,22 @@ def test_what_is_sound_has_no_fault():
     ],
 )
 def test_what_is_allowed_is_no_fault(change):
+    assert edited(change) == []
+
+
+def test_of_many_known_keys_the_first_are_listed():
+    document = read_document(GUIDE / "llama-70b.yaml")
+    document["spec"]["features"]["planner"]["zzzzzzzz"] = 1
+    (fault,) = validate_documents([document], "f")
+    assert "known here: advisory, aic_interpolation" in fault.remedy
+    assert fault.remedy.endswith(" more")
+
+
+def test_an_older_image_keeps_its_older_flags():
+    def change(document):
+        main(document, "decode")["image"] = "r/vllm-runtime:1.4.2"
+        main(document, "decode")["args"].append("--max-num-partial-prefills=2")
+
     assert edited(change) == []
 
 

@@ -140,3 +140,8 @@ def test_write_to_an_impossible_place_is_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be written"):
         write_text_atomic(tmp_path / "file" / "out.yaml", "x")
+
+
+def test_a_source_without_end_is_refused():
+    with pytest.raises(InputError, match="more than 5 MB"):
+        load_documents("/dev/zero")

@@ -174,12 +174,31 @@ def test_a_decode_step_by_hand(device, shape_of, plans):
 
 
 def test_host_time_by_hand(device, shape_of, plans):
-    efficiency = replace(IDEAL, step_host_s=1e-3, seq_host_s=1e-5)
-    step = Step(decode_seqs=20.0, decode_context_tokens=10.0, prefill_tokens=100.0, prefill_seqs=2.0)
-    question = Pass(shape=shape_of("Qwen/Qwen3-0.6B"), precision=Precision(), plan=plans({}), step=step)
-    assert step_time(question, priced(device, efficiency)).by_operator["engine_host"] == pytest.approx(
-        1e-3 + 22e-5
-    )
+    efficiency = replace(IDEAL, step_host_s=1e-3, seq_host_s=1e-5, prefill_step_s=4e-3, stall_frac=0.5)
+    prompts = {"prefill_tokens": 100.0, "prefill_seqs": 2.0}
+    decodes = {"decode_seqs": 20.0, "decode_context_tokens": 10.0}
+    shape, plan = shape_of("Qwen/Qwen3-0.6B"), plans({})
+
+    def host_s(**step):
+        question = Pass(shape=shape, precision=Precision(), plan=plan, step=Step(**step))
+        return step_time(question, priced(device, efficiency)).by_operator["engine_host"]
+
+    assert host_s(**decodes) == pytest.approx(1e-3 + 20e-5)
+    assert host_s(**prompts) == pytest.approx(4e-3)
+    assert host_s(**decodes, **prompts) == pytest.approx(1e-3 + 20e-5 + 0.5 * 4e-3)  # the rest is hidden
+
+
+def test_a_mixed_step_is_its_decodes_and_what_its_prompts_add(device, shape_of, plans):
+    shape, plan = shape_of("Qwen/Qwen3-0.6B"), plans({})
+    efficiency = replace(IDEAL, stall_frac=0.7, prefill_scale=1.3)
+
+    def total_s(**step):
+        question = Pass(shape=shape, precision=Precision(), plan=plan, step=Step(**step))
+        return step_time(question, priced(device, efficiency)).total_s
+
+    decodes = {"decode_seqs": 20.0, "decode_context_tokens": 1000.0}
+    prompts = {"prefill_tokens": 4000.0, "prefill_context_tokens": 2000.0, "prefill_seqs": 1.0}
+    assert total_s(**decodes, **prompts) == pytest.approx(total_s(**decodes) + 0.7 * total_s(**prompts))
 
 
 def test_operator_time_by_hand(device):

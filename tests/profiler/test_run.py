@@ -77,6 +77,7 @@ def test_a_mocker_gets_its_curves_and_no_gpus(profile):
     assert run.phases == WITH_CURVES
     assert "nvidia.com/gpu" not in (run.folder / "final_config.yaml").read_text()
     assert "perf_data.npz" in run.status["outputs"]
+    assert "--num-gpu-blocks-override" in (run.folder / "final_config.yaml").read_text()
     # The operator keeps the ConfigMaps in an annotation, which holds 250 kB.
     assert len((run.folder / "final_config.yaml").read_bytes()) < 250_000
 

@@ -77,7 +77,7 @@ def test_a_calibration_of_another_model_is_refused(table, tmp_path):
     with pytest.raises(InputError, match="fit it again"):
         read_own(tmp_path / "own.json")
     (tmp_path / "own.json").write_text("{}")
-    with pytest.raises(InputError, match="simkit fit --runs"):
+    with pytest.raises(InputError, match="simkit fit --own"):
         read_own(tmp_path / "own.json")
 
 

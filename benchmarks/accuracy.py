@@ -1,0 +1,69 @@
+"""How far off are predictions of runs nobody fitted? Leaves out groups, models, GPUs and engines in turn.
+
+    python benchmarks/accuracy.py                       # about two minutes on two cores
+    python benchmarks/accuracy.py --write reports/accuracy/left_out.csv
+
+Factors are refitted and residuals kriged without the runs held out; the amplitudes of the residuals are the
+shipped ones, tuned on all runs. Intervals in brackets are 90 %, from drawing whole groups again.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from simkit.calibration.errors import samples
+from simkit.calibration.left_out import SCHEMES, LeftOut, left_out
+from simkit.calibration.shipped import shipped_whole
+from simkit.calibration.tables import bootstrap, left_out_table
+from simkit.calibration.training import TrainingRuns, training_runs
+from simkit.io.calibration import error_models
+from simkit.io.paths import data_dir
+from simkit.io.runs import read_table
+from simkit.io.yamlio import write_text_atomic
+
+COLUMNS = ("left out by", "metric", "median", "", "p90", "", "in 90 %")
+
+
+def lines(runs: TrainingRuns, scheme: str, found: LeftOut) -> list[tuple[str, ...]]:
+    """Scores of one scheme, a line per metric."""
+    shown = []
+    for metric, sample in samples(runs, found).items():
+        low, high = error_models()[metric].interval(sample.predicted, log_sd=sample.log_sd)
+        held = np.mean((sample.measured >= low) & (sample.measured <= high))
+        cells = [scheme, metric]
+        for share in (0.5, 0.9):
+            bounds = bootstrap(sample, runs.names["split_group"], share)
+            cells += [f"{np.quantile(sample.error, share):.1%}", f"[{bounds[0]:.1%}-{bounds[1]:.1%}]"]
+        shown.append((*cells, f"{held:.1%}"))
+    return shown
+
+
+def main() -> None:
+    """Print the scores; write every prediction where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=data_dir() / "runs" / "serving_runs_fit.csv")
+    parser.add_argument("--write", type=Path, help="CSV of all left-out predictions")
+    arguments = parser.parse_args()
+    frame = read_table(arguments.runs)
+    runs, whole = training_runs(frame), shipped_whole()
+    rows, tables = [COLUMNS], []
+    for scheme in SCHEMES:
+        found = left_out(runs, scheme, whole)
+        rows += lines(runs, scheme, found)
+        tables.append(left_out_table(frame["run_id"], runs, found, error_models()).assign(left_out_by=scheme))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    print(f"{len(frame):,} runs in {frame['split_group'].nunique()} groups")
+    print(
+        "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+        )
+    )
+    if arguments.write:
+        text = pd.concat(tables).to_csv(index=False, float_format="%.5g")
+        write_text_atomic(arguments.write, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Fitting predictions to measured runs: factors of engines, residuals, errors. Needs the extra `fit`."""

@@ -1,0 +1,76 @@
+"""Predictions of measured runs by models that have not seen them: whole groups left out, factors refitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from perfmodels.arrays import FloatArray
+from perfmodels.efficiency import Efficiency
+from simkit.calibration.factors import fit_engine
+from simkit.calibration.kriged import Tuning, corrected
+from simkit.calibration.training import TrainingRuns, predict_runs
+from simkit.core.residual_models import METRICS
+
+SCHEMES = ("split_group", "model", "gpu", "engine")  # what may be left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Predictions [s] and log standard deviations of every run, by metric; arrays [runs]."""
+
+    predicted: Mapping[str, FloatArray]
+    log_sd: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """What was fitted on all runs: where the fits of a scheme start, and the tunings they share."""
+
+    factors: Mapping[str, Efficiency]
+    tunings: Mapping[str, Tuning]
+
+
+def left_out(runs: TrainingRuns, scheme: str, whole: Whole, jobs: int = 2) -> LeftOut:
+    """Leave every group of a scheme out in turn: refit the factors of its engines, then krige."""
+    groups = runs.names[scheme]
+    names = np.unique(groups)
+    tasks = (delayed(_one)(runs, groups == name, whole) for name in names)
+    predicted = {metric: np.full(len(runs), np.nan) for metric in METRICS}
+    log_sd = {metric: np.full(len(runs), np.nan) for metric in METRICS}
+    for held, found in Parallel(n_jobs=jobs)(tasks):
+        for metric, (value, spread) in found.items():
+            predicted[metric][held] = value
+            log_sd[metric][held] = spread
+    return LeftOut(predicted=predicted, log_sd=log_sd)
+
+
+def _one(
+    runs: TrainingRuns, held: np.ndarray, whole: Whole
+) -> tuple[np.ndarray, dict[str, tuple[FloatArray, FloatArray]]]:
+    touched = set(runs.names["engine"][held])
+    factors = {
+        name: _without(runs, held, (name, whole)) if name in touched else kept
+        for name, kept in whole.factors.items()
+    }
+    fitted = predict_runs(runs, factors)
+    return held, corrected(runs, fitted, whole.tunings, (~held, held))
+
+
+def _without(runs: TrainingRuns, held: np.ndarray, asked: tuple[str, Whole]) -> Efficiency:
+    """An engine's factors without the held runs; an engine nobody measured has the priors."""
+    backend, whole = asked
+    return fit_engine(runs, backend, ~held, whole.factors[backend])
+
+
+def sampled_errors(runs: TrainingRuns, whole: Whole, every: int = 8) -> dict[str, FloatArray]:
+    """|predicted / measured - 1| by metric of every so-manieth group, each left out: a quick check."""
+    groups = runs.names["split_group"]
+    errors: dict[str, list[FloatArray]] = {metric: [] for metric in METRICS}
+    for name in np.unique(groups)[::every]:
+        held, found = _one(runs, groups == name, whole)
+        for metric in METRICS:
+            truth = getattr(runs, f"{metric}_s")[held]
+            errors[metric].append(np.abs(found[metric][0] / truth - 1.0))
+    return {metric: np.concatenate(parts) for metric, parts in errors.items()}

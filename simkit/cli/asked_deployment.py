@@ -1,0 +1,80 @@
+"""The deployment that a command is about: a DGD, an engine command line, or short layout names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simkit.cli.output import remark
+from simkit.cli.request_flags import request_from_flags
+from simkit.core.errors import InputError
+from simkit.core.request import Request
+
+if TYPE_CHECKING:
+    from simkit.core.deployment import Deployment
+    from simkit.verbs.estimate import Layouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A deployment and the request around it; carried: flags of a command that nothing models."""
+
+    request: Request
+    deployment: "Deployment | Layouts"
+    notes: tuple[str, ...] = ()
+    carried: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where a deployment may be given; one of DGD, command and layout at most."""
+
+    dgd: Path | None = None
+    command: str | None = None
+    worker: str | None = None
+    prefill: str | None = None
+    decode: str | None = None
+
+
+def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool) -> Asked:
+    """What was asked about; without any source the narrowest engine that fits."""
+    layout = sources.worker or sources.prefill or sources.decode
+    given = {"DGD.yaml": sources.dgd, "--command": sources.command, "--worker": layout}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise InputError(f"{' and '.join(named)}: each says the whole deployment; give one of them")
+    if sources.command is not None:
+        return _from_command(sources.command, flags)
+    if sources.dgd is not None:
+        return _from_dgd(sources.dgd, flags, quiet=quiet)
+    from simkit.verbs.estimate import Layouts
+
+    names = Layouts(worker=sources.worker, prefill=sources.prefill, decode=sources.decode)
+    return Asked(request=request_from_flags(None, flags), deployment=names)
+
+
+def bound_asked(flags: Mapping[str, Any]) -> bool:
+    """Whether a flag bounds a latency; without one the exit status does not depend on the SLA."""
+    return any(flags.get(name) is not None for name in ("ttft", "itl", "e2e_latency"))
+
+
+def _from_command(command: str, flags: Mapping[str, Any]) -> Asked:
+    from simkit.io.commands import read_command
+    from simkit.verbs.imported import imported_request
+
+    if flags.get("mode") is not None:
+        raise InputError("--mode: the command says how it serves; drop --mode")
+    imported = read_command(command, model=flags.get("model"))
+    request = imported_request(request_from_flags(None, {**flags, "model": imported.model}), imported)
+    return Asked(
+        request=request, deployment=imported.deployment, notes=imported.notes, carried=imported.carried
+    )
+
+
+def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> Asked:
+    from simkit.io.dgd import read_dgd
+
+    parsed = read_dgd(path)
+    for note in parsed.notes:
+        remark(f"{path}: {note}", quiet=quiet)
+    return Asked(request=request_from_flags(None, flags, model=parsed.model), deployment=parsed.deployment)

@@ -1,0 +1,68 @@
+"""`simkit simulate`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simkit.cli.asked_deployment import Sources, asked_deployment
+from simkit.cli.load_flags import load_options, with_load_flags, with_procedure, with_rate
+from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.request_flags import with_request_flags
+
+_COMMAND_HELP = "Engine command line to simulate: 'vllm serve ...', @FILE, or - for standard input."
+_OUTPUT_HELP = "Folder for summary.json, requests.parquet, timeline.csv and .png, report.md."
+_STATISTIC_HELP = "What an SLA bound holds for: mean, p50, p75, p90, p95, p99 or max."
+
+
+@with_load_flags
+@with_request_flags
+def simulate(
+    dgd: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml]", help="Deployment to simulate.")] = None,
+    *,
+    worker: Annotated[str | None, typer.Option("--worker", help="Aggregated: 4xtp2, 1xdep8 ...")] = None,
+    prefill: Annotated[str | None, typer.Option("--prefill", help="Prefill engines: 3xtp2 ...")] = None,
+    decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
+    command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
+    replicas: Annotated[int | None, typer.Option("--replicas", help="Aggregated engines.")] = None,
+    router: Annotated[str, typer.Option("--router", help="round_robin or least_loaded.")] = "round_robin",
+    statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help=_OUTPUT_HELP)] = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of lengths, arrivals and routing.")] = 0,
+    flags: Mapping[str, Any],
+    load: Mapping[str, Any],
+) -> None:
+    """Simulate a deployment request by request: percentiles, goodput, queues over time.
+
+    Example: simkit simulate --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --isl 1024 --osl 128 --concurrency 64
+
+    Example: simkit simulate out/dgd.yaml --gpu h200_sxm --trace conversation.jsonl.gz --speedup 2 -o out/sim
+    """
+    from dataclasses import replace
+
+    from simkit.reports.simulation import simulation_table
+    from simkit.verbs.simulate import SimulateOptions
+    from simkit.verbs.simulate import simulate as run
+    from simkit.verbs.simulation_document import simulation_document
+
+    options = SimulateOptions(
+        load=load_options(load), router=router, replicas=replicas, statistic=statistic, seed=seed
+    )
+    sources = Sources(dgd=dgd, command=command, worker=worker, prefill=prefill, decode=decode)
+    asked = asked_deployment(sources, with_rate(flags, load), quiet=quiet)
+    request = replace(asked.request, workload=with_procedure(asked.request.workload, load))
+    result = run(request, asked.deployment, options)
+    for line in result.load.trace.fault_lines if result.load.trace else ():
+        remark(f"{load['trace']}: {line}", quiet=quiet)
+    document = simulation_document(result)
+    document["simkit"]["notes"] = [*asked.notes, *document["simkit"]["notes"]]
+    if output is not None:
+        from simkit.verbs.simulation_folder import write_simulation
+
+        remark(f"wrote {', '.join(write_simulation(output, result, document))} to {output}", quiet=quiet)
+    show(form, lambda: document, lambda console: simulation_table(document, console), full_precision=True)
+    if not result.meets_sla:
+        raise typer.Exit(1)

@@ -1,0 +1,108 @@
+"""What the phases of many plans cost before an engine's factors: evaluated once, scaled at will.
+
+Fitting factors scales the same work over and over; a search does it once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.operators import Pass
+from perfmodels.parallel import PlanArray
+from perfmodels.step import Step
+from perfmodels.steptime import StepWork, step_work
+from simkit.core.engine_model import EngineModel
+from simkit.core.lengths import Lengths
+
+# Sequences per lane at which decode steps are evaluated; between them time is nearly linear.
+BATCH_GRID: FloatArray = np.array(
+    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048],
+    dtype=np.float64,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptWork:
+    """Prefilling `prompts` [rows] prompts together takes `chunks` [rows] steps of equal size.
+
+    by_kind [kinds, rows] are seconds of all of them, launches [rows] the kernels they start.
+    """
+
+    prompts: FloatArray
+    chunks: FloatArray
+    by_kind: FloatArray
+    launches: FloatArray
+
+    def take(self, index: NDArray[np.intp]) -> "PromptWork":
+        """The rows at `index`."""
+        return PromptWork(
+            prompts=self.prompts[index],
+            chunks=self.chunks[index],
+            by_kind=self.by_kind[:, index],
+            launches=self.launches[index],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseWork:
+    """Rows are plans. decode [kinds, rows, len(BATCH_GRID)] seconds of a step with that many sequences
+    per lane, decode_launches [rows, grid] its kernels; single: one prompt; full: as many as the token
+    budget of a step holds.
+    """
+
+    decode: FloatArray
+    decode_launches: FloatArray
+    single: PromptWork
+    full: PromptWork
+
+    def take(self, index: NDArray[np.intp]) -> "PhaseWork":
+        """The rows at `index`."""
+        return PhaseWork(
+            decode=self.decode[:, index],
+            decode_launches=self.decode_launches[index],
+            single=self.single.take(index),
+            full=self.full.take(index),
+        )
+
+
+def phase_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> PhaseWork:
+    """Evaluate the operators of every plan's steps."""
+    isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
+    step = Step(decode_seqs=BATCH_GRID, decode_context_tokens=(isl + osl / 2.0)[:, None] + 0.0 * BATCH_GRID)
+    decode = _work(model, plan.expand(), step)
+    shape = (len(isl), len(BATCH_GRID))
+    together = np.maximum(np.floor(model.engine.max_num_batched_tokens / isl), 1.0)
+    return PhaseWork(
+        decode=decode.by_kind(shape),
+        decode_launches=np.broadcast_to(decode.launches, shape),
+        single=_prompts(model, plan, isl, np.ones_like(isl)),
+        full=_prompts(model, plan, isl, together),
+    )
+
+
+def column(value: FloatLike, plan: PlanArray) -> FloatArray:
+    """A scalar or per-row value as one per row."""
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(plan.tp)).copy()
+
+
+def _prompts(model: EngineModel, plan: PlanArray, isl: FloatArray, prompts: FloatArray) -> PromptWork:
+    """Chunks cut the work but not the number of keys: over a whole prompt a token sees isl/2 on average."""
+    tokens = isl * prompts
+    chunks = np.ceil(tokens / model.engine.max_num_batched_tokens)
+    step = Step(
+        prefill_tokens=tokens / chunks, prefill_context_tokens=isl / 2.0, prefill_seqs=prompts / chunks
+    )
+    work = _work(model, plan, step)
+    return PromptWork(
+        prompts=prompts,
+        chunks=chunks,
+        by_kind=work.by_kind(isl.shape) * chunks,
+        launches=np.broadcast_to(work.launches, isl.shape) * chunks,
+    )
+
+
+def _work(model: EngineModel, plan: PlanArray, step: Step) -> StepWork:
+    question = Pass(shape=model.shape, precision=model.precision, plan=plan, step=step)
+    return step_work(question, model.pricing)

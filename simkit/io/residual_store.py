@@ -1,0 +1,89 @@
+"""Residuals of measured runs on disk: one npz of plain arrays, nothing pickled."""
+
+import io
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perfmodels.kriging import Kriging
+from simkit.core.errors import InputError
+from simkit.core.residual_models import KIN, LEVELS, METRICS, MeasuredRuns, Residuals
+from simkit.io.paths import data_dir
+from simkit.io.yamlio import write_bytes_atomic
+
+RESIDUALS = "calibration/residuals.npz"
+
+
+@lru_cache(maxsize=2)
+def shipped_residuals() -> Residuals:
+    """The residuals that predictions are corrected by."""
+    return read_residuals(data_dir() / RESIDUALS)
+
+
+def write_residuals(path: Path, residuals: Residuals, provenance: Mapping[str, object]) -> None:
+    """Write whole or not at all; the same content gives the same bytes."""
+    meta: dict[str, object] = {"provenance": dict(provenance), "noise": dict(residuals.noise)}
+    first = residuals.models[METRICS[0]]
+    arrays: dict[str, np.ndarray] = {"features": first.features.astype(np.float32)}
+    for level in LEVELS:
+        arrays[f"codes_{level}"] = np.asarray(first.codes[level], dtype=np.int16)
+    meta["labels"] = list(residuals.runs.labels)
+    arrays["ttft_s"] = residuals.runs.ttft_s.astype(np.float32)
+    arrays["itl_s"] = residuals.runs.itl_s.astype(np.float32)
+    meta["vocabulary"] = {level: list(first.vocabulary[level]) for level in LEVELS}
+    amplitudes = {}
+    for metric, model in residuals.models.items():
+        arrays[f"residuals_{metric}"] = model.residuals.astype(np.float32)
+        arrays[f"noise_{metric}"] = model.noise.astype(np.float32)
+        arrays[f"weights_{metric}"] = model.weights.astype(np.float32)
+        amplitudes[metric] = {level: list(pair) for level, pair in model.amplitudes.items()}
+    meta["amplitudes"] = amplitudes
+    arrays["meta"] = np.array(json.dumps(meta, sort_keys=True))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomic(path, buffer.getvalue())
+
+
+def read_residuals(path: Path) -> Residuals:
+    """Residuals from a file; raises InputError when it is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        meta = json.loads(str(arrays["meta"]))
+        models = {metric: _model(arrays, meta, metric) for metric in METRICS}
+        return Residuals(
+            models=models,
+            noise={name: float(meta["noise"][name]) for name in METRICS},
+            runs=_runs(arrays, meta),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: not a readable residual artifact ({error}); run `make calibrate`"
+        ) from error
+
+
+def _runs(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> MeasuredRuns:
+    return MeasuredRuns(
+        labels=tuple(map(str, meta["labels"])),
+        ttft_s=arrays["ttft_s"].astype(np.float64),
+        itl_s=arrays["itl_s"].astype(np.float64),
+    )
+
+
+def _model(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], metric: str) -> Kriging:
+    amplitudes = meta["amplitudes"][metric]
+    return Kriging(
+        features=arrays["features"].astype(np.float64),
+        residuals=arrays[f"residuals_{metric}"].astype(np.float64),
+        noise=arrays[f"noise_{metric}"].astype(np.float64),
+        codes={level: arrays[f"codes_{level}"].astype(np.int64) for level in LEVELS},
+        vocabulary={level: tuple(map(str, meta["vocabulary"][level])) for level in LEVELS},
+        kin=KIN,
+        weights=arrays[f"weights_{metric}"].astype(np.float64),
+        amplitudes={level: (float(amplitudes[level][0]), float(amplitudes[level][1])) for level in LEVELS},
+    )

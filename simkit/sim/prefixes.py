@@ -1,0 +1,60 @@
+"""What prompts have in common: a system prompt for all, then one of several prefixes."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from simkit.core.errors import InputError
+from simkit.sim.requests import IntArray
+
+CACHE_TOKENS = 16  # no engine reuses less than a block of its cache, and this is the usual block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPrefixes:
+    """The first tokens of every prompt.
+
+    system_tokens are the same in all prompts. They are followed by one of num_prefixes different
+    texts of prefix_tokens each, chosen at random with equal chances. Both count towards the input length.
+    """
+
+    system_tokens: int = 0
+    prefix_tokens: int = 0
+    num_prefixes: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("system_tokens", "prefix_tokens"):
+            if not 0 <= getattr(self, name) <= 10**8:
+                raise InputError(f"{name} must be from 0 to 100,000,000, got {getattr(self, name):g}")
+        if not 1 <= self.num_prefixes <= 10**9:
+            raise InputError(f"num_prefixes must be from 1 to 1e9, got {self.num_prefixes:g}")
+        if self.num_prefixes > 1 and self.prefix_tokens == 0:
+            raise InputError(
+                f"{self.num_prefixes} prefixes of 0 tokens: nothing to tell apart; give their length"
+            )
+
+    @property
+    def total_tokens(self) -> int:
+        """Length of what a prompt shares."""
+        return self.system_tokens + self.prefix_tokens
+
+    @property
+    def block_tokens(self) -> int:
+        """The coarsest block that ends where sharing ends, so that a prompt needs few of them."""
+        return math.gcd(*self._cached) or 512
+
+    @property
+    def _cached(self) -> tuple[int, int]:
+        """End of the system prompt and of the prefix [tokens], whole cache blocks only."""
+        ends = (self.system_tokens, self.total_tokens)
+        return (ends[0] // CACHE_TOKENS * CACHE_TOKENS, ends[1] // CACHE_TOKENS * CACHE_TOKENS)
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[IntArray, IntArray]:
+        """Block ids of `count` prompts, one after the other, and where each begins [count + 1]."""
+        first, last = (end // self.block_tokens for end in self._cached)
+        chosen = rng.integers(0, self.num_prefixes, size=count, dtype=np.int64)
+        system = np.broadcast_to(np.arange(first, dtype=np.int64), (count, first))
+        own = first + chosen[:, None] * (last - first) + np.arange(last - first, dtype=np.int64)
+        ids = np.concatenate([system, own], axis=1).ravel()
+        return ids, np.arange(count + 1, dtype=np.int64) * last

@@ -1,0 +1,114 @@
+"""Step times of one engine as two tables, evaluated once and interpolated while simulating."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.core.engine_model import EngineModel
+from simkit.core.errors import InputError
+from simkit.core.phases import decode_step, prefill_step
+
+_BATCHES = np.array(
+    [1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256,
+     320, 384, 448, 512, 640, 768, 1024, 1536, 2048], dtype=np.float64,
+)  # fmt: skip
+_CONTEXTS = np.concatenate([np.linspace(16, 256, 4), 2.0 ** np.arange(9, 21, 0.5)])
+_TOKENS = np.concatenate([np.arange(1, 16), 2.0 ** np.arange(4, 15.1, 0.25)])
+_PROMPT_CONTEXTS = np.concatenate([[1.0, 64.0, 128.0, 256.0], 2.0 ** np.arange(9, 21, 0.5)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTable:
+    """Seconds of steps; linear between points, in both directions.
+
+    decode_s [batches, contexts]: sequences that each see so many keys. prefill_s [tokens, contexts]:
+    prompt tokens that each see so many keys on average. A step with both takes the decodes' time and
+    stall_frac of the prompts'.
+    """
+
+    decode_batch: FloatArray
+    decode_context: FloatArray
+    decode_s: FloatArray
+    prefill_tokens: FloatArray
+    prefill_context: FloatArray
+    prefill_s: FloatArray
+    stall_frac: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, rows, places in (
+            ("decode_s", self.decode_batch, self.decode_context),
+            ("prefill_s", self.prefill_tokens, self.prefill_context),
+        ):
+            table = getattr(self, name)
+            if table.shape != (len(rows), len(places)) or min(table.shape) < 2:
+                raise InputError(
+                    f"{name}: expected two points or more each way, a time for each; got {table.shape}"
+                )
+            if np.any(np.diff(rows) <= 0) or np.any(np.diff(places) <= 0):
+                raise InputError(f"{name}: its grids must ascend")
+            if not np.all(np.isfinite(table)) or np.any(table <= 0):
+                raise InputError(f"{name}: step times must be positive and finite")
+
+    @classmethod
+    def of(cls, model: EngineModel, plan: ParallelPlan, *, max_seqs: float = 2048.0) -> "StepTable":
+        """What the step-time model says for one plan, with batches up to max_seqs."""
+        plans = PlanArray.of([plan])
+        batch = _BATCHES[: int(np.searchsorted(_BATCHES, min(max_seqs, 2048.0))) + 1]
+        batch = batch if len(batch) > 1 else _BATCHES[:2]
+        rows, places = np.meshgrid(batch, _CONTEXTS, indexing="ij")
+        tokens, keys = np.meshgrid(_TOKENS, _PROMPT_CONTEXTS, indexing="ij")
+        # Whole prompts of n tokens see n/2 keys on average: so many of them make up a step.
+        prompts = np.clip(tokens / (2.0 * keys), 1.0, None)
+        return cls(
+            decode_batch=batch,
+            decode_context=_CONTEXTS,
+            decode_s=_shaped(decode_step(model, plans, (rows, places)).total_s, rows),
+            prefill_tokens=_TOKENS,
+            prefill_context=_PROMPT_CONTEXTS,
+            prefill_s=_shaped(prefill_step(model, plans, (tokens, keys, prompts)).total_s, tokens),
+            stall_frac=model.efficiency.stall_frac,
+        )
+
+    @classmethod
+    def constant(cls, *, decode_s: float, prefill_s: float, per_token_s: float = 0.0) -> "StepTable":
+        """Steps that take one time whatever they hold, prompts a time per token besides."""
+        ends = np.array([0.0, 1e9])
+        prompts = prefill_s + per_token_s * ends
+        return cls(
+            decode_batch=ends,
+            decode_context=ends,
+            decode_s=np.full((2, 2), decode_s),
+            prefill_tokens=ends,
+            prefill_context=ends,
+            prefill_s=np.repeat(prompts[:, None], 2, axis=1),
+        )
+
+    def decode_at(self, batch: FloatLike, context: FloatLike) -> FloatArray:
+        """Interpolated decode step time; arguments broadcast [s]."""
+        return _at((self.decode_batch, self.decode_context), self.decode_s, batch, context)
+
+    def prefill_at(self, tokens: FloatLike, context: FloatLike) -> FloatArray:
+        """Interpolated time of a step of prompt tokens alone; arguments broadcast [s]."""
+        return _at((self.prefill_tokens, self.prefill_context), self.prefill_s, tokens, context)
+
+
+def _shaped(values: FloatArray, like: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(np.broadcast_to(values, like.shape))
+
+
+def _at(
+    grids: tuple[FloatArray, FloatArray], table: FloatArray, row: FloatLike, place: FloatLike
+) -> FloatArray:
+    (i, part), (j, along) = _place(grids[0], row), _place(grids[1], place)
+    below = table[i - 1, j - 1] + along * (table[i - 1, j] - table[i - 1, j - 1])
+    above = table[i, j - 1] + along * (table[i, j] - table[i, j - 1])
+    result: FloatArray = below + part * (above - below)
+    return result
+
+
+def _place(grid: FloatArray, value: FloatLike) -> tuple[np.ndarray, FloatArray]:
+    right = np.clip(np.searchsorted(grid, value), 1, len(grid) - 1)
+    part = (np.asarray(value, dtype=np.float64) - grid[right - 1]) / (grid[right] - grid[right - 1])
+    return right, np.maximum(part, 0.0)

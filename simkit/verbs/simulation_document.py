@@ -1,0 +1,119 @@
+"""A simulated run as a JSON document: AIPerf's summary, and under `simkit` what AIPerf has no name for."""
+
+from typing import Any
+
+from simkit.core.metrics import Candidate, Latency
+from simkit.io.traces import Trace
+from simkit.reports.aiperf_summary import aiperf_document
+from simkit.reports.document import candidate_document
+from simkit.sim.summary import RunSummary
+from simkit.verbs.recommend import versions
+from simkit.verbs.simulate import SimulationResult
+
+_MS = 1e3
+_LAYOUT = ("backend", "mode", "num_gpus", "replicas", "plan", "engine", "prefill", "decode")
+_LATENCIES = ("ttft", "itl", "e2e")
+
+
+def simulation_document(result: SimulationResult) -> dict[str, Any]:
+    """The content of summary.json and of `simulate --format json`, in milliseconds, at full precision."""
+    document = aiperf_document(result.summary, result.warmup)
+    return document | {"simkit": _own(result)}
+
+
+def _own(result: SimulationResult) -> dict[str, Any]:
+    summary, candidate = result.summary, result.closed_form["steady"]
+    described = candidate_document(candidate)
+    queue = summary.distributions["queue_s"]
+    return {
+        "versions": versions(),
+        "model": result.request.model,
+        "seed": result.options.seed,
+        "router": result.options.router,
+        "deployment": {name: described[name] for name in _LAYOUT if name in described},
+        "load": _load(result),
+        "output_tokens_per_s_per_gpu": summary.output_tokens_per_s / result.deployment.num_gpus,
+        "queue_ms": {"mean": queue.mean * _MS, "p99": queue.percentiles[99] * _MS},
+        "prefix_cache_hit_frac": summary.cached_tokens / summary.isl_tokens,
+        "preemptions": summary.preemptions,
+        "percentile_relative_error": summary.percentile_error,
+        "settled": _means(result.settled) if result.settled else None,
+        "closed_form": {name: _closed_form(item) for name, item in result.closed_form.items()},
+        "sla": _sla(result),
+        "notes": _notes(result),
+    }
+
+
+def _load(result: SimulationResult) -> dict[str, Any]:
+    load, workload = result.load, result.load.workload
+    found: dict[str, Any] = {
+        "words": load.words,
+        "requests": load.total - load.warmup,
+        "warmup": load.warmup,
+        "concurrency": load.concurrency,
+        "request_rate_per_s": workload.request_rate_per_s,
+        "requests_per_slot": workload.requests_per_slot,
+        "length_spread": workload.length_spread,
+    }
+    return found | ({"trace": _trace(load.trace)} if load.trace else {})
+
+
+def _trace(trace: Trace) -> dict[str, Any]:
+    return {
+        "format": trace.form,
+        "lines": trace.lines,
+        "malformed": trace.malformed,
+        "failed": trace.failed,
+        "reordered": trace.reordered,
+        "faults": [{"line": fault.line, "problem": fault.problem} for fault in trace.faults],
+    }
+
+
+def _means(summary: RunSummary) -> dict[str, float]:
+    named = {f"{name}_ms": summary.distributions.get(f"{name}_s") for name in _LATENCIES}
+    return {name: item.mean * _MS for name, item in named.items() if item is not None}
+
+
+def _closed_form(candidate: Candidate) -> dict[str, float]:
+    estimate = candidate.estimate
+    latencies: dict[str, Latency] = {name: getattr(estimate, name) for name in _LATENCIES}
+    return {f"{name}_ms": item.mean_s * _MS for name, item in latencies.items()} | {
+        "request_rate_per_s": estimate.request_rate_per_s,
+        "output_tokens_per_s_per_gpu": estimate.output_tokens_per_s_per_gpu,
+    }
+
+
+def _sla(result: SimulationResult) -> dict[str, Any]:
+    return {
+        "statistic": result.options.statistic,
+        "bounds": {_in_ms(name): bound * _MS for name, bound in result.request.slo.bounds.items()},
+        "met": result.meets_sla,
+        "missed": {_in_ms(name): value * _MS for name, value in result.missed.items()},
+    }
+
+
+def _in_ms(name: str) -> str:
+    return f"{name.removesuffix('_s')}_ms"
+
+
+def _notes(result: SimulationResult) -> list[str]:
+    steady = result.closed_form["steady"].estimate
+    inexact = result.summary.percentile_error
+    hits = result.summary.cached_tokens
+    notes = {
+        "the closed form knows no prefix-cache hits: its TTFT is that of whole prompts": hits,
+        f"percentiles are within {inexact:.1%} of exact ones": inexact,
+    }
+    return [*(note for note, applies in notes.items() if applies), *steady.notes, *_trace_notes(result)]
+
+
+def _trace_notes(result: SimulationResult) -> list[str]:
+    trace = result.load.trace
+    if trace is None:
+        return []
+    notes = {
+        f"{trace.malformed:,} of {trace.lines:,} lines of the trace are no request": trace.malformed,
+        f"{trace.failed:,} requests failed when the trace was recorded and are left out": trace.failed,
+        "the trace was not in order of time and was sorted": trace.reordered,
+    }
+    return [note for note, applies in notes.items() if applies]

@@ -1,0 +1,26 @@
+"""The folder of a simulated run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simkit.io.simulated import requests_parquet, timeline_csv
+from simkit.reports.document import dumps
+from simkit.reports.figures import figure_png
+from simkit.reports.simulation_markdown import simulation_markdown
+from simkit.reports.timeline_figure import timeline_figure
+from simkit.verbs.folder import write_folder
+from simkit.verbs.simulate import SimulationResult
+
+
+def write_simulation(folder: Path, result: SimulationResult, document: Mapping[str, Any]) -> list[str]:
+    """Write every file and return their names. Raises InputError when that is not possible."""
+    texts: dict[str, str | bytes] = {
+        "summary.json": dumps(document, full_precision=True),
+        "requests.parquet": requests_parquet(result.times, result.load.warmup),
+        "timeline.csv": timeline_csv(result.timeline),
+        "report.md": simulation_markdown(document),
+    }
+    write_folder(folder, texts)
+    figure_png(timeline_figure(result.timeline), folder / "timeline.png")
+    return [*texts, "timeline.png"]

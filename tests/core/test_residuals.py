@@ -1,0 +1,79 @@
+"""Corrections from measured runs: where they apply, and that every way of asking gives the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from perfmodels.kriging import prior_variance
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.core.lengths import Lengths
+from simkit.core.phase_work import BATCH_GRID
+from simkit.core.phases import phase_times
+from simkit.core.residuals import correction, correction_table, features_of, levels_of, nearest_run
+from simkit.core.steady import Host, Procedure, closed_loop, prefill_share
+
+LENGTHS = Lengths(isl_tokens=np.asarray(1024.0), osl_tokens=np.asarray(1024.0))
+PLANS = PlanArray.of([ParallelPlan(tp=2), ParallelPlan(tp=8)])
+
+
+@pytest.fixture(scope="module")
+def model(problem_of):
+    return problem_of("meta-llama/Llama-3.1-70B").engines[0]
+
+
+@pytest.fixture(scope="module")
+def times(model):
+    return phase_times(model, PLANS, LENGTHS, "aggregated")
+
+
+def test_a_table_meets_the_direct_answer_at_its_grid(model, times):
+    batch = np.tile(BATCH_GRID[None, :9], (2, 1))
+    loop = closed_loop(times, batch, LENGTHS, Procedure(), Host())
+    table = correction_table(model, "agg", times, LENGTHS)
+    found = table.apply(loop, np.arange(2), LENGTHS.osl_tokens)
+    share = prefill_share(times, batch, LENGTHS)
+    direct = correction(
+        model.residuals, levels_of(model, "agg"), features_of(PLANS.expand(), LENGTHS, (batch, share))
+    )
+    assert found.ttft_s == pytest.approx(loop.ttft_s * direct.ttft_factor)
+    assert found.itl_s == pytest.approx(loop.itl_s * direct.itl_factor)
+    assert found.itl_log_sd == pytest.approx(direct.itl_log_sd)
+
+
+def test_littles_law_survives_a_correction(model, times):
+    loop = closed_loop(times, np.full((2, 1), 20.0), LENGTHS, Procedure(), Host(request_s=0.02))
+    found = correction_table(model, "agg", times, LENGTHS).apply(loop, np.arange(2), LENGTHS.osl_tokens)
+    residence = found.ttft_s + 1023 * found.itl_s
+    assert found.requests_per_s * residence == pytest.approx(20.0)
+
+
+def test_a_gpu_engine_and_model_nobody_measured_are_not_corrected(model, times):
+    levels = dict.fromkeys(levels_of(model, "agg"), "nobody")
+    features = features_of(PLANS, LENGTHS, (np.array([8.0, 8.0]), np.array([0.1, 0.1])))
+    found = correction(model.residuals, levels, features)
+    assert found.itl_factor == pytest.approx(np.ones(2))
+    prior = prior_variance(model.residuals.models["itl"].amplitudes) + model.residuals.noise["itl"]
+    assert found.itl_log_sd == pytest.approx(np.full(2, np.sqrt(prior)))
+
+
+def test_what_was_measured_is_surer_than_what_was_not(model):
+    features = features_of(PLANS, LENGTHS, (np.array([8.0, 8.0]), np.array([0.1, 0.1])))
+    known = correction(model.residuals, levels_of(model, "agg"), features)
+    elsewhere = replace(model, device=replace(model.device, name="nowhere"))
+    moved = correction(model.residuals, levels_of(elsewhere, "agg"), features)
+    assert np.all(known.itl_log_sd < moved.itl_log_sd)
+
+
+def test_the_nearest_run_is_of_the_same_model_and_shape(model):
+    features = features_of(PLANS, LENGTHS, (np.array([8.0, 8.0]), np.array([0.1, 0.1])))
+    found = nearest_run(model.residuals, levels_of(model, "agg"), features[1])
+    assert "Llama-3.1-70B" in found.label
+    assert "1,024/1,024" in found.label
+    assert 0 < found.resemblance <= 1
+    nobody = dict.fromkeys(levels_of(model, "agg"), "nobody")
+    assert nearest_run(model.residuals, nobody, features[1]) is None
+
+
+def test_without_residuals_there_is_no_table(model, times):
+    assert correction_table(replace(model, residuals=None), "agg", times, LENGTHS) is None
