@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import Engine, Passed
-from sequences import BlockNames, EngineRules, Sequence
+from engine import Engine
+from sequences import BlockNames, EngineRules, Passed, Sequence
 from steptimes import StepTimes
 
 

@@ -6,20 +6,10 @@ states them, programmed in order to check the statement; not a simulator for use
 
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 from blocks import BlockPool
-from sequences import EngineRules, Pass, Sequence
+from sequences import EngineRules, Pass, Passed, Sequence
 from steptimes import StepTimes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
-    """What a pass did: its time, who got a token, and who of those is complete."""
-
-    time_ms: float
-    emitted: list[Sequence]
-    complete: list[Sequence]
 
 
 class Engine:
@@ -75,8 +65,7 @@ class Engine:
         used_by_others = min(used_by_others, len(self._hits(sequence)))
         if self.rules.evicts:
             return self._count(sequence.length) - used_by_others <= free
-        promised = sum(self._final(other) - len(other.blocks) for other in self.running)
-        return self._final(sequence) - used_by_others <= free - promised
+        return self._final(sequence) - used_by_others <= free - self._promised()
 
     def _schedule(self, sequence: Sequence, hits: list[int], current: Pass) -> str:
         """Give a sequence tokens and blocks: 'scheduled', 'blocked', or 'preempted' where it lost its own."""
@@ -97,7 +86,7 @@ class Engine:
         sequence.blocks += taken
         sequence.computed = begin + tokens
         self._name(sequence, begin)
-        current.work[sequence.index] = (tokens, min(prompt_left, tokens), min(begin, sequence.isl))
+        current.work[sequence.index] = (tokens, *self._prefilled(sequence, begin, tokens))
         current.budget -= tokens
         return "scheduled"
 
@@ -122,8 +111,8 @@ class Engine:
             prefill_ms = self.times.prefill_ms(current.prefill_tokens())
         ready = [one for one in self.running if one.computed >= one.length]
         if ready and self.rules.role != "prefill":
-            kv_tokens = self.pool.in_use * self.rules.block_size
-            decode_ms = self.times.decode_ms(kv_tokens, sum(one.length for one in ready) // len(ready))
+            context = sum(one.length for one in ready) // len(ready)
+            decode_ms = self.times.decode_ms(self._kv_tokens(ready), context)
         for one in ready:
             one.generated += 1
         complete = [one for one in ready if one.generated >= one.osl]
@@ -132,6 +121,19 @@ class Engine:
             for one in complete:
                 self.release(one)
         return Passed(time_ms=prefill_ms + decode_ms, emitted=ready, complete=complete)
+
+    def _prefilled(self, sequence: Sequence, begin: int, tokens: int) -> tuple[int, int]:
+        """Tokens of a sequence that cost prefill time, and where they begin: those of its prompt."""
+        place = min(begin, sequence.isl)
+        return min(begin + tokens, sequence.isl) - place, place
+
+    def _kv_tokens(self, _ready: list[Sequence]) -> int:
+        """What the decode table is asked for: all blocks in use, each once and whole."""
+        return self.pool.in_use * self.rules.block_size
+
+    def _promised(self) -> int:
+        """Blocks that those who run may still take."""
+        return sum(self._final(other) - len(other.blocks) for other in self.running)
 
     def reserve(self) -> Sequence | None:
         """Blocks for the prompt of the first handed-over sequence, if there is room and a place to run."""

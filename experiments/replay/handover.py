@@ -9,8 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from cluster import Load, Run, Sent, Worker
-from engine import Passed
-from sequences import Sequence
+from sequences import Passed, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
     python experiments/replay/run.py --python DYNAMO_VENV/bin/python [--check] [NAME ...]
 
-The other environment: `pip install ai-dynamo==1.4.2` (2.7 GB). About two seconds per case.
+The other environment: `pip install ai-dynamo==1.4.2` (2.7 GB). Five minutes.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cases import CASES, Case
-from oracle import VERSION, arguments, check_version, run
+from oracle import VERSION, arguments, check_version, run, spread
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "replay"
 
@@ -23,6 +23,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
     parser.add_argument("names", nargs="*", metavar="NAME", help="cases; default: all")
     return parser.parse_args()
+
+
+def outcome_of(python: Path, case: Case, table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What dynamo.replay says, and under an open load how certain that is."""
+    outcome = run(python, case, table, folder)
+    uncertain = case.concurrency is None and not case.generated
+    return {**outcome, "spread": spread(python, case, table, folder) if uncertain else None}
 
 
 def document(case: Case, outcome: dict[str, Any]) -> str:
@@ -72,7 +79,9 @@ def main() -> None:
     different = []
     for case in chosen:
         with tempfile.TemporaryDirectory() as folder:
-            text = document(case, run(options.python.absolute(), case, tables[case.table], Path(folder)))
+            text = document(
+                case, outcome_of(options.python.absolute(), case, tables[case.table], Path(folder))
+            )
         path = FIXTURES / f"{case.name}.json"
         if not options.check:
             path.write_text(text, encoding="utf-8")

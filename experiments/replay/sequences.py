@@ -61,3 +61,12 @@ class Pass:
         ends = sum(begin + tokens for begin, tokens in prompts) // len(prompts)
         begins = sum(begin for begin, _ in prompts) // len(prompts)
         return len(prompts) * max(ends - begins, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """What a pass did: its time, who got a token, and who of those is complete."""
+
+    time_ms: float
+    emitted: list[Sequence]
+    complete: list[Sequence]
