@@ -28,7 +28,7 @@ class Transfer:
 
 
 @dataclass(slots=True, eq=False)
-class _Moving:
+class Moving:
     """A prefilled request on its way: the copy that holds the source's blocks, and the one to decode."""
 
     source: Worker
@@ -44,9 +44,9 @@ class Disaggregated(Run):
         super().__init__(load)
         self.prefill, self.decode, self.transfer = prefill, decode, transfer
         self.turns = {"prefill": 0, "decode": 0}
-        self.moving: dict[int, _Moving] = {}
-        self.actions: deque[tuple[str, _Moving]] = deque()
-        self.postponed: dict[int, list[tuple[str, _Moving]]] = {}
+        self.moving: dict[int, Moving] = {}
+        self.actions: deque[tuple[str, Moving]] = deque()
+        self.postponed: dict[int, list[tuple[str, Moving]]] = {}
 
     def run(self) -> None:
         """Serve everything."""
@@ -109,7 +109,7 @@ class Disaggregated(Run):
             return
         for held in passed.complete:
             request = self.by_index[held.index]
-            moving = _Moving(worker, held, worker, request.sequence(request.osl))
+            moving = Moving(worker, held, worker, request.sequence(request.osl))
             self.moving[held.index] = moving
             self.actions.append(("offer", moving))
 
@@ -121,7 +121,7 @@ class Disaggregated(Run):
         osl = request.osl if self.transfer.keeps_output else 1
         self._turn(self.prefill, "prefill").accept(request.sequence(osl))
 
-    def _act(self, action: str, moving: _Moving) -> None:
+    def _act(self, action: str, moving: Moving) -> None:
         if action == "offer":
             moving.target = self._turn(self.decode, "decode")
             moving.target.ranks[0].arriving.append(moving.sequence)
@@ -132,14 +132,14 @@ class Disaggregated(Run):
         else:
             self._between_passes(action, moving)
 
-    def _start(self, moving: _Moving) -> None:
+    def _start(self, moving: Moving) -> None:
         time_ms = self.transfer.time_ms(moving.sequence.isl)
         if time_ms > 0:
             self.at(self.now_ms + time_ms, "transfer", moving)
         else:
             self.actions.append(("activate", moving))
 
-    def _between_passes(self, action: str, moving: _Moving) -> None:
+    def _between_passes(self, action: str, moving: Moving) -> None:
         """What a worker does only while no pass of its is under way."""
         worker = moving.target if action == "activate" else moving.source
         if worker.busy:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from simkit.core.engine import Role
 from simkit.core.errors import unknown_name
 from simkit.sim.cluster import EnginePool
 from simkit.sim.policy import SchedulerPolicy
@@ -29,7 +30,13 @@ _ENGINES = ("vllm", "trtllm")
 _KEYS: FloatArray = 2.0 ** np.arange(0, 18, 0.5)
 
 
-def mocker_pool(profile: Mapping[str, FloatArray], options: Mapping[str, Any], workers: int) -> EnginePool:
+def mocker_pool(
+    profile: Mapping[str, FloatArray],
+    options: Mapping[str, Any],
+    *,
+    workers: int = 1,
+    role: Role = "aggregated",
+) -> EnginePool:
     """So many mocker workers: its five profile arrays, its engine arguments by their names.
 
     Raises InputError for an argument or an engine that has no counterpart.
@@ -51,7 +58,10 @@ def mocker_pool(profile: Mapping[str, FloatArray], options: Mapping[str, Any], w
         reserve_own_frac=reserve_frac,
         admission_steps=0.0,
     )
-    table = mocker_table(profile, block_tokens=policy.page_tokens, max_seqs=policy.max_seqs)
+    if role == "prefill":
+        table = StepTable.of_profile(profile, max_seqs=policy.max_seqs)
+    else:
+        table = mocker_table(profile, block_tokens=policy.page_tokens, max_seqs=policy.max_seqs)
     return EnginePool(table=table, policy=policy, replicas=workers, ranks=args["dp_size"])
 
 
