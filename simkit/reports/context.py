@@ -42,6 +42,8 @@ LIMITS = (
     "serving runs, not your network, drivers or neighbours. Run benchmark.sh before you rely on the numbers.",
     "~ beside a rank, or In domain: no, marks a prediction outside the range of the data behind it (GPU, "
     "engine, model family, lengths or load). It is an extrapolation; its interval may be too narrow.",
+    "= beside a rank: predictions cannot tell this candidate from the first. The first is chosen to hold the "
+    "SLA with room for errors, not to be the best on expectation.",
     "Prompts share no prefix and speculative decoding is off, unless the notes say otherwise.",
 )
 
@@ -81,10 +83,11 @@ def recommendation_context(rec: Recommendation) -> dict[str, Any]:
         "verdict": _verdict(doc),
         "question": question(doc["request"]),
         "numbers": _numbers(best) if best else [],
-        "settings": _settings(best) if best else [],
+        "settings": _settings(best, doc["bottlenecks"]) if best else [],
         "memory": _memory(best["memory_gib"]) if best else [],
         "notes": best["notes"] if best else [],
         "explanation": doc["explanation"],
+        "trade_offs": [item["text"] for item in doc["trade_offs"]],
         "warnings": doc["request"]["warnings"],
         "heads": CANDIDATE_HEADS,
         "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
@@ -139,12 +142,13 @@ def _numbers(best: Doc) -> list[tuple[str, str, str]]:
     ]
 
 
-def _settings(best: Doc) -> Pairs:
+def _settings(best: Doc, phases: Doc) -> Pairs:
     """Engine settings, one line per pool."""
     pools = {"Engine": best} if "engine" in best else {"Prefill": best["prefill"], "Decode": best["decode"]}
     rows = [(label, _engine(best["backend"], pool["engine"])) for label, pool in pools.items()]
     rows.append(("KV cache", f"{count(best['kv_capacity_tokens'])} tokens"))
     rows.append(("Bottleneck", best["bottleneck"] or MISSING))
+    rows += [(f"Costliest in {phase}", text) for phase, text in phases.items()]
     rows.append(("In domain", "yes" if best["in_domain"] else "no: an extrapolation"))
     return rows
 
@@ -165,7 +169,7 @@ def _memory(parts: Doc) -> list[tuple[str, str, int]]:
 
 def _row(rank: int, item: Doc) -> Sequence[str]:
     return (
-        str(rank) if item["in_domain"] else f"{rank}~",
+        f"{rank}" + ("" if item["in_domain"] else "~") + ("=" if item["tied"] else ""),
         engine_name(item["backend"]),
         item["mode"],
         layout_label(item),

@@ -58,6 +58,7 @@ def recommendation_table(rec: Recommendation, console: "Console", limit: int = 1
     if hidden > 0:
         say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
     bullets(console, "Why", doc["explanation"])
+    bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
     bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
     bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
@@ -130,6 +131,8 @@ def _candidates(console: "Console", candidates: Sequence[Row]) -> None:
     console.print(rows)
     if not all(item["in_domain"] for item in candidates):
         say(console, "~ outside the range of the data behind the prediction", style="dim")
+    if any(item["tied"] for item in candidates):
+        say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
 
 
 def _candidate_rows(console: "Console", candidates: Sequence[Row], gap: str) -> "Table":
@@ -150,7 +153,7 @@ _CANDIDATE_HEADS = (
 def _candidate_cells(rank: int, item: Row, gap: str) -> list[str]:
     layout = layout_label(item)
     return [
-        f"{rank}" if item["in_domain"] else f"{rank}~",
+        f"{rank}" + ("" if item["in_domain"] else "~") + ("=" if item["tied"] else ""),
         f"{item['backend']}{gap}{item['mode']}",
         layout if gap == " " else layout.replace(" + ", "\n+ "),
         count(item["num_gpus"]),
