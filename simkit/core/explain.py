@@ -1,7 +1,7 @@
 """The answer in words: what was chosen, what binds, what else was close."""
 
 from simkit.core.deployment import Aggregated, Deployment
-from simkit.core.metrics import Candidate, Recommendation, TradeOff
+from simkit.core.metrics import Candidate, Recommendation, TradeOff, bounded
 from simkit.core.slo import Slo
 
 
@@ -50,17 +50,18 @@ def _bounds(rec: Recommendation) -> str:
         )
     if not slo.bounds:
         return "No latency bound was given, so throughput alone decided."
-    ratios = {name: _mean(best, name) / bound for name, bound in slo.bounds.items()}
+    ratios = {name: bounded(best.estimate, name, slo.statistic) / bound for name, bound in slo.bounds.items()}
     tightest = max(ratios, key=lambda name: ratios[name])
-    pair = f"{_ms(_mean(best, tightest))} against {_ms(slo.bounds[tightest])}"
+    name = _label(tightest) if slo.statistic == "mean" else f"{_label(tightest)} {slo.statistic}"
+    pair = f"{_ms(bounded(best.estimate, tightest, slo.statistic))} against {_ms(slo.bounds[tightest])}"
     if rec.meets_sla:
         chance = best.estimate.sla_probability or 0.0
         return (
-            f"{_label(tightest)} is the tightest bound, {pair}, and all bounds hold with probability "
+            f"{name} is the tightest bound, {pair}, and all bounds hold with probability "
             f"{chance:.0%}{_instead(rec)}."
         )
     return (
-        f"No configuration within the GPUs holds the SLA; the nearest misses {_label(tightest)} with {pair}: "
+        f"No configuration within the GPUs holds the SLA; the nearest misses {name} with {pair}: "
         f"{_way_out(rec)}."
     )
 
@@ -87,8 +88,12 @@ def _gain(other: Candidate, best: Candidate) -> str:
 
 def _way_out(rec: Recommendation) -> str:
     """Which bound alone would save the SLA and by how much; else which must give together."""
+    slo = rec.request.slo
     found = [(item.bound, item.needed_s, item.asked_s) for item in rec.relaxations]
-    joint = [(name, _mean(rec.selected, name), bound) for name, bound in rec.request.slo.bounds.items()]
+    joint = [
+        (name, bounded(rec.selected.estimate, name, slo.statistic), bound)
+        for name, bound in slo.bounds.items()
+    ]
     ways = [
         f"{_label(name)} to {_ms(needed_s)} ({_more(needed_s / asked_s)})"
         for name, needed_s, asked_s in found or joint
@@ -146,11 +151,6 @@ def _change(change: str, slo: Slo) -> str:
     """`ITL 33.0 ms` for `itl_s +10%`, the rest as it is."""
     name, _, _ = change.partition(" +")
     return f"{_label(name)} +10%, {_ms(1.1 * slo.bounds[name])}" if name in slo.bounds else change
-
-
-def _mean(candidate: Candidate, name: str) -> float:
-    mean: float = getattr(candidate.estimate, name.removesuffix("_s")).mean_s
-    return mean
 
 
 def _label(name: str) -> str:

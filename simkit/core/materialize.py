@@ -13,7 +13,7 @@ from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import EngineOptions
 from simkit.core.engine_model import EngineModel
 from simkit.core.estimates import PointValues, estimate_of
-from simkit.core.metrics import Candidate
+from simkit.core.metrics import Candidate, Estimate
 from simkit.core.phases import decode_step, prefill_step
 from simkit.core.points import Points
 from simkit.core.prepared import PreparedEngine
@@ -45,8 +45,21 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
         in_domain=problem.covers(engine.model),
         notes=("overloaded: the offered rate cannot be sustained",) if points.saturated[row] else (),
     )
-    estimate = estimate_of(values, problem.request.slo, problem.errors)
+    estimate = with_costs(problem, engine.model, estimate_of(values, problem.request.slo, problem.errors))
     return Candidate(deployment=deployment, estimate=estimate, meets_sla=violation <= 1.0)
+
+
+def with_costs(problem: Problem, model: EngineModel, estimate: Estimate) -> Estimate:
+    """The estimate with its price per token, and with the energy that rated power bounds."""
+    per_s = estimate.output_tokens_per_s_per_gpu
+    if not per_s > 0:
+        return estimate
+    price, power_w = problem.request.gpu_hour_price, model.device.tdp_w
+    return replace(
+        estimate,
+        cost_per_million_output_tokens=None if price is None else price / 3600.0 / per_s * 1e6,
+        max_energy_j_per_output_token=None if power_w is None else power_w / per_s,
+    )
 
 
 def _is_disaggregated(points: Points, row: int) -> bool:

@@ -24,7 +24,9 @@ class Estimate:
     """One deployment under one load.
 
     concurrency is the requests in flight over all replicas; memory_bytes is per GPU of the
-    tighter pool, by part; sla_probability is None when no bound was asked for.
+    tighter pool, by part; sla_probability is None when no bound was asked for. The
+    cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
+    their rated power, an upper bound, None where that is not known.
     """
 
     concurrency: float
@@ -40,7 +42,16 @@ class Estimate:
     sla_probability: float | None
     in_domain: bool
     bottleneck: str
+    cost_per_million_output_tokens: float | None = None
+    max_energy_j_per_output_token: float | None = None
     notes: tuple[str, ...] = ()
+
+
+def bounded(estimate: Estimate, name: str, statistic: str) -> float:
+    """What a bound (ttft_s, itl_s, e2e_s) speaks of: the mean of a latency, or a percentile [s]."""
+    latency: Latency = getattr(estimate, name.removesuffix("_s"))
+    value: float = getattr(latency, f"{statistic}_s")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ def trade_offs(problem: Problem, results: list[EngineResult], selected: Candidat
 
 def _slackened(problem: Problem, name: str) -> Problem:
     slo = problem.request.slo
-    looser: Slo = replace(slo, **{name: slo.bounds[name] * (1.0 + SLACK)})
+    looser = slo.with_bound(name, slo.bounds[name] * (1.0 + SLACK))
     return replace(problem, request=replace(problem.request, slo=looser))
 
 
@@ -95,7 +95,7 @@ def relaxations(problem: Problem, results: list[EngineResult]) -> tuple[Relaxati
     slo = problem.request.slo
     found = []
     for name, bound_s in slo.bounds.items():
-        others = replace(slo, **{name: None})
+        others = slo.with_bound(name, None)
         needed_s = min((_least(result.points, name, others) for result in results), default=np.inf)
         if np.isfinite(needed_s):
             found.append(Relaxation(bound=name, asked_s=bound_s, needed_s=needed_s))
@@ -104,5 +104,6 @@ def relaxations(problem: Problem, results: list[EngineResult]) -> tuple[Relaxati
 
 def _least(points: Points, name: str, others: Slo) -> float:
     """The lowest value of one latency among rows that hold the other bounds; inf where none does."""
-    holds = (points.violation(others) <= 1.0) & np.isfinite(points.metric(name))
-    return float(points.metric(name)[holds].min(initial=np.inf))
+    value = points.metric(name, others.statistic)
+    holds = (points.violation(others) <= 1.0) & np.isfinite(value)
+    return float(value[holds].min(initial=np.inf))

@@ -32,8 +32,8 @@ CANDIDATE_HEADS = (
 )  # fmt: skip
 
 LIMITS = (
-    "The SLA bounds are taken as bounds on means: mean TTFT and mean ITL over all requests. Single requests "
-    "are slower; the p90 and p99 columns of candidates.csv say by how much.",
+    "SLA bounds are on means over all requests unless the question says otherwise. Single requests are "
+    "slower; the p90 and p99 columns of candidates.csv say by how much, from a model of waiting times.",
     "ITL is (end to end - TTFT)/(output tokens - 1) of each request, as AIPerf reports it. TTFT includes the "
     "time a request waits for its turn.",
     "Brackets hold a 90 % interval of the mean. P(SLA) is the probability, with the same spread, that every "
@@ -124,7 +124,7 @@ def _verdict(doc: Doc) -> str:
 
 def _numbers(best: Doc) -> list[tuple[str, str, str]]:
     """Label, value and detail of each headline number."""
-    return [
+    found = [
         ("TTFT", f"{number(best['ttft_ms']['mean'])} ms", f"90%: {interval(best['ttft_ms'])}"),
         ("ITL", f"{number(best['itl_ms']['mean'])} ms", f"90%: {interval(best['itl_ms'])}"),
         ("End to end", f"{number(best['e2e_ms']['mean'])} ms", f"90%: {interval(best['e2e_ms'])}"),
@@ -140,6 +140,14 @@ def _numbers(best: Doc) -> list[tuple[str, str, str]]:
             f"{number(best['concurrency'])} requests in flight",
         ),
     ]
+    cost, energy = best["cost_per_million_output_tokens"], best["max_energy_j_per_output_token"]
+    if cost is not None:
+        found.append(("Cost", f"{number(cost)} per million output tokens", "in the unit of the GPU price"))
+    if energy is not None:
+        found.append(
+            ("Energy", f"\u2264 {number(energy)} J per output token", "GPUs at rated power, no more")
+        )
+    return found
 
 
 def _settings(best: Doc, phases: Doc) -> Pairs:

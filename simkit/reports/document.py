@@ -151,6 +151,8 @@ def _performance(estimate: Estimate) -> Document:
         "sla_probability": estimate.sla_probability,
         "in_domain": estimate.in_domain,
         "bottleneck": estimate.bottleneck,
+        "cost_per_million_output_tokens": estimate.cost_per_million_output_tokens,
+        "max_energy_j_per_output_token": estimate.max_energy_j_per_output_token,
     }
 
 
@@ -172,6 +174,8 @@ def _request(request: Request) -> Document:
         "hardware": asdict(request.hardware),
         "workload": asdict(request.workload),
         "sla": _sla(request.slo),
+        "sla_statistic": request.slo.statistic,
+        "gpu_hour_price": request.gpu_hour_price,
         "modes": request.modes,
         "search_strategy": request.search_strategy,
         "optimization": request.optimization,

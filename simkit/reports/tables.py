@@ -57,7 +57,7 @@ def recommendation_table(rec: Recommendation, console: "Console", limit: int = 1
     hidden = len(doc["candidates"]) - len(shown)
     if hidden > 0:
         say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
-    bullets(console, "Why", doc["explanation"])
+    bullets(console, "Why", [*doc["explanation"], *_cost(doc["selected"])])
     bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
     bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
@@ -117,6 +117,16 @@ def _headline(doc: Row) -> str:
     if not any(doc["request"]["sla"].values()):
         verdict = "no SLA given"
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"
+
+
+def _cost(best: Row | None) -> list[str]:
+    """What a token costs; nothing without a price."""
+    cost = (best or {}).get("cost_per_million_output_tokens")
+    if best is None or cost is None:
+        return []
+    energy = best["max_energy_j_per_output_token"]
+    bound = "" if energy is None else f", and at most {number(energy)} J of GPU energy each"
+    return [f"A million output tokens cost {number(cost)}, in the unit of the price given{bound}."]
 
 
 def _deployment(doc: Row) -> str:

@@ -13,7 +13,14 @@ SHARED_KEYS = {
     "output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "request_rate_per_s", "memory_gib",
     "kv_capacity_tokens", "sla_probability", "in_domain", "bottleneck",
 }  # fmt: skip
-ADDED_KEYS = {"replicas", "meets_sla", "tied", "notes"}
+ADDED_KEYS = {
+    "replicas",
+    "meets_sla",
+    "tied",
+    "notes",
+    "cost_per_million_output_tokens",
+    "max_energy_j_per_output_token",
+}
 PLAN_KEYS = {"tp", "pp", "attn_dp", "moe_tp", "ep"}
 
 
