@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check lint reports calibrate operators bench clean
+.PHONY: demo test check lint tools reports calibrate operators bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
@@ -23,12 +23,17 @@ lint: $(VENV)/.developer
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# AIPerf and Dynamo, each in an environment of its own in the user's cache: 1.9 GB, a minute or two
+tools: $(VENV)/.installed
+	$(BIN)/simkit tools --make aiperf --make dynamo
+
 reports: $(VENV)/.developer
 	$(BIN)/python benchmarks/accuracy.py --write reports/accuracy/left_out.csv
 	$(BIN)/python experiments/accuracy/report.py
 	$(BIN)/python experiments/accuracy/ablation.py
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
+	$(BIN)/python experiments/own_runs/report.py
 	$(BIN)/python experiments/memory/report.py
 	$(BIN)/python experiments/memory/implied.py
 	$(BIN)/python experiments/tour/readme.py

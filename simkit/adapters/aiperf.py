@@ -22,6 +22,14 @@ _MS_PER_S = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Requests of a file replayed at their own times, in the place of synthetic ones."""
+
+    path: str
+    kind: str = "mooncake-trace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkOptions:
     """How the workload is sent. None: from the workload (counts) or AIPerf's own default."""
 
@@ -31,6 +39,10 @@ class BenchmarkOptions:
     artifact_dir: str = "aiperf-artifacts"
     tokenizer: str | None = None
     trust_remote_code: bool = False
+    trace: Trace | None = None
+    concurrencies: tuple[int, ...] = ()  # AIPerf's own sweep over these, in the workload's place
+    gpu_telemetry: str | None = None  # pynvml, or the URL of a DCGM exporter
+    ui: str = "simple"
 
     def __post_init__(self) -> None:
         if self.request_count is not None and self.request_count < 1:
@@ -59,12 +71,12 @@ def profile_command(
         "--endpoint-type", "chat",
         "--streaming",
         *_tokens(options),
-        *_lengths(workload),
-        *_load(workload, options),
+        *(_replay(options.trace) if options.trace else _synthetic(workload, options)),
+        *(["--gpu-telemetry", options.gpu_telemetry] if options.gpu_telemetry else []),
         "--random-seed", str(options.seed),
         *_goodput(slo),
         "--artifact-dir", options.artifact_dir,
-        "--ui", "simple",
+        "--ui", options.ui,
     ]  # fmt: skip
 
 
@@ -109,6 +121,18 @@ def _tokens(options: BenchmarkOptions) -> list[str]:
     return [*named, *trusted, "--use-server-token-count"]
 
 
+def _synthetic(workload: Workload, options: BenchmarkOptions) -> list[str]:
+    return [*_lengths(workload), *_load(workload, options)]
+
+
+def _replay(trace: Trace) -> list[str]:
+    """Lengths and arrivals are the trace's; output lengths are held as with synthetic requests."""
+    if trace.path.startswith("-"):
+        raise InputError(f"benchmark: trace must not start with '-', got {trace.path!r}")
+    held = ["--extra-inputs", "ignore_eos:true"]
+    return ["--input-file", trace.path, "--custom-dataset-type", trace.kind, "--fixed-schedule", *held]
+
+
 def _lengths(workload: Workload) -> list[str]:
     """Input and output lengths, held: ignore_eos and min_tokens keep the model from stopping early.
 
@@ -125,22 +149,47 @@ def _lengths(workload: Workload) -> list[str]:
     return ["--isl", str(isl), "--osl", str(osl), *spread, *held]
 
 
-def _load(workload: Workload, options: BenchmarkOptions) -> list[str]:
-    if workload.request_rate_per_s is not None:
-        rate = workload.request_rate_per_s
-        load = ["--request-rate", f"{rate:g}", "--arrival-pattern", "poisson"]
-        wanted, warmup = rate * _OPEN_LOOP_S, min(20.0, rate * 10)
-    elif workload.concurrency is not None:
-        slots = max(1, round(workload.concurrency))
-        load = ["--concurrency", str(slots)]
-        wanted, warmup = slots * (workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT), float(slots)
-    else:
-        raise InputError("benchmark: the workload says no load; give --concurrency or --request-rate")
+def request_counts(workload: Workload, options: BenchmarkOptions) -> tuple[int, int]:
+    """Measured and warm-up requests of a workload. Raises InputError where it says no load."""
+    _, wanted, warmup = _offered(workload, options)
     requests = options.request_count or max(_FEWEST_REQUESTS, math.ceil(wanted))
-    warmups = max(1, round(warmup)) if options.warmup_count is None else options.warmup_count
+    return requests, max(1, round(warmup)) if options.warmup_count is None else options.warmup_count
+
+
+def as_sent(workload: Workload, options: BenchmarkOptions) -> Workload:
+    """The workload with as many requests per slot as will really be sent, which its prediction must know."""
+    if workload.request_rate_per_s is not None or workload.requests_per_slot is not None:
+        return workload
+    if options.request_count is None:
+        return replace(workload, requests_per_slot=_STEADY_REQUESTS_PER_SLOT)
+    if workload.concurrency is None:
+        return workload
+    return replace(workload, requests_per_slot=max(options.request_count / workload.concurrency, 1.0))
+
+
+def _load(workload: Workload, options: BenchmarkOptions) -> list[str]:
+    load, _, _ = _offered(workload, options)
+    requests, warmups = request_counts(workload, options)
     # As many different prompts as requests, or the warm-up's would come back as prefix-cache hits.
     counts = ["--request-count", str(requests), "--num-dataset-entries", str(requests + warmups)]
     return [*load, *counts, *(["--warmup-request-count", str(warmups)] if warmups else [])]
+
+
+def _offered(workload: Workload, options: BenchmarkOptions) -> tuple[list[str], float, float]:
+    """AIPerf's words for the load, and how many requests it wants, measured and to warm up."""
+    if options.concurrencies:
+        most = max(options.concurrencies)
+        load = ["--concurrency", ",".join(str(count) for count in options.concurrencies)]
+        return load, most * (workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT), float(most)
+    if workload.request_rate_per_s is not None:
+        rate = workload.request_rate_per_s
+        load = ["--request-rate", f"{rate:g}", "--arrival-pattern", "poisson"]
+        return load, rate * _OPEN_LOOP_S, min(20.0, rate * 10)
+    if workload.concurrency is not None:
+        slots = max(1, round(workload.concurrency))
+        waves = workload.requests_per_slot or _STEADY_REQUESTS_PER_SLOT
+        return ["--concurrency", str(slots)], slots * waves, float(slots)
+    raise InputError("benchmark: the workload says no load; give --concurrency or --request-rate")
 
 
 def _goodput(slo: Slo | None) -> list[str]:

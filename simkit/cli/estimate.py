@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
-from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
 from simkit.core.errors import InputError
 
@@ -24,6 +24,7 @@ def estimate(
     decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
+    calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -44,6 +45,11 @@ def estimate(
     sources = Sources(dgd=dgd, command=command, worker=worker, prefill=prefill, decode=decode)
     asked = asked_deployment(sources, flags, quiet=quiet)
     result, notes = run(asked.request, asked.deployment), asked.notes
+    if calibration is not None:
+        from simkit.io.own_calibration import read_own
+        from simkit.verbs.own_runs import sharpened_estimate
+
+        result = sharpened_estimate(result, asked.request, read_own(calibration))
     if out is not None:
         notes += _write_dgd(out, asked.request, result, asked.carried, quiet=quiet)
     document = estimate_document(asked.request, result)

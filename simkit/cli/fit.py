@@ -28,6 +28,14 @@ def fit(
             help="tables of measured runs (CSV or parquet, schema in data/README.md; repeatable)",
         ),
     ] = None,
+    own: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--own",
+            metavar="FILE",
+            help="a few runs of your own cluster, for --calibration: tables, profile folders (repeatable)",
+        ),
+    ] = None,
     family: Annotated[
         list[str] | None, typer.Option("--family", help="fit only this operator family (repeatable)")
     ] = None,
@@ -41,10 +49,16 @@ def fit(
 
     Example: simkit fit --operators aiconfigurator_core/systems/data -o data/operators
     Example: simkit fit --runs data/runs/serving_runs_fit.csv -o data/calibration
+
+    Example: simkit fit --own my_runs.csv --own out/profile -o own.json
     """
+    if own:
+        _fit_own(own, output or Path("own.json"), mixed=operators is not None or bool(runs))
+        return
     if operators is None and not runs:
         raise InputError(
-            "nothing to fit: give --operators DIR with measured operator tables or --runs FILE with runs"
+            "nothing to fit: give --operators DIR with measured operator tables, --runs FILE with runs, "
+            "or --own with a few of your own"
         )
     if operators is not None and not operators.is_dir():
         raise InputError(f"--operators {operators}: expected an existing folder")
@@ -59,6 +73,17 @@ def fit(
         _fit_operators(operators, output, family or [], say)
     if runs:
         _fit_runs(runs, output, say)
+
+
+def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:
+    from simkit.io.own_calibration import write_own
+    from simkit.verbs.own_runs import own_calibration
+
+    if mixed:
+        raise InputError("--own writes a calibration for your cluster, not the shipped ones; give it alone")
+    own = own_calibration(places)
+    write_own(output, own)
+    typer.echo(f"{len(own.observations)} runs calibrate {output}; use it by --calibration {output}")
 
 
 def _fit_operators(tables: Path, output: Path | None, families: list[str], say: Say) -> None:

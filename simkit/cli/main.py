@@ -6,12 +6,17 @@ from typing import Annotated
 
 import typer
 
+from simkit.cli.benchmark import benchmark
+from simkit.cli.doctor import doctor
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
+from simkit.cli.next_runs import next_runs
+from simkit.cli.profile import profile
 from simkit.cli.recommend import recommend
 from simkit.cli.simulate import simulate
 from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
+from simkit.cli.tools import tools
 from simkit.cli.validate import validate
 from simkit.core.errors import SimkitError
 
@@ -45,7 +50,10 @@ def _root(
     pass
 
 
-for verb in (recommend, estimate, simulate, predict, evaluate, fit, validate, support):
+for verb in (
+    recommend, estimate, simulate, predict, evaluate, fit, validate, support, benchmark, profile, doctor,
+    next_runs, tools,
+):  # fmt: skip
     app.command()(verb)
 
 

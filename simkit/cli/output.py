@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,11 @@ class Format(StrEnum):
 FormatFlag = Annotated[Format, typer.Option("--format", help="table for people, json for programs.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard error.")]
 SeedFlag = Annotated[int, typer.Option("--seed", help="Seed of everything random (nothing here yet).")]
+
+_CALIBRATION_HELP = "Your own runs, as simkit fit --own or profile wrote them."
+CalibrationFlag = Annotated[
+    Path | None, typer.Option("--calibration", metavar="own.json", help=_CALIBRATION_HELP)
+]
 
 
 def show(

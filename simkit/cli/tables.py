@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 
 
 def predict(
     runs: Annotated[Path, typer.Argument(metavar="RUNS.csv", help="Deployments, one per row.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV or parquet to write.")],
+    calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -22,7 +23,13 @@ def predict(
     from simkit.io.predictions import predict_table
     from simkit.io.runs import read_table, write_table
 
-    table = predict_table(read_table(runs))
+    frame = read_table(runs)
+    table = predict_table(frame)
+    if calibration is not None:
+        from simkit.io.own_calibration import read_own
+        from simkit.verbs.own_runs import sharpened_table
+
+        table = sharpened_table(frame, table, read_own(calibration))
     write_table(table, output)
     failed = table["error"] != ""
     remark(f"predicted {int((~failed).sum())} of {len(table)} rows into {output}", quiet=quiet)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perfmodels.arrays import FloatArray
 from simkit.core import aggregated, disaggregated
+from simkit.core.chances import chances
 from simkit.core.engine_model import EngineModel
 from simkit.core.picking import Preference, best_per_layout, pareto_front, ranking
 from simkit.core.points import Points, concatenate
@@ -19,12 +21,15 @@ _PARETO_LIMIT = 40
 class EngineResult:
     """One engine's points: those to rank, the best layouts among them, and its Pareto front.
 
-    evaluated counts points, of which holding keep the SLA; nearest_miss is the one that came closest
-    without (empty when none missed).
+    chance holds the probability of the SLA of every point in best. expected is the one point that is
+    best when predictions are taken at their word. evaluated counts points, of which holding keep the
+    SLA; nearest_miss is the one that came closest without (empty when none missed).
     """
 
     engine: PreparedEngine
     best: Points
+    chance: FloatArray
+    expected: Points
     pareto: Points
     nearest_miss: Points
     evaluated: int
@@ -54,20 +59,22 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
     engine = prepare_engine(model, plans, problem.request.workload, problem.path)
     sweep = _gather(problem, engine, loaded=False)
     if sweep is None:
-        return EngineResult(
-            engine=engine, best=_none(), pareto=_none(), nearest_miss=_none(), evaluated=0, holding=0
-        )
+        return _nothing(engine)
     workload = problem.request.workload
     loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
     points = (_gather(problem, engine, loaded=True) or sweep) if loaded else sweep
     preference = preference_of(problem, engine.osl_tokens)
-    order = ranking(points, problem.request.slo, preference)
-    best = points.take(best_per_layout(points, order, problem.limit))
+    chance = chances(problem, model, points)
+    order = ranking(points, problem.request.slo, preference, chance)
+    kept = best_per_layout(points, order, problem.limit)
+    best = points.take(kept)
     violation = points.violation(problem.request.slo)
     missed = np.flatnonzero((violation > 1.0) & (points.saturated == 0))
     return EngineResult(
         engine=engine,
         best=best,
+        chance=chance[kept],
+        expected=points.take(ranking(points, problem.request.slo, preference)[:1]),
         pareto=_front(concatenate([sweep, best]), engine.osl_tokens),
         nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
         evaluated=len(points),
@@ -87,6 +94,20 @@ def _gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points
             tables.append(search(engine, problem.total_gpus))
     found = [table for table in tables if table is not None and len(table)]
     return concatenate(found) if found else None
+
+
+def _nothing(engine: PreparedEngine) -> EngineResult:
+    none = _none()
+    return EngineResult(
+        engine=engine,
+        best=none,
+        chance=np.zeros(0),
+        expected=none,
+        pareto=none,
+        nearest_miss=none,
+        evaluated=0,
+        holding=0,
+    )
 
 
 def _none() -> Points:

@@ -65,8 +65,9 @@ class Rejection:
 class Recommendation:
     """The answer to a Request: candidates best first, and why the rest are not among them.
 
-    candidates holds the selected one first. pareto holds the front of output tokens per second per
-    GPU against tokens per second per user.
+    candidates holds the selected one first; expected_best is the one that would be if every prediction
+    came true, which the selected one need not be: it is chosen to hold the SLA. pareto holds the front
+    of output tokens per second per GPU against tokens per second per user.
     """
 
     request: Request
@@ -75,6 +76,7 @@ class Recommendation:
     rejected: tuple[Rejection, ...]
     meets_sla: bool
     explanation: tuple[str, ...]
+    expected_best: Candidate | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property

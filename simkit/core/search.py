@@ -10,7 +10,7 @@ from simkit.core.errors import InfeasibleError
 from simkit.core.explain import explanation, gpus
 from simkit.core.materialize import candidate
 from simkit.core.metrics import Candidate, Recommendation, Rejection
-from simkit.core.picking import pareto_front, ranking
+from simkit.core.picking import SURE_SHARE, pareto_front, ranking
 from simkit.core.points import concatenate
 from simkit.core.problem import Problem
 from simkit.core.sizing import largest_context, smallest_engine
@@ -35,6 +35,7 @@ def search(problem: Problem) -> Recommendation:
     return Recommendation(
         request=problem.request,
         candidates=candidates,
+        expected_best=_expected(problem, filled),
         pareto=_pareto(problem, filled),
         rejected=_rejections(problem, results),
         meets_sla=meets,
@@ -48,15 +49,25 @@ def _ranked(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, .
     table = concatenate([result.best for result in ordered])
     owner = np.concatenate([np.full(len(r.best), i) for i, r in enumerate(ordered)])
     row = np.concatenate([np.arange(len(r.best)) for r in ordered])
-    preference = preference_of(problem, ordered[0].engine.osl_tokens)
-    order = ranking(table, problem.request.slo, preference)
+    preference, slo = preference_of(problem, ordered[0].engine.osl_tokens), problem.request.slo
+    chance = np.concatenate([result.chance for result in ordered])
+    order = ranking(table, slo, preference, chance)
     if problem.shape.is_moe:
         full = np.isin(owner, [i for i, r in enumerate(ordered) if moe_support(_backend(r)) == "full"])
-        order = promoted_on_tie(order, full, table, problem.request.slo, preference)
+        as_sure = (table.violation(slo) <= 1.0) & (chance >= SURE_SHARE * chance[order[0]])
+        order = promoted_on_tie(order, full, table, as_sure, preference)
     order = with_every_group(order, owner, problem.limit)
     return tuple(
         candidate(problem, ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order
     )
+
+
+def _expected(problem: Problem, results: list[EngineResult]) -> Candidate:
+    """The best when predictions are taken at their word."""
+    table = concatenate([result.expected for result in results])
+    preference = preference_of(problem, results[0].engine.osl_tokens)
+    best = results[int(ranking(table, problem.request.slo, preference)[0])]
+    return candidate(problem, best.engine, best.expected, 0)
 
 
 def _backend(result: EngineResult) -> str:

@@ -5,23 +5,25 @@ from numpy.typing import NDArray
 
 from simkit.core.picking import Order, Preference
 from simkit.core.points import Points
-from simkit.core.slo import Slo
 
 # Far inside the error of any prediction: nobody could tell two such deployments apart.
 TIE = 0.02
 
 
 def promoted_on_tie(
-    order: Order, favoured: NDArray[np.bool_], points: Points, slo: Slo, preference: Preference
+    order: Order,
+    favoured: NDArray[np.bool_],
+    points: Points,
+    holds: NDArray[np.bool_],
+    preference: Preference,
 ) -> Order:
     """The order with the best favoured position first, if it is as good as the best of all.
 
-    As good: the same GPUs, the same side of the SLA, and within TIE of its throughput (or latency).
+    As good: the same GPUs, both hold (surely enough), and within TIE of its throughput (or latency).
     """
     if not len(order) or favoured[order[0]] or not favoured.any():
         return order
     best, rival = order[0], order[np.flatnonzero(favoured[order])[0]]
-    holds = points.violation(slo) <= 1.0
     if points.num_gpus[best] != points.num_gpus[rival] or not (holds[best] and holds[rival]):
         return order
     if preference.objective == "latency":

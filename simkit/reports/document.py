@@ -44,6 +44,7 @@ def recommendation_document(rec: Recommendation) -> Document:
     found: Document = plain({
         "request": _request(rec.request),
         "selected": candidates[0] if candidates else None,
+        "expected_best": None if rec.expected_best is None else candidate_document(rec.expected_best),
         "candidates": candidates,
         "pareto": [candidate_document(item) for item in rec.pareto],
         "rejected": [asdict(item) for item in rec.rejected],

@@ -37,8 +37,15 @@ def estimate(
 
     request gives model, hardware, workload and SLA; deployment a Deployment, or short layout names.
     """
+    return estimate_problem(request, deployment)[1]
+
+
+def estimate_problem(
+    request: Request | Mapping[str, Any] | str | Path, deployment: Deployment | Layouts | None = None
+) -> tuple[Problem, SingleEstimate]:
+    """The same with the question as it was understood, for whoever goes on from there."""
     problem, chosen = question(as_request(request), deployment)
-    return estimate_deployment(problem, chosen)
+    return problem, estimate_deployment(problem, chosen)
 
 
 def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[Problem, Deployment]:

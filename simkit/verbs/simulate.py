@@ -17,6 +17,7 @@ from simkit.core.workload import Workload
 from simkit.io.dgdr_model import NO_SLA
 from simkit.sim.arrivals import ClosedLoop, OpenLoop
 from simkit.sim.cluster import cluster_of
+from simkit.sim.requests import RequestTimes
 from simkit.sim.summary import check_statistic
 from simkit.verbs.estimate import Layouts, question
 from simkit.verbs.loads import LoadOptions, OfferedLoad, in_means, offered_load
@@ -87,13 +88,7 @@ def simulate(
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)
     load = offered_load(problem.request.workload, _on_pages(options.load, chosen), options.seed)
     problem = _under(problem, load.workload)
-    course = Course(
-        cluster=cluster_of(problem, chosen, router=options.router),
-        load=load,
-        seed=options.seed,
-        slo=problem.request.slo,
-        longest_tokens=_longest_tokens(chosen),
-    )
+    course = _course(problem, chosen, load, options)
     run = (whole_run if load.total <= options.keep_requests else streamed_run)(course)
     return SimulationResult(
         deployment=chosen,
@@ -103,6 +98,26 @@ def simulate(
         run=run,
         closed_form=closed_forms(_under(problem, served_workload(load, run)), chosen),
         missed=run.summary.missed(problem.request.slo, options.statistic),
+    )
+
+
+def request_times(
+    problem: Problem, chosen: Deployment, load: OfferedLoad, options: SimulateOptions
+) -> RequestTimes:
+    """When every request of a load ran, the warm-up first."""
+    run = whole_run(_course(problem, chosen, load, options))
+    if run.times is None:
+        raise InputError("the run kept no requests; send fewer")
+    return run.times
+
+
+def _course(problem: Problem, chosen: Deployment, load: OfferedLoad, options: SimulateOptions) -> Course:
+    return Course(
+        cluster=cluster_of(problem, chosen, router=options.router),
+        load=load,
+        seed=options.seed,
+        slo=problem.request.slo,
+        longest_tokens=_longest_tokens(chosen),
     )
 
 

@@ -1,0 +1,60 @@
+"""What an OpenAI-compatible server says of itself: alive, and serving which models."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from simkit.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer: status, and its body parsed as JSON (None where it is none)."""
+
+    status: int
+    body: Any
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of a server's address. Raises InputError where it is no http(s) URL with a host."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise InputError(f"URL {url!r}: expected http://HOST:PORT, such as http://localhost:8000")
+    return parts
+
+
+def get(url: str, path: str, timeout_s: float = 5.0) -> Reply | None:
+    """The answer to a GET; None where nobody answers in time or what comes is no HTTP."""
+    parts = split_url(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + path, headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        return Reply(status=answer.status, body=_parsed(answer.read(4_000_000)))
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def served_models(url: str) -> list[str]:
+    """The ids the server lists; empty while it lists none or does not answer."""
+    reply = get(url, "/v1/models")
+    listed = reply.body.get("data") if reply and isinstance(reply.body, dict) else None
+    if not isinstance(listed, list):
+        return []
+    return [str(item["id"]) for item in listed if isinstance(item, dict) and "id" in item]
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None

@@ -1,0 +1,189 @@
+"""Child processes that do not outlive us: a group of their own, a log, and a note on disk for each.
+
+The note holds the process's start time, so that after a crash of ours a later run finds what was left
+behind and never mistakes a stranger that got the same number for it.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from simkit.core.errors import ExternalError
+
+_GRACE_S = 8.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What is known of a child: its number and start time, ours, and the folders it needs."""
+
+    pid: int
+    started: str
+    owner: int
+    owner_started: str
+    command: list[str]
+    folders: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How to start a child: its words, its log, its environment, folders that go with it when it ends."""
+
+    command: Sequence[str]
+    log: Path
+    env: Mapping[str, str]
+    folders: tuple[Path, ...] = ()
+
+
+class Child:
+    """A started process and everything it starts in turn. Use as a context, or call stop()."""
+
+    def __init__(self, launch: Launch, registry: Path) -> None:
+        self.launch = launch
+        self.log = launch.log
+        registry.mkdir(parents=True, exist_ok=True)
+        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with launch.log.open("ab") as log:
+                self._process = subprocess.Popen(  # noqa: S603 (the words are ours)
+                    list(launch.command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=dict(launch.env),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise ExternalError(f"{launch.command[0]}: cannot be started ({error.strerror})") from error
+        self.pid = self._process.pid
+        self._note = registry / f"{self.pid}.json"
+        self._write_note()
+
+    def _write_note(self) -> None:
+        note = Note(
+            pid=self.pid,
+            started=start_time(self.pid) or "",
+            owner=os.getpid(),
+            owner_started=start_time(os.getpid()) or "",
+            command=list(self.launch.command),
+            folders=[str(folder) for folder in self.launch.folders],
+        )
+        self._note.write_text(json.dumps(asdict(note)), encoding="utf-8")
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int:
+        """The exit status. Raises TimeoutError when it does not end in time."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"no end after {timeout_s:.0f} s") from error
+
+    def tail(self, lines: int = 5) -> str:
+        """The last lines of the log on one line, for messages."""
+        return log_tail(self.log, lines)
+
+    def stop(self, grace_s: float = _GRACE_S) -> None:
+        """End the whole group, first politely; then forget it. Safe to call again."""
+        end_group(self.pid, grace_s, self._process.poll)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        for folder in self.launch.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._note.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def end_group(group: int, grace_s: float, reap: Callable[[], object] = lambda: None) -> None:
+    """Ask a process group to end, then make it."""
+    for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, _GRACE_S)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            reap()
+            if not group_alive(group):
+                return
+            time.sleep(_POLL_S)
+
+
+def group_alive(group: int) -> bool:
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in the system's own words; None when there is none with that number."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.parent.parent.joinpath("self").exists():
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] == "Z" else fields[19]
+    done = subprocess.run(  # noqa: S603
+        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or None
+
+
+def clean_orphans(registry: Path) -> list[str]:
+    """End what a run of ours left behind when it was killed; gives the commands that were ended.
+
+    Children whose owner still runs are left alone, and so is whatever merely has a child's number.
+    """
+    ended = []
+    for file in sorted(registry.glob("*.json")) if registry.is_dir() else []:
+        note = _read_note(file)
+        if note is None or start_time(note.owner) == note.owner_started:
+            continue
+        now = start_time(note.pid)
+        # A group outlives its leader; its number is not given away while a member lives.
+        if now == note.started or (now is None and group_alive(note.pid)):
+            end_group(note.pid, _GRACE_S)
+            ended.append(" ".join(note.command[:4]))
+        for folder in note.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        file.unlink(missing_ok=True)
+    return ended
+
+
+def _read_note(file: Path) -> Note | None:
+    """A note; one that is half-written (its owner was killed that instant) is removed."""
+    try:
+        return Note(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError):
+        file.unlink(missing_ok=True)
+        return None
+
+
+def log_tail(log: Path, lines: int = 5) -> str:
+    """The last lines of a log that say something, on one line; empty where there is none."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(said[-lines:])[-600:]

@@ -1,0 +1,163 @@
+"""`simkit benchmark`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.core.errors import InputError, unknown_name
+
+_WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
+_ENGINE = "Start this engine here and measure it: 'vllm serve ... --port {port}'."
+
+
+@with_meter_flags
+@with_request_flags
+def benchmark(
+    what: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml|DIR]", help=_WHAT)] = None,
+    *,
+    url: Annotated[str | None, typer.Option("--url", help="Server, such as http://localhost:8000.")] = None,
+    target: Annotated[str, typer.Option("--target", help="url, or local: mocked engines here.")] = "url",
+    engine: Annotated[str | None, typer.Option("--engine", metavar="COMMAND", help=_ENGINE)] = None,
+    served: Annotated[str | None, typer.Option("--served-model", help="Name the server lists.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the run.")] = Path(
+        "out/benchmark"
+    ),
+    worker: Annotated[str | None, typer.Option("--worker", help="Aggregated layout: 4xtp2 ...")] = None,
+    prefill: Annotated[str | None, typer.Option("--prefill", help="Prefill engines: 3xtp2 ...")] = None,
+    decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 1,
+    flags: Mapping[str, Any],
+    meter: MeterFlags,
+) -> None:
+    """Measure a server under the workload that was predicted, and compare. Exit 1 beyond the bounds.
+
+    Example: simkit benchmark out/llama-70b --url http://localhost:8000 -o out/run
+
+    Example: simkit benchmark dgd.yaml --target local --gpu h200_sxm --concurrency 8 --client builtin
+    """
+    from simkit.verbs.benchmark import as_played
+    from simkit.verbs.benchmark import benchmark as run
+
+    mocked = _check_target(target, url, engine)
+    layouts = {"worker": worker, "prefill": prefill, "decode": decode}
+    settings = meter_of(meter, seed=seed, own_tokenizer=mocked)
+    request, prediction = _asked(what, flags, layouts, settings)
+    name = served or (request.model if request else flags.get("model"))
+    workload = prediction.workload if prediction else request.workload
+    limits = limits_of(meter)
+    with stoppable(), _place(prediction, (url, engine), str(name), output) as place:
+        prediction = as_played(prediction) if prediction and mocked else prediction
+        remark(f"measuring {place.url} ({place.model})", quiet=quiet)
+        outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
+    remark(f"wrote {', '.join(path.name for path in outcome.files)} to {output}", quiet=quiet)
+    _show(outcome, form)
+    if outcome.comparison is not None and not outcome.comparison.within:
+        raise typer.Exit(1)
+
+
+def _check_target(target: str, url: str | None, engine: str | None) -> bool:
+    """Whether engines are mocked. Raises InputError unless one place to measure is named."""
+    from simkit.adapters.openai_http import split_url
+
+    if target not in ("url", "local"):
+        raise unknown_name("target", target, ("url", "local"))
+    if url is not None and (engine is not None or target == "local"):
+        raise InputError("--target local and --engine start their own server; drop --url")
+    if engine is not None and target == "local":
+        raise InputError("--engine starts a real engine, --target local mocked ones; drop one of them")
+    if url is None and engine is None and target == "url":
+        raise InputError(
+            "nothing to measure: give --url, --engine, or --target local for mocked engines here"
+        )
+    if url is not None:
+        split_url(url)
+    return target == "local"
+
+
+def _place(prediction: Any, where: tuple[str | None, str | None], model: str, folder: Path) -> Any:
+    """The server to measure, as a context."""
+    from simkit.verbs.benchmark import on_target
+    from simkit.verbs.local_command import command_server
+    from simkit.verbs.measure import Server
+
+    url, engine = where
+    if engine is not None:
+        return command_server(engine, model, folder)
+    return on_target(prediction, Server(url=url, model=model) if url is not None else None, folder)
+
+
+def _asked(
+    what: Path | None, flags: Mapping[str, Any], layouts: Mapping[str, Any], meter: Any
+) -> tuple[Any, Any]:
+    """The request, and the prediction where a deployment is named."""
+    from simkit.io.dgd import read_dgd
+    from simkit.verbs.benchmark import predict
+    from simkit.verbs.estimate import Layouts
+
+    if what is None and not any(layouts.values()):
+        return request_from_flags(None, flags), None
+    if what is None:
+        request = request_from_flags(None, flags)
+        prediction = predict(request, Layouts(**layouts), meter.options)
+        return prediction.problem.request, prediction
+    if any(layouts.values()):
+        raise InputError(f"{what} says the deployment; drop --worker, --prefill and --decode")
+    dgd, merged = (what / "dgd.yaml", _folder_flags(what, flags)) if what.is_dir() else (what, flags)
+    parsed = read_dgd(dgd)
+    request = request_from_flags(None, merged, model=parsed.model)
+    prediction = predict(request, parsed.deployment, meter.options)
+    return prediction.problem.request, prediction
+
+
+def _folder_flags(folder: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recommendation was asked, under the flags given now."""
+    path = folder / "recommendation.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        asked, selected = document["request"], document["selected"]
+        hardware, workload, sla = asked["hardware"], asked["workload"], asked["sla"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not readable as a recommendation ({error}); give the DGD.yaml") from error
+    rate, slots = workload.get("request_rate_per_s"), workload.get("concurrency")
+    known = {
+        "model": asked["model"],
+        "gpu": hardware["gpu"],
+        "gpus_per_node": hardware["gpus_per_node"],
+        "vram_mb": hardware["vram_mb"],
+        "isl": round(workload["isl_tokens"]),
+        "osl": round(workload["osl_tokens"]),
+        "ttft": sla["ttft_ms"],
+        "itl": sla["itl_ms"],
+        "e2e_latency": sla["e2e_ms"],
+        "request_rate": rate,
+        "concurrency": None if rate else slots or max(1.0, float(round(selected["concurrency"]))),
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
+    if "concurrency" in given or "request_rate" in given:
+        known = {name: value for name, value in known.items() if name not in ("concurrency", "request_rate")}
+    if given.keys() & {"ttft", "itl"}:
+        known["e2e_latency"] = None
+    return {**flags, **known, **given}
+
+
+def _show(outcome: Any, form: Format) -> None:
+    from simkit.reports.measured import comparison_document, run_page
+    from simkit.reports.pages import page_console
+    from simkit.verbs.benchmark import outcome_page, run_summary
+
+    if outcome.comparison is None:
+        show(form, lambda: run_summary(outcome.run), lambda out: page_console(run_page(outcome.run), out))
+        return
+    show(
+        form,
+        lambda: comparison_document(outcome.comparison, outcome.run),
+        lambda console: page_console(outcome_page(outcome), console),
+    )

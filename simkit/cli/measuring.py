@@ -1,0 +1,111 @@
+"""Flags of every verb that measures, and ending politely when asked to."""
+
+import functools
+import inspect
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from simkit.core.errors import InputError
+
+MeterFlags = Mapping[str, Any]
+
+_PANEL = "Measuring"
+_OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
+    ("client", str, "aiperf", "--client", "aiperf, or builtin: a small client in this process."),
+    ("aiperf", str, None, "--aiperf", "AIPerf's program, where it is not found by itself."),
+    ("tokenizer", str, None, "--tokenizer", "Hugging Face id or folder; builtin needs no network."),
+    ("requests", int, None, "--requests", "Measured requests, instead of the workload's own count."),
+    ("warmup", int, None, "--warmup", "Requests before those that count."),
+    ("timeout", float, 3600.0, "--timeout", "Seconds after which one run of the client is given up."),
+    ("attempts", int, 2, "--attempts", "How often a failing client is started."),
+    ("stall", float, 120.0, "--stall", "Seconds without a byte before the builtin client gives up."),
+    ("trace", str, None, "--trace", "Replay a file of requests (AIPerf)."),
+    ("trace_kind", str, "mooncake-trace", "--trace-type", "Its format, in AIPerf's words."),
+    ("telemetry", str, None, "--gpu-telemetry", "pynvml, or the URL of a DCGM exporter (AIPerf)."),
+    ("limits", list[str], None, "--max-error", "METRIC=FRACTION instead of the interval: itl=0.05."),
+)
+
+
+def with_meter_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags; it receives them as one mapping, `meter`."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "meter"]
+    shared = [_parameter(*option) for option in _OPTIONS]
+
+    @functools.wraps(command)
+    def wrapper(**arguments: Any) -> None:
+        meter = {parameter.name: arguments.pop(parameter.name) for parameter in shared}
+        command(meter=meter, **arguments)
+
+    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
+    return wrapper
+
+
+def _parameter(name: str, kind: Any, default: Any, flag: str, text: str) -> inspect.Parameter:
+    option = typer.Option(flag, help=text, rich_help_panel=_PANEL)
+    annotation = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def meter_of(flags: MeterFlags, *, seed: int, own_tokenizer: bool = False) -> Any:
+    """How to measure. own_tokenizer: the server is ours, so its tokenizer is too."""
+    from simkit.adapters.aiperf import BenchmarkOptions, Trace
+    from simkit.adapters.aiperf_run import OWN_TOKENIZER, Patience
+    from simkit.verbs.measure import Meter
+
+    if flags["trace"] and flags["client"] != "aiperf":
+        raise InputError("--trace is replayed by AIPerf; use --client aiperf")
+    options = BenchmarkOptions(
+        request_count=flags["requests"],
+        warmup_count=flags["warmup"],
+        seed=seed,
+        tokenizer=flags["tokenizer"] or (OWN_TOKENIZER if own_tokenizer else None),
+        trace=Trace(path=flags["trace"], kind=flags["trace_kind"]) if flags["trace"] else None,
+        gpu_telemetry=flags["telemetry"],
+        ui="none",
+    )
+    patience = Patience(timeout_s=flags["timeout"], attempts=flags["attempts"])
+    return Meter(
+        client=flags["client"], aiperf=flags["aiperf"], options=options, patience=patience,
+        stall_s=flags["stall"],
+    )  # fmt: skip
+
+
+def limits_of(flags: MeterFlags) -> dict[str, float]:
+    """Allowed errors by metric, as fractions: `itl=0.05`, or `itl=5%`."""
+    return parse_limits(flags["limits"] or ())
+
+
+def parse_limits(items: Sequence[str]) -> dict[str, float]:
+    """Errors allowed, from METRIC=FRACTION words. Raises InputError."""
+    found = {}
+    for item in items:
+        name, _, text = item.partition("=")
+        try:
+            value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < 10:
+            raise InputError(f"--max-error {item!r}: expected METRIC=FRACTION, such as itl=0.05 or itl=5%")
+        found[name] = value
+    return found
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """A request to end (SIGTERM, SIGHUP) becomes an interrupt, so that what was started is stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

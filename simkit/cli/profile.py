@@ -1,0 +1,99 @@
+"""`simkit profile`."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.core.errors import InputError, unknown_name
+
+
+@with_meter_flags
+@with_request_flags
+def profile(
+    dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
+    *,
+    target: Annotated[str, typer.Option("--target", help="local: mocked engines here; or url.")] = "local",
+    url: Annotated[str | None, typer.Option("--url", help="Server, with --target url.")] = None,
+    served: Annotated[str | None, typer.Option("--served-model", help="Name the server lists.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder; again: resume.")] = Path(
+        "out/profile"
+    ),
+    candidates: Annotated[int, typer.Option("--candidates", min=1, max=100, help="Whole ones to try.")] = 8,
+    max_points: Annotated[int | None, typer.Option("--max-points", help="Measurements at most.")] = None,
+    max_seconds: Annotated[float | None, typer.Option("--max-seconds", help="Start none after.")] = None,
+    max_gpus: Annotated[int | None, typer.Option("--max-gpus", help="GPUs at once at most.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Deploy in spite of autoApply: false.")] = False,
+    retry: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 1,
+    flags: Mapping[str, Any],
+    meter: MeterFlags,
+) -> None:
+    """Predict, deploy, measure, choose, compare, recalibrate. Run it again with the same -o to resume.
+
+    Example: simkit profile request.yaml --gpu h100_sxm --total-gpus 8 --search-strategy thorough
+    --client builtin -o out/profile
+    """
+    from simkit.reports.pages import page_console
+    from simkit.reports.profile import profile_document, profile_page
+    from simkit.verbs.measure import Server
+    from simkit.verbs.profile import ProfileSettings
+    from simkit.verbs.profile import profile as run
+    from simkit.verbs.profile_files import write_profile
+    from simkit.verbs.profile_trials import Budget
+
+    _check(target, url)
+    request = request_from_flags(dgdr, flags)
+    server = Server(url=url, model=served or request.model) if url is not None else None
+    settings = ProfileSettings(
+        folder=output,
+        meter=meter_of(meter, seed=seed, own_tokenizer=target == "local"),
+        server=server,
+        candidates=candidates,
+        budget=Budget(points=max_points, seconds=max_seconds, gpus=max_gpus),
+        apply=apply,
+        retry_failed=retry,
+        limits=limits_of(meter),
+    )
+    with stoppable(), _resumable(output):
+        outcome = run(request, settings, lambda line: remark(line, quiet=quiet))
+        command = f"simkit profile {dgdr or ''} -o {output}"
+        written = write_profile(outcome, output, " ".join(command.split()))
+    remark(f"wrote {len(written)} files to {output}: see profile_report.html", quiet=quiet)
+    document = profile_document(outcome)
+    show(form, lambda: document, lambda console: page_console(profile_page(document, "simkit"), console))
+    if outcome.phase == "Ready":
+        remark("not deployed: autoApply is false; review dgd.yaml and add --apply", quiet=quiet)
+    if not outcome.meets_sla or (outcome.comparison is not None and not outcome.comparison.within):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """On an interrupt, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"simkit: finished points are in {folder}; the same command resumes\n")
+        raise
+
+
+def _check(target: str, url: str | None) -> None:
+    from simkit.adapters.openai_http import split_url
+
+    if target not in ("local", "url"):
+        raise unknown_name("target", target, ("local", "url"))
+    if target == "url" and url is None:
+        raise InputError("--target url: which? give --url http://HOST:PORT")
+    if target == "local" and url is not None:
+        raise InputError("--url goes with --target url; add it, or drop --url")
+    if url is not None:
+        split_url(url)

@@ -1,0 +1,131 @@
+"""The small load generator: what it sends, what it measures, and how it names what goes wrong."""
+
+import re
+
+import numpy as np
+import pytest
+from openai_server import FAULTS, openai_server
+
+from simkit.adapters.load_client import LoadOptions, drive
+from simkit.adapters.openai_http import get, served_models, split_url
+from simkit.core.errors import ExternalError, InputError
+from simkit.core.measured import Source
+from simkit.core.measured_requests import run_of_records
+from simkit.core.workload import Workload
+
+SOURCE = Source(tool="simkit", path="here")
+
+
+def options(count=12, **more):
+    return LoadOptions(request_count=count, **more)
+
+
+def test_a_closed_loop_keeps_its_slots_full_and_counts_as_the_server_does():
+    with openai_server() as (url, server):
+        records = drive(
+            url, "tiny", Workload(isl_tokens=50, osl_tokens=8, concurrency=3), options(warmup_count=2)
+        )
+    assert len(server.seen) == 14  # the warm-up is sent, and left out
+    assert len(records) == 12
+    assert server.most_in_flight == 3
+    run = run_of_records(records, SOURCE)
+    assert (run.isl_tokens, run.osl_tokens, run.num_errors) == (50.0, 8.0, 0)
+    assert all(len(record.gaps_s) == 7 for record in records)
+
+
+def test_times_are_the_servers_and_add_up():
+    with openai_server(ttft_s=0.05, itl_s=0.01) as (url, _):
+        (record,) = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=6, concurrency=1), options(1))
+    assert record.ttft_s >= 0.05
+    assert record.itl_s >= 0.01
+    assert record.e2e_s == pytest.approx(record.ttft_s + sum(record.gaps_s))
+
+
+def test_no_prompt_comes_twice_and_the_same_seed_sends_the_same():
+    sent = []
+    for seed in (1, 1, 2):
+        with openai_server(ttft_s=0, itl_s=0) as (url, server):
+            load = Workload(isl_tokens=40, osl_tokens=2, concurrency=1)
+            drive(url, "tiny", load, options(20, warmup_count=5, seed=seed))
+        sent.append([request["messages"][0]["content"] for request in server.seen])
+    assert len(set(sent[0])) == 25
+    assert sent[0] == sent[1] != sent[2]
+
+
+def test_lengths_spread_below_the_nominal_ones():
+    with openai_server(ttft_s=0, itl_s=0) as (url, server):
+        load = Workload(isl_tokens=100, osl_tokens=10, concurrency=2, length_spread=0.2)
+        drive(url, "tiny", load, options(60))
+    isl = [len(request["messages"][0]["content"]) for request in server.seen]
+    assert min(isl) >= 80
+    assert max(isl) <= 100
+    assert np.mean(isl) == pytest.approx(90, abs=3)
+    assert {request["max_tokens"] for request in server.seen} <= set(range(8, 11))
+
+
+def test_an_open_loop_sends_every_request_at_its_time():
+    with openai_server(ttft_s=0, itl_s=0) as (url, server):
+        load = Workload(isl_tokens=5, osl_tokens=2, request_rate_per_s=500)
+        records = drive(url, "tiny", load, options(40))
+    assert len(records) == len(server.seen) == 40
+    starts = [record.start_s for record in records]
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_survived_and_named(fault):
+    with openai_server(fault=fault, after=4) as (url, server):
+        load = Workload(isl_tokens=5, osl_tokens=4, concurrency=2)
+        records = drive(url, "tiny", load, options(8, stall_s=0.4))
+        server.release.set()
+    failed = [record for record in records if record.error]
+    assert len(records) == 8
+    assert len(failed) == 4
+    assert all(re.search(FAULTS[fault][1], record.error) for record in failed)
+    assert run_of_records(records, SOURCE).num_errors == 4
+
+
+def test_a_server_that_stops_answering_is_given_up_after_a_while():
+    with openai_server(fault="500", after=30) as (url, _):
+        records = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=4, concurrency=2), options(500))
+    assert len(records) < 60
+    assert sum(record.error is None for record in records) == 30
+
+
+def test_a_server_that_never_succeeds_is_given_up_early():
+    with openai_server(fault="500") as (url, server):
+        records = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=4, concurrency=2), options(500))
+    assert len(server.seen) < 20
+    with pytest.raises(ExternalError, match="no request succeeded"):
+        run_of_records(records, SOURCE)
+
+
+def test_nobody_listening_is_an_error_per_request():
+    with openai_server() as (url, _):
+        pass
+    records = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=4, concurrency=1), options(6))
+    assert {record.error for record in records} == {"no connection (ConnectionRefusedError)"}
+    assert get(url, "/health") is None
+    assert served_models(url) == []
+
+
+def test_a_whole_run_can_be_bounded():
+    with openai_server(fault="hang", after=2) as (url, server):
+        load = Workload(isl_tokens=5, osl_tokens=4, concurrency=2)
+        records = drive(url, "tiny", load, options(20, total_s=0.5))
+        server.release.set()
+    assert any("not done after" in (record.error or "") for record in records)
+
+
+def test_models_and_addresses():
+    with openai_server(model="org/model") as (url, _):
+        assert served_models(url) == ["org/model"]
+        assert get(url, "/health").status == 200
+    for bad in ("localhost:8000", "ftp://x", "http://", "http://x:port"):
+        with pytest.raises(InputError, match="http://HOST:PORT"):
+            split_url(bad)
+
+
+def test_a_workload_without_load_is_refused():
+    with openai_server() as (url, _), pytest.raises(InputError, match="no load"):
+        drive(url, "tiny", Workload(), options(1))

@@ -1,0 +1,132 @@
+"""Children end with us, or are found again: groups, notes, orphans, strangers."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from simkit.adapters.processes import Child, Launch, clean_orphans, group_alive, log_tail, start_time
+from simkit.core.errors import ExternalError
+
+# Starts a child of its own that ignores polite requests, and says its number.
+STUBBORN = """
+import signal, subprocess, sys, time
+code = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print(1, flush=True); time.sleep(60)"
+)
+child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+child.stdout.read(1)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+SLEEP = "import time; time.sleep(60)"
+
+
+def launch(tmp_path, code, folders=()):
+    return Launch(
+        command=[sys.executable, "-c", code], log=tmp_path / "log", env=dict(os.environ), folders=folders
+    )
+
+
+def wait_for(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def notes(tmp_path):
+    return list((tmp_path / "running").glob("*.json"))
+
+
+def test_the_whole_group_ends_even_a_grandchild_that_will_not(tmp_path):
+    with Child(launch(tmp_path, STUBBORN), tmp_path / "running") as child:
+        wait_for(lambda: log_tail(tmp_path / "log").isdigit())
+        grandchild = int(log_tail(tmp_path / "log"))
+        assert start_time(grandchild)
+        assert len(notes(tmp_path)) == 1
+        child.stop(grace_s=0.3)
+        assert start_time(grandchild) is None
+        assert not group_alive(child.pid)
+    assert notes(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_it_ends_whatever_is_raised_and_takes_its_folders_along(tmp_path, error):
+    folder = tmp_path / "kv"
+    folder.mkdir()
+    with (
+        pytest.raises(error),
+        Child(launch(tmp_path, SLEEP, (folder,)), tmp_path / "running") as child,
+    ):
+        raise error
+    assert start_time(child.pid) is None
+    assert not folder.exists()
+    assert notes(tmp_path) == []
+
+
+def test_what_cannot_be_started_is_said(tmp_path):
+    words = Launch(command=[str(tmp_path / "absent")], log=tmp_path / "log", env={})
+    with pytest.raises(ExternalError, match="absent: cannot be started"):
+        Child(words, tmp_path / "running")
+    assert notes(tmp_path) == []
+
+
+def test_a_time_out_is_told_from_an_end(tmp_path):
+    with Child(launch(tmp_path, SLEEP), tmp_path / "running") as child:
+        with pytest.raises(TimeoutError, match="no end after"):
+            child.wait(0.05)
+        assert child.exit_status is None
+    with Child(launch(tmp_path, "raise SystemExit(7)"), tmp_path / "running") as child:
+        assert child.wait(20) == 7
+
+
+ABANDON = """
+import os, sys
+from pathlib import Path
+from simkit.adapters.processes import Child, Launch
+place = Path(sys.argv[1])
+(place / "kv").mkdir()
+words = [sys.executable, "-c", "import time; time.sleep(60)"]
+child = Child(Launch(command=words, log=place / "log", env=dict(os.environ), folders=(place / "kv",)),
+              place / "running")
+print(child.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_run_left_behind_is_found_and_ended(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDON, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    orphan = int(done.stdout)
+    assert start_time(orphan)
+    assert len(notes(tmp_path)) == 1
+    (ended,) = clean_orphans(tmp_path / "running")
+    assert "import time" in ended
+    wait_for(lambda: start_time(orphan) is None)
+    assert notes(tmp_path) == []
+    assert not (tmp_path / "kv").exists()
+
+
+def test_children_of_a_living_owner_and_strangers_are_spared(tmp_path):
+    with Child(launch(tmp_path, SLEEP), tmp_path / "running") as child:
+        assert clean_orphans(tmp_path / "running") == []
+        (note,) = notes(tmp_path)
+        document = json.loads(note.read_text())
+        # The owner is gone and the child's number has been given to another process since.
+        note.write_text(json.dumps({**document, "owner": 2**22 + 5, "started": "1"}))
+        assert clean_orphans(tmp_path / "running") == []
+        assert child.exit_status is None
+    assert notes(tmp_path) == []
+
+
+def test_half_written_notes_are_put_away(tmp_path):
+    (tmp_path / "running").mkdir()
+    (tmp_path / "running" / "9.json").write_text('{"pid": 9')
+    assert clean_orphans(tmp_path / "running") == []
+    assert notes(tmp_path) == []

@@ -1,0 +1,35 @@
+"""`simkit doctor` as a command."""
+
+import json
+
+from simkit.core.measured import Run, ServerSide, Source, Spread
+from simkit.io.results.stored import run_document
+
+RUN = Run(
+    source=Source(tool="aiperf", path="run"), isl_tokens=4000, osl_tokens=500, concurrency=48,
+    requests_per_slot=10, num_requests=480, ttft=Spread(mean_s=9.0), itl=Spread(mean_s=0.2),
+    server=ServerSide(kv_usage_frac=0.99, preemptions=12.0),
+)  # fmt: skip
+
+
+def test_causes_come_ranked_with_what_would_tell(simkit, tmp_path):
+    dgd, gpu = tmp_path / "dgd.yaml", ("--gpu", "h100_sxm")
+    made = simkit("estimate", "--command", "vllm serve Qwen/Qwen3-32B -tp 4", *gpu, "--dgd", dgd)
+    assert made.status == 0
+    (tmp_path / "run.json").write_text(json.dumps(run_document(RUN)))
+    done = simkit("doctor", dgd, tmp_path / "run.json", *gpu, "--format", "json")
+    assert done.status == 1
+    causes = json.loads(done.out)["causes"]
+    assert all(cause["tell"] for cause in causes)
+    scores = [cause["score"] for cause in causes]
+    assert scores == sorted(scores, reverse=True)
+    table = simkit("doctor", dgd, tmp_path / "run.json", *gpu)
+    assert "Causes, the likeliest first" in table.out
+
+
+def test_what_is_no_result_is_status_2(simkit, tmp_path):
+    dgd = tmp_path / "dgd.yaml"
+    simkit("estimate", "--command", "vllm serve Qwen/Qwen3-32B -tp 4", "--gpu", "h100_sxm", "--dgd", dgd)
+    done = simkit("doctor", dgd, tmp_path, "--gpu", "h100_sxm")
+    assert done.status == 2
+    assert "profile_export_aiperf.json" in done.err

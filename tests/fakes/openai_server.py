@@ -1,0 +1,171 @@
+"""An OpenAI-compatible server in this process, well-behaved or faulty in one chosen way."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Behaviour:
+    """What the server does. fault is a key of `FAULTS`, or empty; it comes after `after` requests."""
+
+    ttft_s: float = 0.01
+    itl_s: float = 0.001
+    fault: str = ""
+    after: int = 0
+    model: str = "tiny"
+    seen: list = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    release: threading.Event = field(default_factory=threading.Event)
+
+
+def answer_500(handler, request):
+    handler.send_response(500)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def garbage(handler, request):
+    handler.begin_stream()
+    handler.chunk(b"\x00\x01 this is no event stream\n")
+    handler.chunk(b"")
+
+
+def not_json(handler, request):
+    handler.begin_stream()
+    handler.chunk(b"data: {half\n\n")
+    handler.chunk(b"")
+
+
+def no_token(handler, request):
+    handler.begin_stream()
+    handler.chunk(b"data: [DONE]\n\n")
+    handler.chunk(b"")
+
+
+def cut_off(handler, request):
+    handler.begin_stream()
+    handler.token("x")
+    handler.close_connection = True
+
+
+def stall(handler, request):
+    handler.begin_stream()
+    handler.token("x")
+    handler.behaviour.release.wait(30)
+    handler.close_connection = True
+
+
+def hang(handler, request):
+    handler.behaviour.release.wait(30)
+    handler.close_connection = True
+
+
+def too_short(handler, request):
+    handler.stream({**request, "max_tokens": max(1, request["max_tokens"] // 2)})
+
+
+def error_event(handler, request):
+    handler.begin_stream()
+    handler.token("x")
+    handler.chunk(b'data: {"error": {"message": "engine died"}}\n\n')
+    handler.chunk(b"")
+
+
+def no_http(handler, request):
+    handler.wfile.write(b"220 mail.example ESMTP\r\n\r\n")
+    handler.close_connection = True
+
+
+FAULTS = {
+    "500": (answer_500, "HTTP 500"),
+    "garbage": (garbage, "garbage in the stream"),
+    "not_json": (not_json, "garbage in the stream"),
+    "no_token": (no_token, "held no token"),
+    "cut_off": (cut_off, "connection lost|ended early"),
+    "stall": (stall, "stalled"),
+    "hang": (hang, "stalled"),
+    "too_short": (too_short, "tokens of"),
+    "error_event": (error_event, "engine died"),
+    "no_http": (no_http, "no HTTP answer"),
+}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    behaviour: Behaviour
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        listed = {"object": "list", "data": [{"id": self.behaviour.model}]}
+        body = json.dumps(listed if self.path == "/v1/models" else {"status": "healthy"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.behaviour.lock:
+            self.behaviour.seen.append(request)
+            number = len(self.behaviour.seen)
+            self.behaviour.in_flight += 1
+            self.behaviour.most_in_flight = max(self.behaviour.most_in_flight, self.behaviour.in_flight)
+        try:
+            faulty = self.behaviour.fault and number > self.behaviour.after
+            (FAULTS[self.behaviour.fault][0] if faulty else _Handler.stream)(self, request)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            with self.behaviour.lock:
+                self.behaviour.in_flight -= 1
+
+    def stream(self, request):
+        self.begin_stream()
+        time.sleep(self.behaviour.ttft_s)
+        for index in range(request["max_tokens"]):
+            if index:
+                time.sleep(self.behaviour.itl_s)
+            self.token("7")
+        prompt = sum(len(message["content"]) for message in request["messages"])
+        usage = {"prompt_tokens": prompt, "completion_tokens": request["max_tokens"]}
+        self.chunk(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n".encode())
+        self.chunk(b"data: [DONE]\n\n")
+        self.chunk(b"")
+
+    def begin_stream(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def token(self, text):
+        self.chunk(f"data: {json.dumps({'choices': [{'delta': {'content': text}}]})}\n\n".encode())
+
+    def chunk(self, content):
+        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        self.wfile.flush()
+
+
+@contextmanager
+def openai_server(**behaviour):
+    """Give (url, behaviour); the port is free again afterwards."""
+    state = Behaviour(**behaviour)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"behaviour": state}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", state
+    finally:
+        state.release.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
