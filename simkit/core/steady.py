@@ -110,6 +110,10 @@ def closed_loop(
     # A prompt that somebody waits for does not stall that request's decoding once more.
     spared = (1.0 - share) * np.maximum(steady - found.queue_s, 0.0) / np.maximum(decodes, 1.0)
     itl = np.maximum(found.itl_s - spared, np.minimum(times.decode_at(batch), found.itl_s))
+    # However the rest falls out, the engine does one thing at a time.
+    least = batch * times.stall_s[:, None] + decodes * times.decode_at(batch)
+    late = np.maximum(least - ttft - decodes * itl, 0.0)
+    ttft, waiting = ttft + late, waiting + late
     residence = ttft + decodes * itl
     share_of_time = prefill_share(times, batch, lengths)
     lockstep = (share > 0) & (in_step > 0) & (batch >= 2.0 * wave)
