@@ -247,7 +247,7 @@ def test_an_unreachable_bound_is_named(problem_of, bound, label):
     assert found.candidates
     assert not found.meets_sla
     assert not any(candidate.meets_sla for candidate in found.candidates)
-    assert re.search(rf"nearest misses {label} with [\d,.]+ ms against 0\.0 ms", found.explanation[1])
+    assert re.search(rf"nearest misses {label} with [\d,.]+ ms against 0.01 ms", found.explanation[1])
     assert found.selected.estimate.sla_probability == pytest.approx(0, abs=1e-6)
     assert any("SLA missed" in rejection.reason for rejection in found.rejected)
 
