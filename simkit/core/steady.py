@@ -248,7 +248,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     cost = np.where(decodes > 0, stall, burst)
     sustained = cap / (cap * cost + decodes * times.decode_at(cap + 0.0 * rate_per_s))
     saturated = rate_per_s >= sustained
-    served = np.minimum(rate_per_s, 0.999 * sustained)
+    served = np.where(saturated, 0.999 * sustained, rate_per_s)
     rho = np.minimum(served * cost, 0.999)
     room = 1.0 - rho
     low, high = np.zeros_like(served), cap + 0.0 * served
