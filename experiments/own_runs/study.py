@@ -5,7 +5,8 @@ calibration, the others are predicted and compared.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from perfmodels.ownruns import ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features, most_telling
 from simkit.io.own_calibration import table_features
+from simkit.verbs.tables import with_predictions
 
 SWEEP = (
     "model", "gpu", "backend", "precision", "mode", "num_gpus", "tp", "pp", "attn_dp", "ep", "moe_tp",
@@ -45,6 +47,31 @@ class Score:
         """Medians over sweeps: shipped, one constant factor, calibrated; share inside."""
         medians = [float(np.median(values)) for values in (self.before, self.constant, self.after)]
         return (*medians, float(np.mean(self.inside)))  # type: ignore[return-value]
+
+
+def left_out_predictions(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with predictions by a model that has not seen their group.
+
+    Read where `benchmarks/accuracy.py --write` left them, else made again, which takes some minutes.
+    """
+    kept = Path(__file__).resolve().parents[2] / "reports" / "accuracy" / "left_out.csv"
+    if kept.is_file():
+        table = pd.read_csv(kept)
+        table = table[table["left_out_by"] == "split_group"].set_index("run_id").loc[runs["run_id"]]
+        found = {m: table[f"predicted_{m}_ms_mean"].to_numpy() for m in PRIORS}
+    else:
+        from simkit.calibration.left_out import left_out
+        from simkit.calibration.shipped import shipped_whole
+        from simkit.calibration.training import training_runs
+
+        said = left_out(training_runs(runs), "split_group", shipped_whole()).predicted
+        found = {m: 1e3 * said[m] for m in PRIORS}
+    return runs.assign(error="", **{f"predicted_{m}_ms_mean": values for m, values in found.items()})
+
+
+def without_residuals(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with predictions that nothing but each engine's factors was fitted for: fast."""
+    return with_predictions(runs, adjust=lambda model: replace(model, residuals=None))
 
 
 def sweeps(joined: pd.DataFrame) -> list[Sweep]:
