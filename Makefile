@@ -50,6 +50,7 @@ operators: $(VENV)/.developer
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/whole_process.py
 	$(BIN)/python benchmarks/operators.py
+	$(BIN)/python benchmarks/simulation.py
 
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }

@@ -71,8 +71,8 @@ def prefill_gaps_s(busy_s: FloatArray, launches: FloatArray, efficiency: Efficie
 def step_time(question: Pass, pricing: Pricing) -> StepTime:
     """Time of one step on one lane [s].
 
-    A step with prompts and decodes takes the decodes' time and what the prompts add to it
-    (stall_frac). Empty steps take no time.
+    A step with prompts and decodes takes the decodes' time and stall_frac of what the prompts add: their
+    own time less that of a single token, since weights are read once for all. Empty steps take no time.
     """
     step = question.step
     prompts, decodes = np.asarray(step.prefill_tokens) > 0, np.asarray(step.decode_seqs) > 0
@@ -82,10 +82,16 @@ def step_time(question: Pass, pricing: Pricing) -> StepTime:
     alone = replace(step, decode_seqs=0.0, decode_context_tokens=0.0)
     decode = _pure(replace(question, step=nothing), pricing, np.zeros_like(prompts))
     prefill = _pure(replace(question, step=alone), pricing, prompts)
+    token = replace(alone, prefill_tokens=1.0, prefill_context_tokens=1.0, prefill_seqs=1.0)
+    floor = _pure(replace(question, step=token), pricing, np.ones_like(prompts))
+    both = decodes & prompts
     share = np.where(decodes, pricing.efficiency.stall_frac, 1.0)
-    names = {**decode.by_operator, **prefill.by_operator}
-    by_name = {n: decode.by_operator.get(n, 0.0) + share * prefill.by_operator.get(n, 0.0) for n in names}
-    return StepTime(by_operator=by_name, total_s=decode.total_s + share * prefill.total_s)
+    by_name = {}
+    for name in {**decode.by_operator, **prefill.by_operator}:
+        whole, least = prefill.by_operator.get(name, 0.0), floor.by_operator.get(name, 0.0)
+        added = np.maximum(whole - np.where(both, least, 0.0), 0.0)
+        by_name[name] = decode.by_operator.get(name, 0.0) + share * added
+    return StepTime(by_operator=by_name, total_s=sum(by_name.values(), np.zeros(())))
 
 
 def _pure(question: Pass, pricing: Pricing, prompts: BoolArray) -> StepTime:

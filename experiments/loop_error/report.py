@@ -19,7 +19,8 @@ HEAD = """<!-- Regenerate with: python experiments/loop_error/report.py (run.py 
 
 Step times of {model} on {gpu} go through an npz file into Dynamo 1.6.1's mocker behind its real frontend,
 AIPerf {aiperf} sends the predicted workload, and the result is compared with the simulation of mocked
-engines: the same step times, behind a stack that takes 3 ms for a request, 1 ms of them one after the other.
+engines: the same step times, behind a stack that takes 3 ms for a request, 1 ms of them one request
+after the other.
 Every case was measured {repeats} times ({machine}; load average {load:.1f} on the mean, other work on the
 same cores). Errors are predicted/measured - 1.
 

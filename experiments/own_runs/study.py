@@ -5,7 +5,7 @@ calibration, the others are predicted and compared.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from perfmodels.ownruns import ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features, most_telling
 from simkit.io.own_calibration import table_features
-from simkit.verbs.tables import with_predictions
 
 SWEEP = (
     "model", "gpu", "backend", "precision", "mode", "num_gpus", "tp", "pp", "attn_dp", "ep", "moe_tp",
@@ -67,11 +66,6 @@ def left_out_predictions(runs: pd.DataFrame) -> pd.DataFrame:
         said = left_out(training_runs(runs), "split_group", shipped_whole()).predicted
         found = {m: 1e3 * said[m] for m in PRIORS}
     return runs.assign(error="", **{f"predicted_{m}_ms_mean": values for m, values in found.items()})
-
-
-def without_residuals(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with predictions that nothing but each engine's factors was fitted for: fast."""
-    return with_predictions(runs, adjust=lambda model: replace(model, residuals=None))
 
 
 def sweeps(joined: pd.DataFrame) -> list[Sweep]:

@@ -65,6 +65,8 @@ def _pool(pools: Sequence[PoolWork]) -> PoolWork:
             decode_launches=np.concatenate([pool.work.decode_launches for pool in pools]),
             single=_prompts([pool.work.single for pool in pools]),
             full=_prompts([pool.work.full for pool in pools]),
+            token=_prompts([pool.work.token for pool in pools]),
+            per_step=np.concatenate([pool.work.per_step for pool in pools]),
         ),
         capacity=Capacity(
             max_seqs=np.concatenate([pool.capacity.max_seqs for pool in pools]),

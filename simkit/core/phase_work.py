@@ -49,13 +49,16 @@ class PromptWork:
 class PhaseWork:
     """Rows are plans. decode [kinds, rows, len(BATCH_GRID)] seconds of a step with that many sequences
     per lane, decode_launches [rows, grid] its kernels; single: one prompt; full: as many as the token
-    budget of a step holds.
+    budget of a step holds; token: a prompt of one token, what every step with prompts costs at least;
+    per_step [rows]: prompts whose tokens fill a step.
     """
 
     decode: FloatArray
     decode_launches: FloatArray
     single: PromptWork
     full: PromptWork
+    token: PromptWork
+    per_step: FloatArray
 
     def take(self, index: NDArray[np.intp]) -> "PhaseWork":
         """The rows at `index`."""
@@ -64,6 +67,8 @@ class PhaseWork:
             decode_launches=self.decode_launches[index],
             single=self.single.take(index),
             full=self.full.take(index),
+            token=self.token.take(index),
+            per_step=self.per_step[index],
         )
 
 
@@ -79,6 +84,8 @@ def phase_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> PhaseWo
         decode_launches=np.broadcast_to(decode.launches, shape),
         single=_prompts(model, plan, isl, np.ones_like(isl)),
         full=_prompts(model, plan, isl, together),
+        token=_prompts(model, plan, np.ones_like(isl), np.ones_like(isl)),
+        per_step=model.engine.max_num_batched_tokens / isl,
     )
 
 

@@ -29,8 +29,10 @@ class PhaseTimes:
 
     decode_s [rows, len(BATCH_GRID)]: a step with that many sequences per lane and no prompt.
     prefill_s [rows]: engine time of one prompt alone; burst_prefill_s [rows]: per prompt when
-    several share the token budget; stall_s [rows]: by how much one prompt delays everybody who decodes;
-    together [rows]: prompts that share a step; chunks [rows]: steps one prompt takes.
+    several share the token budget; floor_s [rows]: what any step with prompts costs, however few their
+    tokens; stall_s [rows]: by how much one prompt of a full step delays everybody who decodes;
+    together [rows]: whole prompts that share a step; per_step [rows]: prompts whose tokens fill one, parts
+    of prompts counted; chunks [rows]: steps one prompt takes.
     mixed: prompts share steps with decodes.
     max_seqs [rows]: sequences per lane that memory and the engine admit; under 1 means none.
     """
@@ -39,8 +41,10 @@ class PhaseTimes:
     decode_s: FloatArray
     prefill_s: FloatArray
     burst_prefill_s: FloatArray
+    floor_s: FloatArray
     stall_s: FloatArray
     together: FloatArray
+    per_step: FloatArray
     chunks: FloatArray
     max_seqs: FloatArray
     kv_capacity_tokens: FloatArray
@@ -64,8 +68,10 @@ class PhaseTimes:
             "decode_s",
             "prefill_s",
             "burst_prefill_s",
+            "floor_s",
             "stall_s",
             "together",
+            "per_step",
             "chunks",
             "max_seqs",
             "kv_capacity_tokens",
@@ -125,13 +131,17 @@ def scaled_times(model: EngineModel, work: PhaseWork, plan: PlanArray, capacity:
     host = efficiency.step_host_s + efficiency.seq_host_s * BATCH_GRID
     burst = _prompt_s(model, work.full) / work.full.prompts
     fixed = efficiency.prefill_step_s
+    floor = np.minimum(_prompt_s(model, work.token), burst * work.full.prompts)
+    added = burst - floor / work.full.prompts  # of one prompt to a step that runs anyway
     return PhaseTimes(
         plan=plan,
         decode_s=busy + gaps + host,
         prefill_s=_prompt_s(model, work.single) + fixed * work.single.chunks,
         burst_prefill_s=burst,
-        stall_s=efficiency.stall_frac * (burst if engine.mixed_steps else burst + fixed),
+        floor_s=floor + fixed,
+        stall_s=efficiency.stall_frac * added,
         together=work.full.prompts,
+        per_step=work.per_step,
         chunks=work.single.chunks,
         max_seqs=capacity.max_seqs,
         kv_capacity_tokens=capacity.kv_capacity_tokens,

@@ -10,6 +10,8 @@ from simkit.core.points import Points
 from simkit.core.slo import Slo
 
 Order = NDArray[np.intp]
+# Less certainty breaks more bounds, more gives away throughput: reports/accuracy/sla_choice.md.
+SURE_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,31 +23,59 @@ class Preference:
     osl_tokens: float
 
 
-def ranking(points: Points, slo: Slo, preference: Preference) -> Order:
+def robust_worth(probability: FloatArray, value: FloatArray, share: float = SURE_SHARE) -> FloatArray:
+    """What each choice is worth when it may break the SLA, higher first; arrays of one shape.
+
+    probability is the chance that the SLA holds, value (positive) what the choice gives if it does.
+    Choices at least `share` times as likely to hold as the likeliest come first, by value; the others
+    follow by what they give on average, value times probability.
+    """
+    sure = probability >= share * probability.max(initial=0.0)
+    above = float(value.max(initial=0.0))  # more than any average
+    worth: FloatArray = np.where(sure, value + above, value * probability)
+    return worth
+
+
+def ranking(points: Points, slo: Slo, preference: Preference, chance: FloatArray | None = None) -> Order:
     """Positions best first: those that hold the SLA by the objective, then the others by how near they come.
 
-    Ties go to fewer GPUs, then to the lower end-to-end latency.
+    chance [rows] is the probability that the SLA holds: with it the order is robust, without it that
+    of expected values. Ties go to fewer GPUs, then to the lower end-to-end latency.
     """
+    worth, violation = _keys(points, slo, preference, chance)
+    return np.lexsort((points.e2e_s, points.num_gpus, -worth, violation))
+
+
+def leading(points: Points, slo: Slo, preference: Preference, chance: FloatArray | None = None) -> Order:
+    """The first position of `ranking` alone, without sorting the rest; empty for an empty table."""
+    worth, violation = _keys(points, slo, preference, chance)
+    left = np.arange(len(points))
+    for key in (violation, -worth, points.num_gpus, points.e2e_s):
+        if len(left) > 1 and not np.isnan(key[left]).all():
+            left = left[key[left] == np.nanmin(key[left])]
+    return left[:1]
+
+
+def _keys(
+    points: Points, slo: Slo, preference: Preference, chance: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Worth of those that hold, and how far off the others are: 0 for the kind it does not speak of."""
     violation = points.violation(slo)
     holds = violation <= 1.0
-    score = objective_score(points, preference)
-    return np.lexsort((
-        points.e2e_s,
-        points.num_gpus,
-        np.where(holds, -score, 0.0),
-        np.where(holds, 0.0, violation),
-    ))  # fmt: skip
+    value = objective_value(points, preference)
+    worth = value if chance is None else robust_worth(np.where(holds, chance, 0.0), value)
+    return np.where(holds, worth, 0.0), np.where(holds, 0.0, violation)
 
 
-def objective_score(points: Points, preference: Preference) -> FloatArray:
-    """Higher is better."""
+def objective_value(points: Points, preference: Preference) -> FloatArray:
+    """Positive, higher is better: tokens/s, one over GPUs, or one over latency."""
     per_s: FloatArray = points.requests_per_s * preference.osl_tokens
     if preference.objective == "latency":
-        return -points.e2e_s
+        return 1.0 / np.maximum(points.e2e_s, 1e-12)
     if preference.objective == "fewest_gpus":
         # GPUs decide; throughput per GPU only among equals, hence the small weight.
         tie_break: FloatArray = per_s / points.num_gpus / max(float(per_s.max(initial=0.0)), 1.0)
-        return 1e-6 * tie_break - points.num_gpus
+        return 1.0 / (points.num_gpus - 1e-6 * tie_break)
     return per_s / preference.total_gpus
 
 
@@ -64,6 +94,19 @@ def pareto_front(points: Points, osl_tokens: float, limit: int = 40) -> Order:
     if len(front) > limit:
         front = front[np.unique(np.linspace(0, len(front) - 1, limit).round().astype(np.intp))]
     return front
+
+
+def knee(per_user: FloatArray, per_gpu: FloatArray) -> int | None:
+    """The position of a front that lies farthest above the line between its ends, in logs scaled to 1.
+
+    There little more on one axis begins to cost much on the other. None where no point lies above.
+    """
+    if len(per_user) < 3:
+        return None
+    logs = (np.log(per_user), np.log(per_gpu))
+    x, y = ((axis - axis.min()) / max(float(np.ptp(axis)), 1e-12) for axis in logs)
+    best = int(np.argmax(x + y))
+    return best if 0 < best < len(x) - 1 else None
 
 
 def best_per_layout(points: Points, order: Order, limit: int) -> Order:

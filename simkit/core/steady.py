@@ -18,6 +18,8 @@ from simkit.core.lengths import Lengths
 from simkit.core.phases import PhaseTimes
 
 _BISECTIONS = 40
+_ROUNDS = 12
+_MOSTLY_PROMPTS, _FEW_TOKENS = 0.4, 63  # beyond these prompts crowd out decoding in fits and starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class LoopTimes:
     what the load was given for (a lane, or all workers of disaggregated pools); saturated marks
     offered rates that cannot be sustained. *_log_sd is how unsure a latency is: the standard
     deviation of its log, one where nothing is known. offered: requests_per_s was given, not found.
+    doubtful marks loads whose order of events decides, where the closed form is far off a simulation more
+    often (reports/closed_form).
     """
 
     ttft_s: FloatArray
@@ -59,6 +63,7 @@ class LoopTimes:
     ttft_log_sd: FloatLike = 1.0
     itl_log_sd: FloatLike = 1.0
     offered: bool = False
+    doubtful: NDArray[np.bool_] | bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,36 +93,117 @@ def closed_loop(
 
     Below one request per lane the lane is busy only part of the time; latencies are those of one.
     """
-    decodes = rows_like(lengths.osl_tokens, concurrency) - 1.0
+    decodes = np.maximum(rows_like(lengths.osl_tokens, concurrency) - 1.0, 0.0)
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
     batch = np.clip(concurrency, 1.0, cap)
-    others, step = batch - 1.0, times.decode_at(batch)
-    stall, burst = times.stall_s[:, None], times.burst_prefill_s[:, None]
-    itl = np.where(decodes > 0, step + others * stall / np.maximum(decodes, 1.0), 0.0)
-    rate = batch / (np.maximum(decodes, 0.0) * itl + times.prefill_s[:, None])
-    engaged = np.clip(others, 0.0, 1.0) * np.clip(decodes, 0.0, 1.0)  # somebody else is decoding
-    hold = rows_like(host.hold_steps, concurrency)
-    look = engaged * (step * (host.admission_steps + times.mixed + hold) + _poll_s(step, rate * burst, host))
+    before = rows_like(host.request_s, concurrency) + _own_prompt_s(times, batch, decodes)
+    found = _balance(times, (batch, decodes), before, host)
+    others, burst = batch - 1.0, times.burst_prefill_s[:, None]
     share = rows_like(procedure.opening_share, concurrency)
     in_step = np.clip(1.0 - rows_like(procedure.length_spread, concurrency) * decodes, 0.0, 1.0)
     wave = np.minimum(batch, times.together[:, None]) if times.mixed else batch
     ahead = np.where(share > 0, in_step, 0.0) * host.wave_frac * (wave - 1.0) * burst
-    steady = _queue_s(rate * burst, burst, others) + ahead
-    steady = np.where(decodes < 1, others * burst, steady)  # without decodes all others are ahead
-    opening = 0.5 * others * burst + 0.5 * (others * times.plan.lanes[:, None]) * host.serial_s
-    waiting = look + (1.0 - share) * steady + share * opening
-    service = rows_like(host.request_s, concurrency) + times.prefill_s[:, None] + waiting
-    residence = service + np.maximum(decodes, 0.0) * itl
-    queue = np.maximum(concurrency / batch - 1.0, 0.0) * residence * (1.0 - 0.5 * share)
+    steady = np.maximum(found.queue_s, ahead)
+    opening = 0.5 * others * found.service_s + 0.5 * others * times.plan.lanes[:, None] * host.serial_s
+    waiting = found.look_s + (1.0 - share) * steady + share * np.maximum(opening, found.queue_s)
+    ttft = before + waiting
+    # A prompt that somebody waits for does not stall that request's decoding once more.
+    spared = (1.0 - share) * np.maximum(steady - found.queue_s, 0.0) / np.maximum(decodes, 1.0)
+    itl = np.maximum(found.itl_s - spared, np.minimum(times.decode_at(batch), found.itl_s))
+    # However the rest falls out, the engine does one thing at a time.
+    least = batch * times.stall_s[:, None] + decodes * times.decode_at(batch)
+    late = np.maximum(least - ttft - decodes * itl, 0.0)
+    ttft, waiting = ttft + late, waiting + late
+    residence = ttft + decodes * itl
+    share_of_time = prefill_share(times, batch, lengths)
+    lockstep = (share > 0) & (in_step > 0) & (batch >= 2.0 * wave)
+    over = np.maximum(concurrency / batch - 1.0, 0.0) * residence * (1.0 - 0.5 * share)
     return LoopTimes(
-        ttft_s=service + queue,
+        ttft_s=ttft + over,
         itl_s=itl,
         batch=batch,
-        waiting_s=waiting + queue,
-        prefill_share=prefill_share(times, batch, lengths),
+        waiting_s=waiting + over,
+        prefill_share=share_of_time,
+        doubtful=(share_of_time > _MOSTLY_PROMPTS) | lockstep | (decodes < _FEW_TOKENS),
         requests_per_s=np.minimum(np.maximum(concurrency, 1e-9), batch) / residence,
-        saturated=np.zeros_like(itl, dtype=bool),
+        saturated=np.zeros_like(ttft, dtype=bool),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Balance:
+    """Where a closed loop settles: seconds per token, waiting for the engine's attention and for other
+    prompts, and engine time of one prompt among others; arrays [rows, loads].
+    """
+
+    itl_s: FloatArray
+    look_s: FloatArray
+    queue_s: FloatArray
+    service_s: FloatArray
+
+
+def _balance(
+    times: PhaseTimes, load: tuple[FloatArray, FloatArray], before_s: FloatArray, host: Host
+) -> _Balance:
+    """How many of `batch` requests decode while the rest are on their way there; load is (batch, decodes).
+
+    With n decoding, n / decodes requests finish per step and as many prompts come in, each of which
+    delays everybody by stall_s. Where prompts share steps with decodes no more come in per step than its
+    token budget holds: beyond that the others queue. Decoding and waiting share the batch by Little's law;
+    a damped fixed point finds n.
+    """
+    batch, decodes = load
+    steps = np.maximum(decodes, 1e-9)
+    burst = times.burst_prefill_s[:, None]
+    most = steps * times.per_step[:, None] if times.mixed else np.full_like(batch, np.inf)
+    rest = (batch - 1.0) / batch  # nobody is delayed by a prompt of its own
+    engaged = np.clip(batch - 1.0, 0.0, 1.0) * np.clip(decodes, 0.0, 1.0)  # somebody else is decoding
+    decoding = np.minimum(batch, most)
+    for _ in range(_ROUNDS):
+        step = times.decode_at(np.maximum(decoding, 1.0))
+        stall, service = _prompt_costs(times, step, decoding / steps, host)
+        itl = step + rest * stall * decoding / steps
+        rate = decoding / (steps * itl)
+        service = np.where(decodes > 0, service, burst)
+        queue = _queue_s(rest * rate * np.where(decodes > 0, service, 0.0), service, batch - 1.0)
+        hold = rows_like(host.hold_steps, batch)
+        look = engaged * (
+            step * (host.admission_steps + times.mixed + hold) + _poll_s(step, rate * burst, host)
+        )
+        life = steps * itl
+        found = np.minimum(batch * life / (life + before_s + look + queue), most)
+        decoding = np.sqrt(decoding * np.maximum(found, 1e-9))
+    full = decoding >= 0.999 * most  # the budget is the limit: whoever does not decode waits
+    queue = np.where(full, np.maximum(batch / rate - life - before_s - look, queue), queue)
+    queue = np.where(decodes < 1, (batch - 1.0) * burst, queue)  # without decodes all others are ahead
+    return _Balance(itl_s=np.where(decodes > 0, itl, 0.0), look_s=look, queue_s=queue, service_s=service)
+
+
+def _own_prompt_s(times: PhaseTimes, batch: FloatArray, decodes: FloatArray) -> FloatArray:
+    """Time of a request's own prompt [s]: in a step of its own, or what it adds to one that runs anyway."""
+    alone, floor = times.prefill_s[:, None], times.floor_s[:, None]
+    if not times.mixed:
+        return alone + 0.0 * batch
+    engaged = np.clip(batch - 1.0, 0.0, 1.0) * np.clip(decodes, 0.0, 1.0)
+    added = np.maximum(alone - floor * times.chunks[:, None], 0.0)
+    return engaged * added + (1.0 - engaged) * alone
+
+
+def _prompt_costs(
+    times: PhaseTimes, step: FloatArray, arrivals: FloatArray, host: Host
+) -> tuple[FloatArray, FloatArray]:
+    """By how much one prompt delays those who decode, and how long it keeps the next one waiting [s].
+
+    Where prompts share steps with decodes, a full step is shared by `together` of them. Where they go first,
+    those that arrive between two decode steps (`arrivals` per step) share the cost of starting a step.
+    """
+    added = times.stall_s[:, None]
+    if times.mixed:
+        return added, added + step / times.per_step[:, None]
+    interval = np.maximum(rows_like(host.poll_steps, step), 1.0)
+    batched = np.clip(arrivals * interval, 1.0, times.together[:, None])
+    cost = added + times.floor_s[:, None] / batched
+    return cost, cost
 
 
 def prefill_share(times: PhaseTimes, batch: FloatArray, lengths: Lengths) -> FloatArray:
@@ -162,7 +248,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     cost = np.where(decodes > 0, stall, burst)
     sustained = cap / (cap * cost + decodes * times.decode_at(cap + 0.0 * rate_per_s))
     saturated = rate_per_s >= sustained
-    served = np.minimum(rate_per_s, 0.999 * sustained)
+    served = np.where(saturated, 0.999 * sustained, rate_per_s)
     rho = np.minimum(served * cost, 0.999)
     room = 1.0 - rho
     low, high = np.zeros_like(served), cap + 0.0 * served

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simkit.sim.cluster import Samples
 from simkit.sim.requests import RequestTimes
 from simkit.sim.timeline import Timeline
 
@@ -45,9 +46,15 @@ def requests_parquet(times: RequestTimes, warmup: int) -> bytes:
     return stream.getvalue()
 
 
-def timeline_csv(timeline: Timeline) -> str:
-    """A line a bin, its beginning first; empty where there is no mean."""
-    columns = timeline.columns()
+def timeline_csv(timeline: Timeline, samples: Samples | None = None) -> str:
+    """A line a bin, its beginning first; empty where there is no mean.
+
+    With samples, the shares of the cache that sequences use and that only keeps prefixes come last.
+    """
+    columns = dict(timeline.columns())
+    if samples is not None:
+        columns["kv_used_frac"] = timeline.held(samples.time_s, samples.used_frac)
+        columns["kv_idle_prefix_frac"] = timeline.held(samples.time_s, samples.idle_frac)
     lines = [",".join(columns)]
     for row in zip(*(values.tolist() for values in columns.values()), strict=True):
         lines.append(",".join("" if np.isnan(value) else f"{value:.10g}" for value in row))

@@ -68,8 +68,7 @@ def facts(doc: Document) -> list[list[str]]:
         ["output", f"{output} (closed form: {said})"],
         ["requests", f"{number(doc['request_throughput']['avg'])} per second over "
                      f"{number(doc['benchmark_duration']['avg'])} s"],
-        ["in flight", f"{number(doc['effective_concurrency']['avg'])} on average"
-         if "effective_concurrency" in doc else MISSING],
+        ["in flight", f"{number(own['in_flight_mean'])} on average"],
         ["queueing", f"mean {number(own['queue_ms']['mean'])} ms, p99 {number(own['queue_ms']['p99'])} ms"],
     ]  # fmt: skip
     if own["prefix_cache_hit_frac"]:

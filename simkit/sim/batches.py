@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simkit.sim.requests import Requests, RequestTimes
 
@@ -21,7 +22,7 @@ def part(requests: Requests, start: int, stop: int) -> Requests:
     )
 
 
-def selected(requests: Requests, index: "np.ndarray") -> Requests:
+def selected(requests: Requests, index: NDArray[np.intp]) -> Requests:
     """The requests at these positions, in the order of `index` (integers)."""
     starts, ends = requests.block_starts[index], requests.block_starts[index + 1]
     counts = ends - starts
@@ -53,5 +54,9 @@ def joined(parts: Sequence[Requests]) -> Requests:
 
 def times_part(times: RequestTimes, start: int, stop: int | None = None) -> RequestTimes:
     """Times of requests start to stop - 1."""
-    cut = {field.name: getattr(times, field.name)[start:stop] for field in fields(times)}
-    return RequestTimes(**cut)
+    return times_where(times, slice(start, stop))
+
+
+def times_where(times: RequestTimes, chosen: slice | NDArray[np.bool_]) -> RequestTimes:
+    """Times of the chosen requests."""
+    return RequestTimes(**{field.name: getattr(times, field.name)[chosen] for field in fields(times)})

@@ -48,7 +48,8 @@ MOVING: Final = 5
 FINISHED: Final = 6
 
 # Lanes, whole numbers. clock: decode steps so far; private: pages that belong to one sequence; units: cached
-# prefix units, idle of them referred to by nobody; gate: clock at which prompts may be admitted, -1 unset.
+# prefix units, idle of them referred to by nobody; gate: clock at which prompts may be admitted, -1 unset;
+# full: no room for the first of the queue, 0 again when pages are given back or shared.
 L_CLOCK: Final = 0
 L_DECODES: Final = 1
 L_PROMPTS: Final = 2
@@ -64,9 +65,11 @@ L_POOL: Final = 11
 L_REPLICA: Final = 12
 L_RUNS: Final = 13
 L_PEAK: Final = 14
-L_COLUMNS: Final = 15
+L_FULL: Final = 15
+L_COLUMNS: Final = 16
 
-# Lanes, floats. context: cached tokens of all decoding; declared: output tokens they may still ask for.
+# Lanes, floats. context: cached tokens of all decoding; declared: output tokens they may still ask for;
+# step: time of its last step.
 LF_CONTEXT: Final = 0
 LF_DECLARED: Final = 1
 LF_LINK_FREE: Final = 2
@@ -103,7 +106,8 @@ P_FIRST_LANE: Final = 11
 P_REPLICAS: Final = 12
 P_LANES: Final = 13
 P_LEAST_OUTPUT: Final = 14
-P_COLUMNS: Final = 15
+P_HEADROOM: Final = 15
+P_COLUMNS: Final = 16
 
 # Rules of a pool, floats. growth: tokens a decode step adds to a sequence on average.
 PF_RESERVE: Final = 0
@@ -114,7 +118,9 @@ PF_FACTOR: Final = 4
 PF_HOST: Final = 5
 PF_TOKEN: Final = 6
 PF_SERIAL: Final = 7
-PF_COLUMNS: Final = 8
+PF_OWN: Final = 8
+PF_FLOOR: Final = 9
+PF_COLUMNS: Final = 10
 
 SERVES_ALL: Final = 0
 PREFILLS: Final = 1
@@ -133,5 +139,6 @@ S_EVENTS: Final = 8
 S_SAMPLES: Final = 9
 S_STRIDE: Final = 10
 S_AWAKE: Final = 11
-S_TURN: Final = 12
-S_COLUMNS: Final = 14  # two turns: one per pool
+S_FINISHED: Final = 12
+S_TURN: Final = 13
+S_COLUMNS: Final = 15  # two turns: one per pool

@@ -4,45 +4,24 @@ Three kinds of event: a request is sent, a request (or its cache) reaches an eng
 its steps. Between events nothing changes, so runs of decode steps are walked in one go.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from simkit.sim import columns as c
-from simkit.sim.compiled import entry, inner
-from simkit.sim.kernel_group import advance_decodes, begin, end_decodes, finish_prompt, interrupt
+from simkit.sim.compiled import entry, fingerprint, inner
+from simkit.sim.kernel_group import (
+    advance_decodes,
+    begin,
+    end_decodes,
+    finish_prompt,
+    interrupt,
+    step_under_way_s,
+)
 from simkit.sim.kernel_heap import pop, push
 from simkit.sim.kernel_lane import enqueue
 from simkit.sim.kernel_pages import pages_of, release, unit_pages
 from simkit.sim.state import State
-
-
-@entry
-def run(state: State, now_s: float, last: bool) -> float:
-    """Serve the requests; returns the time reached.
-
-    last: to the end. Otherwise it stops when the next request to be sent is not among those at hand.
-    """
-    while True:
-        if not last and state.counters[c.S_NEXT] == len(state.requests):
-            return now_s
-        send_s, arrive_s = _next_send_s(state, now_s), np.inf
-        if state.counters[c.S_COMING] > 0:
-            arrive_s = state.coming_s[0]
-        group = _next_group(state)
-        end_s = state.groups_f[group, c.GF_END]
-        soonest_s = min(send_s, arrive_s, end_s)
-        if soonest_s > now_s and state.counters[c.S_AWAKE] > 0:  # all that happens now has happened
-            _begin_awake(state, now_s)
-            continue
-        if soonest_s == np.inf:
-            return now_s
-        now_s = max(now_s, soonest_s)
-        state.counters[c.S_EVENTS] += 1
-        if end_s <= soonest_s:
-            _end(state, group, now_s)
-        elif send_s <= soonest_s:
-            _send(state, now_s)
-        else:
-            _arrive(state, now_s)
 
 
 @inner
@@ -98,9 +77,10 @@ def _send(state: State, now_s: float) -> None:
     replica, host = state.lanes[lane, c.L_REPLICA], state.rules_f[0]
     state.requests[request, c.R_LANE], state.requests[request, c.R_STAGE] = lane, c.COMING
     state.requests_f[request, c.RF_SENT] = now_s
-    # Requests sent at one moment pass the host's serial part one after the other.
+    # Those of the opening burst pass the host's serial part one after the other; later ones that finish
+    # in the same step do not meet there again, or equal lengths would keep the burst alive for ever.
     last_s, behind_s = state.serial_free_s[replica, 0], state.serial_free_s[replica, 1]
-    behind_s = behind_s + host[c.PF_SERIAL] if last_s == now_s else 0.0
+    behind_s = behind_s + host[c.PF_SERIAL] if last_s == now_s and state.counters[c.S_FINISHED] == 0 else 0.0
     state.serial_free_s[replica, 0], state.serial_free_s[replica, 1] = now_s, behind_s
     ready_s = now_s + behind_s + host[c.PF_HOST] + host[c.PF_TOKEN] * state.requests[request, c.R_ISL]
     state.lanes[lane, c.L_LOAD] += 1
@@ -123,7 +103,8 @@ def _arrive(state: State, now_s: float) -> None:
         state.lanes[lane, c.L_LOAD] += 1
     group, late_s = state.lanes[lane, c.L_GROUP], 0.0
     if state.lanes[lane, c.L_DECODES] > 0:
-        late_s = state.rules_f[state.lanes[lane, c.L_POOL], c.PF_ADMISSION] * state.lanes_f[lane, c.LF_STEP]
+        late_s = state.rules_f[state.lanes[lane, c.L_POOL], c.PF_ADMISSION]
+        late_s *= step_under_way_s(state, lane, now_s)
     state.requests_f[request, c.RF_ELIGIBLE] = now_s + late_s
     alone = state.lanes[lane, c.L_HEAD] < 0
     enqueue(state, lane, request, False)
@@ -143,6 +124,8 @@ def _wake(state: State, group: int) -> None:
 def _end(state: State, group: int, now_s: float) -> None:
     """The steps of a group are done: tokens are out, caches have grown, some requests are finished."""
     row = state.groups[group]
+    for lane in range(row[c.G_FIRST], row[c.G_FIRST] + row[c.G_LANES]):
+        state.lanes_f[lane, c.LF_STEP] = step_under_way_s(state, lane, now_s)
     for lane in range(row[c.G_FIRST], row[c.G_FIRST] + row[c.G_LANES]):
         if state.lanes[lane, c.L_RUNS] == 1:
             advance_decodes(state, lane, row[c.G_STEPS])
@@ -192,3 +175,44 @@ def _sample(state: State, now_s: float) -> None:
         row[3] += of[c.L_PRIVATE] + (of[c.L_UNITS] - of[c.L_IDLE]) * unit_pages(state, lane)
         row[4] += of[c.L_IDLE] * unit_pages(state, lane)
     state.counters[c.S_SAMPLES] += 1
+
+
+@inner
+def _serve(state: State, now_s: float, last: bool) -> float:
+    """Serve the requests; returns the time reached.
+
+    last: to the end. Otherwise it stops when the next request to be sent is not among those at hand.
+    """
+    while True:
+        if not last and state.counters[c.S_NEXT] == len(state.requests):
+            return now_s
+        send_s, arrive_s = _next_send_s(state, now_s), np.inf
+        if state.counters[c.S_COMING] > 0:
+            arrive_s = state.coming_s[0]
+        group = _next_group(state)
+        end_s = state.groups_f[group, c.GF_END]
+        soonest_s = min(send_s, arrive_s, end_s)
+        if soonest_s > now_s and state.counters[c.S_AWAKE] > 0:  # all that happens now has happened
+            _begin_awake(state, now_s)
+            continue
+        if soonest_s == np.inf:
+            return now_s
+        now_s = max(now_s, soonest_s)
+        state.counters[c.S_EVENTS] += 1
+        if end_s <= soonest_s:
+            _end(state, group, now_s)
+        elif send_s <= soonest_s:
+            _send(state, now_s)
+        else:
+            _arrive(state, now_s)
+
+
+def _made(version: int) -> Callable[[State, float, bool], float]:
+    @entry
+    def run(state: State, now_s: float, last: bool) -> float:
+        return _serve(state, now_s, last) if version >= 0 else now_s
+
+    return run
+
+
+run = _made(fingerprint(c))

@@ -4,9 +4,9 @@ import numpy as np
 
 from simkit.sim import columns as c
 from simkit.sim.compiled import inner
-from simkit.sim.kernel_lane import compose, join_decodes, leave_decodes, prompt_tokens
+from simkit.sim.kernel_lane import compose, join_decodes, leave_decodes, may_admit, prompt_tokens
 from simkit.sim.kernel_pages import needed_pages, pages_of, release, share_prompt, steps_that_fit, take_pages
-from simkit.sim.kernel_time import lane_line, prefill_time_s, walk
+from simkit.sim.kernel_time import lane_line, prefill_time_s, span_line, walk
 from simkit.sim.state import State
 
 _MANY = 1 << 40
@@ -32,8 +32,6 @@ def begin(state: State, group: int, now_s: float) -> None:
         most, until_s = _undisturbed(state, group, now_s)
         steps, longest_s = walk(state, group, most, until_s)
         row[c.G_STEPS] = steps
-        for lane in range(start, stop):
-            state.lanes_f[lane, c.LF_STEP] = longest_s / steps
         state.groups_f[group, c.GF_END] = now_s + longest_s
     else:
         state.groups_f[group, c.GF_END] = np.inf
@@ -43,17 +41,20 @@ def begin(state: State, group: int, now_s: float) -> None:
 def _lane_step_s(state: State, lane: int) -> float:
     """One step of a lane with prompts, or beside lanes that have some."""
     row, pool, time_s = state.lanes[lane], state.lanes[lane, c.L_POOL], 0.0
-    if row[c.L_RUNS] == 1:
-        time_s = lane_line(state, lane, 0)[0]
-        state.lanes_f[lane, c.LF_STEP] = time_s
+    if row[c.L_DECODES] > 0:
+        state.lanes_f[lane, c.LF_STEP] = lane_line(state, lane, 0)[0]
+        time_s = state.lanes_f[lane, c.LF_STEP] if row[c.L_RUNS] == 1 else 0.0
     tokens, keys = prompt_tokens(state, lane), 0.0
     for place in range(row[c.L_PROMPTS]):
         chunk = state.chunks[lane, place]
         keys += chunk * (state.requests[state.prompts[lane, place], c.R_DONE] + 0.5 * chunk)
     if tokens == 0:
         return time_s
-    whole = state.rules_f[pool, c.PF_STALL] if row[c.L_DECODES] > 0 else 1.0
-    return time_s + whole * prefill_time_s(state.tables, pool, float(tokens), keys / tokens)
+    alone_s = prefill_time_s(state.tables, pool, float(tokens), keys / tokens)
+    if row[c.L_DECODES] == 0:
+        return time_s + alone_s
+    added_s = max(alone_s - state.rules_f[pool, c.PF_FLOOR], 0.0)  # weights are read once for all
+    return time_s + state.rules_f[pool, c.PF_STALL] * added_s
 
 
 @inner
@@ -69,12 +70,25 @@ def _undisturbed(state: State, group: int, now_s: float) -> tuple[int, float]:
         for place in range(row[c.L_DECODES]):
             steps = min(steps, state.ends[lane, place] - row[c.L_CLOCK])
         if row[c.L_HEAD] >= 0:
+            eligible_s = state.requests_f[row[c.L_HEAD], c.RF_ELIGIBLE]
             if row[c.L_GATE] > row[c.L_CLOCK]:
                 steps = min(steps, row[c.L_GATE] - row[c.L_CLOCK])
-            elif state.requests_f[row[c.L_HEAD], c.RF_ELIGIBLE] > now_s:
-                until_s = min(until_s, state.requests_f[row[c.L_HEAD], c.RF_ELIGIBLE] - now_s)
+            elif eligible_s > now_s:
+                until_s = min(until_s, eligible_s - now_s)
+            elif may_admit(state, lane):  # somebody preempted just now
+                steps = 1
         steps = steps_that_fit(state, lane, steps)
     return max(steps, 1), until_s
+
+
+@inner
+def step_under_way_s(state: State, lane: int, now_s: float) -> float:
+    """The decode step of a lane's group that is under way or has just ended [s]."""
+    group = state.lanes[lane, c.L_GROUP]
+    if state.groups[group, c.G_KIND] != c.DECODES_ONLY:
+        return state.lanes_f[lane, c.LF_STEP]
+    steps, _ = walk(state, group, state.groups[group, c.G_STEPS], now_s - state.groups_f[group, c.GF_BEGIN])
+    return span_line(state, group, max(steps - 1, 0), 1)[1]
 
 
 @inner
@@ -132,6 +146,7 @@ def close(state: State, lane: int, request: int, now_s: float) -> None:
     state.requests_f[request, c.RF_FINISHED] = now_s
     state.lanes[lane, c.L_LOAD] -= 1
     state.counters[c.S_IN_FLIGHT] -= 1
+    state.counters[c.S_FINISHED] += 1
 
 
 @inner

@@ -122,11 +122,17 @@ def _goes_before(state: State, lane: int, place: int, other: int) -> bool:
 
 @inner
 def _make_room(state: State, lane: int) -> bool:
-    """Preempt until every sequence that decodes finds the page of its next token; whether any was."""
-    preempted = False
-    while state.lanes[lane, c.L_DECODES] > 0 and needed_pages(state, lane, 1) > available(state, lane):
+    """Preempt until every sequence that decodes finds the page of its next token, and once that is
+    needed those of some steps more; whether any was preempted.
+    """
+    preempted, steps = False, 1
+    while state.lanes[lane, c.L_DECODES] > 0 and needed_pages(state, lane, steps) > available(state, lane):
+        if preempted and state.lanes[lane, c.L_DECODES] == 1 and state.lanes[lane, c.L_PROMPTS] == 0:
+            steps = 1  # the last one stays if it can take a step
+            if needed_pages(state, lane, 1) <= available(state, lane):
+                break
         _preempt(state, lane)
-        preempted = True
+        preempted, steps = True, state.rules[state.lanes[lane, c.L_POOL], c.P_HEADROOM]
     return preempted
 
 
@@ -134,7 +140,7 @@ def _make_room(state: State, lane: int) -> bool:
 def gate_open(state: State, lane: int, now_s: float) -> bool:
     """Whether the scheduler turns to the first waiting request now; nobody waits where none decode."""
     row = state.lanes[lane]
-    if row[c.L_HEAD] < 0:
+    if row[c.L_HEAD] < 0 or row[c.L_FULL] == 1:
         return False
     if row[c.L_DECODES] == 0:
         return True
@@ -148,22 +154,32 @@ def gate_open(state: State, lane: int, now_s: float) -> bool:
 
 
 @inner
+def may_admit(state: State, lane: int) -> bool:
+    """Whether a lane has a sequence and tokens to spare, and no request was found too large for it."""
+    row = state.lanes[lane]
+    rules = state.rules[row[c.L_POOL]]
+    spare = rules[c.P_BUDGET] - (row[c.L_DECODES] if rules[c.P_MIXED] == 1 else 0)
+    return row[c.L_FULL] == 0 and row[c.L_DECODES] + row[c.L_PROMPTS] < rules[c.P_MAX_SEQS] and spare > 0
+
+
+@inner
 def _room_for(state: State, lane: int, request: int, units: int) -> int:
     """Pages a waiting request takes at once, -1 where the rules do not admit it yet."""
     row, lane_row = state.requests[request], state.lanes[lane]
-    size, reserve = unit_pages(state, lane), state.rules_f[lane_row[c.L_POOL], c.PF_RESERVE]
+    size, rules = unit_pages(state, lane), state.rules_f[lane_row[c.L_POOL]]
     pages = pages_of(state, lane, row[c.R_TARGET]) - units * size
     free = available(state, lane) - idle_units(state, lane, request, units) * size
     if row[c.R_DONE] == row[c.R_TARGET] and first_crossing(state, lane, request) == 0:
         free -= 1  # it decodes at once
     others = lane_row[c.L_DECODES] + lane_row[c.L_PROMPTS]
-    if reserve > 0 and others > 0:
-        promised = max(state.lanes_f[lane, c.LF_DECLARED], 0.0) + row[c.R_DECLARED] - row[c.R_WALKED]
+    if rules[c.PF_OWN] > 0 and others > 0:
+        promised = rules[c.PF_RESERVE] * max(state.lanes_f[lane, c.LF_DECLARED], 0.0)
+        promised += rules[c.PF_OWN] * (row[c.R_DECLARED] - row[c.R_WALKED])
         for place in range(lane_row[c.L_PROMPTS]):
             other = state.requests[state.prompts[lane, place]]
-            promised += other[c.R_DECLARED] - other[c.R_WALKED]
+            promised += rules[c.PF_OWN] * (other[c.R_DECLARED] - other[c.R_WALKED])
         page = state.rules[lane_row[c.L_POOL], c.P_PAGE]
-        free -= int(np.ceil(reserve * promised / page)) + others + 1
+        free -= int(np.ceil(promised / page)) + others + 1
     return pages if pages <= free else -1
 
 
@@ -175,6 +191,7 @@ def _admit(state: State, lane: int, now_s: float) -> bool:
     units = found_units(state, lane, request)
     pages = _room_for(state, lane, request, units)
     if pages < 0:
+        state.lanes[lane, c.L_FULL] = 1
         return False
     arrived = row[c.R_DONE] == row[c.R_TARGET]  # with its cache, from another engine
     _dequeue(state, lane)

@@ -113,6 +113,7 @@ def share_prompt(state: State, lane: int, request: int) -> None:
         state.lanes[lane, c.L_UNITS] += 1
         state.lanes[lane, c.L_PRIVATE] -= unit_pages(state, lane)
         row[c.R_SHARED] = count + 1
+        state.lanes[lane, c.L_FULL] = 0
 
 
 @inner
@@ -127,6 +128,7 @@ def release(state: State, lane: int, request: int, pages: int) -> None:
             _rest(state, lane, unit)
             state.lanes[lane, c.L_IDLE] += 1
     row[c.R_SHARED] = 0
+    state.lanes[lane, c.L_FULL] = 0
 
 
 @inner

@@ -9,8 +9,10 @@ from perfmodels.efficiency import Efficiency
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 
-# Shares of the declared output length that an admitted request must find cache for.
-_RESERVED = {"vllm": 0.0, "sglang": 0.3, "trtllm": 1.0}
+# Shares of the declared output for which there must be cache: of those who run, and of a newcomer. SGLang
+# begins with 0.7 and lowers it to 0.14 of that over 600 steps in which nobody is preempted.
+_RESERVED = {"vllm": (0.0, 0.0), "sglang": (0.7 * 0.14, 1.0), "trtllm": (1.0, 1.0)}
+_SGLANG_HEADROOM_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,15 @@ class SchedulerPolicy:
     """The rules of one lane.
 
     token_budget: tokens of a step (prompts in chunks); max_seqs: sequences at once; mixed_steps: prompts
-    share steps with decodes, else prompts go first; page_tokens and kv_capacity_tokens: the paged cache;
-    reserve_frac: share of the declared output for which a request must find cache to be admitted (0:
-    the prompt is enough, and a sequence is preempted and recomputed when pages run out; 1: never);
-    least_output_first: who is preempted, the one with the least output or the last admitted.
+    share steps with decodes, else prompts go first; page_tokens and kv_capacity_tokens: the paged cache.
+    reserve_frac: share of what those who run may still put out, and reserve_own_frac of what a newcomer
+    may, for which there must be cache to admit it (0: the prompt is enough, and a sequence is preempted
+    and recomputed when pages run out; both 1: that never happens). least_output_first: who is
+    preempted, the one with the least output or the last admitted; headroom_steps: decode steps for
+    which there must be room once somebody is.
     poll_steps, hold_steps, admission_steps: decode steps between two looks at the inbox, for which prompts
     are held back, and until the engine turns to a request. request_*_s: host time before a request's
-    prefill, per prompt token, and per request sent at the same moment before it. declared_tokens: the
+    prefill, per prompt token, and per request of the opening burst before it. declared_tokens: the
     output limit that requests declare, None where each declares its own length, as benchmarks do.
     captured: batch sizes of captured graphs; a batch is computed as the next one of them.
     """
@@ -60,7 +64,9 @@ class SchedulerPolicy:
     kv_capacity_tokens: int = 1 << 40
     prefix_caching: bool = True
     reserve_frac: float = 0.0
+    reserve_own_frac: float = 0.0
     least_output_first: bool = False
+    headroom_steps: int = 1
     poll_steps: int = 0
     hold_steps: int = 0
     admission_steps: float = 1.0
@@ -72,11 +78,14 @@ class SchedulerPolicy:
     speculation: Speculation | None = field(default=None)
 
     def __post_init__(self) -> None:
-        for name in ("token_budget", "max_seqs", "page_tokens", "kv_capacity_tokens"):
+        for name in ("token_budget", "max_seqs", "page_tokens", "kv_capacity_tokens", "headroom_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"policy.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.reserve_frac <= 1:
-            raise InputError(f"policy.reserve_frac must be in [0, 1], got {self.reserve_frac}")
+        if not 0 <= self.reserve_frac <= self.reserve_own_frac <= 1:
+            raise InputError(
+                "policy: 0 <= reserve_frac <= reserve_own_frac <= 1 is expected, got "
+                f"{self.reserve_frac} and {self.reserve_own_frac}"
+            )
         if list(self.captured) != sorted(set(self.captured)):
             raise InputError(f"policy.captured must ascend, got {self.captured}")
 
@@ -85,6 +94,8 @@ class SchedulerPolicy:
         cls, engine: EngineOptions, efficiency: Efficiency, kv_capacity_tokens: float
     ) -> "SchedulerPolicy":
         """The rules of an engine with these settings, and room for so many cached tokens per lane."""
+        running, own = _RESERVED[engine.backend]
+        sglang = engine.backend == "sglang"
         return cls(
             token_budget=engine.max_num_batched_tokens,
             max_seqs=engine.max_num_seqs,
@@ -92,8 +103,10 @@ class SchedulerPolicy:
             page_tokens=engine.kv_block_tokens,
             kv_capacity_tokens=max(int(kv_capacity_tokens), 1),
             prefix_caching=engine.prefix_caching,
-            reserve_frac=_RESERVED[engine.backend],
-            least_output_first=engine.backend == "sglang",
+            reserve_frac=running,
+            reserve_own_frac=own,
+            least_output_first=sglang,
+            headroom_steps=_SGLANG_HEADROOM_STEPS if sglang else 1,
             poll_steps=engine.poll_steps,
             hold_steps=engine.hold_steps,
             admission_steps=efficiency.admission_steps,

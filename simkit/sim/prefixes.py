@@ -8,7 +8,7 @@ import numpy as np
 from simkit.core.errors import InputError
 from simkit.sim.requests import IntArray
 
-CACHE_TOKENS = 16  # no engine reuses less than a block of its cache, and this is the usual block
+_FEWEST_TOKENS = 16  # finer sharing would change nothing and make many blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +17,13 @@ class SharedPrefixes:
 
     system_tokens are the same in all prompts. They are followed by one of num_prefixes different
     texts of prefix_tokens each, chosen at random with equal chances. Both count towards the input length.
+    Whole pages are shared: engines reuse no less than a page of their cache.
     """
 
     system_tokens: int = 0
     prefix_tokens: int = 0
     num_prefixes: int = 1
+    page_tokens: int = 16
 
     def __post_init__(self) -> None:
         for name in ("system_tokens", "prefix_tokens"):
@@ -29,6 +31,8 @@ class SharedPrefixes:
                 raise InputError(f"{name} must be from 0 to 100,000,000, got {getattr(self, name):g}")
         if not 1 <= self.num_prefixes <= 10**9:
             raise InputError(f"num_prefixes must be from 1 to 1e9, got {self.num_prefixes:g}")
+        if not 1 <= self.page_tokens <= 10**6:
+            raise InputError(f"page_tokens must be from 1 to 1e6, got {self.page_tokens:g}")
         if self.num_prefixes > 1 and self.prefix_tokens == 0:
             raise InputError(
                 f"{self.num_prefixes} prefixes of 0 tokens: nothing to tell apart; give their length"
@@ -42,13 +46,17 @@ class SharedPrefixes:
     @property
     def block_tokens(self) -> int:
         """The coarsest block that ends where sharing ends, so that a prompt needs few of them."""
-        return math.gcd(*self._cached) or 512
+        return math.gcd(*self._cached) or self._grain
+
+    @property
+    def _grain(self) -> int:
+        return math.lcm(_FEWEST_TOKENS, self.page_tokens)
 
     @property
     def _cached(self) -> tuple[int, int]:
-        """End of the system prompt and of the prefix [tokens], whole cache blocks only."""
-        ends = (self.system_tokens, self.total_tokens)
-        return (ends[0] // CACHE_TOKENS * CACHE_TOKENS, ends[1] // CACHE_TOKENS * CACHE_TOKENS)
+        """End of the system prompt and of the prefix [tokens], whole pages only."""
+        grain = self._grain
+        return self.system_tokens // grain * grain, self.total_tokens // grain * grain
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[IntArray, IntArray]:
         """Block ids of `count` prompts, one after the other, and where each begins [count + 1]."""

@@ -1,28 +1,67 @@
-"""The benchmark's procedure around a simulator: a warm-up that is answered before what counts is sent."""
+"""The benchmark's procedure around a simulator: what engines refuse, and a warm-up that is answered first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from simkit.sim.batches import part
+from perfmodels.arrays import FloatArray
+from simkit.sim.batches import joined, part, selected
+from simkit.sim.cluster import Cluster
 from simkit.sim.requests import Requests, RequestTimes
 
 Simulator = Callable[[Requests], RequestTimes]
 
 
-def after_warmup(simulate: Simulator, requests: Requests, warmup: int) -> Requests:
-    """The requests such that none after the first `warmup` is sent before all of those are answered.
+class Refusals:
+    """Leaves out requests that no engine of the cluster could hold, as engines refuse them, and counts.
 
-    The engines are empty then and only caches are warm. When the warm-up ends is found by simulating it
-    alone: a simulator knows no future, so it goes the same way when the rest follows.
+    longest_tokens: what an engine takes as prompt and output together, by its own setting, None for no limit
+    but its cache.
     """
-    if warmup == 0 or warmup >= len(requests):
-        return requests
-    first = simulate(part(requests, 0, warmup))
-    begin_s = float(np.max(first.finished_s))
-    later_s = requests.arrival_s[warmup:] - requests.arrival_s[warmup - 1]
-    return replace(requests, arrival_s=np.concatenate([requests.arrival_s[:warmup], begin_s + later_s]))
+
+    def __init__(self, cluster: Cluster, longest_tokens: int | None = None) -> None:
+        rooms = [pool.policy.num_pages * pool.policy.page_tokens for pool in cluster.pools]
+        self.prompt_tokens = min(rooms)
+        self.total_tokens = min(rooms[-1], longest_tokens or rooms[-1])
+        self.count = 0
+
+    def pass_on(self, requests: Requests) -> Requests:
+        """Those that are served."""
+        fits = requests.isl_tokens <= self.prompt_tokens
+        fits &= requests.isl_tokens + requests.osl_tokens <= self.total_tokens
+        self.count += len(requests) - int(np.count_nonzero(fits))
+        return requests if np.all(fits) else selected(requests, np.flatnonzero(fits))
+
+
+def warmup_end_s(simulate: Simulator, requests: Requests, warmup: int) -> float:
+    """When the last of the first `warmup` requests is answered; found by simulating them alone.
+
+    A simulator knows no future, so it goes the same way when the rest follows.
+    """
+    return float(np.max(simulate(part(requests, 0, warmup)).finished_s))
+
+
+def held_back(batches: Iterable[Requests], warmup: int, begin_s: float) -> Iterator[Requests]:
+    """The requests such that none after the first `warmup` is sent before begin_s; gaps stay as they are."""
+    passed, last_s = 0, 0.0
+    for batch in batches:
+        first = min(max(warmup - passed, 0), len(batch))
+        if first:
+            last_s = float(batch.arrival_s[first - 1])
+        later_s: FloatArray = begin_s + batch.arrival_s[first:] - last_s
+        yield replace(batch, arrival_s=np.concatenate([batch.arrival_s[:first], later_s]))
+        passed += len(batch)
+
+
+def first_requests(batches: Iterable[Requests], count: int) -> Requests:
+    """At least `count` requests from the beginning, if there are so many."""
+    taken: list[Requests] = []
+    for batch in batches:
+        taken.append(batch)
+        if sum(map(len, taken)) >= count:
+            break
+    return joined(taken)
 
 
 def settled(times: RequestTimes, concurrency: int | None) -> tuple[int, int]:

@@ -25,7 +25,8 @@ def checked(cluster: Cluster, requests: Requests, *, open_loop: bool) -> None:
     for pool in cluster.pools:
         only_prompts = pool is not cluster.pools[-1]
         _check_room(pool.policy, requests.isl_tokens + (0 if only_prompts else requests.osl_tokens))
-        if len(requests.block_ids) and requests.block_tokens % pool.policy.page_tokens:
+        shared = len(requests.block_ids) > 0 and pool.policy.prefix_caching
+        if shared and requests.block_tokens % pool.policy.page_tokens:
             raise InputError(
                 f"blocks of {requests.block_tokens} tokens are no multiple of the engine's pages of "
                 f"{pool.policy.page_tokens}; set kv_block_tokens to a divisor"

@@ -59,12 +59,13 @@ def _rules(pool: EnginePool, unit_tokens: int, place: tuple[int, int]) -> tuple[
         c.P_PAGE_STEPS: max(int(policy.page_tokens / growth), 1), c.P_ROLE: role,
         c.P_UNIT: max(unit_tokens, policy.page_tokens), c.P_FIRST_LANE: first, c.P_REPLICAS: pool.replicas,
         c.P_LANES: pool.ranks * pool.stages, c.P_LEAST_OUTPUT: policy.least_output_first,
+        c.P_HEADROOM: policy.headroom_steps,
     }  # fmt: skip
     floats = {
-        c.PF_RESERVE: policy.reserve_frac,
+        c.PF_RESERVE: policy.reserve_frac, c.PF_OWN: policy.reserve_own_frac,
         # What an arrival waits beyond the end of the step under way.
         c.PF_ADMISSION: max(policy.admission_steps - 1.0, 0.0),
-        c.PF_STALL: pool.table.stall_frac, c.PF_GROWTH: growth,
+        c.PF_STALL: pool.table.stall_frac, c.PF_FLOOR: pool.table.floor_s, c.PF_GROWTH: growth,
         c.PF_FACTOR: policy.speculation.step_factor if policy.speculation else 1.0,
         c.PF_HOST: policy.request_host_s, c.PF_TOKEN: policy.request_token_s,
         c.PF_SERIAL: policy.request_serial_s,

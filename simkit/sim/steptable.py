@@ -1,5 +1,6 @@
 """Step times of one engine as two tables, evaluated once and interpolated while simulating."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,18 @@ from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
 from simkit.core.phases import decode_step, prefill_step
 
+# Kernels change their shape of work beyond 256 rows, where step times jump.
 _BATCHES = np.array(
     [1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256,
-     320, 384, 448, 512, 640, 768, 1024, 1536, 2048], dtype=np.float64,
+     257, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048], dtype=np.float64,
 )  # fmt: skip
 _CONTEXTS = np.concatenate([np.linspace(16, 256, 4), 2.0 ** np.arange(9, 21, 0.5)])
-_TOKENS = np.concatenate([np.arange(1, 16), 2.0 ** np.arange(4, 15.1, 0.25)])
-_PROMPT_CONTEXTS = np.concatenate([[1.0, 64.0, 128.0, 256.0], 2.0 ** np.arange(9, 21, 0.5)])
+_TOKENS = np.unique(np.concatenate([np.arange(1, 16), 2.0 ** np.arange(4, 15.1, 0.25), [257.0]]))
+_PROMPT_CONTEXTS = np.concatenate([[1.0, 8.0], 2.0 ** np.arange(4, 9, 0.25), 2.0 ** np.arange(9, 21, 0.5)])
+
+_PROFILE = (
+    "prefill_isl", "prefill_ttft_ms", "decode_active_kv_tokens", "decode_context_length", "decode_itl",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +31,7 @@ class StepTable:
 
     decode_s [batches, contexts]: sequences that each see so many keys. prefill_s [tokens, contexts]:
     prompt tokens that each see so many keys on average. A step with both takes the decodes' time and
-    stall_frac of the prompts'.
+    stall_frac of what the prompts take beyond floor_s, as weights are read once for all.
     """
 
     decode_batch: FloatArray
@@ -35,6 +41,7 @@ class StepTable:
     prefill_context: FloatArray
     prefill_s: FloatArray
     stall_frac: float = 1.0
+    floor_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name, rows, places in (
@@ -69,6 +76,33 @@ class StepTable:
             prefill_context=_PROMPT_CONTEXTS,
             prefill_s=_shaped(prefill_step(model, plans, (tokens, keys, prompts)).total_s, tokens),
             stall_frac=model.efficiency.stall_frac,
+            floor_s=float(prefill_step(model, plans, (1.0, 1.0, 1.0)).total_s[0]),
+        )
+
+    @classmethod
+    def of_profile(cls, profile: Mapping[str, FloatArray], *, max_seqs: int = 2048) -> "StepTable":
+        """From the arrays of a Dynamo mocker profile.
+
+        prefill_isl and prefill_ttft_ms [points]: a prompt alone; decode_itl [kv, contexts] in ms over
+        decode_active_kv_tokens and decode_context_length. A step of both takes the sum. Times are
+        linear in the cached tokens, as in the mocker; beyond the profile they stay as at its edge.
+        """
+        missing = [name for name in _PROFILE if name not in profile]
+        if missing:
+            raise InputError(f"mocker profile: no {missing[0]}; expected {', '.join(_PROFILE)}")
+        isl, ttft, active, context, itl = (np.asarray(profile[name], dtype=np.float64) for name in _PROFILE)
+        batch = np.unique(np.round(np.geomspace(1, max(max_seqs, 2), 96)))
+        places = np.unique(np.concatenate([context, np.geomspace(context[0], context[-1], 64)]))
+        rows, columns = np.meshgrid(batch, places, indexing="ij")
+        cached = np.clip(rows * columns, active[0], active[-1])
+        far = np.append(isl, 2.0 * isl[-1])
+        return cls(
+            decode_batch=batch,
+            decode_context=np.append(places, 2.0 * places[-1]),
+            decode_s=_and_edge(_at((active, context), itl * 1e-3, cached, columns)),
+            prefill_tokens=far,
+            prefill_context=np.array([0.0, 1e9]),
+            prefill_s=np.repeat(np.append(ttft, ttft[-1])[:, None] * 1e-3, 2, axis=1),
         )
 
     @classmethod
@@ -92,6 +126,11 @@ class StepTable:
     def prefill_at(self, tokens: FloatLike, context: FloatLike) -> FloatArray:
         """Interpolated time of a step of prompt tokens alone; arguments broadcast [s]."""
         return _at((self.prefill_tokens, self.prefill_context), self.prefill_s, tokens, context)
+
+
+def _and_edge(table: FloatArray) -> FloatArray:
+    """The last column twice: beyond it nothing changes."""
+    return np.concatenate([table, table[:, -1:]], axis=1)
 
 
 def _shaped(values: FloatArray, like: FloatArray) -> FloatArray:

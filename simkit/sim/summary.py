@@ -41,6 +41,11 @@ class RunSummary:
         return self.requests / self.duration_s
 
     @property
+    def mean_in_flight(self) -> float:
+        """Requests in flight on average over the run, by Little's law exactly."""
+        return self.distributions["e2e_s"].total / self.duration_s
+
+    @property
     def output_tokens_per_s(self) -> float:
         """Output tokens per second of the whole deployment."""
         return self.osl_tokens / self.duration_s

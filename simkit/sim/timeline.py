@@ -41,6 +41,12 @@ class Timeline:
         """Where each bin begins."""
         return np.arange(len(self.queued), dtype=np.float64) * self.width_s
 
+    def held(self, moments_s: FloatArray, values: FloatArray) -> FloatArray:
+        """The last of `values`, taken at ascending moments, in each bin's middle; nan before the first."""
+        place = np.searchsorted(moments_s, self.time_s + 0.5 * self.width_s, side="right") - 1
+        known = np.append(values, np.nan)  # -1, none yet, is the last
+        return np.asarray(known[place], dtype=np.float64)
+
     def columns(self) -> Mapping[str, FloatArray]:
         """Every column by name, time first."""
         kept = [item.name for item in fields(self) if item.name != "width_s"]

@@ -1,11 +1,12 @@
 """A deployment under a load, request by request."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from simkit.core.deployment import Aggregated, Deployment
+from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate
 from simkit.core.problem import Problem
@@ -14,14 +15,14 @@ from simkit.core.single import estimate_deployment
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.io.dgdr_model import NO_SLA
-from simkit.sim.batches import times_part
-from simkit.sim.protocol import after_warmup, settled
-from simkit.sim.requests import Requests, RequestTimes
-from simkit.sim.summary import RunSummary, check_statistic, summarize
-from simkit.sim.timeline import Timeline, TimelineBuilder
+from simkit.sim.arrivals import ClosedLoop, OpenLoop
+from simkit.sim.cluster import cluster_of
+from simkit.sim.requests import RequestTimes
+from simkit.sim.summary import check_statistic
 from simkit.verbs.estimate import Layouts, question
-from simkit.verbs.loads import LoadOptions, OfferedLoad, offered_load
+from simkit.verbs.loads import LoadOptions, OfferedLoad, in_means, offered_load
 from simkit.verbs.recommend import as_request
+from simkit.verbs.simulated_runs import Course, Run, streamed_run, whole_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class SimulateOptions:
     """What is sent and how the simulation runs.
 
     replicas: how many engines of an aggregated deployment, None for as many as it has. statistic: which
-    figure of a latency its SLA bound holds for, "mean" or "p50" to "p99".
+    figure of a latency its SLA bound holds for, "mean" or "p50" to "p99". Runs of more than keep_requests
+    are summed up while they run: constant memory, percentiles within 0.2 %, no table of requests.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -37,6 +39,7 @@ class SimulateOptions:
     replicas: int | None = None
     statistic: str = "mean"
     seed: int = 0
+    keep_requests: int = 1_000_000
 
     def __post_init__(self) -> None:
         check_statistic(self.statistic)
@@ -48,23 +51,18 @@ class SimulateOptions:
 class SimulationResult:
     """What a simulated run shows.
 
-    summary: the requests that count; settled the same without the opening burst and the running out, None
-    where the run is too short; warmup what came before. closed_form: the estimate of the whole run
-    ("benchmark", of a closed loop only) and of the steady state ("steady"). missed: bounds of the
-    SLA that do not hold, with the value found [s]. times: all requests, the warm-up first.
+    run: its figures and, if kept, its requests. closed_form: the estimate of the whole run ("benchmark", of
+    a closed loop only) and of the steady state ("steady"). missed: bounds of the SLA that do not hold,
+    with the value found [s].
     """
 
     deployment: Deployment
     load: OfferedLoad
     options: SimulateOptions
     request: Request
-    summary: RunSummary
-    settled: RunSummary | None
-    warmup: RunSummary | None
-    timeline: Timeline
+    run: Run
     closed_form: Mapping[str, Candidate]
     missed: Mapping[str, float]
-    times: RequestTimes
 
     @property
     def meets_sla(self) -> bool:
@@ -88,26 +86,18 @@ def simulate(
         asked = replace(asked, slo=Slo())
     problem, chosen = question(asked, deployment)
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)
-    load = offered_load(problem.request.workload, options.load, options.seed)
+    load = offered_load(problem.request.workload, _on_pages(options.load, chosen), options.seed)
     problem = _under(problem, load.workload)
-    times = request_times(problem, chosen, load, options)
-    slo = problem.request.slo
-    counted = times_part(times, load.warmup)
-    summary = summarize(counted, slo)
-    timeline = TimelineBuilder()
-    timeline.add(times)
+    course = _course(problem, chosen, load, options)
+    run = (whole_run if load.total <= options.keep_requests else streamed_run)(course)
     return SimulationResult(
         deployment=chosen,
         load=load,
         options=options,
         request=problem.request,
-        summary=summary,
-        settled=_settled(counted, load),
-        warmup=summarize(times_part(times, 0, load.warmup)) if load.warmup else None,
-        timeline=timeline.timeline(),
-        closed_form=closed_forms(problem, chosen),
-        missed=summary.missed(slo, options.statistic),
-        times=times,
+        run=run,
+        closed_form=closed_forms(_under(problem, served_workload(load, run)), chosen),
+        missed=run.summary.missed(problem.request.slo, options.statistic),
     )
 
 
@@ -115,18 +105,37 @@ def request_times(
     problem: Problem, chosen: Deployment, load: OfferedLoad, options: SimulateOptions
 ) -> RequestTimes:
     """When every request of a load ran, the warm-up first."""
-    from simkit.sim.cluster import cluster_of
-    from simkit.sim.cluster import simulate as run
+    run = whole_run(_course(problem, chosen, load, options))
+    if run.times is None:
+        raise InputError("the run kept no requests; send fewer")
+    return run.times
 
-    cluster = cluster_of(problem, chosen, router=options.router)
 
-    def simulator(requests: Requests) -> RequestTimes:
-        return run(cluster, requests, concurrency=load.concurrency, seed=options.seed).times
+def _course(problem: Problem, chosen: Deployment, load: OfferedLoad, options: SimulateOptions) -> Course:
+    return Course(
+        cluster=cluster_of(problem, chosen, router=options.router),
+        load=load,
+        seed=options.seed,
+        slo=problem.request.slo,
+        longest_tokens=_longest_tokens(chosen),
+    )
 
-    requests = load.requests(options.seed)
-    if load.drained:
-        requests = after_warmup(simulator, requests, load.warmup)
-    return simulator(requests)
+
+def _pools(chosen: Deployment) -> tuple[Pool, ...]:
+    return (chosen.worker,) if isinstance(chosen, Aggregated) else (chosen.prefill, chosen.decode)
+
+
+def _longest_tokens(chosen: Deployment) -> int | None:
+    limits = [pool.engine.max_model_len for pool in _pools(chosen)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _on_pages(load: LoadOptions, chosen: Deployment) -> LoadOptions:
+    """Shared prefixes cut to whole pages of every engine's cache."""
+    if load.prefixes is None:
+        return load
+    page_tokens = math.lcm(*(pool.engine.kv_block_tokens for pool in _pools(chosen)))
+    return replace(load, prefixes=replace(load.prefixes, page_tokens=page_tokens))
 
 
 def _with_replicas(chosen: Deployment, replicas: int | None, total_gpus: int | None) -> Deployment:
@@ -146,9 +155,19 @@ def _under(problem: Problem, workload: Workload) -> Problem:
     return replace(problem, request=replace(problem.request, workload=workload))
 
 
-def _settled(counted: RequestTimes, load: OfferedLoad) -> RunSummary | None:
-    first, last = settled(counted, load.concurrency)
-    return summarize(times_part(counted, first, last)) if last > first else None
+def served_workload(load: OfferedLoad, run: Run) -> Workload:
+    """The load in means: as it was offered, without what engines refuse."""
+    if not run.refused:
+        return load.workload
+    isl, osl = (run.summary.distributions[name] for name in ("isl_tokens", "osl_tokens"))
+    served = run.summary.requests + load.warmup
+    rate = load.workload.request_rate_per_s
+    arrivals = (
+        OpenLoop(rate_per_s=rate * served / load.total)
+        if rate is not None
+        else ClosedLoop(concurrency=load.concurrency or 1)
+    )
+    return in_means((isl.mean, osl.mean, osl.std / osl.mean), arrivals, run.summary.requests)
 
 
 def closed_forms(problem: Problem, chosen: Deployment) -> dict[str, Candidate]:

@@ -17,12 +17,12 @@ _LATENCIES = ("ttft", "itl", "e2e")
 
 def simulation_document(result: SimulationResult) -> dict[str, Any]:
     """The content of summary.json and of `simulate --format json`, in milliseconds, at full precision."""
-    document = aiperf_document(result.summary, result.warmup)
+    document = aiperf_document(result.run.summary, result.run.warmup)
     return document | {"simkit": _own(result)}
 
 
 def _own(result: SimulationResult) -> dict[str, Any]:
-    summary, candidate = result.summary, result.closed_form["steady"]
+    summary, candidate, samples = result.run.summary, result.closed_form["steady"], result.run.samples
     described = candidate_document(candidate)
     queue = summary.distributions["queue_s"]
     return {
@@ -33,11 +33,13 @@ def _own(result: SimulationResult) -> dict[str, Any]:
         "deployment": {name: described[name] for name in _LAYOUT if name in described},
         "load": _load(result),
         "output_tokens_per_s_per_gpu": summary.output_tokens_per_s / result.deployment.num_gpus,
+        "in_flight_mean": summary.mean_in_flight,
         "queue_ms": {"mean": queue.mean * _MS, "p99": queue.percentiles[99] * _MS},
         "prefix_cache_hit_frac": summary.cached_tokens / summary.isl_tokens,
+        "kv_used_frac_max": float(samples.used_frac.max()) if samples is not None else None,
         "preemptions": summary.preemptions,
         "percentile_relative_error": summary.percentile_error,
-        "settled": _means(result.settled) if result.settled else None,
+        "settled": _means(result.run.settled) if result.run.settled else None,
         "closed_form": {name: _closed_form(item) for name, item in result.closed_form.items()},
         "sla": _sla(result),
         "notes": _notes(result),
@@ -48,7 +50,8 @@ def _load(result: SimulationResult) -> dict[str, Any]:
     load, workload = result.load, result.load.workload
     found: dict[str, Any] = {
         "words": load.words,
-        "requests": load.total - load.warmup,
+        "requests": result.run.summary.requests,
+        "refused": result.run.refused,
         "warmup": load.warmup,
         "concurrency": load.concurrency,
         "request_rate_per_s": workload.request_rate_per_s,
@@ -98,11 +101,13 @@ def _in_ms(name: str) -> str:
 
 def _notes(result: SimulationResult) -> list[str]:
     steady = result.closed_form["steady"].estimate
-    inexact = result.summary.percentile_error
-    hits = result.summary.cached_tokens
+    refused = result.run.refused
+    inexact = result.run.summary.percentile_error
+    hits = result.run.summary.cached_tokens
     notes = {
         "the closed form knows no prefix-cache hits: its TTFT is that of whole prompts": hits,
-        f"percentiles are within {inexact:.1%} of exact ones": inexact,
+        f"percentiles are within {inexact:.1%} of exact ones; the requests were not kept": inexact,
+        f"{refused:,} requests are longer than an engine takes and are left out": refused,
     }
     return [*(note for note, applies in notes.items() if applies), *steady.notes, *_trace_notes(result)]
 

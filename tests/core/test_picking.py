@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.core.picking import Preference, best_per_layout, pareto_front, ranking
+from simkit.core.picking import (
+    SURE_SHARE,
+    Preference,
+    best_per_layout,
+    knee,
+    leading,
+    pareto_front,
+    ranking,
+    robust_worth,
+)
 from simkit.core.points import Points, concatenate
 from simkit.core.slo import Slo
 
@@ -117,3 +126,66 @@ def test_tables_join():
     assert len(joined) == 3
     assert joined.itl_s.tolist() == [1, 2, 3]
     assert joined.take(joined.itl_s > 1).itl_s.tolist() == [2, 3]
+
+
+def test_of_the_sure_the_best_and_of_the_others_the_most_on_average():
+    """Sure is 0.8 of 0.9: positions 1 and 2. The others are worth 0.7*20 = 14, 0.1*100 = 10 and nothing."""
+    probability, value = np.array([0.1, 0.9, 0.75, 0.7, 0.0]), np.array([100.0, 5.0, 6.0, 20.0, 1000.0])
+    assert np.argsort(-robust_worth(probability, value, 0.8)).tolist() == [2, 1, 3, 0, 4]
+
+
+def test_taken_at_their_word_only_value_counts():
+    assert np.argmax(robust_worth(np.array([0.9, 0.1]), np.array([1.0, 2.0]), 0.0)) == 1
+
+
+chances = st.lists(st.tuples(st.floats(0, 1), positive), min_size=1, max_size=30)
+
+
+@given(rows=chances, share=st.floats(0, 1))
+def test_the_robust_choice_is_sure_and_no_sure_one_is_better(rows, share):
+    probability, value = (np.array(column) for column in zip(*rows, strict=True))
+    choice = int(np.argmax(robust_worth(probability, value, share)))
+    sure = probability >= share * probability.max()
+    assert sure[choice]
+    assert value[choice] == pytest.approx(value[sure].max(), rel=1e-12)
+
+
+def test_more_certainty_never_asks_for_less():
+    """Each share's choice is at least as likely to hold as the share promises."""
+    rng = np.random.default_rng(3)
+    probability, value = rng.random(200), rng.random(200)
+    for share in np.linspace(0, 1, 11):
+        choice = int(np.argmax(robust_worth(probability, value, share)))
+        assert probability[choice] >= share * probability.max()
+
+
+def test_a_safe_point_goes_before_a_better_one_near_its_bound():
+    points = table(requests_per_s=[9, 7, 8], itl_s=[0.039, 0.02, 0.05])
+    chance = np.array([0.5, 0.95, 0.3])
+    assert ranking(points, Slo(itl_s=0.04), THROUGHPUT, chance).tolist() == [1, 0, 2]
+    assert ranking(points, Slo(itl_s=0.04), THROUGHPUT).tolist() == [0, 1, 2]
+    assert SURE_SHARE > 0.5 / 0.95
+
+
+uncertain = st.tuples(positive, positive, st.integers(1, 8), st.floats(0, 1))
+
+
+@given(rows=st.lists(uncertain, min_size=1, max_size=40))
+@pytest.mark.parametrize("preference", [THROUGHPUT, FEWEST, LATENCY])
+def test_the_leading_one_is_the_first_of_the_ranking(preference, rows):
+    itl, rate, gpus, chance = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    points = table(itl_s=itl, requests_per_s=rate, num_gpus=gpus, e2e_s=itl * 9)
+    for certainty in (None, chance):
+        first = ranking(points, Slo(itl_s=1.0), preference, certainty)[:1]
+        assert leading(points, Slo(itl_s=1.0), preference, certainty).tolist() == first.tolist()
+
+
+def test_the_knee_is_where_the_front_bends():
+    """In logs (0, 3), (1, 3), (2, 2), (3, 0): over spans of 3 the sums are 1, 4/3, 4/3 (later), 1."""
+    assert knee(np.exp([0.0, 1, 2, 3]), np.exp([3.0, 3, 2, 0])) == 1
+    assert knee(np.exp([0.0, 1, 2, 3]), np.exp([3.0, 2.5, 2.4, 0])) == 2
+
+
+def test_a_front_without_a_bend_has_no_knee():
+    assert knee(np.exp([0.0, 1, 3]), np.exp([3.0, 0.5, 0])) is None
+    assert knee(np.array([1.0, 2]), np.array([2.0, 1])) is None

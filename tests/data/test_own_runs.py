@@ -8,18 +8,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "experiments"))
 
-from own_runs.study import at_random, chosen, score, sweeps, without_residuals  # noqa: E402
+from own_runs.study import at_random, chosen, left_out_predictions, score, sweeps  # noqa: E402
 
 from simkit.io.runs import read_table  # noqa: E402
 
-# Predictions here lack what other runs teach, which takes minutes to leave out; reports/own_runs/README.md
-# has the figures with it. The guards leave room for a retuned model.
+# reports/own_runs/README.md has the figures; these leave room for a retuned model.
 TTFT_GUARD, ITL_GUARD = 0.10, 0.045
 
 
 @pytest.fixture(scope="module")
 def found():
-    return sweeps(without_residuals(read_table(ROOT / "data" / "runs" / "serving_runs_fit.csv")))
+    """Sweeps with predictions made without their group: the shipped ones have seen them."""
+    return sweeps(left_out_predictions(read_table(ROOT / "data" / "runs" / "serving_runs_fit.csv")))
 
 
 def test_the_public_runs_hold_eighty_one_sweeps(found):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from simkit.io.simulated import requests_parquet, timeline_csv
+from simkit.sim.cluster import Samples
 from simkit.sim.requests import RequestTimes
 from simkit.sim.timeline import TimelineBuilder
 
@@ -58,3 +59,14 @@ def test_a_line_a_bin(times):
     queued = [float(line.split(",")[1]) for line in lines[1:]]
     assert sum(queued) * width == pytest.approx(0.25)
     assert lines[2].endswith(",")  # nothing was sent then: no mean TTFT
+
+
+def test_the_cache_comes_last_where_it_was_sampled(times):
+    builder = TimelineBuilder()
+    builder.add(times)
+    two = np.array([0.25, 0.5])
+    samples = Samples(time_s=np.array([0.0, 3.0]), waiting=two, running=two, used_frac=two, idle_frac=two / 2)
+    lines = timeline_csv(builder.timeline(), samples).splitlines()
+    assert lines[0].endswith(",kv_used_frac,kv_idle_prefix_frac")
+    assert lines[1].endswith(",0.25,0.125")
+    assert lines[-1].endswith(",0.5,0.25")

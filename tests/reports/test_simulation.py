@@ -9,6 +9,7 @@ from simkit.reports.figures import figure_svg
 from simkit.reports.simulation import simulation_table, verdict_line
 from simkit.reports.simulation_markdown import simulation_markdown
 from simkit.reports.timeline_figure import timeline_figure
+from simkit.sim.cluster import Samples
 from simkit.sim.requests import RequestTimes
 from simkit.sim.summary import summarize
 from simkit.sim.timeline import TimelineBuilder
@@ -49,6 +50,7 @@ def doc(times):
             },
             "load": {"words": "40 requests"},
             "output_tokens_per_s_per_gpu": 190.0,
+            "in_flight_mean": 9.5,
             "queue_ms": {"mean": 50.0, "p99": 50.0},
             "prefix_cache_hit_frac": 0.25,
             "preemptions": 3,
@@ -66,7 +68,7 @@ def doc(times):
 @pytest.mark.parametrize("width", [60, 90, 140])
 def test_the_table_shows_simulated_and_closed_form(doc, printed, width):
     text = printed(simulation_table, doc, width=width)
-    for shown in ("250", "199", "333", "222", "1,250", "25% of prompt tokens", "a note"):
+    for shown in ("250", "199", "333", "222", "1,250", "25% of prompt tokens", "a note", "9.50 on average"):
         assert shown in text, shown
     assert "MISSES the SLA (p99): TTFT 250 ms against 200" in " ".join(text.split())
     assert "0 requests/s keep every bound (0%)" in " ".join(text.split())
@@ -102,5 +104,18 @@ def test_the_figure_is_deterministic(times):
     builder.add(times)
     first, second = (figure_svg(timeline_figure(builder.timeline())) for _ in range(2))
     assert first == second
+    assert "KV cache" not in first
     for label in ("decoding", "prefilling", "queued", "output tokens/s", "time [s]"):
         assert label in first
+
+
+def test_the_figure_shows_the_cache_where_it_was_sampled(times):
+    builder = TimelineBuilder()
+    builder.add(times)
+    ones = np.ones(3)
+    samples = Samples(
+        time_s=np.array([0.5, 1.0, 4.0]), waiting=ones, running=ones, used_frac=ones / 4, idle_frac=ones / 2
+    )
+    drawn = figure_svg(timeline_figure(builder.timeline(), samples))
+    for label in ("KV cache", "sequences", "idle prefixes", "60%"):
+        assert label in drawn

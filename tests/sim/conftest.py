@@ -1,9 +1,14 @@
 """Times of requests as any simulator could give them."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from simkit.sim.requests import RequestTimes
+
+sys.path.append(str(Path(__file__).parent))  # sim_engines
 
 
 def make_times(rng, count, *, rate_per_s=5.0):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from simkit.sim.arrivals import ClosedLoop, OpenLoop, SyntheticLoad, chunks
-from simkit.sim.batches import joined, times_part
+from simkit.sim.batches import joined, part, times_part
 from simkit.sim.lengths import FixedLength, UniformLength
-from simkit.sim.protocol import after_warmup, settled
+from simkit.sim.protocol import Refusals, first_requests, held_back, settled, warmup_end_s
 from simkit.sim.requests import RequestTimes
 
 
@@ -54,6 +54,11 @@ def offered(arrivals, count=40, warmup=10):
     return joined(list(chunks(load, np.random.default_rng(8))))
 
 
+def after_warmup(run, requests, warmup):
+    (moved,) = held_back([requests], warmup, warmup_end_s(run, requests, warmup))
+    return moved
+
+
 @pytest.mark.parametrize("concurrency", [1, 4, 16])
 def test_the_burst_comes_after_the_last_answer_of_the_warm_up(concurrency):
     run, requests = one_server(concurrency), offered(ClosedLoop(concurrency=concurrency))
@@ -74,10 +79,37 @@ def test_at_a_rate_the_gaps_stay():
     assert np.diff(moved.arrival_s[10:]) == pytest.approx(np.diff(requests.arrival_s[10:]))
 
 
-@pytest.mark.parametrize("warmup", [0, 50, 60])
-def test_without_a_warm_up_or_anything_after_it_nothing_moves(warmup):
-    requests = offered(ClosedLoop(concurrency=2))
-    assert after_warmup(one_server(2), requests, warmup) is requests
+@pytest.mark.parametrize("size", [1, 3, 10, 11, 50])
+def test_pieces_are_held_back_as_the_whole(size):
+    requests = offered(OpenLoop(rate_per_s=5))
+    pieces = [part(requests, start, min(start + size, 50)) for start in range(0, 50, size)]
+    (whole,) = held_back([requests], 10, 7.0)
+    assert np.array_equal(joined(list(held_back(pieces, 10, 7.0))).arrival_s, whole.arrival_s)
+    assert len(first_requests(iter(pieces), 10)) == -(-10 // size) * size
+    assert len(first_requests(iter(pieces), 99)) == 50
+
+
+def test_engines_refuse_what_they_cannot_hold():
+    from simkit.sim.cluster import Cluster, EnginePool, Handover
+    from simkit.sim.policy import SchedulerPolicy
+
+    def pool(tokens):
+        return EnginePool(table=None, policy=SchedulerPolicy(kv_capacity_tokens=tokens, page_tokens=16))
+
+    moved = Handover(tokens=np.array([1.0, 2.0]), time_s=np.zeros(2))
+    requests = offered(ClosedLoop(concurrency=2))  # 10 + 50 to 150 tokens
+    lengths = requests.isl_tokens + requests.osl_tokens
+    for cluster, limit, longest in (
+        (Cluster(pools=(pool(128 + 15),)), None, 128),  # whole pages
+        (Cluster(pools=(pool(1 << 20),)), 100, 100),
+        (Cluster(pools=(pool(16), pool(96)), handover=moved), None, 96),  # the first holds prompts only
+    ):
+        refusals = Refusals(cluster, limit)
+        passed = refusals.pass_on(requests)
+        assert 0 < refusals.count < 50
+        assert refusals.count == np.sum(lengths > longest) == 50 - len(passed)
+        assert np.array_equal(passed.osl_tokens, requests.osl_tokens[lengths <= longest])
+    assert len(Refusals(Cluster(pools=(pool(16), pool(8)), handover=moved)).pass_on(requests)) == 0
 
 
 def test_never_more_in_flight_than_slots():

@@ -64,6 +64,7 @@ def test_littles_law(times):
     found = summarize(times)
     latency = found.distributions["e2e_s"].mean
     assert found.in_flight["all"].mean == pytest.approx(found.request_rate_per_s * latency, rel=1e-12)
+    assert found.mean_in_flight == pytest.approx(found.in_flight["all"].mean, rel=1e-12)
 
 
 def test_sla_by_statistic(times):

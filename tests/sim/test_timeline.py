@@ -53,3 +53,13 @@ def test_nothing_is_an_empty_timeline(times):
     found = builder.timeline()
     assert found.queued.tolist() == [0.0]
     assert np.isnan(found.ttft_s).all()
+
+
+def test_samples_are_held_until_the_next(times):
+    found = built(times, len(times))
+    end = found.time_s[-1]
+    held = found.held(np.array([0.25, 0.5]) * end, np.array([1.0, 2.0]))
+    middle = found.time_s + found.width_s / 2
+    assert np.isnan(held[middle < 0.25 * end]).all()
+    assert np.all(held[(middle >= 0.25 * end) & (middle < 0.5 * end)] == 1.0)
+    assert np.all(held[middle >= 0.5 * end] == 2.0)
