@@ -3,16 +3,14 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "experiments"))
 
-from own_runs.study import at_random, chosen, score, sweeps  # noqa: E402
+from own_runs.study import at_random, chosen, left_out_predictions, score, sweeps  # noqa: E402
 
 from simkit.io.runs import read_table  # noqa: E402
-from simkit.verbs.tables import with_predictions  # noqa: E402
 
 # reports/own_runs/README.md has the figures; these leave room for a retuned model.
 TTFT_GUARD, ITL_GUARD = 0.10, 0.045
@@ -21,11 +19,7 @@ TTFT_GUARD, ITL_GUARD = 0.10, 0.045
 @pytest.fixture(scope="module")
 def found():
     """Sweeps with predictions made without their group: the shipped ones have seen them."""
-    runs = with_predictions(read_table(ROOT / "data" / "runs" / "serving_runs_fit.csv"))
-    left = pd.read_csv(ROOT / "reports" / "accuracy" / "left_out.csv")
-    left = left[left["left_out_by"] == "split_group"].set_index("run_id").loc[runs["run_id"]]
-    names = [name for name in left.columns if name in runs.columns]
-    return sweeps(runs.assign(**{name: left[name].to_numpy() for name in names}))
+    return sweeps(left_out_predictions(read_table(ROOT / "data" / "runs" / "serving_runs_fit.csv")))
 
 
 def test_the_public_runs_hold_eighty_one_sweeps(found):
