@@ -5,7 +5,7 @@ python experiments/accuracy/sla_choice.py      # `make reports` does both; write
 """
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from perfmodels.arrays import FloatArray
 from simkit.core.estimates import log_spreads, sla_probability
 from simkit.core.picking import SURE_SHARE, robust_worth
 from simkit.core.slo import Slo
+from simkit.core.ties import NOISE_SDS
 from simkit.io.calibration import error_models
 from simkit.io.paths import data_dir
 from simkit.io.runs import read_table
@@ -23,6 +24,7 @@ from simkit.io.yamlio import write_text_atomic
 TTFT_BOUNDS_MS = (300.0, 500.0, 1000.0, 2000.0, 5000.0)
 ITL_BOUNDS_MS = (10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+APART = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, np.inf)
 ONE = (2000.0, 30.0)  # the bounds shown on their own
 CASE = ["model", "gpu", "isl_tokens", "osl_tokens"]
 MIN_RUNS = 5
@@ -135,7 +137,28 @@ def reliability(asked: list[Question]) -> str:
     return "\n".join(rows)
 
 
-def page(asked: list[Question]) -> str:
+def order(frame: pd.DataFrame) -> str:
+    """How often two runs of a case and load come in the order predicted, by how far apart they were."""
+    names = ("predicted_ttft_ms_mean", "predicted_itl_ms_mean")
+    means = tuple(frame[name].to_numpy() for name in names)
+    spreads = (frame["ttft_log_sd"].to_numpy(), frame["itl_log_sd"].to_numpy())
+    frame = frame.assign(sd=log_spreads((*means, frame["predicted_e2e_s"].to_numpy() * 1e3), spreads)[2])
+    apart, right = [], []
+    for _, alike in frame.groupby([*CASE, "concurrency"]):
+        one, other = np.triu_indices(len(alike), 1)
+        guess, truth = (np.log(alike[name].to_numpy()) for name in ("predicted", "measured"))
+        sd = alike["sd"].to_numpy()
+        apart.append(np.abs(guess[one] - guess[other]) / np.hypot(sd[one], sd[other]))
+        right.append(np.sign(guess[one] - guess[other]) == np.sign(truth[one] - truth[other]))
+    distance, hit = np.concatenate(apart), np.concatenate(right)
+    rows = []
+    for low, high in pairwise(APART):
+        here = (distance >= low) & (distance < high)
+        rows.append(f"| {low:g} to {high:g} | {np.count_nonzero(here):,} | {hit[here].mean():.0%} |")
+    return "\n".join(rows)
+
+
+def page(frame: pd.DataFrame, asked: list[Question]) -> str:
     """The report."""
     one = [question for question in asked if question.bounds_ms == ONE]
     heads = "| share | broken | refused | regret | kept | promised |\n|---|---:|---:|---:|---:|---:|\n"
@@ -163,20 +186,28 @@ TTFT at most {ONE[0]:.0f} ms and ITL at most {ONE[1]:.0f} ms alone, {len(one)} q
 
 {heads}{single}
 
-No share holds all of 6 % broken, 3 % refused and 4 % regret: predictions of configurations nobody measured
-are not that sharp. The shipped share keeps the most throughput within bounds.
+Aims: 6 % broken, 3 % refused, 4 % regret. What a share gains on one of them it loses on another.
 
 How far the probability can be trusted, over all runs of all questions:
 
 | promised | runs | mean | held |
 |---|---:|---:|---:|
 {reliability(asked)}
+
+When is a difference noise? Pairs of runs of one case and load: how far apart the predicted throughputs
+are, in standard deviations of their difference, and how often the measured ones come in that order.
+Candidates less than {NOISE_SDS:g} apart are shown as ties.
+
+| apart | pairs | in the order predicted |
+|---|---:|---:|
+{order(frame)}
 """
 
 
 def main() -> None:
     """Write the report."""
-    write_text_atomic(OUT, page(questions(joined())))
+    frame = joined()
+    write_text_atomic(OUT, page(frame, questions(frame)))
     print(OUT.name)
 
 

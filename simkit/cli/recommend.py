@@ -1,6 +1,7 @@
 """`simkit recommend`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ import typer
 from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
+
+_STATISTIC_HELP = "What SLA bounds are on: mean, p50, p90 or p99."
 
 
 @with_cluster_flags
@@ -21,6 +24,8 @@ def recommend(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Candidates to list.")] = 10,
     dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
+    statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
+    price: Annotated[float | None, typer.Option("--gpu-hour-price", help="Adds cost per token.")] = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -40,6 +45,8 @@ def recommend(
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
     request = with_cluster(request_from_flags(dgdr, flags), cluster)
+    slo = replace(request.slo, statistic=statistic)
+    request = replace(request, slo=slo, gpu_hour_price=price)
     problem = build_problem(request, SearchOptions(dynamo_rules=dynamo_rules, limit=max(limit, top)))
     result = answer(problem)
     if output is not None:

@@ -19,8 +19,10 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
         errors = {name: error.beyond() for name, error in errors.items()}
     means = (points.ttft_s, points.itl_s, points.e2e_s)
     spreads = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))
+    slo = problem.request.slo
+    bounded = tuple(points.metric(f"{name}_s", slo.statistic) for name in ("ttft", "itl", "e2e"))
     with np.errstate(invalid="ignore"):
-        found = sla_probability(means, problem.request.slo, errors, spreads)
+        found = sla_probability((bounded[0], bounded[1], bounded[2]), slo, errors, spreads)
     if found is None:
         return np.ones(len(points))
     sustained: FloatArray = np.where((points.saturated > 0) | np.isnan(found), 0.0, found)

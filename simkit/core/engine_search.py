@@ -8,9 +8,9 @@ from perfmodels.arrays import FloatArray
 from simkit.core import aggregated, disaggregated
 from simkit.core.chances import chances
 from simkit.core.engine_model import EngineModel
-from simkit.core.picking import Preference, best_per_layout, pareto_front, ranking
+from simkit.core.picking import Preference, best_per_layout, leading, pareto_front, ranking
 from simkit.core.points import Points, concatenate
-from simkit.core.prepared import PreparedEngine, prepare_engine
+from simkit.core.prepared import PreparedEngine, prepare_engine, restricted
 from simkit.core.problem import Problem
 from simkit.core.space import SpaceRules, plan_space
 
@@ -21,18 +21,20 @@ _PARETO_LIMIT = 40
 class EngineResult:
     """One engine's points: those to rank, the best layouts among them, and its Pareto front.
 
-    chance holds the probability of the SLA of every point in best. expected is the one point that is
-    best when predictions are taken at their word. evaluated counts points, of which holding keep the
-    SLA; nearest_miss is the one that came closest without (empty when none missed).
+    points are all that were evaluated for the load asked, of which `holding` keep the SLA; chance holds
+    the probability of the SLA of every point in best. expected is the one point that is best when
+    predictions are taken at their word, nearest_miss the one that came closest without holding (empty
+    when none missed). wider is the engine with the plans that one GPU more would allow.
     """
 
     engine: PreparedEngine
+    wider: PreparedEngine
+    points: Points
     best: Points
     chance: FloatArray
     expected: Points
     pareto: Points
     nearest_miss: Points
-    evaluated: int
     holding: int
 
 
@@ -49,35 +51,51 @@ def preference_of(problem: Problem, osl_tokens: float) -> Preference:
 def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
     """All points of one engine; None when no plan fits at all."""
     rules = SpaceRules(
-        max_gpus=problem.total_gpus,
+        max_gpus=problem.total_gpus + 1,
         backend=model.engine.backend,
         expert_format=model.precision.moe,
         dense_format=model.precision.gemm,
         dynamo_rules=problem.dynamo_rules,
     )
     plans = plan_space(model.shape, model.device, rules)
-    engine = prepare_engine(model, plans, problem.request.workload, problem.path)
-    sweep = _gather(problem, engine, loaded=False)
+    wider = prepare_engine(model, plans, problem.request.workload, problem.path)
+    engine = restricted(wider, problem.total_gpus)
+    sweep = gather(problem, engine, loaded=False)
     if sweep is None:
-        return _nothing(engine)
+        none = _none()
+        return EngineResult(
+            engine=engine, wider=wider, points=none, best=none, chance=np.zeros(0), expected=none,
+            pareto=none, nearest_miss=none, holding=0,
+        )  # fmt: skip
+    return _result(problem, (engine, wider), sweep, load_points(problem, engine) or sweep)
+
+
+def load_points(problem: Problem, engine: PreparedEngine) -> Points | None:
+    """Points under the load asked for; None where none was asked for or nothing can be tried."""
     workload = problem.request.workload
     loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
-    points = (_gather(problem, engine, loaded=True) or sweep) if loaded else sweep
-    preference = preference_of(problem, engine.osl_tokens)
-    chance = chances(problem, model, points)
-    order = ranking(points, problem.request.slo, preference, chance)
-    kept = best_per_layout(points, order, problem.limit)
+    return gather(problem, engine, loaded=True) if loaded else None
+
+
+def _result(
+    problem: Problem, engines: tuple[PreparedEngine, PreparedEngine], sweep: Points, points: Points
+) -> EngineResult:
+    engine, wider = engines
+    slo, preference = problem.request.slo, preference_of(problem, engine.osl_tokens)
+    chance = chances(problem, engine.model, points)
+    kept = best_per_layout(points, ranking(points, slo, preference, chance), problem.limit)
     best = points.take(kept)
-    violation = points.violation(problem.request.slo)
+    violation = points.violation(slo)
     missed = np.flatnonzero((violation > 1.0) & (points.saturated == 0))
     return EngineResult(
         engine=engine,
+        wider=wider,
+        points=points,
         best=best,
         chance=chance[kept],
-        expected=points.take(ranking(points, problem.request.slo, preference)[:1]),
+        expected=points.take(leading(points, slo, preference)),
         pareto=_front(concatenate([sweep, best]), engine.osl_tokens),
         nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
-        evaluated=len(points),
         holding=int(np.count_nonzero(violation <= 1.0)),
     )
 
@@ -86,7 +104,8 @@ def _front(points: Points, osl_tokens: float) -> Points:
     return points.take(pareto_front(points, osl_tokens, _PARETO_LIMIT))
 
 
-def _gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points | None:
+def gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points | None:
+    """Points of the modes asked for, within problem.total_gpus; None where there are none."""
     tables = []
     for mode, module in (("agg", aggregated), ("disagg", disaggregated)):
         if mode in problem.request.modes:
@@ -94,20 +113,6 @@ def _gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points
             tables.append(search(engine, problem.total_gpus))
     found = [table for table in tables if table is not None and len(table)]
     return concatenate(found) if found else None
-
-
-def _nothing(engine: PreparedEngine) -> EngineResult:
-    none = _none()
-    return EngineResult(
-        engine=engine,
-        best=none,
-        chance=np.zeros(0),
-        expected=none,
-        pareto=none,
-        nearest_miss=none,
-        evaluated=0,
-        holding=0,
-    )
 
 
 def _none() -> Points:

@@ -9,9 +9,8 @@ import numpy as np
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.intervals import ErrorModel
 from simkit.core.metrics import Estimate, Latency
+from simkit.core.quantiles import NORMAL, itl_quantile, ttft_quantile
 from simkit.core.slo import Slo
-
-_NORMAL = {50: 0.0, 90: 1.2816, 99: 2.3263}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +44,12 @@ def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) 
     spread = log_spreads((point.ttft_s, point.itl_s, e2e_s), (point.ttft_log_sd, point.itl_log_sd))
     ttft = _latency(point.ttft_s, _waiting_quantiles(point), (errors["ttft"], spread[0]))
     itl = _latency(point.itl_s, _stall_quantiles(point), (errors["itl"], spread[1]))
-    e2e_quantiles = {q: _at(ttft, q) + decodes * _at(itl, q) for q in _NORMAL}
-    probability = sla_probability((point.ttft_s, point.itl_s, e2e_s), slo, errors, spread)
+    e2e_quantiles = {q: _at(ttft, q) + decodes * _at(itl, q) for q in NORMAL}
+    bounded = (point.ttft_s, point.itl_s, e2e_s)
+    if slo.statistic != "mean":
+        percentile = int(slo.statistic.removeprefix("p"))
+        bounded = (_at(ttft, percentile), _at(itl, percentile), e2e_quantiles[percentile])
+    probability = sla_probability(bounded, slo, errors, spread)
     tokens_per_s = point.requests_per_s * point.osl_tokens
     return Estimate(
         concurrency=point.concurrency,
@@ -72,10 +75,11 @@ def sla_probability(
     errors: Mapping[str, ErrorModel],
     log_sds: tuple[FloatLike, FloatLike, FloatLike] = (1.0, 1.0, 1.0),
 ) -> FloatArray | None:
-    """Probability that every bound holds for the measured means; None without bounds.
+    """Probability that every bound holds for what is measured; None without bounds.
 
-    means is (ttft, itl, e2e) in seconds, log_sds how unsure each is; scalars or arrays. Bounds are
-    treated as independent, which errs low: the errors of the metrics rise and fall together.
+    means (or the percentiles that are bound) is (ttft, itl, e2e) in seconds, log_sds how unsure each is;
+    scalars or arrays. Bounds are treated as independent, which errs low: the errors of the metrics rise
+    and fall together.
     """
     if not slo.bounds:
         return None
@@ -119,18 +123,9 @@ def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[ErrorM
 
 
 def _waiting_quantiles(point: PointValues) -> dict[int, float]:
-    """Percentiles of TTFT: a fixed service time plus a wait with an exponential tail of its mean."""
-    if math.isinf(point.waiting_s):
-        return dict.fromkeys(_NORMAL, math.inf)
-    service = max(point.ttft_s - point.waiting_s, 0.0)
-    return {q: service - math.log(1.0 - q / 100.0) * point.waiting_s for q in _NORMAL}
+    return {q: float(ttft_quantile(point.ttft_s, point.waiting_s, q)) for q in NORMAL}
 
 
 def _stall_quantiles(point: PointValues) -> dict[int, float]:
-    """Percentiles of a request's mean ITL.
-
-    The share of the gaps that is other requests' prefills comes in about `batch` independent
-    pieces per request, so its spread is that share over the root of their number.
-    """
-    spread = point.itl_s * point.prefill_share / math.sqrt(max(point.batch, 1.0))
-    return {q: max(point.itl_s + z * spread, 0.0) for q, z in _NORMAL.items()}
+    stalls = (point.prefill_share, point.batch)
+    return {q: float(itl_quantile(point.itl_s, stalls, q)) for q in NORMAL}

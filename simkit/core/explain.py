@@ -1,7 +1,7 @@
 """The answer in words: what was chosen, what binds, what else was close."""
 
 from simkit.core.deployment import Aggregated, Deployment
-from simkit.core.metrics import Candidate
+from simkit.core.metrics import Candidate, Recommendation, TradeOff, bounded
 from simkit.core.slo import Slo
 
 
@@ -20,9 +20,14 @@ def gpus(count: int) -> str:
     return f"{count} GPU" + ("" if count == 1 else "s")
 
 
-def explanation(candidates: tuple[Candidate, ...], slo: Slo, *, meets_sla: bool) -> tuple[str, ...]:
-    """Three sentences: the choice, what binds or is missed, the runner-up."""
-    return (_choice(candidates[0]), _bounds(candidates[0], slo, meets_sla=meets_sla), _runner_up(candidates))
+def explanation(rec: Recommendation) -> tuple[str, ...]:
+    """Three sentences: the choice, what binds or is missed, what else was close."""
+    return (_choice(rec.selected), _bounds(rec), _runner_up(rec))
+
+
+def trade_off_lines(rec: Recommendation) -> tuple[str, ...]:
+    """One line for each change of the question: what would be chosen, and what it gains."""
+    return tuple(_trade_off(item, rec) for item in rec.trade_offs)
 
 
 def _choice(best: Candidate) -> str:
@@ -36,37 +41,122 @@ def _choice(best: Candidate) -> str:
     )
 
 
-def _bounds(best: Candidate, slo: Slo, *, meets_sla: bool) -> str:
-    if not slo.bounds:
-        return "No latency bound was given, so throughput alone decided."
+def _bounds(rec: Recommendation) -> str:
+    best, slo = rec.selected, rec.request.slo
     if "overloaded" in " ".join(best.estimate.notes):
         return (
             "No configuration within the GPUs sustains the load asked for; the one shown comes nearest with "
             f"{best.estimate.request_rate_per_s:,.2f} requests/s: add GPUs or lower the load."
         )
-    means = {"ttft_s": best.estimate.ttft.mean_s, "itl_s": best.estimate.itl.mean_s}
-    means["e2e_s"] = best.estimate.e2e.mean_s
-    ratios = {name: means[name] / bound for name, bound in slo.bounds.items()}
+    if not slo.bounds:
+        return "No latency bound was given, so throughput alone decided."
+    ratios = {name: bounded(best.estimate, name, slo.statistic) / bound for name, bound in slo.bounds.items()}
     tightest = max(ratios, key=lambda name: ratios[name])
-    label = tightest.removesuffix("_s").upper()
-    bound_ms, value_ms = slo.bounds[tightest] * 1e3, means[tightest] * 1e3
-    if meets_sla:
+    name = _label(tightest) if slo.statistic == "mean" else f"{_label(tightest)} {slo.statistic}"
+    pair = f"{_ms(bounded(best.estimate, tightest, slo.statistic))} against {_ms(slo.bounds[tightest])}"
+    if rec.meets_sla:
+        chance = best.estimate.sla_probability or 0.0
         return (
-            f"The tightest bound is {label}: {value_ms:,.1f} ms expected against {bound_ms:,.1f} ms; the "
-            f"probability that all bounds hold is {best.estimate.sla_probability or 0.0:.0%}."
+            f"{name} is the tightest bound, {pair}, and all bounds hold with probability "
+            f"{chance:.0%}{_instead(rec)}."
         )
     return (
-        f"No configuration within the GPUs holds the SLA; the nearest misses {label} with {value_ms:,.1f} ms "
-        f"against {bound_ms:,.1f} ms: relax that bound by {ratios[tightest] - 1:.0%} or add GPUs."
+        f"No configuration within the GPUs holds the SLA; the nearest misses {name} with {pair}: "
+        f"{_way_out(rec)}."
     )
 
 
-def _runner_up(candidates: tuple[Candidate, ...]) -> str:
-    if len(candidates) == 1:
+def _instead(rec: Recommendation) -> str:
+    """The expected best and why it was not taken; empty where it was."""
+    best, other = rec.selected, rec.expected_best
+    if other is None or (other.deployment == best.deployment and other.estimate == best.estimate):
+        return ""
+    chance = other.estimate.sla_probability or 0.0
+    name = f"{other.deployment.backend} {layout(other.deployment)}"
+    if other.deployment == best.deployment:
+        name = f"the same at {other.estimate.concurrency:,.0f} in flight"
+    return f"; on expectation alone {name} is better ({_gain(other, best)}), but holds with only {chance:.0%}"
+
+
+def _gain(other: Candidate, best: Candidate) -> str:
+    """How one candidate differs from another, in the first of GPUs, throughput and latency that does."""
+    extra = other.deployment.num_gpus - best.deployment.num_gpus
+    change = other.estimate.output_tokens_per_s / max(best.estimate.output_tokens_per_s, 1e-12) - 1.0
+    words = [f"{gpus(abs(extra))} {'more' if extra > 0 else 'fewer'}"] if extra else []
+    return ", ".join([*words, f"{change:+.0%} output tokens/s"])
+
+
+def _way_out(rec: Recommendation) -> str:
+    """Which bound alone would save the SLA and by how much; else which must give together."""
+    slo = rec.request.slo
+    found = [(item.bound, item.needed_s, item.asked_s) for item in rec.relaxations]
+    joint = [
+        (name, bounded(rec.selected.estimate, name, slo.statistic), bound)
+        for name, bound in slo.bounds.items()
+    ]
+    ways = [
+        f"{_label(name)} to {_ms(needed_s)} ({_more(needed_s / asked_s)})"
+        for name, needed_s, asked_s in found or joint
+        if needed_s > asked_s
+    ]
+    return f"relax {(' or ' if found else ' and ').join(ways)}, or add GPUs"
+
+
+def _more(ratio: float) -> str:
+    """`12% more`, `2.4 times`, `140 times`."""
+    if ratio < 2:
+        return f"{ratio - 1:.0%} more"
+    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:,.0f} times"
+
+
+def _runner_up(rec: Recommendation) -> str:
+    if len(rec.candidates) == 1:
         return "No other layout was left to compare with."
-    first, second = candidates[0].estimate, candidates[1].estimate
-    name = f"{candidates[1].deployment.backend} {layout(candidates[1].deployment)}"
-    extra = candidates[1].deployment.num_gpus - candidates[0].deployment.num_gpus
-    gain = second.output_tokens_per_s_per_gpu / max(first.output_tokens_per_s_per_gpu, 1e-12) - 1.0
+    first, second = rec.candidates[:2]
+    tied = sum(item.tied for item in rec.candidates)
+    extra = second.deployment.num_gpus - first.deployment.num_gpus
+    gain = second.estimate.output_tokens_per_s_per_gpu / max(
+        first.estimate.output_tokens_per_s_per_gpu, 1e-12
+    )
     more = f"{gpus(abs(extra))} {'more' if extra > 0 else 'fewer'}" if extra else "the same number of GPUs"
-    return f"The runner-up, {name}, uses {more} and gives {gain:+.0%} output tokens/s per GPU."
+    others = f"; {tied} of the {len(rec.candidates)} shown are within the noise of the first" if tied else ""
+    return (
+        f"The runner-up, {second.deployment.backend} {layout(second.deployment)}, uses {more} and gives "
+        f"{gain - 1.0:+.0%} output tokens/s per GPU{others}."
+    )
+
+
+def _trade_off(item: TradeOff, rec: Recommendation) -> str:
+    best, other = rec.selected, item.candidate
+    change = _change(item.change, rec.request.slo)
+    if other is None:
+        return f"{change}: nothing that would run"
+    chance = other.estimate.sla_probability
+    held = "" if chance is None else f", P(SLA) {chance:.0%}"
+    missed = "" if other.meets_sla else " (misses the SLA)"
+    if other.deployment == best.deployment and abs(_more_tokens(other, best)) < 5e-3:
+        return f"{change}: the same choice{held}{missed}"
+    name = f"{other.deployment.backend} {layout(other.deployment)}"
+    latency = f"TTFT {_ms(other.estimate.ttft.mean_s)}, ITL {_ms(other.estimate.itl.mean_s)}"
+    if "overloaded" in " ".join(other.estimate.notes):
+        latency, held, missed = "still overloaded", "", ""
+    return f"{change}: {name} ({_gain(other, best)}, {latency}{held}){missed}"
+
+
+def _more_tokens(other: Candidate, best: Candidate) -> float:
+    return other.estimate.output_tokens_per_s / max(best.estimate.output_tokens_per_s, 1e-12) - 1.0
+
+
+def _change(change: str, slo: Slo) -> str:
+    """`ITL 33.0 ms` for `itl_s +10%`, the rest as it is."""
+    name, _, _ = change.partition(" +")
+    return f"{_label(name)} +10%, {_ms(1.1 * slo.bounds[name])}" if name in slo.bounds else change
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_s").upper()
+
+
+def _ms(seconds: float) -> str:
+    value = seconds * 1e3
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"

@@ -24,7 +24,9 @@ class Estimate:
     """One deployment under one load.
 
     concurrency is the requests in flight over all replicas; memory_bytes is per GPU of the
-    tighter pool, by part; sla_probability is None when no bound was asked for.
+    tighter pool, by part; sla_probability is None when no bound was asked for. The
+    cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
+    their rated power, an upper bound, None where that is not known.
     """
 
     concurrency: float
@@ -40,16 +42,26 @@ class Estimate:
     sla_probability: float | None
     in_domain: bool
     bottleneck: str
+    cost_per_million_output_tokens: float | None = None
+    max_energy_j_per_output_token: float | None = None
     notes: tuple[str, ...] = ()
+
+
+def bounded(estimate: Estimate, name: str, statistic: str) -> float:
+    """What a bound (ttft_s, itl_s, e2e_s) speaks of: the mean of a latency, or a percentile [s]."""
+    latency: Latency = getattr(estimate, name.removesuffix("_s"))
+    value: float = getattr(latency, f"{statistic}_s")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A deployment and its estimate."""
+    """A deployment and its estimate; tied marks one that predictions cannot tell from the selected one."""
 
     deployment: Deployment
     estimate: Estimate
     meets_sla: bool
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +74,31 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TradeOff:
+    """What would be chosen after a change of the question; candidate is None where nothing would run."""
+
+    change: str
+    candidate: Candidate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """A bound (ttft_s, itl_s, e2e_s) out of reach, and the least that can be held beside the others."""
+
+    bound: str
+    asked_s: float
+    needed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """The answer to a Request: candidates best first, and why the rest are not among them.
 
     candidates holds the selected one first; expected_best is the one that would be if every prediction
     came true, which the selected one need not be: it is chosen to hold the SLA. pareto holds the front
-    of output tokens per second per GPU against tokens per second per user.
+    of output tokens per second per GPU against tokens per second per user, knee the position in it
+    from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
+    unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
     """
 
     request: Request
@@ -77,6 +108,10 @@ class Recommendation:
     meets_sla: bool
     explanation: tuple[str, ...]
     expected_best: Candidate | None = None
+    knee: int | None = None
+    trade_offs: tuple[TradeOff, ...] = ()
+    relaxations: tuple[Relaxation, ...] = ()
+    bottlenecks: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property

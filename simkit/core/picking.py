@@ -42,16 +42,29 @@ def ranking(points: Points, slo: Slo, preference: Preference, chance: FloatArray
     chance [rows] is the probability that the SLA holds: with it the order is robust, without it that
     of expected values. Ties go to fewer GPUs, then to the lower end-to-end latency.
     """
+    worth, violation = _keys(points, slo, preference, chance)
+    return np.lexsort((points.e2e_s, points.num_gpus, -worth, violation))
+
+
+def leading(points: Points, slo: Slo, preference: Preference, chance: FloatArray | None = None) -> Order:
+    """The first position of `ranking` alone, without sorting the rest; empty for an empty table."""
+    worth, violation = _keys(points, slo, preference, chance)
+    left = np.arange(len(points))
+    for key in (violation, -worth, points.num_gpus, points.e2e_s):
+        if len(left) > 1 and not np.isnan(key[left]).all():
+            left = left[key[left] == np.nanmin(key[left])]
+    return left[:1]
+
+
+def _keys(
+    points: Points, slo: Slo, preference: Preference, chance: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Worth of those that hold, and how far off the others are: 0 for the kind it does not speak of."""
     violation = points.violation(slo)
     holds = violation <= 1.0
     value = objective_value(points, preference)
     worth = value if chance is None else robust_worth(np.where(holds, chance, 0.0), value)
-    return np.lexsort((
-        points.e2e_s,
-        points.num_gpus,
-        np.where(holds, -worth, 0.0),
-        np.where(holds, 0.0, violation),
-    ))  # fmt: skip
+    return np.where(holds, worth, 0.0), np.where(holds, 0.0, violation)
 
 
 def objective_value(points: Points, preference: Preference) -> FloatArray:
@@ -81,6 +94,19 @@ def pareto_front(points: Points, osl_tokens: float, limit: int = 40) -> Order:
     if len(front) > limit:
         front = front[np.unique(np.linspace(0, len(front) - 1, limit).round().astype(np.intp))]
     return front
+
+
+def knee(per_user: FloatArray, per_gpu: FloatArray) -> int | None:
+    """The position of a front that lies farthest above the line between its ends, in logs scaled to 1.
+
+    There little more on one axis begins to cost much on the other. None where no point lies above.
+    """
+    if len(per_user) < 3:
+        return None
+    logs = (np.log(per_user), np.log(per_gpu))
+    x, y = ((axis - axis.min()) / max(float(np.ptp(axis)), 1e-12) for axis in logs)
+    best = int(np.argmax(x + y))
+    return best if 0 < best < len(x) - 1 else None
 
 
 def best_per_layout(points: Points, order: Order, limit: int) -> Order:

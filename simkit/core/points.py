@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
+from simkit.core.quantiles import itl_quantile, ttft_quantile
 from simkit.core.slo import Slo
 from simkit.core.steady import LoopTimes
 
@@ -47,10 +48,19 @@ class Points:
         """The rows at `index`, a mask or positions."""
         return Points(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
-    def metric(self, name: str) -> FloatArray:
-        """A latency column by the name an Slo uses."""
-        column: FloatArray = getattr(self, name)
-        return column
+    def metric(self, name: str, statistic: str = "mean") -> FloatArray:
+        """A latency by the name an Slo uses: its column of means, or a percentile over requests."""
+        if statistic == "mean":
+            column: FloatArray = getattr(self, name)
+            return column
+        percentile = int(statistic.removeprefix("p"))
+        ttft = ttft_quantile(self.ttft_s, self.waiting_s, percentile)
+        itl = itl_quantile(self.itl_s, (self.prefill_share, self.batch), percentile)
+        if name == "e2e_s":
+            with np.errstate(invalid="ignore"):  # overloaded rows wait for ever
+                decodes = (self.e2e_s - self.ttft_s) / np.maximum(self.itl_s, 1e-12)
+            return ttft + decodes * itl
+        return ttft if name == "ttft_s" else itl
 
     def violation(self, slo: Slo) -> FloatArray:
         """Worst latency over its bound, as a ratio: at most 1 holds, nan counts as broken.
@@ -59,7 +69,7 @@ class Points:
         """
         worst = np.zeros(len(self))
         for name, bound in slo.bounds.items():
-            worst = np.maximum(worst, self.metric(name) / bound)
+            worst = np.maximum(worst, self.metric(name, slo.statistic) / bound)
         overloaded = _OVERLOADED / np.maximum(self.requests_per_s, 1e-9)
         broken = np.where(np.isfinite(worst), worst, np.inf)
         return np.where(self.saturated > 0, overloaded, broken)

@@ -1,7 +1,7 @@
 """One engine with all its plans evaluated: the input of both searches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,28 @@ class PreparedEngine:
         """Latencies as measured runs suggest; rows says which row of `serving` decodes."""
         table = self.corrections[mode]
         return loop if table is None else table.apply(loop, rows, self.osl_tokens)
+
+
+def restricted(engine: PreparedEngine, max_gpus: int) -> PreparedEngine:
+    """The engine without the plans that take more than `max_gpus` GPUs."""
+    rows = np.flatnonzero(engine.serving.plan.num_gpus <= max_gpus)
+    if len(rows) == len(engine.kept) and all(plan.num_gpus <= max_gpus for plan in engine.too_small):
+        return engine
+    return replace(
+        engine,
+        serving=engine.serving.take(rows),
+        prefilling=engine.prefilling.take(rows),
+        kept=engine.kept[rows],
+        too_small=tuple(plan for plan in engine.too_small if plan.num_gpus <= max_gpus),
+        corrections={mode: _rows_of(table, rows) for mode, table in engine.corrections.items()},
+    )
+
+
+def _rows_of(table: CorrectionTable | None, rows: Index) -> CorrectionTable | None:
+    if table is None:
+        return None
+    values = {field.name: getattr(table.values, field.name)[rows] for field in fields(table.values)}
+    return replace(table, values=replace(table.values, **values))
 
 
 def workload_lengths(workload: Workload) -> Lengths:

@@ -105,6 +105,7 @@ class Request:
     search_strategy: SearchStrategy = "rapid"
     optimization: str | None = None  # latency | throughput
     auto_apply: bool = True
+    gpu_hour_price: float | None = None  # in any currency; costs come in the same
     deploy: DeployOptions = field(default_factory=DeployOptions)
     source: str = "flags"
     warnings: tuple[str, ...] = ()
@@ -112,6 +113,8 @@ class Request:
     def __post_init__(self) -> None:
         if not self.model:
             raise InputError("model must not be empty; give a Hugging Face id or a path to a config.json")
+        if self.gpu_hour_price is not None and not 0 < self.gpu_hour_price < 1e6:
+            raise InputError(f"the price of a GPU hour must be positive, got {self.gpu_hour_price:g}")
         if self.search_strategy == "thorough" and self.backend == "auto":
             raise InputError(
                 "searchStrategy 'thorough' cannot run with backend 'auto': each engine is really "

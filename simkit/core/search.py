@@ -1,5 +1,7 @@
 """The main question: over all engines and modes, which deployment is best, and why not the others."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from perfmodels.memory import weight_bytes_per_gpu
@@ -8,14 +10,18 @@ from perfmodels.units import GIB
 from simkit.core.engine_search import EngineResult, preference_of, search_engine
 from simkit.core.errors import InfeasibleError
 from simkit.core.explain import explanation, gpus
-from simkit.core.materialize import candidate
+from simkit.core.materialize import candidate, phase_bottlenecks
 from simkit.core.metrics import Candidate, Recommendation, Rejection
-from simkit.core.picking import SURE_SHARE, pareto_front, ranking
-from simkit.core.points import concatenate
+from simkit.core.picking import SURE_SHARE, knee, leading, pareto_front, ranking
+from simkit.core.points import Points, concatenate
+from simkit.core.prepared import PreparedEngine
 from simkit.core.problem import Problem
 from simkit.core.sizing import largest_context, smallest_engine
 from simkit.core.support import moe_support
-from simkit.core.ties import promoted_on_tie, with_every_group
+from simkit.core.ties import promoted_on_tie, tied_with_first, with_every_group
+from simkit.core.trade_offs import relaxations, trade_offs
+
+Row = tuple[PreparedEngine, Points, int]
 
 # SGLang goes first among equals: the only engine with full support for mixtures of experts in Dynamo.
 _TIE_ORDER = {"sglang": 0, "trtllm": 1, "vllm": 2}
@@ -30,20 +36,28 @@ def search(problem: Problem) -> Recommendation:
     filled = [result for result in results if len(result.best)]
     if not filled:
         raise InfeasibleError(_too_small(problem, results))
-    candidates = _ranked(problem, filled)
+    ranked = _ranked(problem, filled)
+    candidates = _candidates(problem, ranked)
     meets = candidates[0].meets_sla
-    return Recommendation(
+    front = _pareto(problem, filled)
+    engine, table, row = ranked[0]
+    found = Recommendation(
         request=problem.request,
         candidates=candidates,
         expected_best=_expected(problem, filled),
-        pareto=_pareto(problem, filled),
+        pareto=front,
+        knee=_knee(front),
         rejected=_rejections(problem, results),
         meets_sla=meets,
-        explanation=explanation(candidates, problem.request.slo, meets_sla=meets),
+        explanation=(),
+        trade_offs=trade_offs(problem, filled, candidates[0]),
+        relaxations=() if meets else relaxations(problem, filled),
+        bottlenecks=phase_bottlenecks(engine, table, row),
     )
+    return replace(found, explanation=explanation(found))
 
 
-def _ranked(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, ...]:
+def _ranked(problem: Problem, results: list[EngineResult]) -> list[Row]:
     """The best layouts of all engines in one order; equal scores in the engines' tie order."""
     ordered = sorted(results, key=lambda r: _TIE_ORDER.get(_backend(r), 9))
     table = concatenate([result.best for result in ordered])
@@ -57,16 +71,30 @@ def _ranked(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, .
         as_sure = (table.violation(slo) <= 1.0) & (chance >= SURE_SHARE * chance[order[0]])
         order = promoted_on_tie(order, full, table, as_sure, preference)
     order = with_every_group(order, owner, problem.limit)
-    return tuple(
-        candidate(problem, ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order
-    )
+    return [(ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order]
+
+
+def _candidates(problem: Problem, ranked: list[Row]) -> tuple[Candidate, ...]:
+    """The rows as candidates, those that cannot be told from the first marked."""
+    table = concatenate([points.take(np.array([row])) for _, points, row in ranked])
+    tied = tied_with_first(table, preference_of(problem, ranked[0][0].osl_tokens))
+    found = [candidate(problem, engine, points, row) for engine, points, row in ranked]
+    alike = [
+        bool(tie) and item.meets_sla == found[0].meets_sla for tie, item in zip(tied, found, strict=True)
+    ]
+    return tuple(replace(item, tied=tie) for item, tie in zip(found, alike, strict=True))
+
+
+def _knee(front: tuple[Candidate, ...]) -> int | None:
+    speeds = np.array([item.estimate.tokens_per_s_per_user for item in front])
+    return knee(speeds, np.array([item.estimate.output_tokens_per_s_per_gpu for item in front]))
 
 
 def _expected(problem: Problem, results: list[EngineResult]) -> Candidate:
     """The best when predictions are taken at their word."""
     table = concatenate([result.expected for result in results])
     preference = preference_of(problem, results[0].engine.osl_tokens)
-    best = results[int(ranking(table, problem.request.slo, preference)[0])]
+    best = results[int(leading(table, problem.request.slo, preference)[0])]
     return candidate(problem, best.engine, best.expected, 0)
 
 
@@ -99,7 +127,7 @@ def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejectio
                     nearest=f"{nearest.label} on {gpus(nearest.num_gpus)}",
                 )
             )
-        missed = result.evaluated - result.holding
+        missed = len(result.points) - result.holding
         if missed and problem.request.slo.bounds and len(result.best):
             rejections.append(_sla_rejection(result, missed))
     return tuple(sorted(rejections, key=lambda r: -r.count))
@@ -130,7 +158,8 @@ def _too_small(problem: Problem, results: list[EngineResult]) -> str:
             "disaggregation takes a prefill and a decode engine and more than one output token; raise "
             "hardware.totalGpus or use --mode agg"
         )
-    model, plans = result.engine.model, list(result.engine.plans)
+    model = result.engine.model
+    plans = [plan for plan in result.engine.plans if plan.num_gpus <= problem.total_gpus]
     widest = max(plans, key=lambda plan: plan.num_gpus)
     weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])
     workload = problem.request.workload

@@ -15,8 +15,8 @@ from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimates import PointValues, estimate_of
 from simkit.core.lengths import Lengths
-from simkit.core.materialize import bottleneck
-from simkit.core.metrics import Candidate
+from simkit.core.materialize import bottleneck, with_costs
+from simkit.core.metrics import Candidate, bounded
 from simkit.core.phases import PhaseTimes, phase_times
 from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
@@ -73,10 +73,9 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     else:
         outcome = _disaggregated(problem, deployment)
     values = _values(problem, deployment, outcome)
-    estimate = estimate_of(values, problem.request.slo, problem.errors)
-    bounds = problem.request.slo.bounds
-    means = {"ttft_s": values.ttft_s, "itl_s": values.itl_s, "e2e_s": estimate.e2e.mean_s}
-    holds = all(means[name] <= bound for name, bound in bounds.items())
+    estimate = with_costs(problem, outcome.model, estimate_of(values, problem.request.slo, problem.errors))
+    slo = problem.request.slo
+    holds = all(bounded(estimate, name, slo.statistic) <= bound for name, bound in slo.bounds.items())
     holds = holds and not outcome.loop.saturated[0, 0]
     return SingleEstimate(
         candidate=Candidate(deployment=deployment, estimate=estimate, meets_sla=holds),

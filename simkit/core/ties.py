@@ -3,9 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from simkit.core.estimates import log_spreads
 from simkit.core.picking import Order, Preference
 from simkit.core.points import Points
 
+# Of measured pairs whose predictions differ by less than this many standard deviations of the difference,
+# 62 % come in the order predicted, little better than a coin: reports/accuracy/sla_choice.md.
+NOISE_SDS = 1.0
 # Far inside the error of any prediction: nobody could tell two such deployments apart.
 TIE = 0.02
 
@@ -44,3 +48,22 @@ def with_every_group(order: Order, group: NDArray[np.intp], limit: int) -> Order
     others = np.setdiff1d(np.arange(len(order)), first)[: limit - len(first)]
     kept: Order = order[np.sort(np.concatenate([first, others]))]
     return kept
+
+
+def tied_with_first(points: Points, preference: Preference) -> NDArray[np.bool_]:
+    """Which rows predictions cannot tell from the first by latency or throughput; the first itself is not.
+
+    With fewest GPUs asked for, only rows of as many GPUs: those are not predicted.
+    """
+    means = (points.ttft_s, points.itl_s, points.e2e_s)
+    spread = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))[2]
+    value = points.e2e_s if preference.objective == "latency" else points.requests_per_s / points.num_gpus
+    if preference.objective == "throughput":
+        value = points.requests_per_s
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.abs(np.log(value / value[0])) / np.hypot(spread, spread[0])
+    tied: NDArray[np.bool_] = (apart <= NOISE_SDS) & (points.saturated == points.saturated[0])
+    if preference.objective == "fewest_gpus":
+        tied &= points.num_gpus == points.num_gpus[0]
+    tied[0] = False
+    return tied

@@ -32,8 +32,8 @@ CANDIDATE_HEADS = (
 )  # fmt: skip
 
 LIMITS = (
-    "The SLA bounds are taken as bounds on means: mean TTFT and mean ITL over all requests. Single requests "
-    "are slower; the p90 and p99 columns of candidates.csv say by how much.",
+    "SLA bounds are on means over all requests unless the question says otherwise. Single requests are "
+    "slower; the p90 and p99 columns of candidates.csv say by how much, from a model of waiting times.",
     "ITL is (end to end - TTFT)/(output tokens - 1) of each request, as AIPerf reports it. TTFT includes the "
     "time a request waits for its turn.",
     "Brackets hold a 90 % interval of the mean. P(SLA) is the probability, with the same spread, that every "
@@ -42,6 +42,8 @@ LIMITS = (
     "serving runs, not your network, drivers or neighbours. Run benchmark.sh before you rely on the numbers.",
     "~ beside a rank, or In domain: no, marks a prediction outside the range of the data behind it (GPU, "
     "engine, model family, lengths or load). It is an extrapolation; its interval may be too narrow.",
+    "= beside a rank: predictions cannot tell this candidate from the first. The first is chosen to hold the "
+    "SLA with room for errors, not to be the best on expectation.",
     "Prompts share no prefix and speculative decoding is off, unless the notes say otherwise.",
 )
 
@@ -81,10 +83,11 @@ def recommendation_context(rec: Recommendation) -> dict[str, Any]:
         "verdict": _verdict(doc),
         "question": question(doc["request"]),
         "numbers": _numbers(best) if best else [],
-        "settings": _settings(best) if best else [],
+        "settings": _settings(best, doc["bottlenecks"]) if best else [],
         "memory": _memory(best["memory_gib"]) if best else [],
         "notes": best["notes"] if best else [],
         "explanation": doc["explanation"],
+        "trade_offs": [item["text"] for item in doc["trade_offs"]],
         "warnings": doc["request"]["warnings"],
         "heads": CANDIDATE_HEADS,
         "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
@@ -121,7 +124,7 @@ def _verdict(doc: Doc) -> str:
 
 def _numbers(best: Doc) -> list[tuple[str, str, str]]:
     """Label, value and detail of each headline number."""
-    return [
+    found = [
         ("TTFT", f"{number(best['ttft_ms']['mean'])} ms", f"90%: {interval(best['ttft_ms'])}"),
         ("ITL", f"{number(best['itl_ms']['mean'])} ms", f"90%: {interval(best['itl_ms'])}"),
         ("End to end", f"{number(best['e2e_ms']['mean'])} ms", f"90%: {interval(best['e2e_ms'])}"),
@@ -137,14 +140,23 @@ def _numbers(best: Doc) -> list[tuple[str, str, str]]:
             f"{number(best['concurrency'])} requests in flight",
         ),
     ]
+    cost, energy = best["cost_per_million_output_tokens"], best["max_energy_j_per_output_token"]
+    if cost is not None:
+        found.append(("Cost", f"{number(cost)} per million output tokens", "in the unit of the GPU price"))
+    if energy is not None:
+        found.append(
+            ("Energy", f"\u2264 {number(energy)} J per output token", "GPUs at rated power, no more")
+        )
+    return found
 
 
-def _settings(best: Doc) -> Pairs:
+def _settings(best: Doc, phases: Doc) -> Pairs:
     """Engine settings, one line per pool."""
     pools = {"Engine": best} if "engine" in best else {"Prefill": best["prefill"], "Decode": best["decode"]}
     rows = [(label, _engine(best["backend"], pool["engine"])) for label, pool in pools.items()]
     rows.append(("KV cache", f"{count(best['kv_capacity_tokens'])} tokens"))
     rows.append(("Bottleneck", best["bottleneck"] or MISSING))
+    rows += [(f"Costliest in {phase}", text) for phase, text in phases.items()]
     rows.append(("In domain", "yes" if best["in_domain"] else "no: an extrapolation"))
     return rows
 
@@ -165,7 +177,7 @@ def _memory(parts: Doc) -> list[tuple[str, str, int]]:
 
 def _row(rank: int, item: Doc) -> Sequence[str]:
     return (
-        str(rank) if item["in_domain"] else f"{rank}~",
+        f"{rank}" + ("" if item["in_domain"] else "~") + ("=" if item["tied"] else ""),
         engine_name(item["backend"]),
         item["mode"],
         layout_label(item),

@@ -14,7 +14,8 @@ import numpy as np
 
 from perfmodels.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
-from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation
+from simkit.core.explain import trade_off_lines
+from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
 from simkit.core.request import Request
 from simkit.core.slo import Slo
 
@@ -33,6 +34,7 @@ def candidate_document(candidate: Candidate) -> Document:
         **_layout(candidate.deployment),
         **_performance(candidate.estimate),
         "meets_sla": candidate.meets_sla,
+        "tied": candidate.tied,
         "notes": candidate.estimate.notes,
     })  # fmt: skip
     return found
@@ -47,12 +49,29 @@ def recommendation_document(rec: Recommendation) -> Document:
         "expected_best": None if rec.expected_best is None else candidate_document(rec.expected_best),
         "candidates": candidates,
         "pareto": [candidate_document(item) for item in rec.pareto],
+        "knee": None if rec.knee is None else candidate_document(rec.pareto[rec.knee]),
         "rejected": [asdict(item) for item in rec.rejected],
         "meets_sla": rec.meets_sla,
         "explanation": rec.explanation,
+        "bottlenecks": rec.bottlenecks,
+        "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
+        "relaxations": [_relaxation(item) for item in rec.relaxations],
         "versions": rec.versions,
     })  # fmt: skip
     return found
+
+
+def _trade_off(item: TradeOff, text: str) -> Document:
+    found = None if item.candidate is None else candidate_document(item.candidate)
+    return {"change": item.change, "text": text, "candidate": found}
+
+
+def _relaxation(item: Relaxation) -> Document:
+    return {
+        "bound": item.bound.removesuffix("_s"),
+        "asked_ms": item.asked_s * _MS_PER_S,
+        "needed_ms": item.needed_s * _MS_PER_S,
+    }
 
 
 def dumps(document: Any, *, full_precision: bool = False) -> str:
@@ -132,6 +151,8 @@ def _performance(estimate: Estimate) -> Document:
         "sla_probability": estimate.sla_probability,
         "in_domain": estimate.in_domain,
         "bottleneck": estimate.bottleneck,
+        "cost_per_million_output_tokens": estimate.cost_per_million_output_tokens,
+        "max_energy_j_per_output_token": estimate.max_energy_j_per_output_token,
     }
 
 
@@ -153,6 +174,8 @@ def _request(request: Request) -> Document:
         "hardware": asdict(request.hardware),
         "workload": asdict(request.workload),
         "sla": _sla(request.slo),
+        "sla_statistic": request.slo.statistic,
+        "gpu_hour_price": request.gpu_hour_price,
         "modes": request.modes,
         "search_strategy": request.search_strategy,
         "optimization": request.optimization,

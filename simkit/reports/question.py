@@ -8,6 +8,8 @@ from simkit.reports.labels import ENGINES, MODES, count, number, one_line, perce
 
 Doc = Mapping[str, Any]
 
+_STATISTICS = {"mean": "means"}
+
 
 def question(request: Doc) -> list[tuple[str, str]]:
     """Label and text of each part of a request document."""
@@ -22,7 +24,10 @@ def question(request: Doc) -> list[tuple[str, str]]:
         ("Modes", ", ".join(MODES.get(mode, mode) for mode in request["modes"])),
         ("Lengths", _lengths(workload)),
         ("Load", _load(workload)),
-        ("SLA (means)", _bounds(request["sla"])),
+        (
+            f"SLA ({_STATISTICS.get(request['sla_statistic'], request['sla_statistic'])})",
+            _bounds(request["sla"]),
+        ),
     ]
 
 
@@ -64,6 +69,8 @@ def command_line(request: Doc) -> str:
         "--ttft": sla["ttft_ms"],
         "--itl": sla["itl_ms"],
         "--e2e-latency": sla["e2e_ms"],
+        "--sla-statistic": None if request["sla_statistic"] == "mean" else request["sla_statistic"],
+        "--gpu-hour-price": request["gpu_hour_price"],
         "--mode": modes[0] if len(modes) == 1 else None,
         "--search-strategy": None if request["search_strategy"] == "rapid" else request["search_strategy"],
     }

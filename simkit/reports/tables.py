@@ -57,7 +57,8 @@ def recommendation_table(rec: Recommendation, console: "Console", limit: int = 1
     hidden = len(doc["candidates"]) - len(shown)
     if hidden > 0:
         say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
-    bullets(console, "Why", doc["explanation"])
+    bullets(console, "Why", [*doc["explanation"], *_cost(doc["selected"])])
+    bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
     bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
     bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
@@ -118,6 +119,16 @@ def _headline(doc: Row) -> str:
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"
 
 
+def _cost(best: Row | None) -> list[str]:
+    """What a token costs; nothing without a price."""
+    cost = (best or {}).get("cost_per_million_output_tokens")
+    if best is None or cost is None:
+        return []
+    energy = best["max_energy_j_per_output_token"]
+    bound = "" if energy is None else f", and at most {number(energy)} J of GPU energy each"
+    return [f"A million output tokens cost {number(cost)}, in the unit of the price given{bound}."]
+
+
 def _deployment(doc: Row) -> str:
     return f"{engine_name(doc['backend'])} {MODES[doc['mode']]}, {layout_label(doc)}"
 
@@ -130,6 +141,8 @@ def _candidates(console: "Console", candidates: Sequence[Row]) -> None:
     console.print(rows)
     if not all(item["in_domain"] for item in candidates):
         say(console, "~ outside the range of the data behind the prediction", style="dim")
+    if any(item["tied"] for item in candidates):
+        say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
 
 
 def _candidate_rows(console: "Console", candidates: Sequence[Row], gap: str) -> "Table":
@@ -150,7 +163,7 @@ _CANDIDATE_HEADS = (
 def _candidate_cells(rank: int, item: Row, gap: str) -> list[str]:
     layout = layout_label(item)
     return [
-        f"{rank}" if item["in_domain"] else f"{rank}~",
+        f"{rank}" + ("" if item["in_domain"] else "~") + ("=" if item["tied"] else ""),
         f"{item['backend']}{gap}{item['mode']}",
         layout if gap == " " else layout.replace(" + ", "\n+ "),
         count(item["num_gpus"]),

@@ -111,7 +111,7 @@ def test_json_alone_on_standard_output(simkit, tmp_path):
     found = simkit("recommend", *words, "-o", tmp_path / "out")
     document = json.loads(found.out)
     keys = {"request", "selected", "candidates", "pareto", "rejected", "meets_sla", "explanation", "versions"}
-    assert set(document) == keys | {"expected_best"}
+    assert set(document) == keys | {"expected_best", "knee", "bottlenecks", "trade_offs", "relaxations"}
     assert "wrote" in found.err
     assert json.loads((tmp_path / "out" / "recommendation.json").read_text()) == document
 

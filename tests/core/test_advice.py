@@ -10,7 +10,7 @@ from simkit.core.points import Points
 from simkit.core.request import ClusterOptions, DeployOptions, ModelCache, Request
 from simkit.core.slo import Slo
 from simkit.core.support import python_fault
-from simkit.core.ties import promoted_on_tie, with_every_group
+from simkit.core.ties import promoted_on_tie, tied_with_first, with_every_group
 from simkit.io.loading import load_model
 from simkit.io.problems import SearchOptions
 from simkit.verbs.recommend import recommend
@@ -97,6 +97,30 @@ def test_full_support_wins_what_nobody_could_tell_apart(columns, objective, winn
 
 def test_a_missed_sla_is_no_tie():
     assert first(points(ttft_s=[0.1, 0.2]), slo=Slo(ttft_s=0.15, itl_s=0.1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "objective", "alike"),
+    [
+        # Two predictions 10 % unsure each differ by 14 %: ln(11.4/10) = 0.131, ln(11.6/10) = 0.148.
+        ({"requests_per_s": [10.0, 11.4]}, "throughput", True),
+        ({"requests_per_s": [10.0, 11.6]}, "throughput", False),
+        (
+            {"requests_per_s": [10.0, 11.6], "itl_log_sd": [0.2, 0.2], "ttft_log_sd": [0.2, 0.2]},
+            "throughput",
+            True,
+        ),
+        ({"e2e_s": [5.0, 5.6]}, "latency", True),
+        ({"e2e_s": [5.0, 6.0]}, "latency", False),
+        ({"num_gpus": [4.0, 8.0], "requests_per_s": [5.0, 10.0]}, "fewest_gpus", False),
+        ({"saturated": [0.0, 1.0]}, "throughput", False),
+    ],
+)
+def test_a_tie_is_a_difference_within_the_noise_of_both(columns, objective, alike):
+    unsure = {"ttft_s": [0.0, 0.0], "ttft_log_sd": [0.1, 0.1], "itl_log_sd": [0.1, 0.1]}
+    table = points(**(unsure | columns))
+    preference = Preference(objective=objective, total_gpus=8, osl_tokens=100)
+    assert tied_with_first(table, preference).tolist() == [False, alike]
 
 
 def test_each_group_keeps_its_best():

@@ -11,6 +11,8 @@ from simkit.core.picking import (
     SURE_SHARE,
     Preference,
     best_per_layout,
+    knee,
+    leading,
     pareto_front,
     ranking,
     robust_worth,
@@ -163,3 +165,27 @@ def test_a_safe_point_goes_before_a_better_one_near_its_bound():
     assert ranking(points, Slo(itl_s=0.04), THROUGHPUT, chance).tolist() == [1, 0, 2]
     assert ranking(points, Slo(itl_s=0.04), THROUGHPUT).tolist() == [0, 1, 2]
     assert SURE_SHARE > 0.5 / 0.95
+
+
+uncertain = st.tuples(positive, positive, st.integers(1, 8), st.floats(0, 1))
+
+
+@given(rows=st.lists(uncertain, min_size=1, max_size=40))
+@pytest.mark.parametrize("preference", [THROUGHPUT, FEWEST, LATENCY])
+def test_the_leading_one_is_the_first_of_the_ranking(preference, rows):
+    itl, rate, gpus, chance = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    points = table(itl_s=itl, requests_per_s=rate, num_gpus=gpus, e2e_s=itl * 9)
+    for certainty in (None, chance):
+        first = ranking(points, Slo(itl_s=1.0), preference, certainty)[:1]
+        assert leading(points, Slo(itl_s=1.0), preference, certainty).tolist() == first.tolist()
+
+
+def test_the_knee_is_where_the_front_bends():
+    """In logs (0, 3), (1, 3), (2, 2), (3, 0): over spans of 3 the sums are 1, 4/3, 4/3 (later), 1."""
+    assert knee(np.exp([0.0, 1, 2, 3]), np.exp([3.0, 3, 2, 0])) == 1
+    assert knee(np.exp([0.0, 1, 2, 3]), np.exp([3.0, 2.5, 2.4, 0])) == 2
+
+
+def test_a_front_without_a_bend_has_no_knee():
+    assert knee(np.exp([0.0, 1, 3]), np.exp([3.0, 0.5, 0])) is None
+    assert knee(np.array([1.0, 2]), np.array([2.0, 1])) is None

@@ -13,14 +13,22 @@ SHARED_KEYS = {
     "output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "request_rate_per_s", "memory_gib",
     "kv_capacity_tokens", "sla_probability", "in_domain", "bottleneck",
 }  # fmt: skip
-ADDED_KEYS = {"replicas", "meets_sla", "notes"}
+ADDED_KEYS = {
+    "replicas",
+    "meets_sla",
+    "tied",
+    "notes",
+    "cost_per_million_output_tokens",
+    "max_energy_j_per_output_token",
+}
 PLAN_KEYS = {"tp", "pp", "attn_dp", "moe_tp", "ep"}
 
 
 def test_recommendation_has_the_interface_keys(rec):
     doc = recommendation_document(rec)
     assert list(doc) == [
-        "request", "selected", "candidates", "pareto", "rejected", "meets_sla", "explanation", "versions",
+        "request", "selected", "expected_best", "candidates", "pareto", "knee", "rejected", "meets_sla",
+        "explanation", "bottlenecks", "trade_offs", "relaxations", "versions",
     ]  # fmt: skip
     assert doc["selected"] == doc["candidates"][0]
     assert all(set(item) == {"reason", "count", "nearest"} for item in doc["rejected"])
