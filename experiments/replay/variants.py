@@ -1,37 +1,67 @@
 """The mocker with rules of simkit in place of its own, one or several: which of them makes a difference?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from cluster import Load, Worker
+from cluster import Load, Worker, run_aggregated
 from engine import Engine
 from handover import Disaggregated, Moving, Transfer
 from sequences import EngineRules, Passed, Sequence
 from steptimes import StepTimes
+from verify import load_of, transfer_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRules:
-    """Rules of simkit's scheduler (docs/simulation.md) that the mocker has otherwise; numbers are the mocker's.
+    """Rules of simkit's simulator (docs/simulation.md) that the mocker has otherwise.
 
-    each_its_own: sequences pay for a shared block each (3). recompute_costs: what a preempted sequence had put out is
-    prefilled again (4). last_goes: always the last admitted is preempted (8). after_prefill: prefixes
-    are found once they are computed (9). no_own: a preempted sequence does not find its own blocks (9).
-    spare_pages: admission rounds up what all may take together, and adds a page for each (10).
+    Each stands for a rule of docs/replay_oracle.md, whose number RULES gives.
+    each_its_own: sequences pay for a shared block each. recompute_costs: what a preempted sequence had put
+    out is prefilled again. last_goes: always the last admitted is preempted. after_prefill: prefixes are
+    found once they are computed. prompts_only: blocks of outputs are not found again. spare_pages: admission
+    rounds up what all may take together, and adds a page for each. link_in_turn: a prefill engine moves one
+    cache after the other. unannounced: caches come without a place held for them, and are admitted when
+    there is room. first_at_admission: the first token counts when the decode engine takes the request on, before its pass.
+    one_token_prefill: a prefill engine never makes more than a token.
     """
 
     each_its_own: bool = False
     recompute_costs: bool = False
     last_goes: bool = False
     after_prefill: bool = False
-    no_own: bool = False
+    prompts_only: bool = False
     spare_pages: bool = False
+    link_in_turn: bool = False
+    unannounced: bool = False
+    first_at_admission: bool = False
+    one_token_prefill: bool = False
+
+    @classmethod
+    def named(cls, *names: str) -> "OurRules":
+        """These rules ours, the others the mocker's."""
+        return cls(**dict.fromkeys(names, True))
+
+
+# By number in docs/replay_oracle.md.
+RULES = {
+    "each_its_own": 3,
+    "recompute_costs": 4,
+    "last_goes": 8,
+    "after_prefill": 9,
+    "prompts_only": 9,
+    "spare_pages": 10,
+    "link_in_turn": 13,
+    "unannounced": 13,
+    "first_at_admission": 14,
+    "one_token_prefill": 15,
+}
 
 
 class OurEngine(Engine):
     """A worker with some of our rules."""
 
     def __init__(self, rules: EngineRules, times: StepTimes, ours: OurRules) -> None:
-        super().__init__(rules, times)
+        super().__init__(replace(rules, preemption_mode="lifo") if ours.last_goes else rules, times)
         self.ours = ours
         self._computed: list[tuple[Sequence, int]] = []
 
@@ -55,7 +85,7 @@ class OurEngine(Engine):
 
     def _known(self, sequence: Sequence) -> list[int]:
         known = super()._known(sequence)
-        return [] if self.ours.no_own and sequence.preemptions > 0 else known
+        return known[: sequence.isl // self.rules.block_size] if self.ours.prompts_only else known
 
     def _kv_tokens(self, ready: list[Sequence]) -> int:
         if not self.ours.each_its_own:
@@ -70,45 +100,75 @@ class OurEngine(Engine):
     def _promised(self) -> int:
         return super()._promised() + (len(self.running) + 1 if self.ours.spare_pages else 0)
 
-
-class OurDecoder(OurEngine):
-    """A decode engine to which caches come unannounced: a request is admitted when there is room for it."""
-
     def _fits(self, sequence: Sequence) -> bool:
-        if sequence.computed >= sequence.isl and not sequence.blocks:
+        if sequence.computed >= sequence.isl and not sequence.blocks:  # its cache came unannounced
             return self._count(sequence.length) <= self.pool.capacity - self.pool.in_use
         return super()._fits(sequence)
 
 
 class OurHandover(Disaggregated):
-    """Two pools as simkit has them (13, 14): a prefill engine moves one cache after the other, requests wait
-    at the decode engine with their cache, and the first token counts when they are admitted there.
-    """
+    """Two pools with some of our rules."""
 
-    def __init__(self, load: Load, prefill: list[Worker], decode: list[Worker], transfer: Transfer) -> None:
-        super().__init__(load, prefill, decode, transfer)
-        self.link_free_ms = {id(worker): 0.0 for worker in prefill}
+    def __init__(
+        self, load: Load, pools: tuple[list[Worker], list[Worker]], transfer: Transfer, ours: OurRules
+    ):
+        if ours.one_token_prefill:
+            transfer = replace(transfer, keeps_output=False)
+        super().__init__(load, *pools, transfer)
+        self.ours = ours
+        self.link_free_ms = {id(worker): 0.0 for worker in pools[0]}
 
     def book(self, passed: Passed, end_ms: float) -> None:
         """The first token is there before the pass."""
-        for sequence in passed.emitted:
+        for sequence in passed.emitted if self.ours.first_at_admission else ():
             if not self.by_index[sequence.index].token_ms:
                 self.by_index[sequence.index].token_ms.append(self.now_ms)
         super().book(passed, end_ms)
 
     def _complete(self, worker: Worker, passed: Passed, kind: str) -> None:
-        if kind == "decode":
+        if kind == "decode" or not self.ours.unannounced:
             super()._complete(worker, passed, kind)
             return
         for held in passed.complete:
             request = self.by_index[held.index]
-            moving = Moving(worker, held, worker, request.sequence(request.osl))
-            end_ms = max(self.link_free_ms[id(worker)], self.now_ms) + self.transfer.time_ms(held.isl)
-            self.link_free_ms[id(worker)] = end_ms
-            self.at(end_ms, "transfer", moving)
+            self._start(Moving(worker, held, worker, request.sequence(request.osl)))
+
+    def _start(self, moving: Moving) -> None:
+        if not self.ours.link_in_turn:
+            super()._start(moving)
+            return
+        source = id(moving.source)
+        end_ms = max(self.link_free_ms[source], self.now_ms) + self.transfer.time_ms(moving.held.isl)
+        self.link_free_ms[source] = end_ms
+        self.at(end_ms, "transfer", moving)
 
     def _act(self, action: str, moving: Moving) -> None:
-        """The cache has come."""
+        if action == "activate" and self.ours.first_at_admission:
+            moving.sequence.generated = 1
+        if action != "activate" or not self.ours.unannounced:
+            super()._act(action, moving)
+            return
         moving.source.ranks[0].release(moving.held)
-        moving.sequence.computed, moving.sequence.generated = moving.sequence.isl, 1
+        moving.sequence.computed = moving.sequence.isl
         self._turn(self.decode, "decode").accept(moving.sequence)
+
+
+def replayed_with(case: dict[str, Any], times: StepTimes, ours: OurRules) -> Load:
+    """The fixture's requests with the times that the mocker's rules give, but for these of ours."""
+    load = load_of(case)
+
+    def workers(count: int, ranks: int = 1, **options: Any) -> list[Worker]:
+        rules = EngineRules(**options)
+        return [Worker([OurEngine(rules, times, ours) for _ in range(ranks)]) for _ in range(count)]
+
+    if case["decode_workers"] == 0:
+        engine = dict(case["engine"])
+        run_aggregated(load, workers(case["workers"], engine.pop("dp_size", 1), **engine))
+        return load
+    sender, transfer = transfer_of(case)
+    pools = (
+        workers(case["prefill_workers"], role="prefill", **sender),
+        workers(case["decode_workers"], role="decode", **case["decode"]),
+    )
+    OurHandover(load, pools, transfer, ours).run()
+    return load

@@ -57,18 +57,24 @@ def replayed(case: dict[str, Any], times: StepTimes) -> Load:
         workers = [Worker.of(EngineRules(**engine), times, ranks) for _ in range(case["workers"])]
         run_aggregated(load, workers)
         return load
-    sender = dict(case["prefill"])
-    transfer = Transfer(
-        bytes_per_token=sender.pop("kv_bytes_per_token", 0),
-        gb_per_s=sender.pop("kv_transfer_bandwidth", 0),
-        keeps_output=not case["generated"],
-    )
+    sender, transfer = transfer_of(case)
     pools = [
         [Worker.of(EngineRules(role=role, **options), times) for _ in range(case[f"{role}_workers"])]
         for role, options in (("prefill", sender), ("decode", case["decode"]))
     ]
     Disaggregated(load, pools[0], pools[1], transfer).run()
     return load
+
+
+def transfer_of(case: dict[str, Any]) -> tuple[dict[str, Any], Transfer]:
+    """Of a fixture with two pools: what a prefill worker obeys, and how caches move."""
+    sender = dict(case["prefill"])
+    transfer = Transfer(
+        bytes_per_token=sender.pop("kv_bytes_per_token", 0),
+        gb_per_s=sender.pop("kv_transfer_bandwidth", 0),
+        keeps_output=not case["generated"],
+    )
+    return sender, transfer
 
 
 def difference_ms(case: dict[str, Any], load: Load) -> float:
@@ -79,14 +85,20 @@ def difference_ms(case: dict[str, Any], load: Load) -> float:
             for one in load.requests
         ]
         return float(np.max(np.abs(np.array(sorted(ours)) - np.array(case["requests"]))))
-    ttft = np.array([one.token_ms[0] - one.arrival_ms for one in load.requests])
-    itl = np.array([(one.token_ms[-1] - one.token_ms[0]) / max(one.osl - 1, 1) for one in load.requests])
+    ttft, itl = latencies_ms(load)
     pairs = [
         (statistic(values, mark), case["report"][key][mark])
         for key, values in (("ttft_ms", ttft), ("itl_ms", itl))
         for mark in ("mean", "p50", "p90", "p99")
     ]
     return max(abs(ours - theirs) for ours, theirs in pairs)
+
+
+def latencies_ms(load: Load) -> tuple[np.ndarray, np.ndarray]:
+    """TTFT, and the mean gap between tokens, of every request."""
+    ttft = np.array([one.token_ms[0] - one.arrival_ms for one in load.requests])
+    itl = np.array([(one.token_ms[-1] - one.token_ms[0]) / max(one.osl - 1, 1) for one in load.requests])
+    return ttft, itl
 
 
 def statistic(values: np.ndarray, mark: str) -> float:
