@@ -1,6 +1,6 @@
 """Simkit's own simulator on the requests, settings and step times of a fixture.
 
-The step times are those of the mocker's table, put together as its passes are (docs/replay_oracle.md, rule 2).
+The step times are those of the mocker's table, added up as in its passes (docs/replay_oracle.md, rule 2).
 """
 
 from collections.abc import Mapping

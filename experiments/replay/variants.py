@@ -21,8 +21,8 @@ class OurRules:
     found once they are computed. prompts_only: blocks of outputs are not found again. spare_pages: admission
     rounds up what all may take together, and adds a page for each. link_in_turn: a prefill engine moves one
     cache after the other. unannounced: caches come without a place held for them, and are admitted when
-    there is room. first_at_admission: the first token counts when the decode engine takes the request on, before its pass.
-    one_token_prefill: a prefill engine never makes more than a token.
+    there is room. first_at_admission: the first token counts when the decode engine takes the request on,
+    before its pass. one_token_prefill: a prefill engine never makes more than a token.
     """
 
     each_its_own: bool = False
