@@ -73,6 +73,7 @@ def pool(
         page_tokens=args["block_size"],
         kv_capacity_tokens=args["block_size"] * args["num_gpu_blocks"],
         prefix_caching=args["enable_prefix_caching"],
+        early_prefixes=args["engine_type"] == "vllm",
         reserve_frac=reserve_frac,
         reserve_own_frac=reserve_frac,
         admission_steps=0.0,

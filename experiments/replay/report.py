@@ -13,9 +13,9 @@ REPORT = Path(__file__).resolve().parents[2] / "reports" / "replay" / "README.md
 _HEAD = """\
 # The simulator beside ai-dynamo 1.4.2's dynamo.replay
 
-Written by `python experiments/replay/report.py`; kept by `tests/sim/test_replay_oracle.py`. Rules are numbered
-as in [docs/replay_oracle.md](../../docs/replay_oracle.md), which names their source files. Given: the same
-requests, settings and step times. Compared: mean and 99th percentile of TTFT and of each request's mean ITL.
+Written by `python experiments/replay/report.py`; kept by `tests/sim/test_replay_oracle.py`. Rules have their
+numbers of [docs/replay_oracle.md](../../docs/replay_oracle.md), which names their source files. Given: the
+same requests, settings and step times. Compared: mean and 99th percentile of TTFT and of ITL per request.
 
 | verdict | fixtures | meaning |
 |---|---|---|

@@ -19,9 +19,8 @@ STATISTICS = (("ttft_ms", "mean"), ("ttft_ms", "p99"), ("itl_ms", "mean"), ("itl
 TRACED: Mapping[str, tuple[str, ...]] = {
     "kv_preempt_fifo": ("last_goes",),
     "prefix_on": ("each_its_own",),
-    "prefix_evict": ("each_its_own", "after_prefill"),
+    "prefix_evict": ("each_its_own",),
     "mooncake": ("each_its_own",),
-    "trtllm_kv": ("spare_pages",),
     "trtllm_prefix": ("each_its_own",),
     "pd_c16": ("first_at_admission",),
     "pd_rate": ("unannounced", "first_at_admission"),

@@ -7,7 +7,8 @@ requests, L lanes, G groups, P rules of a pool, S counters of the whole run; a s
 from typing import Final
 
 # Requests, whole numbers. target: tokens to prefill (more than the prompt where lost cache is recomputed),
-# done of them so far; steps: decode steps of its life, walked so far; shared: cache units it refers to.
+# done of them so far; steps: decode steps of its life, walked so far; shared: cache units it refers to;
+# source: the lane that prefilled it and holds its cache until the transfer is over.
 R_ISL: Final = 0
 R_OSL: Final = 1
 R_DECLARED: Final = 2
@@ -26,7 +27,8 @@ R_NEXT: Final = 14
 R_BLOCK: Final = 15
 R_UNITS: Final = 16
 R_STAGE: Final = 17
-R_COLUMNS: Final = 18
+R_SOURCE: Final = 18
+R_COLUMNS: Final = 19
 
 # Requests, seconds.
 RF_ARRIVAL: Final = 0
@@ -49,7 +51,9 @@ FINISHED: Final = 6
 
 # Lanes, whole numbers. clock: decode steps so far; private: pages that belong to one sequence; units: cached
 # prefix units, idle of them referred to by nobody; gate: clock at which prompts may be admitted, -1 unset;
-# full: no room for the first of the queue, 0 again when pages are given back or shared.
+# full: no room for the first of the queue, 0 again when pages are given back or shared; placed, last_placed:
+# first and last of those whose cache has come from another engine; held: sequences with pages whose cache is
+# on its way or has come, promised: pages that these may take besides.
 L_CLOCK: Final = 0
 L_DECODES: Final = 1
 L_PROMPTS: Final = 2
@@ -66,7 +70,11 @@ L_REPLICA: Final = 12
 L_RUNS: Final = 13
 L_PEAK: Final = 14
 L_FULL: Final = 15
-L_COLUMNS: Final = 16
+L_PLACED: Final = 16
+L_LAST_PLACED: Final = 17
+L_HELD: Final = 18
+L_PROMISED: Final = 19
+L_COLUMNS: Final = 20
 
 # Lanes, floats. context: cached tokens of all decoding; declared: output tokens they may still ask for;
 # step: time of its last step.
@@ -107,7 +115,8 @@ P_REPLICAS: Final = 12
 P_LANES: Final = 13
 P_LEAST_OUTPUT: Final = 14
 P_HEADROOM: Final = 15
-P_COLUMNS: Final = 16
+P_EARLY: Final = 16  # prefixes are found as soon as they are scheduled
+P_COLUMNS: Final = 17
 
 # Rules of a pool, floats. growth: tokens a decode step adds to a sequence on average.
 PF_RESERVE: Final = 0

@@ -19,7 +19,8 @@ def forgotten(state: State, units: Units, done: NDArray[np.bool_]) -> tuple[Stat
     rows[:, c.R_NEXT] = number[rows[:, c.R_NEXT]]
     blocks, rows[:, c.R_BLOCK] = _kept_blocks(state, kept)
     lanes = state.lanes
-    lanes[:, c.L_HEAD], lanes[:, c.L_TAIL] = number[lanes[:, c.L_HEAD]], number[lanes[:, c.L_TAIL]]
+    for column in (c.L_HEAD, c.L_TAIL, c.L_PLACED, c.L_LAST_PLACED):
+        lanes[:, column] = number[lanes[:, column]]
     coming = state.counters[c.S_COMING]
     state.coming[:coming] = number[state.coming[:coming]]
     for listed, column in ((state.decoding, c.L_DECODES), (state.prompts, c.L_PROMPTS)):

@@ -10,17 +10,10 @@ import numpy as np
 
 from simkit.sim import columns as c
 from simkit.sim.compiled import entry, fingerprint, inner
-from simkit.sim.kernel_group import (
-    advance_decodes,
-    begin,
-    end_decodes,
-    finish_prompt,
-    interrupt,
-    step_under_way_s,
-)
-from simkit.sim.kernel_heap import pop, push
-from simkit.sim.kernel_lane import enqueue
-from simkit.sim.kernel_pages import pages_of, release, unit_pages
+from simkit.sim.kernel_group import advance_decodes, begin, end_decodes, finish_prompt, step_under_way_s
+from simkit.sim.kernel_handover import wake
+from simkit.sim.kernel_routes import arrive, offer, send
+from simkit.sim.kernel_sample import sample
 from simkit.sim.state import State
 
 
@@ -53,74 +46,6 @@ def _begin_awake(state: State, now_s: float) -> None:
 
 
 @inner
-def _route(state: State, pool: int) -> int:
-    """The lane that takes a request: in turn over replicas and then their lanes, or the least loaded."""
-    rules = state.rules[pool]
-    first, replicas, lanes = rules[c.P_FIRST_LANE], rules[c.P_REPLICAS], rules[c.P_LANES]
-    turn = state.counters[c.S_TURN + pool]
-    state.counters[c.S_TURN + pool] = turn + 1
-    count, best = replicas * lanes, -1
-    if state.counters[c.S_ROUTER] == 0:
-        return first + (turn % replicas) * lanes + (turn // replicas) % lanes
-    for index in range(count):  # ties go in turn, or the first lane would take them all
-        lane = first + (turn + index) % count
-        if best < 0 or state.lanes[lane, c.L_LOAD] < state.lanes[best, c.L_LOAD]:
-            best = lane
-    return best
-
-
-@inner
-def _send(state: State, now_s: float) -> None:
-    """A client sends the next request; it reaches its engine once the host has prepared it."""
-    request = state.counters[c.S_NEXT]
-    lane = _route(state, 0)
-    replica, host = state.lanes[lane, c.L_REPLICA], state.rules_f[0]
-    state.requests[request, c.R_LANE], state.requests[request, c.R_STAGE] = lane, c.COMING
-    state.requests_f[request, c.RF_SENT] = now_s
-    # Those of the opening burst pass the host's serial part one after the other; later ones that finish
-    # in the same step do not meet there again, or equal lengths would keep the burst alive for ever.
-    last_s, behind_s = state.serial_free_s[replica, 0], state.serial_free_s[replica, 1]
-    behind_s = behind_s + host[c.PF_SERIAL] if last_s == now_s and state.counters[c.S_FINISHED] == 0 else 0.0
-    state.serial_free_s[replica, 0], state.serial_free_s[replica, 1] = now_s, behind_s
-    ready_s = now_s + behind_s + host[c.PF_HOST] + host[c.PF_TOKEN] * state.requests[request, c.R_ISL]
-    state.lanes[lane, c.L_LOAD] += 1
-    state.counters[c.S_NEXT] += 1
-    state.counters[c.S_IN_FLIGHT] += 1
-    push(state, ready_s, request)
-
-
-@inner
-def _arrive(state: State, now_s: float) -> None:
-    """A request reaches its engine, or its cache the engine that decodes it."""
-    request = pop(state)
-    row, lane = state.requests[request], state.requests[request, c.R_LANE]
-    if row[c.R_STAGE] == c.MOVING:
-        release(state, lane, request, pages_of(state, lane, row[c.R_TARGET]))
-        state.lanes[lane, c.L_LOAD] -= 1
-        _wake(state, state.lanes[lane, c.L_GROUP])
-        lane = _route(state, 1)
-        row[c.R_LANE] = lane
-        state.lanes[lane, c.L_LOAD] += 1
-    group, late_s = state.lanes[lane, c.L_GROUP], 0.0
-    if state.lanes[lane, c.L_DECODES] > 0:
-        late_s = state.rules_f[state.lanes[lane, c.L_POOL], c.PF_ADMISSION]
-        late_s *= step_under_way_s(state, lane, now_s)
-    state.requests_f[request, c.RF_ELIGIBLE] = now_s + late_s
-    alone = state.lanes[lane, c.L_HEAD] < 0
-    enqueue(state, lane, request, False)
-    if alone:
-        interrupt(state, group, now_s + late_s)
-    _wake(state, group)
-
-
-@inner
-def _wake(state: State, group: int) -> None:
-    if state.groups[group, c.G_KIND] == c.RESTING:
-        state.groups[group, c.G_KIND] = c.AWAKE
-        state.counters[c.S_AWAKE] += 1
-
-
-@inner
 def _end(state: State, group: int, now_s: float) -> None:
     """The steps of a group are done: tokens are out, caches have grown, some requests are finished."""
     row = state.groups[group]
@@ -134,8 +59,8 @@ def _end(state: State, group: int, now_s: float) -> None:
     state.counters[c.S_STEPS] += row[c.G_STEPS]
     row[c.G_KIND] = c.RESTING
     state.groups_f[group, c.GF_END] = np.inf
-    _wake(state, group)
-    _sample(state, now_s)
+    wake(state, group)
+    sample(state, now_s)
 
 
 @inner
@@ -150,31 +75,8 @@ def _end_prompts(state: State, lane: int, now_s: float) -> None:
             state.prompts[lane, kept] = request
             kept += 1
         elif finish_prompt(state, lane, request, now_s):
-            push(state, state.requests_f[request, c.RF_ELIGIBLE], request)
+            offer(state, request, now_s)
     state.lanes[lane, c.L_PROMPTS] = kept
-
-
-@inner
-def _sample(state: State, now_s: float) -> None:
-    """Note the state of the cluster; when the places are full every second goes, and notes become rarer."""
-    stride = state.counters[c.S_STRIDE]
-    places = len(state.samples)
-    if state.counters[c.S_SAMPLES] == places:
-        for place in range(places // 2):
-            for column in range(state.samples.shape[1]):
-                state.samples[place, column] = state.samples[2 * place, column]
-        state.counters[c.S_SAMPLES], state.counters[c.S_STRIDE] = places // 2, 2 * stride
-    if state.counters[c.S_EVENTS] % state.counters[c.S_STRIDE] > 0:
-        return
-    row = state.samples[state.counters[c.S_SAMPLES]]
-    row[0], row[1], row[2], row[3], row[4] = now_s, 0.0, 0.0, 0.0, 0.0
-    for lane in range(len(state.lanes)):
-        of = state.lanes[lane]
-        row[2] += of[c.L_DECODES] + of[c.L_PROMPTS]
-        row[1] += of[c.L_LOAD] - of[c.L_DECODES] - of[c.L_PROMPTS]
-        row[3] += of[c.L_PRIVATE] + (of[c.L_UNITS] - of[c.L_IDLE]) * unit_pages(state, lane)
-        row[4] += of[c.L_IDLE] * unit_pages(state, lane)
-    state.counters[c.S_SAMPLES] += 1
 
 
 @inner
@@ -202,9 +104,9 @@ def _serve(state: State, now_s: float, last: bool) -> float:
         if end_s <= soonest_s:
             _end(state, group, now_s)
         elif send_s <= soonest_s:
-            _send(state, now_s)
+            send(state, now_s)
         else:
-            _arrive(state, now_s)
+            arrive(state, now_s)
 
 
 def _made(version: int) -> Callable[[State, float, bool], float]:

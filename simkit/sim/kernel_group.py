@@ -4,7 +4,8 @@ import numpy as np
 
 from simkit.sim import columns as c
 from simkit.sim.compiled import inner
-from simkit.sim.kernel_lane import compose, join_decodes, leave_decodes, may_admit, prompt_tokens
+from simkit.sim.kernel_admit import compose, may_admit
+from simkit.sim.kernel_lane import join_decodes, leave_decodes, prompt_tokens
 from simkit.sim.kernel_pages import needed_pages, pages_of, release, share_prompt, steps_that_fit, take_pages
 from simkit.sim.kernel_time import lane_line, prefill_time_s, span_line, walk
 from simkit.sim.state import State
@@ -116,9 +117,9 @@ def advance_decodes(state: State, lane: int, steps: int) -> None:
 
 @inner
 def finish_prompt(state: State, lane: int, request: int, now_s: float) -> bool:
-    """A prompt is prefilled and its first token made; whether its cache now moves to another engine."""
+    """A prompt is prefilled and its first token made; whether another engine decodes it."""
     row, times = state.requests[request], state.requests_f[request]
-    share_prompt(state, lane, request)
+    share_prompt(state, lane, request, row[c.R_TARGET])
     prefills = state.rules[state.lanes[lane, c.L_POOL], c.P_ROLE] == c.PREFILLS
     if np.isnan(times[c.RF_FIRST]):
         times[c.RF_FIRST] = now_s
@@ -128,14 +129,9 @@ def finish_prompt(state: State, lane: int, request: int, now_s: float) -> bool:
         release(state, lane, request, pages_of(state, lane, row[c.R_TARGET]))
         close(state, lane, request, now_s)
         return False
-    if prefills:
-        row[c.R_STAGE] = c.MOVING
-        begin_s = max(state.lanes_f[lane, c.LF_LINK_FREE], now_s)
-        times[c.RF_ELIGIBLE] = begin_s + times[c.RF_TRANSFER]
-        state.lanes_f[lane, c.LF_LINK_FREE] = times[c.RF_ELIGIBLE]
-        return True
-    join_decodes(state, lane, request)
-    return False
+    if not prefills:
+        join_decodes(state, lane, request)
+    return prefills
 
 
 @inner

@@ -100,12 +100,12 @@ def refer(state: State, lane: int, request: int, count: int) -> None:
 
 
 @inner
-def share_prompt(state: State, lane: int, request: int) -> None:
-    """What a request has prefilled becomes a prefix for others; copies of known units stay private."""
-    row = state.requests[request]
-    if state.rules[state.lanes[lane, c.L_POOL], c.P_CACHING] == 0:
+def share_prompt(state: State, lane: int, request: int, tokens: int) -> None:
+    """The first tokens of a prompt become a prefix for others; copies of known units stay private."""
+    row, pool = state.requests[request], state.lanes[lane, c.L_POOL]
+    if state.rules[pool, c.P_CACHING] == 0:
         return
-    for count in range(row[c.R_SHARED], row[c.R_UNITS]):
+    for count in range(row[c.R_SHARED], min(row[c.R_UNITS], tokens // state.rules[pool, c.P_UNIT])):
         unit = state.block_ids[row[c.R_BLOCK] + count]
         if state.refs[lane, unit] >= 0:
             return

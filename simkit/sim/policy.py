@@ -45,6 +45,8 @@ class SchedulerPolicy:
 
     token_budget: tokens of a step (prompts in chunks); max_seqs: sequences at once; mixed_steps: prompts
     share steps with decodes, else prompts go first; page_tokens and kv_capacity_tokens: the paged cache.
+    early_prefixes: others find what a prompt shares as soon as it is scheduled, in the same step too, else
+    once the prompt is prefilled.
     reserve_frac: share of what those who run may still put out, and reserve_own_frac of what a newcomer
     may, for which there must be cache to admit it (0: the prompt is enough, and a sequence is preempted
     and recomputed when pages run out; both 1: that never happens). least_output_first: who is
@@ -63,6 +65,7 @@ class SchedulerPolicy:
     page_tokens: int = 16
     kv_capacity_tokens: int = 1 << 40
     prefix_caching: bool = True
+    early_prefixes: bool = False
     reserve_frac: float = 0.0
     reserve_own_frac: float = 0.0
     least_output_first: bool = False
@@ -103,6 +106,7 @@ class SchedulerPolicy:
             page_tokens=engine.kv_block_tokens,
             kv_capacity_tokens=max(int(kv_capacity_tokens), 1),
             prefix_caching=engine.prefix_caching,
+            early_prefixes=engine.backend == "vllm",
             reserve_frac=running,
             reserve_own_frac=own,
             least_output_first=sglang,

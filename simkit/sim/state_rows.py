@@ -59,7 +59,7 @@ def _rules(pool: EnginePool, unit_tokens: int, place: tuple[int, int]) -> tuple[
         c.P_PAGE_STEPS: max(int(policy.page_tokens / growth), 1), c.P_ROLE: role,
         c.P_UNIT: max(unit_tokens, policy.page_tokens), c.P_FIRST_LANE: first, c.P_REPLICAS: pool.replicas,
         c.P_LANES: pool.ranks * pool.stages, c.P_LEAST_OUTPUT: policy.least_output_first,
-        c.P_HEADROOM: policy.headroom_steps,
+        c.P_HEADROOM: policy.headroom_steps, c.P_EARLY: policy.early_prefixes,
     }  # fmt: skip
     floats = {
         c.PF_RESERVE: policy.reserve_frac, c.PF_OWN: policy.reserve_own_frac,
@@ -90,6 +90,6 @@ def lane_and_group_rows(cluster: Cluster) -> tuple[IntArray, IntArray]:
 
 def _lane(group: int, pool: int, replica: int) -> IntArray:
     row = np.zeros(c.L_COLUMNS, dtype=np.int64)
-    row[[c.L_HEAD, c.L_TAIL, c.L_GATE]] = -1
+    row[[c.L_HEAD, c.L_TAIL, c.L_GATE, c.L_PLACED, c.L_LAST_PLACED]] = -1
     row[[c.L_GROUP, c.L_POOL, c.L_REPLICA]] = group, pool, replica
     return row
