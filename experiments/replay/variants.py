@@ -16,12 +16,13 @@ class OurRules:
     """Rules of simkit's simulator (docs/simulation.md) that the mocker has otherwise.
 
     Each stands for a rule of docs/replay_oracle.md, whose number RULES gives.
-    each_its_own: sequences pay for a shared block each. recompute_costs: what a preempted sequence had put
+    each_its_own: those who decode pay for the blocks they read, shared ones each, and for no others.
+    recompute_costs: what a preempted sequence had put
     out is prefilled again. last_goes: always the last admitted is preempted. after_prefill: prefixes are
     found once they are computed. prompts_only: blocks of outputs are not found again. spare_pages: admission
     rounds up what all may take together, and adds a page for each. link_in_turn: a prefill engine moves one
-    cache after the other. unannounced: caches come without a place held for them, and are admitted when
-    there is room. first_at_admission: the first token counts when the decode engine takes the request on,
+    cache after the other. reserve_all: a decode engine sets blocks aside for all it has room for, those it
+    preempted first. first_at_admission: the first token counts when the decode engine takes the request on,
     before its pass. one_token_prefill: a prefill engine never makes more than a token.
     """
 
@@ -32,7 +33,7 @@ class OurRules:
     prompts_only: bool = False
     spare_pages: bool = False
     link_in_turn: bool = False
-    unannounced: bool = False
+    reserve_all: bool = False
     first_at_admission: bool = False
     one_token_prefill: bool = False
 
@@ -51,7 +52,7 @@ RULES = {
     "prompts_only": 9,
     "spare_pages": 10,
     "link_in_turn": 13,
-    "unannounced": 13,
+    "reserve_all": 13,
     "first_at_admission": 14,
     "one_token_prefill": 15,
 }
@@ -100,10 +101,17 @@ class OurEngine(Engine):
     def _promised(self) -> int:
         return super()._promised() + (len(self.running) + 1 if self.ours.spare_pages else 0)
 
-    def _fits(self, sequence: Sequence) -> bool:
-        if sequence.computed >= sequence.isl and not sequence.blocks:  # its cache came unannounced
-            return self._count(sequence.length) <= self.pool.capacity - self.pool.in_use
-        return super()._fits(sequence)
+    def reserve(self) -> Sequence | None:
+        """A preempted sequence goes before those that are handed over."""
+        if self.ours.reserve_all and any(one.computed < one.isl for one in self.waiting):
+            return None
+        return super().reserve()
+
+    def _next_waiting(self) -> Sequence | None:
+        if not self.ours.reserve_all:
+            return super()._next_waiting()
+        placed = (one for one in self.waiting if one.blocks)
+        return next(placed, self.waiting[0] if self.waiting else None)
 
 
 class OurHandover(Disaggregated):
@@ -125,14 +133,6 @@ class OurHandover(Disaggregated):
                 self.by_index[sequence.index].token_ms.append(self.now_ms)
         super().book(passed, end_ms)
 
-    def _complete(self, worker: Worker, passed: Passed, kind: str) -> None:
-        if kind == "decode" or not self.ours.unannounced:
-            super()._complete(worker, passed, kind)
-            return
-        for held in passed.complete:
-            request = self.by_index[held.index]
-            self._start(Moving(worker, held, worker, request.sequence(request.osl)))
-
     def _start(self, moving: Moving) -> None:
         if not self.ours.link_in_turn:
             super()._start(moving)
@@ -145,12 +145,14 @@ class OurHandover(Disaggregated):
     def _act(self, action: str, moving: Moving) -> None:
         if action == "activate" and self.ours.first_at_admission:
             moving.sequence.generated = 1
-        if action != "activate" or not self.ours.unannounced:
-            super()._act(action, moving)
-            return
-        moving.source.ranks[0].release(moving.held)
-        moving.sequence.computed = moving.sequence.isl
-        self._turn(self.decode, "decode").accept(moving.sequence)
+        super()._act(action, moving)
+
+    def _reserve_one(self, worker: Worker) -> None:
+        super()._reserve_one(worker)
+        before = -1
+        while self.ours.reserve_all and len(self.actions) != before:
+            before = len(self.actions)
+            super()._reserve_one(worker)
 
 
 def replayed_with(case: dict[str, Any], times: StepTimes, ours: OurRules) -> Load:

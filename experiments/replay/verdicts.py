@@ -22,13 +22,13 @@ TRACED: Mapping[str, tuple[str, ...]] = {
     "prefix_evict": ("each_its_own",),
     "mooncake": ("each_its_own",),
     "trtllm_prefix": ("each_its_own",),
-    "pd_c16": ("first_at_admission",),
-    "pd_rate": ("unannounced", "first_at_admission"),
-    "pd_3_2": ("link_in_turn", "unannounced", "first_at_admission"),
-    "pd_link": ("link_in_turn", "unannounced"),
-    "pd_seqs": ("unannounced",),
-    "pd_kv": ("unannounced",),
-    "pd_trace": ("link_in_turn", "unannounced", "first_at_admission", "one_token_prefill"),
+    "pd_c16": ("link_in_turn", "first_at_admission"),
+    "pd_rate": ("first_at_admission",),
+    "pd_3_2": ("link_in_turn", "reserve_all", "first_at_admission"),
+    "pd_link": ("link_in_turn", "each_its_own"),
+    "pd_seqs": ("each_its_own",),
+    "pd_kv": ("reserve_all",),
+    "pd_trace": ("link_in_turn", "first_at_admission", "one_token_prefill"),
 }
 
 

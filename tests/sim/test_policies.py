@@ -41,6 +41,31 @@ def test_stalled_decodes_wait_for_their_share_of_a_prompt():
     assert ms(times.first_token_s) == [10, 30]  # 10 ms of the decode and half of 20
 
 
+@pytest.mark.parametrize(("early", "cached", "first"), [(True, [0, 32], 33 + 1), (False, [0, 0], 2 * 33)])
+def test_a_prefix_is_found_once_scheduled_or_once_computed(early, cached, first):
+    """Two equal prompts of two blocks and a token in one step: vLLM computes the blocks once."""
+    cluster = cluster_of(early_prefixes=early, page_tokens=16)
+    times = simulate(cluster, load_of([33, 33], [1, 1], blocks=[[1, 2], [1, 2]])).times
+    assert times.cached_tokens.tolist() == cached
+    assert ms(times.first_token_s) == [first, first]
+
+
+def test_chunks_of_a_prompt_are_found_while_the_rest_is_computed():
+    """A: 33 tokens in steps of 20, one block in the first. B finds it and has 1 token to compute."""
+    cluster = cluster_of(early_prefixes=True, page_tokens=16, token_budget=20)
+    times = simulate(cluster, load_of([33, 17], [1, 1], [0, 0.005], blocks=[[1, 2], [1]])).times
+    assert times.cached_tokens.tolist() == [0, 16]
+    assert ms(times.first_token_s) == [34, 34]
+
+
+def test_room_for_everything_is_counted_in_whole_pages():
+    """Four pages of 4 tokens hold two requests of 4 and 4 to the last page: both begin at once."""
+    cluster = cluster_of(page_tokens=4, kv_capacity_tokens=16, reserve_frac=1.0, reserve_own_frac=1.0)
+    times = simulate(cluster, load_of([4] * 3, [4] * 3)).times
+    assert times.preemptions.tolist() == [0, 0, 0]
+    assert ms(times.first_token_s) == [8, 8, 38 + 4]
+
+
 def test_no_more_sequences_than_allowed():
     """One after the other: each 10 ms of prefill and one decode step."""
     times = simulate(cluster_of(max_seqs=1), load_of([10] * 3, [2] * 3)).times
@@ -176,3 +201,14 @@ def test_batches_are_computed_at_captured_sizes():
 def test_what_cannot_be_served_is_refused(load, named):
     with pytest.raises(InputError, match=named):
         simulate(cluster_of(page_tokens=4, kv_capacity_tokens=40), load)
+
+
+def test_a_cache_moves_when_the_decoding_engine_has_room_for_it():
+    """One page each. A is prefilled at 10 ms and moves to 60; then B is prefilled, to 70. The decoding engine
+    is full until A ends at 80, so B's cache stays where it is until then, and arrives at 130.
+    """
+    cluster = split_of(page_tokens=16, kv_capacity_tokens=16)
+    times = simulate(cluster, load_of([10] * 3, [3] * 3)).times
+    assert ms(times.first_token_s)[:2] == [60, 130]
+    assert ms(times.finished_s)[:2] == [80, 150]
+    assert ms(times.start_s) == [0, 60, 130]  # the third prompt waits for B's place at the prefilling engine
