@@ -17,13 +17,12 @@ class OurRules:
 
     Each stands for a rule of docs/replay_oracle.md, whose number RULES gives.
     each_its_own: those who decode pay for the blocks they read, shared ones each, and for no others.
-    recompute_costs: what a preempted sequence had put
-    out is prefilled again. last_goes: always the last admitted is preempted. after_prefill: prefixes are
-    found once they are computed. prompts_only: blocks of outputs are not found again. spare_pages: admission
-    rounds up what all may take together, and adds a page for each. link_in_turn: a prefill engine moves one
-    cache after the other. reserve_all: a decode engine sets blocks aside for all it has room for, those it
-    preempted first. first_at_admission: the first token counts when the decode engine takes the request on,
-    before its pass. one_token_prefill: a prefill engine never makes more than a token.
+    recompute_costs: what a preempted sequence had put out is prefilled again. last_goes: always the last
+    admitted is preempted. after_prefill: prefixes are found once they are computed (TensorRT-LLM's rules).
+    prompts_only: blocks of outputs are not found again. link_in_turn: a prefill engine moves one cache after
+    the other. reserve_all: a decode engine sets blocks aside for all it has room for, those it preempted
+    first. first_at_admission: the first token counts when the decode engine takes the request on, before its
+    pass. one_token_prefill: a prefill engine never makes more than a token.
     """
 
     each_its_own: bool = False
@@ -31,7 +30,6 @@ class OurRules:
     last_goes: bool = False
     after_prefill: bool = False
     prompts_only: bool = False
-    spare_pages: bool = False
     link_in_turn: bool = False
     reserve_all: bool = False
     first_at_admission: bool = False
@@ -50,7 +48,6 @@ RULES = {
     "last_goes": 8,
     "after_prefill": 9,
     "prompts_only": 9,
-    "spare_pages": 10,
     "link_in_turn": 13,
     "reserve_all": 13,
     "first_at_admission": 14,
@@ -97,9 +94,6 @@ class OurEngine(Engine):
         if self.ours.recompute_costs and sequence.preemptions > 0 and sequence.length - begin > 1:
             return tokens, begin
         return super()._prefilled(sequence, begin, tokens)
-
-    def _promised(self) -> int:
-        return super()._promised() + (len(self.running) + 1 if self.ours.spare_pages else 0)
 
     def reserve(self) -> Sequence | None:
         """A preempted sequence goes before those that are handed over."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ours import simulated
 from steptimes import StepTimes
-from variants import OurRules, replayed_with
+from variants import RULES, OurRules, replayed_with
 from verify import FIXTURES, latencies_ms, statistic
 
 AGREES = 0.05
@@ -102,6 +102,12 @@ def verdict(name: str) -> Verdict:
         rules=rules,
         traced=with_rules(case, *rules) if rules else None,
     )
+
+
+def with_all_of_ours(case: dict[str, Any]) -> tuple[float, ...]:
+    """Statistics under the mocker's rules, but for every one that ours has otherwise."""
+    early = case["engine"].get("engine_type", "vllm") == "vllm"
+    return with_rules(case, *(rule for rule in RULES if rule != "after_prefill" or not early))
 
 
 def with_rules(case: dict[str, Any], *rules: str) -> tuple[float, ...]:
