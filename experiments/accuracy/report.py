@@ -65,9 +65,9 @@ def notes() -> list[str]:
             for name, entry in scores.items()
         ]
         found.append(f"Left out of the fit {NAMES[scheme]}: median error {', '.join(parts)}.")
-    found.append("What each part of the prediction is worth: [ablation](ablation.md).")
-    found.append("Decisions by prediction: [sla_choice](sla_choice.md). Others' figures: [peers](peers.md).")
-    found.append("How honest the intervals are: [reliability.png](reliability.png).")
+    found.append("What each part of the prediction is worth: ablation.md, beside this file.")
+    found.append("Decisions by prediction: sla_choice.md. Others' figures: peers.md.")
+    found.append("How honest the intervals are: reliability.png.")
     return found
 
 

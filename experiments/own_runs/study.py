@@ -6,6 +6,7 @@ calibration, the others are predicted and compared.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,26 @@ class Score:
         """Medians over sweeps: shipped, one constant factor, calibrated; share inside."""
         medians = [float(np.median(values)) for values in (self.before, self.constant, self.after)]
         return (*medians, float(np.mean(self.inside)))  # type: ignore[return-value]
+
+
+def left_out_predictions(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with predictions by a model that has not seen their group.
+
+    Read where `benchmarks/accuracy.py --write` left them, else made again, which takes some minutes.
+    """
+    kept = Path(__file__).resolve().parents[2] / "reports" / "accuracy" / "left_out.csv"
+    if kept.is_file():
+        table = pd.read_csv(kept)
+        table = table[table["left_out_by"] == "split_group"].set_index("run_id").loc[runs["run_id"]]
+        found = {m: table[f"predicted_{m}_ms_mean"].to_numpy() for m in PRIORS}
+    else:
+        from simkit.calibration.left_out import left_out
+        from simkit.calibration.shipped import shipped_whole
+        from simkit.calibration.training import training_runs
+
+        said = left_out(training_runs(runs), "split_group", shipped_whole()).predicted
+        found = {m: 1e3 * said[m] for m in PRIORS}
+    return runs.assign(error="", **{f"predicted_{m}_ms_mean": values for m, values in found.items()})
 
 
 def sweeps(joined: pd.DataFrame) -> list[Sweep]:

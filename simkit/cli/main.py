@@ -58,17 +58,23 @@ for verb in (
     app.command()(verb)
 
 
+_INTERRUPTED = 130
+_INTERRUPT_MESSAGE = "simkit: interrupted; nothing half-written was left behind\n"
+
+
 def main() -> None:
     """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
+        if status == _INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
+            sys.stderr.write(_INTERRUPT_MESSAGE)
     except SimkitError as error:
         sys.stderr.write(f"simkit: {error}\n")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("simkit: interrupted; nothing half-written was left behind\n")
-        sys.exit(130)
+        sys.stderr.write(_INTERRUPT_MESSAGE)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # the reader has seen enough; nothing more may be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

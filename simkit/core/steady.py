@@ -110,6 +110,10 @@ def closed_loop(
     # A prompt that somebody waits for does not stall that request's decoding once more.
     spared = (1.0 - share) * np.maximum(steady - found.queue_s, 0.0) / np.maximum(decodes, 1.0)
     itl = np.maximum(found.itl_s - spared, np.minimum(times.decode_at(batch), found.itl_s))
+    # However the rest falls out, the engine does one thing at a time.
+    least = batch * times.stall_s[:, None] + decodes * times.decode_at(batch)
+    late = np.maximum(least - ttft - decodes * itl, 0.0)
+    ttft, waiting = ttft + late, waiting + late
     residence = ttft + decodes * itl
     share_of_time = prefill_share(times, batch, lengths)
     lockstep = (share > 0) & (in_step > 0) & (batch >= 2.0 * wave)
@@ -244,7 +248,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     cost = np.where(decodes > 0, stall, burst)
     sustained = cap / (cap * cost + decodes * times.decode_at(cap + 0.0 * rate_per_s))
     saturated = rate_per_s >= sustained
-    served = np.minimum(rate_per_s, 0.999 * sustained)
+    served = np.where(saturated, 0.999 * sustained, rate_per_s)
     rho = np.minimum(served * cost, 0.999)
     room = 1.0 - rho
     low, high = np.zeros_like(served), cap + 0.0 * served

@@ -147,11 +147,18 @@ def figure_svg(fig: "Figure") -> str:
     return re.sub(_INK, "currentColor", text)
 
 
+def png_bytes(fig: "Figure") -> bytes:
+    """The figure as PNG: same figure, same bytes."""
+    stream = io.BytesIO()
+    with figure_style():
+        fig.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    return stream.getvalue()
+
+
 def figure_png(fig: "Figure", path: Path) -> None:
     """Write the figure as PNG; a reader sees the old file or the new one, never half of it."""
     part = path.with_name(f".{path.name}.part")
-    with figure_style():
-        fig.savefig(part, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    part.write_bytes(png_bytes(fig))
     part.replace(path)
 
 

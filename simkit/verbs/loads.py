@@ -143,6 +143,7 @@ def in_means(lengths: tuple[float, float, float], arrivals: Arrivals, count: int
     spread = min(wide / (1.0 + wide / 2.0), 0.99)
     share = 1.0 - spread / 2.0
     slots = _slots(arrivals)
+    slots = min(slots, count) if slots else None  # more slots than requests stay empty
     return Workload(
         isl_tokens=lengths[0] / share,
         osl_tokens=lengths[1] / share,

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from simkit.adapters.aiperf import as_sent
+from simkit.adapters.processes import clean_orphans
+from simkit.adapters.tools import registry
 from simkit.core.corrected import mean_factor, with_factors
 from simkit.core.errors import InputError
 from simkit.core.metrics import Candidate, Recommendation
@@ -79,6 +81,7 @@ def profile(request: Request, settings: ProfileSettings, say: Callable[[str], No
     going_on = store.open(_asked(request, settings))
     if settings.retry_failed:
         store.forget_failures()
+    clean_orphans(registry())  # engines of a killed run, even where this one has nothing left to deploy
     store.enter(INITIALIZING, "predicting")
     sent = replace(request, workload=as_sent(request.workload, settings.meter.options))
     problem = build_problem(sent, SearchOptions(limit=_SEARCHED if thorough else 10))

@@ -40,10 +40,14 @@ class Course:
     slo: Slo
     longest_tokens: int | None = None
 
+    def refusals(self) -> Refusals:
+        """What its engines refuse, nothing counted yet."""
+        return Refusals(self.cluster, self.longest_tokens)
+
 
 def whole_run(course: Course) -> Run:
     """The run with every request kept."""
-    refusals, load = Refusals(course.cluster, course.longest_tokens), course.load
+    refusals, load = course.refusals(), course.load
     requests = _some(refusals.pass_on(load.requests(course.seed)), refusals, load)
     if load.drained and load.warmup:
         begin_s = _warmup_end_s(course, requests)
@@ -66,14 +70,14 @@ def whole_run(course: Course) -> Run:
 
 def streamed_run(course: Course) -> Run:
     """The run in constant memory: percentiles by sketch, no request kept."""
-    refusals, load = Refusals(course.cluster, course.longest_tokens), course.load
+    refusals, load = course.refusals(), course.load
     if load.warmup and not load.drained:
         raise InputError(
             "a run of so many requests waits for its warm-up; drop --seamless-warmup or --warmup"
         )
     batches, begin_s = _served(refusals, load, course.seed), 0.0
     if load.warmup:
-        first = first_requests(_served(Refusals(course.cluster), load, course.seed), load.warmup)
+        first = first_requests(_served(course.refusals(), load, course.seed), load.warmup + 1)
         begin_s = _warmup_end_s(course, _some(first, refusals, load))
         batches = held_back(batches, load.warmup, begin_s)
     counted, warmup, timeline = SummaryBuilder(course.slo), SummaryBuilder(), TimelineBuilder()

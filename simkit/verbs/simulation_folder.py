@@ -6,7 +6,7 @@ from typing import Any
 
 from simkit.io.simulated import requests_parquet, timeline_csv
 from simkit.reports.document import dumps
-from simkit.reports.figures import figure_png
+from simkit.reports.figures import png_bytes
 from simkit.reports.simulation_markdown import simulation_markdown
 from simkit.reports.timeline_figure import timeline_figure
 from simkit.verbs.folder import write_folder
@@ -21,6 +21,6 @@ def write_simulation(folder: Path, result: SimulationResult, document: Mapping[s
         texts["requests.parquet"] = requests_parquet(run.times, result.load.warmup)
     texts["timeline.csv"] = timeline_csv(run.timeline, run.samples)
     texts["report.md"] = simulation_markdown(document)
+    texts["timeline.png"] = png_bytes(timeline_figure(run.timeline, run.samples))
     write_folder(folder, texts)
-    figure_png(timeline_figure(run.timeline, run.samples), folder / "timeline.png")
-    return [*texts, "timeline.png"]
+    return list(texts)

@@ -55,6 +55,8 @@ def engine_of(problem_of, lengths_of):
             burst_prefill_s=np.array([prefill if burst is None else burst]),
             stall_s=np.array([prefill if burst is None else burst]),
             together=np.array([together]),
+            per_step=np.array([together / chunks]),
+            floor_s=np.zeros(1),
             chunks=np.array([chunks]),
             max_seqs=np.array([max_seqs]),
         )

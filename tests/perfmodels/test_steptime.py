@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from perfmodels.dtypes import Precision, dtype
@@ -115,6 +115,8 @@ def test_a_decode_step_cannot_beat_its_arithmetic(name, device, batch, context):
 @MANY
 @given(name=models, plan=plans, step=steps, engine=engines, more=st.integers(0, 1000))
 def test_more_sequences_never_take_less_time(name, plan, step, engine, more):
+    # The first decode takes the cost of starting a step off the prompts: that is another kind of step.
+    assume(step.decode_seqs > 0 or step.prefill_tokens == 0)
     larger = replace(step, decode_seqs=step.decode_seqs + more)
     assert seconds(name, plan, larger, engine) >= seconds(name, plan, step, engine) * (1 - ROUNDING)
 
@@ -185,7 +187,7 @@ def test_host_time_by_hand(device, shape_of, plans):
 
     assert host_s(**decodes) == pytest.approx(1e-3 + 20e-5)
     assert host_s(**prompts) == pytest.approx(4e-3)
-    assert host_s(**decodes, **prompts) == pytest.approx(1e-3 + 20e-5 + 0.5 * 4e-3)  # the rest is hidden
+    assert host_s(**decodes, **prompts) == pytest.approx(1e-3 + 20e-5)  # prompts start no step of their own
 
 
 def test_a_mixed_step_is_its_decodes_and_what_its_prompts_add(device, shape_of, plans):
@@ -198,7 +200,10 @@ def test_a_mixed_step_is_its_decodes_and_what_its_prompts_add(device, shape_of, 
 
     decodes = {"decode_seqs": 20.0, "decode_context_tokens": 1000.0}
     prompts = {"prefill_tokens": 4000.0, "prefill_context_tokens": 2000.0, "prefill_seqs": 1.0}
-    assert total_s(**decodes, **prompts) == pytest.approx(total_s(**decodes) + 0.7 * total_s(**prompts))
+    # weights are read once for all: a prompt adds what it takes beyond a single token
+    token = {"prefill_tokens": 1.0, "prefill_context_tokens": 1.0, "prefill_seqs": 1.0}
+    added = 0.7 * (total_s(**prompts) - total_s(**token))
+    assert total_s(**decodes, **prompts) == pytest.approx(total_s(**decodes) + added)
 
 
 def test_operator_time_by_hand(device):

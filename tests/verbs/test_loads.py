@@ -59,6 +59,11 @@ def test_inferencex_lengths_are_the_closed_forms():
     assert load.workload.requests_per_slot == 1000
 
 
+def test_slots_without_a_request_do_not_count():
+    workload = offered_load(closed(concurrency=100), LoadOptions(requests=40), seed=0).workload
+    assert (workload.concurrency, workload.requests_per_slot) == (40, 1)
+
+
 def test_lognormal_lengths_become_the_uniform_of_their_spread():
     workload = offered_load(closed(), LoadOptions(length_cv=0.2), seed=0).workload
     share = 1 - workload.length_spread / 2

@@ -6,7 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perfmodels.dtypes import Precision
+from perfmodels.parallel import ParallelPlan
 from simkit import simulate
+from simkit.core.deployment import Aggregated, Pool
+from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
@@ -18,6 +22,7 @@ from simkit.verbs import loads
 from simkit.verbs.estimate import Layouts
 from simkit.verbs.loads import LoadOptions
 from simkit.verbs.simulate import SimulateOptions
+from simkit.verbs.simulation_document import simulation_document
 
 REQUEST = Request(
     model="Qwen/Qwen3-32B-FP8",
@@ -28,11 +33,15 @@ REQUEST = Request(
 AT_A_RATE = replace(REQUEST, workload=Workload(isl_tokens=600, osl_tokens=40, request_rate_per_s=20))
 
 
-def both(monkeypatch, request, load, size=50):
+REQUEST_PRECISION = Precision(gemm="fp8_block", moe="fp8_block")
+
+
+def both(monkeypatch, request, load, *, deployment=None, size=50):
     """The same run kept, and in pieces of `size` requests."""
     monkeypatch.setattr(loads, "chunks", lambda load, rng, _: chunks(load, rng, size))
     whole = SimulateOptions(load=load, seed=5)
-    return simulate(request, options=whole), simulate(request, options=replace(whole, keep_requests=1))
+    pieces = replace(whole, keep_requests=1)
+    return simulate(request, deployment, whole), simulate(request, deployment, pieces)
 
 
 @pytest.mark.parametrize("request_", [REQUEST, AT_A_RATE], ids=["closed", "open"])
@@ -84,6 +93,22 @@ def test_requests_too_long_for_the_engine_are_left_out_and_counted(tmp_path):
     path.write_text(json.dumps(rows[4]))
     with pytest.raises(InputError, match="0 of 1 requests fit into an engine"):
         simulate(asked, options=SimulateOptions(load=LoadOptions(trace=path)))
+
+
+def test_an_engines_own_limit_counts_in_pieces_too(monkeypatch):
+    engine = default_engine("vllm", max_model_len=700)
+    chosen = Aggregated(worker=Pool(plan=ParallelPlan(), engine=engine), precision=REQUEST_PRECISION)
+    load = LoadOptions(requests=300, warmup=60, length_cv=0.4)
+    asked = replace(AT_A_RATE, hardware=Hardware(gpu="h200_sxm", total_gpus=8))
+    whole, pieces = both(monkeypatch, asked, load, deployment=chosen)
+    lengths = whole.run.times.isl_tokens + whole.run.times.osl_tokens
+    assert lengths.max() <= 700
+    assert whole.run.refused == pieces.run.refused == 360 - len(whole.run.times) > 20
+    assert pieces.run.summary.requests == whole.run.summary.requests
+    assert pieces.run.summary.duration_s == pytest.approx(whole.run.summary.duration_s, rel=1e-12)
+    assert any(
+        "longer than an engine takes" in note for note in simulation_document(whole)["simkit"]["notes"]
+    )
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
