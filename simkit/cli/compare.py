@@ -9,7 +9,7 @@ import typer
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 
-_WHAT = "DGD, DGDR or recommendation.json."
+_WHAT = "DGD, DGDR, recommendation.json, or the folder it lies in."
 
 
 @with_request_flags
@@ -25,19 +25,21 @@ def compare(
 ) -> None:
     """What differs between two deployments, requests or recommendations, and why, by operator.
 
-    Flags hold for both sides; a DGD needs at least --gpu.
+    Flags hold for both sides. A DGD says no load: give --gpu and a load, or compare it with a request or
+    recommendation, whose question it is then asked. A folder stands for its recommendation.json.
 
     Example: simkit compare out/dgd.yaml out/dgd-2.yaml --gpu h200_sxm --concurrency 64
     """
     from simkit.reports.compare import compare_page
     from simkit.reports.pages import page_console, page_markdown
     from simkit.verbs.compare import compare as run
-    from simkit.verbs.compare import read_side
+    from simkit.verbs.compare_sides import Asking, read_sides
 
     def request_of(path: Path | None, model: str | None) -> Any:
         return request_from_flags(path, flags, model=model)
 
-    document = run(read_side(one, request_of), read_side(other, request_of))
+    asking = Asking(request_of=request_of, any=any(value is not None for value in flags.values()))
+    document = run(*read_sides(one, other, asking))
     page = compare_page(document)
     if output is not None:
         from simkit.io.yamlio import write_text_atomic

@@ -8,6 +8,7 @@ from simkit.reports.pages import Page, Section
 
 Doc = Mapping[str, Any]
 _OPERATORS_SHOWN = 12
+_MANY_TIMES = 9.0
 
 
 def compare_page(doc: Doc) -> Page:
@@ -21,12 +22,13 @@ def compare_page(doc: Doc) -> Page:
                 _pairs("The question", doc["question"]),
                 _pairs("What runs", doc["settings"]),
                 _figures(doc),
-                _operators(doc["operators"]),
-                _bottlenecks(doc),
+                _operators(doc),
+                Section(title="Why", lines=_why(doc)),
+                Section(title="Notes", lines=tuple(doc["notes"])),
             )
             if section.rows or section.lines
         ),
-        command="simkit compare",
+        command=f"simkit compare {doc['a']['name']} {doc['b']['name']}",
     )
 
 
@@ -35,8 +37,16 @@ def _verdict(doc: Doc) -> str:
     if not (doc["question"] or doc["settings"] or any(row["change"] for row in doc["figures"])):
         return "no difference"
     named = (("output_tokens_per_s_per_gpu", "output per GPU"), ("ttft_ms", "TTFT"), ("itl_ms", "ITL"))
-    parts = [f"{label} {percent(figures[name]['change'], signed=True)}" for name, label in named]
-    return "from the first to the second " + ", ".join(parts)
+    parts = [f"{label} {_change(figures[name]['change'])}" for name, label in named]
+    layouts = f"{doc['a']['layout']} to {doc['b']['layout']}"
+    return f"from {layouts} " + ", ".join(parts)
+
+
+def _change(frac: float | None) -> str:
+    """`+12%`, or `x 13` where percent would be hard to read."""
+    if frac is None or frac < _MANY_TIMES:
+        return percent(frac, signed=True)
+    return f"x {number(frac + 1.0)}"
 
 
 def _pairs(title: str, rows: Sequence[Doc]) -> Section:
@@ -47,6 +57,8 @@ def _pairs(title: str, rows: Sequence[Doc]) -> Section:
 def _text(value: Any) -> str:
     if value is None:
         return MISSING
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return number(value) if isinstance(value, float) else str(value)
 
 
@@ -54,20 +66,20 @@ def _figures(doc: Doc) -> Section:
     rows = []
     for row in doc["figures"]:
         sure = {True: "yes", False: "within intervals"}.get(row.get("sure"), "")
-        cells = (number(row["a"]), number(row["b"]), percent(row["change"], signed=True), sure)
+        cells = (number(row["a"]), number(row["b"]), _change(row["change"]), sure)
         rows.append((row["metric"], *cells))
     return Section(title="What it gives", heads=("", "A", "B", "change", "certain"), rows=tuple(rows))
 
 
-def _operators(rows: Sequence[Doc]) -> Section:
+def _operators(doc: Doc) -> Section:
+    changed = [row for row in doc["operators"] if row["change_ms"]]
     shown = tuple(
         (f"{row['phase']}: {row['operator']}", *(number(row[key]) for key in ("a_ms", "b_ms", "change_ms")))
-        for row in rows[:_OPERATORS_SHOWN]
-        if row["change_ms"]
+        for row in changed[:_OPERATORS_SHOWN]
     )
     return Section(title="By operator, ms a step", heads=("", "A", "B", "change"), rows=shown)
 
 
-def _bottlenecks(doc: Doc) -> Section:
-    lines = tuple(f"{side.upper()}: {doc[side]['bottleneck']}" for side in ("a", "b"))
-    return Section(title="Bottlenecks", lines=lines)
+def _why(doc: Doc) -> tuple[str, ...]:
+    costly = tuple(f"most time in {side.upper()}: {doc[side]['bottleneck']}" for side in ("a", "b"))
+    return (*doc["why"], *costly)

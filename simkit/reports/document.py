@@ -44,7 +44,7 @@ def recommendation_document(rec: Recommendation) -> Document:
     """The content of recommendation.json."""
     candidates = [candidate_document(item) for item in rec.candidates]
     found: Document = plain({
-        "request": _request(rec.request),
+        "request": request_document(rec.request),
         "selected": candidates[0] if candidates else None,
         "expected_best": None if rec.expected_best is None else candidate_document(rec.expected_best),
         "candidates": candidates,
@@ -166,7 +166,8 @@ def _sla(slo: Slo) -> Document:
     return {name: None if bound is None else bound * _MS_PER_S for name, bound in bounds.items()}
 
 
-def _request(request: Request) -> Document:
+def request_document(request: Request) -> Document:
+    """The question as recommendation.json holds it."""
     deploy = request.deploy
     return {
         "model": request.model,

@@ -1,90 +1,55 @@
 """What differs between two deployments, requests or recommendations, in settings, figures and operators."""
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from simkit.core.errors import InputError
-from simkit.core.request import Request
-from simkit.io.dgd import read_dgd
-from simkit.io.yamlio import load_documents, read_text
-from simkit.reports.document import plain, recommendation_document
-from simkit.verbs.estimate import estimate, estimate_document
-from simkit.verbs.recommend import recommend
-
-Document = dict[str, Any]
-# Given a DGDR (or nothing) and the model that the other document names: the request with the flags in it.
-RequestOf = Callable[[Path | None, str | None], Request]
+from simkit.reports.document import plain
+from simkit.reports.labels import layout_label
+from simkit.verbs.compare_sides import Document, Side
+from simkit.verbs.compare_why import operator_rows, reasons
 
 LATENCIES = ("ttft_ms", "itl_ms", "e2e_ms")
 FIGURES = (
-    "output_tokens_per_s", "output_tokens_per_s_per_gpu", "request_rate_per_s", "kv_capacity_tokens",
-    "sla_probability",
+    "concurrency", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user",
+    "request_rate_per_s", "kv_capacity_tokens", "sla_probability", "cost_per_million_output_tokens",
 )  # fmt: skip
-_LAYOUT = ("backend", "mode", "num_gpus", "replicas", "plan", "engine", "prefill", "decode")
 _QUESTION = ("model", "hardware", "workload", "sla", "sla_statistic", "modes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One of the two: its candidate document, the question asked, and its operators where known."""
-
-    name: str
-    kind: str
-    candidate: Document
-    question: Document = field(default_factory=dict)
-    operators: tuple[Document, ...] = ()
-
-
-def read_side(path: Path, request_of: RequestOf) -> Side:
-    """A DGD is estimated, a request answered, a recommendation.json taken as it is. Raises InputError."""
-    if path.suffix == ".json":
-        return _recommended(path)
-    kinds = {str(item.get("kind")) for item in load_documents(path) if isinstance(item, Mapping)}
-    if "DynamoGraphDeployment" in kinds:
-        parsed = read_dgd(path)
-        return _estimated(str(path), "deployment", request_of(None, parsed.model), parsed.deployment)
-    if "DynamoGraphDeploymentRequest" in kinds:
-        answer = recommend(request_of(path, None))
-        side = _estimated(str(path), "request", answer.request, answer.selected.deployment)
-        asked = recommendation_document(answer)
-        return Side(
-            name=side.name, kind=side.kind, candidate=asked["selected"], question=asked["request"],
-            operators=side.operators,
-        )  # fmt: skip
-    raise InputError(
-        f"{path}: neither a DynamoGraphDeployment nor a DynamoGraphDeploymentRequest; "
-        "give one of these, or a recommendation.json"
-    )
-
-
-def _recommended(path: Path) -> Side:
-    try:
-        document = json.loads(read_text(path))
-        candidate, request = document["selected"], document["request"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a recommendation.json ({error}); write one with -o DIR") from error
-    return Side(name=str(path), kind="recommendation", candidate=candidate, question=request)
-
-
-def _estimated(name: str, kind: str, request: Request, deployment: Any) -> Side:
-    document = plain(estimate_document(request, estimate(request, deployment)))
-    return Side(name=name, kind=kind, candidate=document, operators=tuple(document["by_operator"]))
+_SAME_LOAD = 0.01
 
 
 def compare(one: Side, other: Side) -> Document:
     """The content of `compare --format json`; changes are fractions of the first."""
+    figures = [*_latencies(one, other), *_figures(one, other)]
+    operators = operator_rows(one.operators, other.operators)
     found: Document = plain({
-        "a": {"name": one.name, "kind": one.kind, "bottleneck": one.candidate["bottleneck"]},
-        "b": {"name": other.name, "kind": other.kind, "bottleneck": other.candidate["bottleneck"]},
-        "question": _differences(one.question, other.question, _QUESTION),
-        "settings": _differences(one.candidate, other.candidate, _LAYOUT),
-        "figures": [*_latencies(one, other), *_figures(one, other)],
-        "operators": _operators(one, other),
+        "a": _head(one),
+        "b": _head(other),
+        "question": _asked(one, other),
+        "settings": _settings(one.candidate, other.candidate),
+        "figures": figures,
+        "operators": operators,
+        "why": reasons(figures, operators),
+        "notes": [*one.notes, *other.notes, *_load_note(one, other)],
     })  # fmt: skip
     return found
+
+
+def _head(side: Side) -> Document:
+    return {
+        "name": side.name,
+        "kind": side.kind,
+        "layout": layout_label(side.candidate),
+        "meets_sla": side.candidate.get("meets_sla"),
+        "bottleneck": side.candidate["bottleneck"],
+        "has_operators": bool(side.operators),
+    }
+
+
+def _asked(one: Side, other: Side) -> list[Document]:
+    """Of what both were asked: a deployment was given neither a number of GPUs nor modes."""
+    given = [_flat(side.question) for side in (one, other)]
+    found = _differences(one.question, other.question, _QUESTION)
+    return [row for row in found if row["path"] in given[0] and row["path"] in given[1]]
 
 
 def _differences(one: Document, other: Document, names: tuple[str, ...]) -> list[Document]:
@@ -103,6 +68,22 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
+def _settings(one: Document, other: Document) -> list[Document]:
+    """Where one is aggregated and the other not, its engine stands in both roles: it serves both phases."""
+    names: tuple[str, ...] = ("replicas", "plan", "engine")
+    if one["mode"] != other["mode"] or one["mode"] != "agg":
+        one, other = _by_role(one), _by_role(other)
+        names = ("prefill", "decode")
+    return _differences(one, other, ("backend", "mode", "num_gpus", *names))
+
+
+def _by_role(candidate: Document) -> Document:
+    if candidate["mode"] != "agg":
+        return candidate
+    pool = {"workers": candidate["replicas"], "plan": candidate["plan"], "engine": candidate["engine"]}
+    return {**candidate, "prefill": pool, "decode": pool}
+
+
 def _latencies(one: Side, other: Side) -> list[Document]:
     """Means; sure: the 90 % intervals do not overlap."""
     rows = []
@@ -114,7 +95,8 @@ def _latencies(one: Side, other: Side) -> list[Document]:
 
 
 def _figures(one: Side, other: Side) -> list[Document]:
-    return [_row(name, one.candidate[name], other.candidate[name]) for name in FIGURES]
+    pairs = [(name, one.candidate.get(name), other.candidate.get(name)) for name in FIGURES]
+    return [_row(*pair) for pair in pairs if pair[1] is not None or pair[2] is not None]
 
 
 def _row(name: str, a: float | None, b: float | None) -> Document:
@@ -122,16 +104,8 @@ def _row(name: str, a: float | None, b: float | None) -> Document:
     return {"metric": name, "a": a, "b": b, "change": change}
 
 
-def _operators(one: Side, other: Side) -> list[Document]:
-    """Time of each operator in a step on both sides, largest change first; empty where one side has none."""
-    if not (one.operators and other.operators):
+def _load_note(one: Side, other: Side) -> list[str]:
+    a, b = (side.candidate.get("concurrency") for side in (one, other))
+    if not a or not b or abs(b / a - 1.0) <= _SAME_LOAD:
         return []
-    sides = [
-        {(line["phase"], line["operator"]): line["time_ms"] for line in side.operators}
-        for side in (one, other)
-    ]
-    rows = []
-    for phase, operator in dict.fromkeys((*sides[0], *sides[1])):
-        a, b = (side.get((phase, operator), 0.0) for side in sides)
-        rows.append({"phase": phase, "operator": operator, "a_ms": a, "b_ms": b, "change_ms": b - a})
-    return sorted(rows, key=lambda row: -abs(row["change_ms"]))
+    return [f"the loads differ: {a:,.0f} requests in flight against {b:,.0f}; so does what follows from them"]
