@@ -41,7 +41,12 @@ def recommend(
 
 def answer(problem: Problem) -> Recommendation:
     """The search's result, with advice, remarks on the cluster and what produced it."""
-    found = advised(search(problem), problem.shape, sys.version_info[:2])
+    return dressed(search(problem), problem)
+
+
+def dressed(rec: Recommendation, problem: Problem) -> Recommendation:
+    """A bare result of the search with advice, remarks on the cluster and what produced it."""
+    found = advised(rec, problem.shape, sys.version_info[:2])
     return replace(with_cluster_notes(found, problem), versions=versions())
 
 
