@@ -77,9 +77,16 @@ def simulated_table(console: "Console", candidates: Sequence[Doc]) -> None:
     heads = [_NARROW.get(head, head) for head in HEADS]
     shown = table(console, [], heads, left=heads[:2])
     for row in rows:
-        narrow = (text.replace(" + ", "\n+ ").replace(" missed", "\nmiss") for text in row)
+        narrow = (_two_lines(text) for text in row)
         shown.add_row(*cells(console, narrow))
     console.print(shown)
+
+
+def _two_lines(text: str) -> str:
+    """Narrow enough for eighty columns."""
+    for before, after in ((" + ", "\n+ "), (" (", "\n("), (" missed", "\nmiss")):
+        text = text.replace(before, after)
+    return text
 
 
 _NARROW = {

@@ -13,14 +13,15 @@ from simkit.core.problem import Problem
 from simkit.core.simulated import Simulated, Spread
 from simkit.core.single import SingleEstimate, estimate_deployment
 from simkit.core.slo import Slo
-from simkit.sim.batches import times_part
-from simkit.sim.cluster import cluster_of, simulate
+from simkit.sim.batches import part, times_joined, times_part, times_where
+from simkit.sim.cluster import Cluster, cluster_of, simulate_stream
 from simkit.sim.requests import RequestTimes
 from simkit.sim.steady_load import SteadyLoad, steady_load
 from simkit.sim.summary import RunSummary, summarize
 from simkit.verbs.own_load import under_own_load
 
 LATENCIES = ("ttft", "itl", "e2e")
+_PIECE = 2_000
 _DOUBT = "the order of events decides"
 
 
@@ -45,14 +46,22 @@ def simulated_candidate(problem: Problem, candidate: Candidate, seed: int) -> Fi
     expected = (closed.candidate.estimate.concurrency, closed.candidate.estimate.e2e.mean_s)
     load = steady_load(asked.workload, expected, np.random.default_rng(seed))
     cluster = cluster_of(loaded, candidate.deployment)
-    times = simulate(cluster, load.requests, concurrency=load.concurrency, seed=seed).times
-    counted = _scaled(times_part(times, load.first, load.last), factors)
+    counted = _scaled(times_part(_times(cluster, load, seed), load.first, load.last), factors)
     found = _simulated(problem, candidate, load, counted)
     doubtful = any(_DOUBT in note for note in closed.candidate.estimate.notes)
     found = replace(found, ttft_factor=factors[0], itl_factor=factors[1], doubtful=doubtful)
     return Finalist(
         candidate=replace(candidate, simulated=found, meets_sla=found.meets_sla), closed_form=closed
     )
+
+
+def _times(cluster: Cluster, load: SteadyLoad, seed: int) -> RequestTimes:
+    """When every request ran, in order of sending. In pieces, between which an interrupt is heard."""
+    spans = range(0, len(load.requests), _PIECE)
+    pieces = (part(load.requests, start, min(start + _PIECE, len(load.requests))) for start in spans)
+    found = list(simulate_stream(cluster, pieces, concurrency=load.concurrency, seed=seed))
+    whole = times_joined(found)
+    return times_where(whole, np.argsort(whole.sent_s, kind="stable"))
 
 
 def _factors(problem: Problem, candidate: Candidate, closed: Estimate) -> tuple[float, float]:
