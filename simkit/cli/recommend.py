@@ -29,7 +29,9 @@ def recommend(
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
     price: Annotated[float | None, typer.Option("--gpu-hour-price", help="Adds cost per token.")] = None,
-    finalists: Annotated[int | None, typer.Option("--simulate-finalists", help=_FINALISTS_HELP)] = None,
+    finalists: Annotated[
+        int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
+    ] = None,
     budget: Annotated[float | None, typer.Option("--time-budget", help=_BUDGET_HELP)] = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
