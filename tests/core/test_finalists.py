@@ -85,15 +85,6 @@ def test_with_a_load_given_fewer_gpus_win_and_throughput_only_among_equals():
 
 
 def test_ties_are_with_the_new_first_and_within_its_noise():
-    found = [
-        simulated(candidate("a", 10), 10),
-        candidate("b", 9),
-        candidate("c", 3),
-        candidate("d", 10, holds=False),
-    ]
-    assert [item.tied for item in with_ties(found, [0.2, 0.2, 0.2, 0.2], THROUGHPUT)] == [
-        False,
-        True,
-        False,
-        False,
-    ]
+    others = [candidate("b", 9), candidate("c", 3), candidate("d", 10, holds=False)]
+    found = with_ties([simulated(candidate("a", 10), 10), *others], [0.2] * 4, THROUGHPUT)
+    assert [item.tied for item in found] == [False, True, False, False]
