@@ -13,6 +13,10 @@ FIGURES = (
     "concurrency", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user",
     "request_rate_per_s", "kv_capacity_tokens", "sla_probability", "cost_per_million_output_tokens",
 )  # fmt: skip
+SIMULATED = (
+    "simulated.ttft_ms.mean", "simulated.ttft_ms.p99", "simulated.itl_ms.mean", "simulated.itl_ms.p99",
+    "simulated.output_tokens_per_s_per_gpu", "simulated.goodput_per_s",
+)  # fmt: skip
 _QUESTION = ("model", "hardware", "workload", "sla", "sla_statistic", "modes")
 _SAME_LOAD = 0.01
 
@@ -96,7 +100,16 @@ def _latencies(one: Side, other: Side) -> list[Document]:
 
 def _figures(one: Side, other: Side) -> list[Document]:
     pairs = [(name, one.candidate.get(name), other.candidate.get(name)) for name in FIGURES]
+    pairs += [(name, _simulated(one, name), _simulated(other, name)) for name in SIMULATED]
     return [_row(*pair) for pair in pairs if pair[1] is not None or pair[2] is not None]
+
+
+def _simulated(side: Side, name: str) -> float | None:
+    """A figure of a finalist that was simulated, by its path; None where it was not."""
+    found: Any = side.candidate
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int | float) else None
 
 
 def _row(name: str, a: float | None, b: float | None) -> Document:

@@ -101,6 +101,15 @@ def test_a_recommendation_of_a_model_no_longer_known_lacks_operators_and_says_so
     assert "has no times by operator" in " ".join(simkit("compare", path, path).out.split())
 
 
+def test_simulated_figures_are_compared_where_there_are_any(simkit, answers, tmp_path):
+    second = recommended(simkit, tmp_path / "second", "--concurrency", "40", "--simulate-finalists", "1")
+    document = compared(simkit, answers, second)
+    figures = {row["metric"]: row for row in document["figures"]}
+    selected = json.loads((second / "recommendation.json").read_text())["selected"]
+    assert figures["simulated.ttft_ms.p99"]["a"] is None
+    assert figures["simulated.ttft_ms.p99"]["b"] == selected["simulated"]["ttft_ms"]["p99"]
+
+
 def test_two_requests_are_answered_and_compared(simkit, guide, tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text((guide / "qwen-small.yaml").read_text())
