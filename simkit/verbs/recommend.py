@@ -28,15 +28,27 @@ def load_request(path: str | Path) -> Request:
 
 
 def recommend(
-    request: Request | Mapping[str, Any] | str | Path, options: SearchOptions | None = None
+    request: Request | Mapping[str, Any] | str | Path,
+    options: SearchOptions | None = None,
+    *,
+    finalists: int = 0,
+    seed: int = 0,
 ) -> Recommendation:
     """The best deployments for a request, best first; uses no GPU and no network.
+
+    So many finalists are simulated request by request and ranked by that; `seed` draws their load.
 
     request is a Request, a parsed DGDR document, or a path to one. Raises InfeasibleError when the
     model does not fit the hardware in any way; when it fits but the SLA cannot be held, the nearest
     deployments come back with `meets_sla` false.
     """
-    return answer(build_problem(as_request(request), options))
+    problem = build_problem(as_request(request), options)
+    if not finalists:
+        return answer(problem)
+    from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
+
+    second = with_finalists(problem, search(problem), FinalistOptions(count=finalists, seed=seed), Watch())
+    return dressed(second, problem)
 
 
 def answer(problem: Problem) -> Recommendation:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+import simkit
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.search import search
@@ -157,6 +158,13 @@ def test_an_interrupt_keeps_what_is_there(monkeypatch):
     (first,) = saved  # the closed form, before anything was simulated
     assert first.finalists is None
     assert len(first.candidates) == len(answer.candidates)
+
+
+def test_from_python():
+    problem = problem_of(concurrency=24)
+    answer = simkit.recommend(problem.request, SearchOptions(limit=4), finalists=1, seed=3)
+    assert (answer.finalists.simulated, answer.finalists.seed) == (1, 3)
+    assert answer.versions["simkit"]
 
 
 def test_engines_for_which_no_time_is_left_are_named():
