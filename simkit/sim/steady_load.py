@@ -17,7 +17,7 @@ from simkit.sim.lengths import spread_length
 from simkit.sim.requests import Requests
 
 ROUNDS = 10  # how often every slot is used while requests count
-MOST_REQUESTS = 12_000  # in all; but every slot counts at least _LEAST_ROUNDS times
+MOST_REQUESTS = 8_000  # in all; but every slot counts at least _LEAST_ROUNDS times
 _LEAST_ROUNDS = 2
 _FEWEST = {"closed": 200, "open": 1_000}
 
