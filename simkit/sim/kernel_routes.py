@@ -47,38 +47,30 @@ def send(state: State, now_s: float) -> None:
 
 
 @inner
-def arrive(state: State, now_s: float) -> None:
-    """A request reaches its engine, or its cache the engine that decodes it."""
-    request = pop(state)
-    lane = state.requests[request, c.R_LANE]
-    if state.requests[request, c.R_STAGE] != c.MOVING:
-        _queue_up(state, lane, request, now_s)
-        return
-    receive(state, request)
-    interrupt(state, state.lanes[lane, c.L_GROUP], now_s)
-    wake(state, state.lanes[lane, c.L_GROUP])
-
-
-@inner
 def offer(state: State, request: int, now_s: float) -> None:
-    """A prompt is prefilled: a decoding engine is asked to take it on."""
-    source, lane = state.requests[request, c.R_LANE], _route(state, 1)
-    state.requests[request, c.R_SOURCE], state.requests[request, c.R_LANE] = source, lane
-    state.lanes[source, c.L_LOAD] -= 1
+    """A prompt is prefilled: a decoding engine is asked, at this moment, to take it on."""
+    row, lane = state.requests[request], _route(state, 1)
+    state.lanes[row[c.R_LANE], c.L_LOAD] -= 1
     state.lanes[lane, c.L_LOAD] += 1
-    _queue_up(state, lane, request, now_s)
+    row[c.R_SOURCE], row[c.R_LANE], row[c.R_STAGE] = row[c.R_LANE], lane, c.COMING
+    push(state, now_s, request)
 
 
 @inner
-def _queue_up(state: State, lane: int, request: int, now_s: float) -> None:
-    """Wait in an engine's queue until it turns to the request."""
-    group, late_s = state.lanes[lane, c.L_GROUP], 0.0
-    if state.lanes[lane, c.L_DECODES] > 0:
-        late_s = state.rules_f[state.lanes[lane, c.L_POOL], c.PF_ADMISSION]
-        late_s *= step_under_way_s(state, lane, now_s)
-    state.requests_f[request, c.RF_ELIGIBLE] = now_s + late_s
-    alone = state.lanes[lane, c.L_HEAD] < 0
-    enqueue(state, lane, request, False)
-    if alone:
+def arrive(state: State, now_s: float) -> None:
+    """A request reaches its engine and waits until that turns to it, or its cache arrives."""
+    request = pop(state)
+    lane, late_s = state.requests[request, c.R_LANE], 0.0
+    group, first = state.lanes[lane, c.L_GROUP], True
+    if state.requests[request, c.R_STAGE] == c.MOVING:
+        receive(state, request)
+    else:
+        if state.lanes[lane, c.L_DECODES] > 0:
+            late_s = state.rules_f[state.lanes[lane, c.L_POOL], c.PF_ADMISSION]
+            late_s *= step_under_way_s(state, lane, now_s)
+        state.requests_f[request, c.RF_ELIGIBLE] = now_s + late_s
+        first = state.lanes[lane, c.L_HEAD] < 0
+        enqueue(state, lane, request, False)
+    if first:
         interrupt(state, group, now_s + late_s)
     wake(state, group)
