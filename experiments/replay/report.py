@@ -47,8 +47,8 @@ def main() -> None:
 
 def _table(verdicts: list[Verdict]) -> str:
     head = [
-        "Ours less the recorded; in brackets the recorded [ms]. Left: the largest difference with the rules of",
-        "the verdict exchanged; all: with all that ours has otherwise.",
+        "Ours less the recorded; in brackets the recorded [ms]. Left: the largest difference with the",
+        "rules of the verdict exchanged; all: with all that ours has otherwise.",
         "",
         "| fixture | what it brings out | TTFT mean | TTFT p99 | ITL mean | ITL p99 | verdict | left | all |",
         "|---|---|---|---|---|---|---|---|---|",

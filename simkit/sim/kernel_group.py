@@ -11,6 +11,7 @@ from simkit.sim.kernel_time import lane_line, prefill_time_s, span_line, walk
 from simkit.sim.state import State
 
 _MANY = 1 << 40
+_AT_ONCE_S = 1e-12
 
 
 @inner
@@ -98,10 +99,10 @@ def interrupt(state: State, group: int, at_s: float) -> None:
     begin_s = state.groups_f[group, c.GF_BEGIN]
     if state.groups[group, c.G_KIND] != c.DECODES_ONLY or at_s >= state.groups_f[group, c.GF_END]:
         return
-    steps, time_s = walk(state, group, state.groups[group, c.G_STEPS], at_s - begin_s)
-    state.groups[group, c.G_STEPS] = max(steps, 1)
-    if steps > 0:
-        state.groups_f[group, c.GF_END] = begin_s + time_s
+    # A cache that moves in no time comes as the run begins: one step is under way then, too.
+    steps, time_s = walk(state, group, state.groups[group, c.G_STEPS], max(at_s - begin_s, _AT_ONCE_S))
+    state.groups[group, c.G_STEPS] = steps
+    state.groups_f[group, c.GF_END] = begin_s + time_s
 
 
 @inner

@@ -31,11 +31,7 @@ def begin_transfer(state: State, lane: int, request: int, now_s: float) -> None:
     row[c.R_STAGE] = c.MOVING
     state.lanes[lane, c.L_HELD] += 1
     state.lanes[lane, c.L_PROMISED] += own_promise(state, lane, request)
-    if end_s > now_s:
-        push(state, end_s, request)
-    else:
-        receive(state, request)
-        join_placed(state, lane, now_s)
+    push(state, end_s, request)
 
 
 @inner

@@ -212,3 +212,13 @@ def test_a_cache_moves_when_the_decoding_engine_has_room_for_it():
     assert ms(times.first_token_s)[:2] == [60, 130]
     assert ms(times.finished_s)[:2] == [80, 150]
     assert ms(times.start_s) == [0, 60, 130]  # the third prompt waits for B's place at the prefilling engine
+
+
+def test_a_cache_that_moves_in_no_time_is_the_limit_of_ever_faster_links():
+    load = load_of([10, 20, 15, 10], [30, 5, 40, 9], [0, 0.012, 0.03, 0.031])
+    at_once, stepped, fast = (
+        simulate(split_of(transfer=seconds), load, stepping=stepping).times
+        for seconds, stepping in ((0.0, False), (0.0, True), (1e-9, False))
+    )
+    np.testing.assert_allclose(at_once.finished_s, stepped.finished_s, rtol=1e-9)
+    np.testing.assert_allclose(at_once.finished_s, fast.finished_s, atol=1e-6)
