@@ -214,6 +214,7 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
         bottleneck=bottleneck(outcome.model, plan, lengths, load),
         in_domain=problem.covers(outcome.model),
         notes=_notes(problem, outcome, overloaded=overloaded),
+        overloaded=overloaded,
     )  # fmt: skip
 
 
@@ -239,7 +240,11 @@ def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> t
     tokens = min(isl, float(prefill_pool.engine.max_num_batched_tokens))
     prompt = Step(prefill_tokens=tokens, prefill_context_tokens=isl / 2.0, prefill_seqs=1.0)
     batch = max(float(outcome.loop.batch[0, 0]), 1.0)
-    decode = Step(decode_seqs=batch, decode_context_tokens=isl + _osl(problem) / 2.0)
+    decode = Step(
+        decode_seqs=batch,
+        decode_context_tokens=isl + _osl(problem) / 2.0,
+        decode_queries=float(outcome.pool.engine.queries),
+    )
     model = pool_model(problem, deployment, prefill_pool)
     return (
         *_lines("prefill", model, prefill_pool, prompt),

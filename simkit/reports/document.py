@@ -133,6 +133,7 @@ def _engine(pool: Pool, precision: Precision) -> Document:
         "gemm_dtype": precision.gemm,
         "moe_dtype": precision.moe,
         "kv_dtype": precision.kv,
+        "speculative": None if engine.draft is None else asdict(engine.draft),
     }
 
 
@@ -146,6 +147,7 @@ def _performance(estimate: Estimate) -> Document:
         "output_tokens_per_s_per_gpu": estimate.output_tokens_per_s_per_gpu,
         "tokens_per_s_per_user": estimate.tokens_per_s_per_user,
         "request_rate_per_s": estimate.request_rate_per_s,
+        "goodput_per_s": estimate.goodput_per_s,
         "memory_gib": {part: size / _GIB for part, size in estimate.memory_bytes.items()},
         "kv_capacity_tokens": estimate.kv_capacity_tokens,
         "sla_probability": estimate.sla_probability,
@@ -179,6 +181,7 @@ def _request(request: Request) -> Document:
         "modes": request.modes,
         "search_strategy": request.search_strategy,
         "optimization": request.optimization,
+        "tuning": asdict(request.tuning),
         "auto_apply": request.auto_apply,
         "deploy": {"name": deploy.name, "namespace": deploy.namespace, "image": deploy.image},
         "source": request.source,

@@ -8,7 +8,6 @@ from typing import Any
 from perfmodels.parallel import ParallelPlan
 from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.layouts import parse_layout
 from simkit.core.prepared import prepare_engine
@@ -16,6 +15,7 @@ from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.single import OperatorLine, SingleEstimate, estimate_deployment
 from simkit.core.space import SpaceRules, plan_space, refusal
+from simkit.core.variants import Variants
 from simkit.io.problems import build_problem, served_precision
 from simkit.reports.document import candidate_document
 from simkit.verbs.recommend import as_request
@@ -79,9 +79,8 @@ def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:
 
 
 def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
-    """A deployment from short names, with the engine's defaults."""
-    engine = default_engine(problem.engines[0].engine.backend)
-    precision = problem.engines[0].precision
+    """A deployment from short names, with the engine's settings as asked for."""
+    engine, precision = problem.engines[0].engine, problem.engines[0].precision
     if bool(layouts.prefill) != bool(layouts.decode):
         raise InputError("give both --prefill and --decode, or --worker alone")
     if layouts.prefill and layouts.decode:
@@ -118,13 +117,13 @@ def narrowest_pool(problem: Problem) -> Pool:
     model = problem.engines[0]
     rules = _rules(problem)
     plans = plan_space(model.shape, model.device, rules)
-    prepared = prepare_engine(model, plans, problem.request.workload, problem.path)
+    prepared = prepare_engine(Variants(models=(model,)), plans, problem.request.workload, problem.path)
     if not len(prepared.kept):
         raise InputError(
             f"model {model.shape.name!r} does not fit {problem.total_gpus} x {model.device.name}; "
             "raise --total-gpus or take a quantised checkpoint"
         )
-    return Pool(plan=prepared.plans[int(prepared.kept[0])], engine=model.engine)
+    return Pool(plan=prepared.plan_of(prepared.kept[0]), engine=model.engine)
 
 
 def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[str, Any]:
