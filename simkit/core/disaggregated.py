@@ -17,7 +17,7 @@ from simkit.core.steady import LoopTimes
 # Decode plans are compared under these step-time bounds; the best few under any of them stay.
 _STEP_BOUNDS_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, np.inf)
 _KEPT_PER_BOUND = 3
-_FEW_ROWS = 6
+_FEW_ROWS = 4_000  # up to so many pairs times worker counts nothing is left out
 _MAX_ROWS = 40_000  # pairs times worker counts; more than this are thinned, largest first
 
 
@@ -41,7 +41,7 @@ def efficient_prefill(engine: PreparedEngine) -> Index:
 def efficient_decode(engine: PreparedEngine) -> Index:
     """Rows among the best in tokens per GPU-second under some step-time bound, and the fastest of each group.
 
-    Of each plan the usual settings count, unless others give TIE more. Where there are few rows all stay.
+    Of each plan the usual settings count, unless others give TIE more.
     """
     times, group = engine.serving, engine.group
     fits = BATCH_GRID[None, :] <= times.max_seqs[:, None]
@@ -52,13 +52,12 @@ def efficient_decode(engine: PreparedEngine) -> Index:
     keep = np.zeros(len(group), dtype=bool)
     for one in np.unique(group):
         rows = np.flatnonzero(group == one)
-        limit = len(rows) if len(rows) <= _FEW_ROWS * engine.variants.per_group else _KEPT_PER_BOUND
         for bound in _STEP_BOUNDS_S:
             best = np.where(per_token_s[rows] <= bound, per_gpu[rows], 0.0).max(axis=1)
             order = np.argsort(-best, kind="stable")
             order = order[best[order] > 0]
             _, first = np.unique(engine.layout[rows][order], return_index=True)
-            keep[rows[order[np.sort(first)[:limit]]]] = True
+            keep[rows[order[np.sort(first)[:_KEPT_PER_BOUND]]]] = True
         keep[rows[np.argmin(per_token_s[rows, 0])]] = True
     return np.flatnonzero(keep)
 
@@ -81,7 +80,12 @@ def _pairs(engine: PreparedEngine, total_gpus: int, *, fill: bool) -> Pairs:
 
     With `fill` decode workers vary and prefill workers take the GPUs left; without, both vary.
     """
-    prefill, decode = efficient_prefill(engine), efficient_decode(engine)
+    every = np.arange(len(engine.kept))
+    prefill, decode = every, every
+    narrowest = engine.serving.plan.num_gpus.min()
+    most = len(counts(total_gpus / narrowest))
+    if len(every) ** 2 * most * (1 if fill else most) > _FEW_ROWS:
+        prefill, decode = efficient_prefill(engine), efficient_decode(engine)
     gpus_p = engine.prefilling.plan.num_gpus[prefill]
     gpus_d = engine.serving.plan.num_gpus[decode]
     tried_d = counts(total_gpus / gpus_d.min())
