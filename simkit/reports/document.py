@@ -16,6 +16,7 @@ from perfmodels.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.explain import trade_off_lines
 from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
+from simkit.core.remarks import remarks
 from simkit.core.request import Request
 from simkit.core.slo import Slo
 
@@ -53,6 +54,7 @@ def recommendation_document(rec: Recommendation) -> Document:
         "rejected": [asdict(item) for item in rec.rejected],
         "meets_sla": rec.meets_sla,
         "explanation": rec.explanation,
+        "remarks": remarks(rec),
         "bottlenecks": rec.bottlenecks,
         "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
         "relaxations": [_relaxation(item) for item in rec.relaxations],
