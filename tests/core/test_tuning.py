@@ -1,6 +1,7 @@
 """Engine settings asked for and searched: request cap, token budget, format of the cache."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_cap_below_the_load_never_gives_more_or_answers_sooner(problem_of, bac
 
     caps = [cap for cap in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if cap <= 2 * concurrency]
     found = [under(cap) for cap in caps]
-    for tighter, looser in zip(found, found[1:], strict=False):
+    for tighter, looser in pairwise(found):
         assert tighter.output_tokens_per_s <= looser.output_tokens_per_s * (1 + ROUNDING)
         assert tighter.e2e.mean_s >= looser.e2e.mean_s * (1 - ROUNDING)
         assert tighter.itl.mean_s <= looser.itl.mean_s * (1 + ROUNDING)
@@ -57,7 +58,7 @@ def test_a_budget_asked_for_is_the_only_one(problem_of):
 
 
 def test_prefill_and_decode_may_differ_in_budget(problem_of):
-    """Short prompts and 16 GB of cache to spare: the decode engines keep theirs, the prefill engines do not."""
+    """Prefill engines may gain by larger steps while decode engines keep theirs."""
     found = search(
         problem_of("Qwen/Qwen3-32B", gpus=8, modes=("disagg",), isl_tokens=16000, osl_tokens=1000,
                    options={"limit": 100})
