@@ -9,19 +9,21 @@ import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from simkit.core.draft import Draft
+from perfmodels.parallel import ParallelPlan
+from simkit.core.draft import Draft, draft_refusal
 from simkit.core.errors import InputError
 
 _NGRAM_SIZE = 4  # longest n-gram that is looked up in the prompt
 
 
-def draft_flags(backend: str, draft: Draft, *, attn_dp: int) -> list[str]:
+def draft_flags(backend: str, draft: Draft, plan: ParallelPlan) -> list[str]:
     """The flags that make an engine draft so.
 
-    Raises InputError for n-grams under attention data parallelism, which SGLang refuses.
+    Raises InputError for plans under which it would not start.
     """
-    if backend == "sglang" and draft.method == "ngram" and attn_dp > 1:
-        raise InputError("sglang does not draft by n-grams under data-parallel attention; use mtp or eagle")
+    reason = draft_refusal(backend, draft, plan)
+    if reason:
+        raise InputError(reason)
     return _WRITERS[backend](draft)
 
 

@@ -60,7 +60,7 @@ def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
         *_WRITERS[engine.backend](engine, role, context),
     ]
     if engine.draft is not None:
-        flags += draft_flags(engine.backend, engine.draft, attn_dp=pool.plan.attn_dp)
+        flags += draft_flags(engine.backend, engine.draft, pool.plan)
     flags += [name for name in context.switches if name not in flags]
     if role != "aggregated":
         flags += [table.role[0], role]

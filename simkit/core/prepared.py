@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.transfer import TransferPath
+from simkit.core.draft import draft_refusal
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths, mean_lengths
 from simkit.core.phases import PhaseTimes
@@ -140,6 +141,7 @@ def prepare_engine(
     array, lengths, model = PlanArray.of(plans), workload_lengths(workload), settings.models[0]
     pairs = [group_times(models, array, lengths) for models in settings.groups]
     fits = np.concatenate([serving.max_seqs for serving, _ in pairs]) >= 1.0
+    fits &= np.concatenate([_startable(one, plans) for one in settings.models])
     kept = np.flatnonzero(fits)
     serving, prefilling = (joined_times(list(side)).take(kept) for side in zip(*pairs, strict=True))
     transfer = [
@@ -158,6 +160,12 @@ def prepare_engine(
         workload=workload,
         corrections={mode: correction_table(model, mode, serving, lengths) for mode in MODES},
     )
+
+
+def _startable(model: EngineModel, plans: list[ParallelPlan]) -> NDArray[np.bool_]:
+    """Under which plans the engine starts with its draft."""
+    draft, backend = model.engine.draft, model.engine.backend
+    return np.array([draft is None or not draft_refusal(backend, draft, plan) for plan in plans])
 
 
 def counts(limit: float) -> FloatArray:

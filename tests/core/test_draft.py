@@ -132,6 +132,14 @@ def test_a_draft_pays_while_steps_wait_for_memory(problem_of):
     assert 1.5 < gains[0] < NGRAM.tokens_per_step
 
 
+def test_no_engine_is_offered_that_would_not_start_with_its_draft(problem_of):
+    tuning = Tuning(draft=replace(NGRAM, acceptance=1.0), max_num_batched_tokens=8192)
+    found = search(problem_of("Qwen/Qwen3-30B-A3B", backend="sglang", tuning=tuning, options={"limit": 50}))
+    drafting = [pool.plan for c in found.candidates for pool in c.deployment.pools if pool.engine.draft]
+    assert drafting
+    assert all(plan.attn_dp == plan.pp == 1 for plan in drafting)
+
+
 @pytest.mark.parametrize(("acceptance", "chosen"), [(0.9, True), (0.0, False)])
 def test_the_search_drafts_where_it_pays(problem_of, acceptance, chosen):
     tuning = Tuning(draft=replace(NGRAM, acceptance=acceptance), max_num_batched_tokens=8192)

@@ -11,7 +11,7 @@ import pytest
 
 from simkit.core import tuning
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.draft import Draft
+from simkit.core.draft import Draft, draft_refusal
 from simkit.core.errors import InfeasibleError
 from simkit.core.materialize import sized_engine
 from simkit.core.picking import SURE_SHARE, TIE
@@ -73,6 +73,8 @@ def every_deployment(problem):
     for group in tried.groups:
         if "agg" in problem.request.modes:
             for one, plan in itertools.product(group, plans):
+                if one.engine.draft and draft_refusal(one.engine.backend, one.engine.draft, plan):
+                    continue
                 for count in range(1, problem.total_gpus // plan.num_gpus + 1):
                     worker = Pool(plan=plan, engine=one.engine, replicas=count)
                     yield one is model_of(tried), Aggregated(worker=worker, precision=one.precision)

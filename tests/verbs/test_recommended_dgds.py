@@ -70,7 +70,7 @@ def gpus_of(component):
     return int(limits.get("nvidia.com/gpu", 0)) * nodes * component.get("replicas", 1)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(request=requests)
 def test_a_dgd_keeps_to_the_gpus_the_names_and_the_settings(request):
     _, found = answered(request)
