@@ -49,7 +49,11 @@ def _fewest(rec: Recommendation) -> str:
     if load is None or not rec.meets_sla or rec.request.optimization in ("latency", "goodput"):
         return ""
     count = best.deployment.num_gpus
-    text = f"{gpus(count)} {'is' if count == 1 else 'are'} the fewest for {load}"
+    does = "hold the SLA at" if rec.request.slo.bounds else "carry"
+    be, do = (
+        ("is", does.replace("hold", "holds").replace("carry", "carries")) if count == 1 else ("are", does)
+    )
+    text = f"{gpus(count)} {be} the fewest that {do} {load}"
     other = rec.expected_best
     if other is not None and other.deployment.num_gpus < count:
         fewer = other.deployment.num_gpus
