@@ -4,7 +4,7 @@ Everything is per lane (an attention-DP rank and pipeline stage) and holds one r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from perfmodels.operators import Pass
 from perfmodels.parallel import PlanArray
 from perfmodels.step import Step
 from perfmodels.steptime import StepTime, prefill_gaps_s, step_time
-from simkit.core.draft import with_draft_layer
+from simkit.core.draft import drafting_shape, with_draft_layer
 from simkit.core.engine import Role
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths
@@ -199,6 +199,17 @@ def decode_step(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, Floa
     step = Step(decode_seqs=seqs, decode_context_tokens=context, decode_queries=queries)
     question = Pass(shape=model.shape, precision=model.precision, plan=plan, step=step)
     return step_time(question, model.pricing)
+
+
+def decode_token_s(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, FloatLike]) -> FloatArray:
+    """Time per token of a decoding sequence [s], drafting included; load as for `decode_step`."""
+    total = decode_step(model, plan, load).total_s
+    passes = _draft_passes(model)
+    if passes:
+        plain = replace(model, shape=drafting_shape(model.shape), engine=replace(model.engine, draft=None))
+        once = decode_step(plan=plan, model=plain, load=load)
+        total = total + passes * (once.total_s - once.by_operator["engine_host"])
+    return total / model.engine.tokens_per_step
 
 
 def prefill_step(

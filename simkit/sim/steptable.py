@@ -9,7 +9,7 @@ from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
-from simkit.core.phases import decode_step, prefill_step
+from simkit.core.phases import decode_token_s, prefill_step
 
 # Kernels change their shape of work beyond 256 rows, where step times jump.
 _BATCHES = np.array(
@@ -71,7 +71,7 @@ class StepTable:
         return cls(
             decode_batch=batch,
             decode_context=_CONTEXTS,
-            decode_s=_shaped(decode_step(model, plans, (rows, places)).total_s, rows),
+            decode_s=_shaped(decode_token_s(model, plans, (rows, places)), rows),
             prefill_tokens=_TOKENS,
             prefill_context=_PROMPT_CONTEXTS,
             prefill_s=_shaped(prefill_step(model, plans, (tokens, keys, prompts)).total_s, tokens),

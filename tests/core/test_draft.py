@@ -10,7 +10,7 @@ from simkit.core import disagg, steady
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.draft import Draft, parse_draft
 from simkit.core.errors import InputError
-from simkit.core.phases import BATCH_GRID, decode_step, phase_times
+from simkit.core.phases import BATCH_GRID, decode_step, decode_token_s, phase_times
 from simkit.core.search import search
 from simkit.core.single import estimate_deployment
 from simkit.core.steady import Host, Procedure
@@ -110,6 +110,15 @@ def test_drafting_on_the_gpu_takes_time_and_memory(problem_of, lengths_of):
     # Each of three tokens takes about one layer of 64 and the output head, which weighs as much as two.
     assert (head.decode_s / looked_up.decode_s)[0, 0] == pytest.approx(1 + 3 * 3 / 64, abs=0.06)
     assert head.kv_capacity_tokens < looked_up.kv_capacity_tokens
+
+
+@pytest.mark.parametrize("draft", [None, NGRAM, replace(NGRAM, method="eagle", model="org/head")])
+def test_tables_and_single_steps_agree_on_the_time_per_token(problem_of, lengths_of, draft):
+    base = problem_of("Qwen/Qwen3-32B").engines[0]
+    model, plan = replace(base, engine=replace(base.engine, draft=draft)), PlanArray.of([ParallelPlan(tp=2)])
+    table = phase_times(model, plan, lengths_of(2000, 200), "decode")
+    per_token = decode_token_s(model, plan.expand(), (BATCH_GRID[None, :], 2100.0))
+    assert per_token == pytest.approx(table.decode_s / model.engine.tokens_per_step)
 
 
 def test_a_draft_pays_while_steps_wait_for_memory(problem_of):
