@@ -226,6 +226,9 @@ def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool) -> tuple[st
     notes = {
         "overloaded: the offered rate cannot be sustained": overloaded,
         "speculative decoding is set and not modelled: real ITL is lower": engine.speculative,
+        "the acceptance of drafted tokens is taken as given; the step shown leaves out what drafts them": (
+            engine.draft is not None
+        ),
         "the order of events decides at this load (prompts crowd out decoding, or requests move in step): "
         "confirm it with simkit simulate": bool(np.any(outcome.loop.doubtful)),
         f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
