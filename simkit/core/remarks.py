@@ -2,8 +2,8 @@
 
 from simkit.core.deployment import Deployment, Pool
 from simkit.core.engine import default_engine
-from simkit.core.explain import gpus, layout
 from simkit.core.metrics import Recommendation
+from simkit.core.words import gpus, layout
 
 
 def remarks(rec: Recommendation) -> tuple[str, ...]:
