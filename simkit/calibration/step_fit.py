@@ -22,6 +22,8 @@ Loop = Callable[[LinearSteps, Sequence[Run]], tuple[FloatArray, FloatArray]]
 _FEWEST = 2  # loads: a step's own time and a sequence's cannot be told apart at one
 _TTFT_WEIGHT = 0.5  # client and network are in it
 _LEAST_S = 1e-9
+# Simulated means have steps of their own size: finer differences and tolerances only follow those.
+_SEARCH = {"diff_step": 1e-3, "xtol": 1e-5, "ftol": 1e-7, "max_nfev": 60}
 
 
 def closed_form(engine: EngineOptions) -> Loop:
@@ -60,7 +62,7 @@ def fit_steps(runs: Sequence[Run], loop: Loop) -> LinearSteps:
         off: FloatArray = np.concatenate([np.log(said[0] / itl), _TTFT_WEIGHT * np.log(said[1] / ttft)])
         return off
 
-    found = least_squares(residuals, _start(usable), loss="soft_l1", f_scale=0.1, diff_step=1e-4)
+    found = least_squares(residuals, _start(usable), loss="soft_l1", f_scale=0.1, **_SEARCH)
     return _steps(found.x)
 
 

@@ -17,7 +17,7 @@ _ROOM_TOKENS = float(1 << 40)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopMeans:
-    """Means over the requests of a loop [s], and output tokens per second from first sent to last answered."""
+    """Means over requests [s], and output tokens per second from the first sent to the last answered."""
 
     ttft_s: float
     itl_s: float
