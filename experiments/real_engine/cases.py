@@ -34,7 +34,10 @@ CASES = (
     Case(128, 8, 40, fitted=False),
     Case(128, 12, 48, fitted=False),
     Case(128, 16, 64, fitted=True),
-    Case(384, 4, 24, fitted=False),
+    Case(384, 4, 24, fitted=True),
+    Case(256, 6, 30, fitted=False),
+    Case(384, 8, 24, fitted=False),
+    Case(128, 24, 72, fitted=False),
 )
 
 

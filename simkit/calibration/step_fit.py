@@ -62,7 +62,9 @@ def fit_steps(runs: Sequence[Run], loop: Loop) -> LinearSteps:
         off: FloatArray = np.concatenate([np.log(said[0] / itl), _TTFT_WEIGHT * np.log(said[1] / ttft)])
         return off
 
-    found = least_squares(residuals, _start(usable), loss="soft_l1", f_scale=0.1, **_SEARCH)
+    lengths = {(round(run.isl_tokens), round(run.osl_tokens)) for run in usable}
+    start = _start(usable)[: 5 if len(lengths) > 1 else 4]  # at one length the cache's part cannot be seen
+    found = least_squares(residuals, start, loss="soft_l1", f_scale=0.1, **_SEARCH)
     return _steps(found.x)
 
 
@@ -70,9 +72,11 @@ def _start(runs: Sequence[Run]) -> FloatArray:
     """First guesses as logs: the least loaded run is a step, its TTFT a prompt."""
     first = min(runs, key=lambda run: run.concurrency or 1.0)
     step, prompt = first.itl.mean_s or 1e-2, first.ttft.mean_s or 1e-1
-    return np.log([0.8 * step, 0.05 * step, 0.8 * prompt / first.isl_tokens, 0.1 * prompt])
+    per_key = 0.02 * step / first.isl_tokens
+    return np.log([0.8 * step, 0.05 * step, 0.8 * prompt / first.isl_tokens, 0.1 * prompt, per_key])
 
 
 def _steps(logs: FloatArray) -> LinearSteps:
     values = [float(value) for value in np.exp(np.clip(logs, np.log(_LEAST_S), 10.0))]
-    return LinearSteps(step_s=values[0], seq_s=values[1], token_s=values[2], request_s=values[3])
+    names = ("step_s", "seq_s", "token_s", "request_s", "key_s")
+    return LinearSteps(**dict(zip(names, values, strict=False)))

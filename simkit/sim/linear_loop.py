@@ -33,7 +33,7 @@ def simulated_loop(
     measured step times already.
     """
     isl, osl, slots = load
-    host = Efficiency(request_host_s=steps.request_s, request_token_s=0.0, request_serial_s=0.0)
+    host = Efficiency(request_host_s=steps.request_s, request_token_s=0.0, request_serial_s=steps.serial_s)
     policy = SchedulerPolicy.of(engine, host, _ROOM_TOKENS).changed(captured=(), admission_steps=0.0)
     cluster = Cluster(pools=(EnginePool(table=StepTable.linear(steps), policy=policy),))
     run = simulate(cluster, _equal(isl, osl, requests), concurrency=slots).times

@@ -122,12 +122,12 @@ class StepTable:
 
     @classmethod
     def linear(cls, steps: LinearSteps) -> "StepTable":
-        """Steps linear in sequences and prompt tokens, whatever the context."""
-        ends = np.array([0.0, 1e9])
+        """Steps linear in sequences, in the tokens they see and in prompt tokens."""
+        ends = np.array([0.0, 1e6])
         return cls(
             decode_batch=ends,
             decode_context=ends,
-            decode_s=np.repeat(steps.decode_s(ends)[:, None], 2, axis=1),
+            decode_s=steps.decode_s(ends[:, None], ends),
             prefill_tokens=ends,
             prefill_context=ends,
             prefill_s=np.repeat((steps.step_s + steps.token_s * ends)[:, None], 2, axis=1),

@@ -27,7 +27,9 @@ class LoopQuestion:
     def of(cls, run: Run) -> "LoopQuestion":
         """The load of a run. Raises InputError where it was no closed loop."""
         if not run.concurrency or run.num_requests < 1:
-            raise InputError(f"{run.source.path}: no closed loop; step times are found from --concurrency runs")
+            raise InputError(
+                f"{run.source.path}: no closed loop; step times are found from --concurrency runs"
+            )
         return cls(
             isl_tokens=round(run.isl_tokens),
             osl_tokens=round(run.osl_tokens),
@@ -45,8 +47,8 @@ def predicted_loop(steps: LinearSteps, engine: EngineOptions, asked: LoopQuestio
 def fitted_steps(runs: Sequence[Run], engine: EngineOptions) -> LinearSteps:
     """Step times under which the simulated loops show what was measured.
 
-    Two concurrencies are the least; one far apart from the other tells most. Repeats of a load are weighed
-    as often as they come. Raises InputError.
+    Two concurrencies are the least, far apart they tell most; runs of two lengths tell what the cache costs.
+    Repeats of a load are weighed as often as they come. Raises InputError.
     """
     from simkit.calibration.step_fit import fit_steps  # scipy is an extra
 

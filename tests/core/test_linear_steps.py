@@ -49,3 +49,9 @@ def test_no_more_sequences_than_the_engine_takes():
 def test_times_that_are_none_are_refused(change):
     with pytest.raises(InputError, match="linear steps"):
         LinearSteps(**{"step_s": 0.01, "seq_s": 0.0, "token_s": 0.0, **change})
+
+
+def test_a_step_costs_more_the_more_it_sees():
+    seeing = LinearSteps(step_s=0.010, seq_s=0.001, token_s=0.0, key_s=1e-5)
+    loop = linear_loop(seeing, ENGINE, (lengths([100, 900], osl=200), np.array([1.0, 1.0])))
+    assert loop.itl_s[:, 0] == pytest.approx([0.013, 0.021])

@@ -11,7 +11,7 @@ from simkit.core.linear_steps import LinearSteps
 from simkit.core.measured import Run, Source, Spread
 from simkit.verbs.step_times import LoopQuestion, fitted_steps, predicted_loop
 
-PLANTED = LinearSteps(step_s=0.015, seq_s=0.0012, token_s=0.0007, request_s=0.012)
+PLANTED = LinearSteps(step_s=0.015, seq_s=0.0012, token_s=0.0007, key_s=2e-6, request_s=0.012)
 ENGINE = default_engine("vllm", max_num_batched_tokens=2048, max_num_seqs=64)
 
 
@@ -32,12 +32,14 @@ def test_one_request_at_a_time_by_hand():
     run = run_of(1)
     # the first token takes the host's time and one step with the prompt, others a step each
     assert run.ttft.mean_s == pytest.approx(0.012 + 0.015 + 128 * 0.0007, rel=1e-6)
-    assert run.itl.mean_s == pytest.approx(0.0162, rel=1e-6)
-    assert run.output_tokens_per_s == pytest.approx(48 / (run.ttft.mean_s + 47 * 0.0162), rel=1e-6)
+    # steps see 128 to 174 tokens
+    assert run.itl.mean_s == pytest.approx(0.0162 + 151 * 2e-6, rel=1e-6)
+    assert run.output_tokens_per_s == pytest.approx(48 / (run.ttft.mean_s + 47 * run.itl.mean_s), rel=1e-6)
 
 
 def test_planted_step_times_are_found():
-    found = fitted_steps([run_of(1), run_of(4), run_of(16)], ENGINE)
+    found = fitted_steps([run_of(1), run_of(4), run_of(16), run_of(4, isl=512)], ENGINE)
+    assert found.key_s == pytest.approx(PLANTED.key_s, rel=0.15)
     assert found.step_s == pytest.approx(PLANTED.step_s, rel=0.02)
     assert found.seq_s == pytest.approx(PLANTED.seq_s, rel=0.05)
     assert found.token_s == pytest.approx(PLANTED.token_s, rel=0.02)
@@ -46,6 +48,13 @@ def test_planted_step_times_are_found():
         said, true = (predicted_loop(steps, ENGINE, asked) for steps in (found, PLANTED))
         assert said.itl_s == pytest.approx(true.itl_s, rel=0.02)
         assert said.output_tokens_per_s == pytest.approx(true.output_tokens_per_s, rel=0.02)
+
+
+def test_one_length_cannot_tell_what_the_cache_costs():
+    found = fitted_steps([run_of(1), run_of(4), run_of(16)], ENGINE)
+    assert found.key_s == 0.0
+    per_seq = PLANTED.seq_s + 152 * PLANTED.key_s
+    assert found.seq_s == pytest.approx(per_seq, rel=0.05)
 
 
 def test_the_closed_form_comes_near_without_simulating():
