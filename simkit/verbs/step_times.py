@@ -1,4 +1,4 @@
-"""Step times of a running engine from a few of its runs, and what they say of loads that were not measured."""
+"""Step times of a running engine from a few of its runs, and what they say of other loads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
