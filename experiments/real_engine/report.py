@@ -59,8 +59,8 @@ FROM_FEWER = """
 ## From one run of each fitted load
 
 Step times from one repeat alone ({each} runs), simulated, against the mean of all repeats, held-out loads
-only: the mean of the absolute errors, and the worst. A run that was disturbed misleads: repeat 4 has one at 384
-tokens in (load average 13) that was a fifth slower than the others.
+only: the mean of the absolute errors, and the worst. A run that was disturbed misleads: repeat 4 has one at
+384 tokens in (load average 13) that was a fifth slower than the others.
 
 | repeat | ITL | output | TTFT |
 |---|---:|---:|---:|
@@ -101,10 +101,10 @@ The loads {", ".join(AFTERWARDS)} were measured after the form of the step times
 and committed. A first form without the cache's part, fitted at 128 tokens alone, had missed ITL at 384 tokens
 in and 4 in flight by 26 %; that load is fitted since. Nothing was tuned on a held-out load.
 
-Prompts are half of the work here, outputs are short and all requests move in step: the closed form marks every
-one of these loads as doubtful, and is wrong where prompts crowd out decoding most (384 tokens in, 8 in flight).
-The simulator knows the order of events: a request that meets an idle engine is prefilled alone, those behind it
-together. Weights are random, and attention over contexts this short is a small part of a step.
+Prompts are a third of the work and more, outputs are short, and all requests move in step: the closed form
+marks every one of these loads as doubtful, and is wrong where prompts crowd out decoding most (384 tokens in,
+8 in flight). The simulator knows the order of events: a request that meets an idle engine is prefilled alone,
+those behind it together. Weights are random, and contexts short.
 """
 
 

@@ -61,7 +61,7 @@ class LocalService:
         for name, child in self.children.items():
             status = child.exit_status
             if status is not None:
-                said = child.tail(3) or "no output"
+                said = child.reason() or "no output"
                 raise ExternalError(f"{name} ended with status {status} ({said}); its log is {child.log}")
 
     def _wait_ready(self) -> None:
