@@ -73,4 +73,5 @@ def command_server(command: str, model: str, folder: Path, ready_s: float = 1800
 
     clean_orphans(registry())
     with serving(plan_of, registry()) as service:
-        yield Server(url=service.plan.url, model=model, check=service.check)
+        log = str(folder / "logs" / "engine.log")
+        yield Server(url=service.plan.url, model=model, check=service.check, log=log)

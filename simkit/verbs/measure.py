@@ -52,6 +52,7 @@ class Server:
     model: str
     check: Callable[[], None] = lambda: None
     note: str = ""  # what every run on it must say
+    log: str = "the server's log"  # where to look when requests fail
 
 
 def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: Slo | None = None) -> Run:
@@ -73,7 +74,7 @@ def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: 
         given_up = "" if run.complete else ", then the run was given up"
         raise ExternalError(
             f"{server.url}: {run.num_errors} of {run.num_requests + run.num_errors} requests failed{given_up}"
-            f"{_reasons(run)}; look at the server's log"
+            f"{_reasons(run)}; look at {server.log}"
         )
     return replace(run, notes=(*run.notes, server.note)) if server.note else run
 

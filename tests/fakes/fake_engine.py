@@ -1,6 +1,7 @@
 """An engine's server as a program: what it is told to do wrong comes from FAKE_ENGINE, its words are kept.
 
-FAKE_ENGINE: FAULT[:after requests], or dies (at once), ill (never healthy), mute (its port stays closed).
+FAKE_ENGINE: FAULT[:after requests] of openai_server, deadly[:after requests], dies (at once), or mute (its
+port stays closed).
 """
 
 import json
@@ -14,18 +15,9 @@ from openai_server import Behaviour, _Handler
 
 
 class Handler(_Handler):
-    """The faulty server, that may call itself ill, and may die of a request."""
+    """The faulty server, that may die of a request."""
 
-    ill = False
     deadly = False
-
-    def do_GET(self):  # noqa: N802 (http.server calls it so)
-        if self.ill and self.path == "/health":
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        super().do_GET()
 
     def do_POST(self):  # noqa: N802
         if self.deadly and len(self.behaviour.seen) >= self.behaviour.after:
@@ -44,8 +36,8 @@ def main():
         sys.exit(3)
     if fault == "mute":
         time.sleep(60)
-    Handler.ill, Handler.deadly = fault == "ill", fault == "deadly"
-    fault = "" if fault in ("ill", "deadly") else fault
+    Handler.deadly = fault == "deadly"
+    fault = "" if Handler.deadly else fault
     model = words[words.index("--served-model-name") + 1] if "--served-model-name" in words else "tiny"
     Handler.behaviour = Behaviour(fault=fault, after=int(after or 0), model=model)
     port = int(words[words.index("--port") + 1])

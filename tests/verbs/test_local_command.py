@@ -1,16 +1,19 @@
 """A real engine's server as a child: ready, measured, named when it fails, gone afterwards."""
 
 import json
+import os
 import shlex
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+from openai_server import openai_server
 
 from perfmodels.parallel import ParallelPlan
 from simkit.adapters.aiperf import BenchmarkOptions
-from simkit.adapters.processes import start_time
+from simkit.adapters.local_service import LocalService, ServicePlan
+from simkit.adapters.processes import Launch, start_time
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import default_engine
 from simkit.core.errors import ExternalError, InputError
@@ -63,24 +66,34 @@ def test_an_engine_is_started_measured_and_ended(tmp_path, cache):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "ready_s", "said"),
     [
-        ("dies", "engine ended with status 3 .*no room for weights"),
-        ("ill", "answers /health with HTTP 503 after 2 s.*engine.log"),
-        ("mute", "does not list tiny after 2 s.*engine.log"),
+        ("dies", 60.0, "engine ended with status 3 .*no room for weights"),
+        ("mute", 1.0, "does not list tiny after 1 s.*engine.log"),
     ],
 )
-def test_an_engine_that_does_not_come_up_is_named(tmp_path, monkeypatch, fault, said):
+def test_an_engine_that_does_not_come_up_is_named(tmp_path, monkeypatch, fault, ready_s, said):
     monkeypatch.setenv("FAKE_ENGINE", fault)
-    with pytest.raises(ExternalError, match=said), command_server(COMMAND, "tiny", tmp_path, ready_s=2.0):
+    with pytest.raises(ExternalError, match=said), command_server(COMMAND, "tiny", tmp_path, ready_s=ready_s):
         pass
+
+
+def test_a_server_that_calls_itself_ill_is_not_ready(tmp_path, cache):
+    sleeper = Launch(command=["sleep", "60"], log=tmp_path / "log", env=dict(os.environ))
+    with openai_server(health=503) as (url, behaviour):
+        plan = ServicePlan(launches={"engine": sleeper}, url=url, model="tiny", ready_s=0.5)
+        with pytest.raises(ExternalError, match="answers /health with HTTP 503"), LocalService(plan, cache):
+            pass
+        behaviour.health = 404  # a server without such a page
+        with LocalService(plan, cache):
+            assert len(pids(cache)) == 1
 
 
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
         ("deadly:4", "engine ended with status 7 .*engine core is gone"),
-        ("500:4", "requests failed.*HTTP 500"),
+        ("500:4", r"requests failed.*HTTP 500.*look at .*logs/engine\.log"),
         ("garbage:4", "requests failed.*garbage in the stream"),
         ("stall:4", "requests failed.*stalled"),
         ("hang:4", "requests failed.*stalled"),
