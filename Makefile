@@ -50,6 +50,7 @@ operators: $(VENV)/.developer
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/whole_process.py
 	$(BIN)/python benchmarks/operators.py
+	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/simulation.py
 
 $(VENV)/.installed: pyproject.toml
