@@ -16,6 +16,8 @@ from simkit.core.measured import Run, Source
 from simkit.core.measured_requests import RequestRecord, run_of_records
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.io.results.aiperf import EXPORT, failures_of
+from simkit.io.results.fields import load_json
 from simkit.io.results.reader import read_run
 from simkit.io.results.server_metrics import server_side_of
 
@@ -96,7 +98,19 @@ def _by_aiperf(server: Server, workload: Workload, meter: Meter, place: Path, sl
         except ExternalError:
             server.check()  # a server that died is the better explanation
             raise
-    return read_run(place)
+    return _result(server, place)
+
+
+def _result(server: Server, place: Path) -> Run:
+    """What AIPerf wrote. Raises ExternalError where no request was answered whole."""
+    try:
+        return read_run(place)
+    except InputError as error:
+        server.check()
+        export = next(place.rglob(EXPORT), None)
+        failed = failures_of(load_json(export)) if export else ""
+        said = f"requests failed ({failed})" if failed else str(error)
+        raise ExternalError(f"{server.url}: no answer counts: {said}; look at {server.log}") from error
 
 
 def _by_own_client(server: Server, workload: Workload, meter: Meter) -> Run:
