@@ -19,6 +19,7 @@ from pathlib import Path
 from simkit.core.errors import ExternalError
 
 _GRACE_S = 8.0
+_MILD = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN)\b")
 _ERROR = re.compile(r"\b(?:[A-Za-z_]+\.)*[A-Z][A-Za-z]*(?:Error|Exception): \S.*")
 _POLL_S = 0.05
 
@@ -204,5 +205,6 @@ def log_reason(log: Path, lines: int = 3) -> str:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return last
-    first = next((match[0] for line in text.splitlines() if (match := _ERROR.search(line))), "")
+    severe = (line for line in text.splitlines() if not _MILD.search(line))
+    first = next((match[0] for line in severe if (match := _ERROR.search(line))), "")
     return last if not first or first in last else f"{first[:400]} | ... | {last}"

@@ -143,7 +143,8 @@ def test_half_written_notes_are_put_away(tmp_path):
 def test_the_first_error_is_the_reason_and_the_last_lines_follow(tmp_path):
     log = tmp_path / "log"
     log.write_text(
-        "(Worker pid=7) INFO loading\n(Worker pid=7) ERROR 12:00 [x.py:9] ValueError: no room for weights\n"
+        "(Worker pid=7) WARNING few files, such as OSError: [Errno 24]\n"
+        "(Worker pid=7) ERROR 12:00 [x.py:9] ValueError: no room for weights\n"
         "Traceback\n  raise RuntimeError(\nRuntimeError: Engine core failed. See root cause above.\n"
     )
     said = log_reason(log, 1)
