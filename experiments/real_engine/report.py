@@ -99,9 +99,9 @@ def main() -> None:
 
 NOTES = f"""
 The form of the step times was settled and committed before anybody looked at {", ".join(AFTERWARDS)}.
-A first form without the cache's part and with bursts that arrive at one instant, fitted at 128 tokens alone, had
-given ITL within 5.2 % at 2, 8 and 12 in flight (so these had been seen), and had missed it at 384 tokens in and
-4 in flight by 26 %; that load is fitted since.
+A first form without the cache's part and with bursts that arrive at one instant, fitted at 128 tokens alone,
+had given ITL within 5.2 % at 2, 8 and 12 in flight (so these had been seen), and had missed it at 384 tokens
+in and 4 in flight by 26 %; that load is fitted since.
 
 Prompts are a third of the work and more, outputs are short, and all requests move in step: the closed form
 marks every one of these loads as doubtful, and is wrong where prompts crowd out decoding most (384 tokens in,
