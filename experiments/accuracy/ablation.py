@@ -79,7 +79,7 @@ def main() -> None:
         line("shares of peak (roofline)", plain(frame, tables=False)),
         line("operator tables", plain(frame, tables=True)),
     ]
-    for scheme, title in (("split_group", "groups"), ("model", "models"), ("gpu", "GPUs")):
+    for scheme, title in (("split_group", "groups"), ("family", "model families"), ("gpu", "GPUs")):
         lines.append(line(f"operator tables and loop, {title} left out", factors_only(runs, scheme)))
         lines.append(line(f"and residuals, {title} left out", with_residuals(runs, scheme)))
     parts = [

@@ -30,6 +30,7 @@ PARTITIONS = {
 NAMES = {
     "split_group": "its group (model, GPU, engine, format, GPU count)",
     "model": "every run of its model",
+    "family": "every run of its model and of all with the same architecture and size",
     "gpu": "every run on its GPU",
     "engine": "every run of its engine",
 }
@@ -92,7 +93,7 @@ def main() -> None:
     frame = joined("split_group")
     documents = {title: evaluation(frame, [column]) for title, column in PARTITIONS.items()}
     write_accuracy_report(frame, documents, OUT, write_text_atomic, notes())
-    figure_png(reliability_figure(reliability(("split_group", "model", "gpu"))), OUT / "reliability.png")
+    figure_png(reliability_figure(reliability(("split_group", "family", "gpu"))), OUT / "reliability.png")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from simkit.core.estimates import log_spreads
 
 ERROR_METRICS = ("ttft", "itl", "e2e")
 # New deployments resemble those with their group left out; new models and GPUs those without theirs.
-SCHEME_WEIGHTS = {"split_group": 0.5, "model": 0.25, "gpu": 0.25}
+SCHEME_WEIGHTS = {"split_group": 0.5, "family": 0.25, "gpu": 0.25}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

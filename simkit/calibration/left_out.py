@@ -13,7 +13,8 @@ from simkit.calibration.kriged import Tuning, corrected
 from simkit.calibration.training import TrainingRuns, predict_runs
 from simkit.core.residual_models import METRICS
 
-SCHEMES = ("split_group", "model", "gpu", "engine")  # what may be left out
+# What may be left out. A family is every model of one architecture and size: DeepSeek-R1 goes with -V3.
+SCHEMES = ("split_group", "model", "family", "gpu", "engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,8 @@ def training_runs(frame: "pd.DataFrame") -> TrainingRuns:
         vocabulary={level: tuple(map(str, found)) for level, (found, _) in numbered.items()},
         names={
             "split_group": frame["split_group"].to_numpy().astype(str),
-            "model": names["family"].astype(str),
+            "model": frame["model"].to_numpy().astype(str),
+            "family": names["family"].astype(str),
             "gpu": frame["gpu"].to_numpy().astype(str),
             "engine": frame["backend"].to_numpy().astype(str),
         },

@@ -73,5 +73,5 @@ def test_accuracy_on_a_fixed_sample_of_groups_does_not_rot(runs):
 def test_shipped_intervals_held_what_they_promise(metric):
     """90 % intervals on runs left out by group, model and GPU."""
     held = artifact(ERRORS)["metrics"][metric]["coverage90"]
-    for scheme in ("split_group", "model", "gpu"):
+    for scheme in ("split_group", "model", "family", "gpu"):
         assert 0.85 <= held[scheme] <= 0.97, scheme
