@@ -1,10 +1,10 @@
 """CPU seconds and memory of whole commands, cold and warm, beside the bare interpreter.
 
-    python benchmarks/whole_process.py [--runs 5] [--trace mooncake_conversation.jsonl.gz]
+    python benchmarks/whole_process.py [--runs 5] [--only finalists] [--trace mooncake_conversation.jsonl.gz]
 
-Cold: compiled bytecode and caches removed before the run. Every figure is user plus system time of
-the process, from the operating system's accounting; medians over the runs, taken in turn so that a
-drifting machine drifts for all.
+Cold: bytecode and the simulator's compiled code removed before the run. Every figure is user plus system
+time of the process, from the operating system's accounting; medians over the runs, taken in turn so that
+a drifting machine drifts for all.
 """
 
 import argparse
@@ -20,19 +20,20 @@ ROOT = Path(__file__).resolve().parents[1]
 SIMKIT = [sys.executable, "-m", "simkit"]
 SIMULATE = [*SIMKIT, "simulate", "--format", "json", "--quiet", "--gpu", "h200_sxm"]
 RECOMMEND = [*SIMKIT, "recommend", "--format", "json", "--quiet", "--isl", "4000", "--osl", "1000"]
+QWEN = [*RECOMMEND, "--model", "Qwen/Qwen3-32B-FP8", "--gpu", "h200_sxm", "--total-gpus", "32"]
+R1 = [*RECOMMEND, "--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h200_sxm", "--total-gpus"]
 COMMANDS = {
     "bare interpreter": [sys.executable, "-c", "pass"],
     "import numpy": [sys.executable, "-c", "import numpy"],
     "import simkit": [sys.executable, "-c", "import simkit"],
-    "recommend, Qwen3-32B-FP8 on 32 H200": [
-        *RECOMMEND, "--model", "Qwen/Qwen3-32B-FP8", "--gpu", "h200_sxm", "--total-gpus", "32",
-    ],
-    "recommend, DeepSeek-R1 on 64 H200": [
-        *RECOMMEND, "--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h200_sxm", "--total-gpus", "64",
-    ],
-    "recommend, DeepSeek-R1 on 1,024 H200": [
-        *RECOMMEND, "--model", "deepseek-ai/DeepSeek-R1", "--gpu", "h200_sxm", "--total-gpus", "1024",
-    ],
+    "recommend, Qwen3-32B-FP8 on 32 H200": QWEN,
+    "  Qwen3 with -o": [*QWEN, "-o", "{out}/qwen"],
+    "  Qwen3, 3 finalists simulated": [*QWEN, "--simulate-finalists", "3"],
+    "  Qwen3, 10 finalists simulated": [*QWEN, "--simulate-finalists", "10"],
+    "  Qwen3 with -o, 3 finalists simulated": [*QWEN, "--simulate-finalists", "3", "-o", "{out}/finalists"],
+    "recommend, DeepSeek-R1 on 64 H200": [*R1, "64"],
+    "  R1 with -o, 3 finalists simulated": [*R1, "64", "--simulate-finalists", "3", "-o", "{out}/r1"],
+    "recommend, DeepSeek-R1 on 1,024 H200": [*R1, "1024"],
     "predict, 1,673 runs": [
         *SIMKIT, "predict", str(ROOT / "data/runs/serving_runs_fit.csv"), "--quiet", "-o", "{out}/p.csv",
     ],
@@ -41,6 +42,8 @@ COMMANDS = {
         "--requests", "20000",
     ],
 }  # fmt: skip
+
+BASE = ("import numpy",)  # what others are compared with
 
 
 def replay(trace: Path) -> list[str]:
@@ -69,11 +72,13 @@ def main() -> None:
     """Print one line per command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default="", help="commands whose name holds this")
     parser.add_argument("--trace", type=Path, help="Mooncake trace to replay on four replicas")
     arguments = parser.parse_args()
     runs, commands = arguments.runs, dict(COMMANDS)
     if arguments.trace:
         commands["simulate, trace on four replicas"] = replay(arguments.trace.resolve())
+    commands = {name: command for name, command in commands.items() if arguments.only in name or name in BASE}
     with tempfile.TemporaryDirectory() as out:
         cold = {}
         for name, command in commands.items():

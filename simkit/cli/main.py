@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from simkit.cli.benchmark import benchmark
+from simkit.cli.compare import compare
 from simkit.cli.doctor import doctor
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
@@ -52,7 +53,7 @@ def _root(
 
 for verb in (
     recommend, estimate, simulate, predict, evaluate, fit, validate, support, benchmark, profile, doctor,
-    next_runs, tools,
+    next_runs, tools, compare,
 ):  # fmt: skip
     app.command()(verb)
 

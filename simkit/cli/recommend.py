@@ -8,9 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
-from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.output import Format, FormatFlag, QuietFlag, show
+from simkit.cli.recommend_stages import INTERRUPTED, Asked, staged
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 
+_FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
+_BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
 _STATISTIC_HELP = "What SLA bounds are on: mean, p50, p90 or p99."
 
 
@@ -26,9 +29,13 @@ def recommend(
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
     price: Annotated[float | None, typer.Option("--gpu-hour-price", help="Adds cost per token.")] = None,
+    finalists: Annotated[
+        int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
+    ] = None,
+    budget: Annotated[float | None, typer.Option("--time-budget", help=_BUDGET_HELP)] = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
-    seed: SeedFlag = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of simulated finalists.")] = 0,
     flags: Mapping[str, Any],
     cluster: Mapping[str, Any],
 ) -> None:
@@ -38,24 +45,20 @@ def recommend(
     --osl 1000 -o out
     """
     from simkit.core.errors import unknown_name
-    from simkit.io.problems import SearchOptions, build_problem
     from simkit.reports.document import recommendation_document
-    from simkit.verbs.recommend import answer
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
     request = with_cluster(request_from_flags(dgdr, flags), cluster)
     slo = replace(request.slo, statistic=statistic)
     request = replace(request, slo=slo, gpu_hour_price=price)
-    problem = build_problem(request, SearchOptions(dynamo_rules=dynamo_rules, limit=max(limit, top)))
-    result = answer(problem)
-    if output is not None:
-        from simkit.verbs.folder import folder_texts, write_folder
-
-        texts = folder_texts(result, top=top, version=dgd_version, problem=problem)
-        written = [path.relative_to(output).parts[0] for path in write_folder(output, texts)]
-        remark(f"wrote {', '.join(dict.fromkeys(written))} to {output}", quiet=quiet)
+    asked = Asked(
+        limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules
+    )
+    result = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)
     show(form, lambda: recommendation_document(result), lambda console: _table(result, console, limit))
+    if result.finalists and result.finalists.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
     if not result.meets_sla:
         raise typer.Exit(1)
 

@@ -1,28 +1,16 @@
 """The answer in words: what was chosen, what binds, what else was close."""
 
-from simkit.core.deployment import Aggregated, Deployment
-from simkit.core.metrics import Candidate, Recommendation, TradeOff, bounded
+from simkit.core.finalist_words import finalist_lines
+from simkit.core.metrics import Candidate, Recommendation, TradeOff
 from simkit.core.slo import Slo
-
-
-def layout(deployment: Deployment) -> str:
-    """`4 x tp4` or `3 prefill x tp2 + 1 decode x tp4`."""
-    if isinstance(deployment, Aggregated):
-        return f"{deployment.worker.replicas} x {deployment.worker.plan.label}"
-    prefill, decode = deployment.prefill, deployment.decode
-    return (
-        f"{prefill.replicas} prefill x {prefill.plan.label} + {decode.replicas} decode x {decode.plan.label}"
-    )
-
-
-def gpus(count: int) -> str:
-    """`1 GPU`, `4 GPUs`."""
-    return f"{count} GPU" + ("" if count == 1 else "s")
+from simkit.core.words import bound_label as _label
+from simkit.core.words import gpus, layout
+from simkit.core.words import milliseconds as _ms
 
 
 def explanation(rec: Recommendation) -> tuple[str, ...]:
-    """Three sentences: the choice, what binds or is missed, what else was close."""
-    return (_choice(rec.selected), _bounds(rec), _runner_up(rec))
+    """Three sentences: the choice, what binds or is missed, what else was close; then what was simulated."""
+    return (_choice(rec.selected), _bounds(rec), _runner_up(rec), *finalist_lines(rec))
 
 
 def trade_off_lines(rec: Recommendation) -> tuple[str, ...]:
@@ -50,12 +38,13 @@ def _bounds(rec: Recommendation) -> str:
         )
     if not slo.bounds:
         return "No latency bound was given, so throughput alone decided."
-    ratios = {name: bounded(best.estimate, name, slo.statistic) / bound for name, bound in slo.bounds.items()}
+    ratios = {name: best.bounded_s(name, slo.statistic) / bound for name, bound in slo.bounds.items()}
     tightest = max(ratios, key=lambda name: ratios[name])
     name = _label(tightest) if slo.statistic == "mean" else f"{_label(tightest)} {slo.statistic}"
-    pair = f"{_ms(bounded(best.estimate, tightest, slo.statistic))} against {_ms(slo.bounds[tightest])}"
+    pair = f"{_ms(best.bounded_s(tightest, slo.statistic))} against {_ms(slo.bounds[tightest])}"
+    pair += " as simulated" if best.simulated else ""
     if rec.meets_sla:
-        chance = best.estimate.sla_probability or 0.0
+        chance = best.sla_probability or 0.0
         return (
             f"{name} is the tightest bound, {pair}, and all bounds hold with probability "
             f"{chance:.0%}{_instead(rec)}."
@@ -90,10 +79,7 @@ def _way_out(rec: Recommendation) -> str:
     """Which bound alone would save the SLA and by how much; else which must give together."""
     slo = rec.request.slo
     found = [(item.bound, item.needed_s, item.asked_s) for item in rec.relaxations]
-    joint = [
-        (name, bounded(rec.selected.estimate, name, slo.statistic), bound)
-        for name, bound in slo.bounds.items()
-    ]
+    joint = [(name, rec.selected.bounded_s(name, slo.statistic), bound) for name, bound in slo.bounds.items()]
     ways = [
         f"{_label(name)} to {_ms(needed_s)} ({_more(needed_s / asked_s)})"
         for name, needed_s, asked_s in found or joint
@@ -151,12 +137,3 @@ def _change(change: str, slo: Slo) -> str:
     """`ITL 33.0 ms` for `itl_s +10%`, the rest as it is."""
     name, _, _ = change.partition(" +")
     return f"{_label(name)} +10%, {_ms(1.1 * slo.bounds[name])}" if name in slo.bounds else change
-
-
-def _label(name: str) -> str:
-    return name.removesuffix("_s").upper()
-
-
-def _ms(seconds: float) -> str:
-    value = seconds * 1e3
-    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from simkit.core.deployment import Deployment
 from simkit.core.request import Request
+from simkit.core.simulated import Finalists, Simulated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +57,27 @@ def bounded(estimate: Estimate, name: str, statistic: str) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A deployment and its estimate; tied marks one that predictions cannot tell from the selected one."""
+    """A deployment and its estimate; tied marks one that predictions cannot tell from the selected one.
+
+    Where it was simulated, meets_sla is what the simulation says.
+    """
 
     deployment: Deployment
     estimate: Estimate
     meets_sla: bool
     tied: bool = False
+    simulated: Simulated | None = None
+
+    @property
+    def sla_probability(self) -> float | None:
+        """As simulated where it was, else as estimated."""
+        return self.simulated.sla_probability if self.simulated else self.estimate.sla_probability
+
+    def bounded_s(self, name: str, statistic: str) -> float:
+        """What a bound speaks of, as simulated where it was [s]."""
+        if self.simulated:
+            return self.simulated.bounded_s(name, statistic)
+        return bounded(self.estimate, name, statistic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +115,7 @@ class Recommendation:
     of output tokens per second per GPU against tokens per second per user, knee the position in it
     from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
     unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
+    finalists says which candidates were simulated too, None where none was asked for.
     """
 
     request: Request
@@ -113,6 +130,7 @@ class Recommendation:
     relaxations: tuple[Relaxation, ...] = ()
     bottlenecks: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    finalists: Finalists | None = None
 
     @property
     def selected(self) -> Candidate:

@@ -1,5 +1,6 @@
 """The main question: over all engines and modes, which deployment is best, and why not the others."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB
 from simkit.core.engine_search import EngineResult, preference_of, search_engine
 from simkit.core.errors import InfeasibleError
-from simkit.core.explain import explanation, gpus
+from simkit.core.explain import explanation
 from simkit.core.materialize import candidate, phase_bottlenecks
 from simkit.core.metrics import Candidate, Recommendation, Rejection
 from simkit.core.picking import SURE_SHARE, knee, leading, pareto_front, ranking
@@ -20,6 +21,7 @@ from simkit.core.sizing import largest_context, smallest_engine
 from simkit.core.support import moe_support
 from simkit.core.ties import promoted_on_tie, tied_with_first, with_every_group
 from simkit.core.trade_offs import relaxations, trade_offs
+from simkit.core.words import gpus
 
 Row = tuple[PreparedEngine, Points, int]
 
@@ -27,12 +29,17 @@ Row = tuple[PreparedEngine, Points, int]
 _TIE_ORDER = {"sglang": 0, "trtllm": 1, "vllm": 2}
 
 
-def search(problem: Problem) -> Recommendation:
+def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> Recommendation:
     """Rank every deployment of every engine.
 
-    Raises InfeasibleError when the model does not fit the GPUs in any split.
+    skip: once there is something to recommend, whether to leave the next engine out. Raises
+    InfeasibleError when the model does not fit the GPUs in any split.
     """
-    results = [result for model in problem.engines if (result := search_engine(problem, model))]
+    results: list[EngineResult] = []
+    for model in problem.engines:
+        if any(len(item.best) for item in results) and skip(model.engine.backend):
+            continue
+        results += [result for result in (search_engine(problem, model),) if result]
     filled = [result for result in results if len(result.best)]
     if not filled:
         raise InfeasibleError(_too_small(problem, results))

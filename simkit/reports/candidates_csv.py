@@ -8,6 +8,7 @@ from typing import Any
 from simkit.core.metrics import Recommendation
 from simkit.reports.document import recommendation_document
 from simkit.reports.labels import layout_label
+from simkit.reports.simulated import simulated_columns
 
 Doc = Mapping[str, Any]
 
@@ -51,6 +52,7 @@ def _row(rank: int, item: Doc, request: Doc) -> dict[str, Any]:
         **{f"memory_{part}_gib": size for part, size in item["memory_gib"].items()},
         **_engine_limits(item),
         "notes": "; ".join(item["notes"]),
+        **simulated_columns(item),
     }
 
 

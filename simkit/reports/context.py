@@ -17,6 +17,7 @@ from simkit.reports.labels import (
     percent,
 )
 from simkit.reports.question import command_line, question
+from simkit.reports.simulated import HEADS, HINT, simulated_rows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -91,6 +92,9 @@ def recommendation_context(rec: Recommendation) -> dict[str, Any]:
         "warnings": doc["request"]["warnings"],
         "heads": CANDIDATE_HEADS,
         "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
+        "simulated_heads": HEADS,
+        "simulated_hint": HINT,
+        "simulated_rows": simulated_rows(doc["candidates"]),
         "hidden": max(0, len(doc["candidates"]) - CANDIDATES_SHOWN),
         "rejected": doc["rejected"],
         "limits": LIMITS,
@@ -114,10 +118,14 @@ def _answer(doc: Doc) -> str:
 
 
 def _verdict(doc: Doc) -> str:
-    chance = percent((doc["selected"] or {}).get("sla_probability"))
+    best = doc["selected"] or {}
+    found = best.get("simulated")
+    chance = percent((found or best).get("sla_probability"))
+    how = "simulated" if found else "predicted"
+    figure = doc["request"]["sla_statistic"]
     return {
         "none": "No SLA was given.",
-        "met": f"Expected to meet the SLA: every predicted mean is within its bound. Probability: {chance}.",
+        "met": f"Expected to meet the SLA: every {how} {figure} is within its bound. Probability: {chance}.",
         "missed": f"The SLA is missed; this is the nearest configuration. Chance that it holds: {chance}.",
     }[_status(doc)]
 

@@ -18,6 +18,7 @@ from simkit.core.explain import trade_off_lines
 from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
 from simkit.core.request import Request
 from simkit.core.slo import Slo
+from simkit.reports.simulated import simulated_document
 
 Document = dict[str, Any]
 
@@ -36,6 +37,7 @@ def candidate_document(candidate: Candidate) -> Document:
         "meets_sla": candidate.meets_sla,
         "tied": candidate.tied,
         "notes": candidate.estimate.notes,
+        **({"simulated": simulated_document(candidate.simulated)} if candidate.simulated else {}),
     })  # fmt: skip
     return found
 
@@ -44,7 +46,7 @@ def recommendation_document(rec: Recommendation) -> Document:
     """The content of recommendation.json."""
     candidates = [candidate_document(item) for item in rec.candidates]
     found: Document = plain({
-        "request": _request(rec.request),
+        "request": request_document(rec.request),
         "selected": candidates[0] if candidates else None,
         "expected_best": None if rec.expected_best is None else candidate_document(rec.expected_best),
         "candidates": candidates,
@@ -56,6 +58,7 @@ def recommendation_document(rec: Recommendation) -> Document:
         "bottlenecks": rec.bottlenecks,
         "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
         "relaxations": [_relaxation(item) for item in rec.relaxations],
+        **({"finalists": asdict(rec.finalists)} if rec.finalists else {}),
         "versions": rec.versions,
     })  # fmt: skip
     return found
@@ -166,7 +169,8 @@ def _sla(slo: Slo) -> Document:
     return {name: None if bound is None else bound * _MS_PER_S for name, bound in bounds.items()}
 
 
-def _request(request: Request) -> Document:
+def request_document(request: Request) -> Document:
+    """The question as recommendation.json holds it."""
     deploy = request.deploy
     return {
         "model": request.model,

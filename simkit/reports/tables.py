@@ -20,6 +20,7 @@ from simkit.reports.labels import (
     percent,
     si,
 )
+from simkit.reports.simulated import simulated_table
 from simkit.reports.terminal import bullets, cells, grid, say, table
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def recommendation_table(rec: Recommendation, console: "Console", limit: int = 1
     shown = doc["candidates"][:limit]
     if shown:
         _candidates(console, shown)
+        simulated_table(console, shown)
     hidden = len(doc["candidates"]) - len(shown)
     if hidden > 0:
         say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
@@ -114,6 +116,10 @@ def _headline(doc: Row) -> str:
     verdict = "MISSES the SLA; nearest configuration shown"
     if doc["meets_sla"]:  # of means expected; how sure that is belongs in the same breath
         verdict = f"expected to meet the SLA, probability {percent(best['sla_probability'])}"
+        if best.get("simulated"):
+            verdict = (
+                f"meets the SLA as simulated, probability {percent(best['simulated']['sla_probability'])}"
+            )
     if not any(doc["request"]["sla"].values()):
         verdict = "no SLA given"
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"

@@ -57,6 +57,12 @@ def times_part(times: RequestTimes, start: int, stop: int | None = None) -> Requ
     return times_where(times, slice(start, stop))
 
 
-def times_where(times: RequestTimes, chosen: slice | NDArray[np.bool_]) -> RequestTimes:
+def times_where(times: RequestTimes, chosen: slice | NDArray[np.bool_] | NDArray[np.intp]) -> RequestTimes:
     """Times of the chosen requests."""
     return RequestTimes(**{field.name: getattr(times, field.name)[chosen] for field in fields(times)})
+
+
+def times_joined(parts: Sequence[RequestTimes]) -> RequestTimes:
+    """Times of all parts, one after the other."""
+    names = [field.name for field in fields(RequestTimes)]
+    return RequestTimes(**{name: np.concatenate([getattr(item, name) for item in parts]) for name in names})

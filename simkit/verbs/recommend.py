@@ -28,20 +28,37 @@ def load_request(path: str | Path) -> Request:
 
 
 def recommend(
-    request: Request | Mapping[str, Any] | str | Path, options: SearchOptions | None = None
+    request: Request | Mapping[str, Any] | str | Path,
+    options: SearchOptions | None = None,
+    *,
+    finalists: int = 0,
+    seed: int = 0,
 ) -> Recommendation:
     """The best deployments for a request, best first; uses no GPU and no network.
+
+    So many finalists are simulated request by request and ranked by that; `seed` draws their load.
 
     request is a Request, a parsed DGDR document, or a path to one. Raises InfeasibleError when the
     model does not fit the hardware in any way; when it fits but the SLA cannot be held, the nearest
     deployments come back with `meets_sla` false.
     """
-    return answer(build_problem(as_request(request), options))
+    problem = build_problem(as_request(request), options)
+    if not finalists:
+        return answer(problem)
+    from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
+
+    second = with_finalists(problem, search(problem), FinalistOptions(count=finalists, seed=seed), Watch())
+    return dressed(second, problem)
 
 
 def answer(problem: Problem) -> Recommendation:
     """The search's result, with advice, remarks on the cluster and what produced it."""
-    found = advised(search(problem), problem.shape, sys.version_info[:2])
+    return dressed(search(problem), problem)
+
+
+def dressed(rec: Recommendation, problem: Problem) -> Recommendation:
+    """A bare result of the search with advice, remarks on the cluster and what produced it."""
+    found = advised(rec, problem.shape, sys.version_info[:2])
     return replace(with_cluster_notes(found, problem), versions=versions())
 
 

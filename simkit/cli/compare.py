@@ -1,0 +1,49 @@
+"""`simkit compare`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.request_flags import request_from_flags, with_request_flags
+
+_WHAT = "DGD, DGDR, recommendation.json, or the folder it lies in."
+
+
+@with_request_flags
+def compare(
+    one: Annotated[Path, typer.Argument(metavar="A", help=_WHAT)],
+    other: Annotated[Path, typer.Argument(metavar="B", help=_WHAT)],
+    *,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Markdown file to write.")] = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 0,
+    flags: Mapping[str, Any],
+) -> None:
+    """What differs between two deployments, requests or recommendations, and why, by operator.
+
+    Flags hold for both sides. A DGD says no load: give --gpu and a load, or compare it with a request or
+    recommendation, whose question it is then asked. A folder stands for its recommendation.json.
+
+    Example: simkit compare out/dgd.yaml out/dgd-2.yaml --gpu h200_sxm --concurrency 64
+    """
+    from simkit.reports.compare import compare_page
+    from simkit.reports.pages import page_console, page_markdown
+    from simkit.verbs.compare import compare as run
+    from simkit.verbs.compare_sides import Asking, read_sides
+
+    def request_of(path: Path | None, model: str | None) -> Any:
+        return request_from_flags(path, flags, model=model)
+
+    asking = Asking(request_of=request_of, any=any(value is not None for value in flags.values()))
+    document = run(*read_sides(one, other, asking))
+    page = compare_page(document)
+    if output is not None:
+        from simkit.io.yamlio import write_text_atomic
+
+        write_text_atomic(output, page_markdown(page))
+        remark(f"wrote {output}", quiet=quiet)
+    show(form, lambda: document, lambda console: page_console(page, console))

@@ -1,0 +1,85 @@
+"""Two deployments, requests or recommendations side by side, as a page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simkit.reports.labels import MISSING, number, percent
+from simkit.reports.pages import Page, Section
+
+Doc = Mapping[str, Any]
+_OPERATORS_SHOWN = 12
+_MANY_TIMES = 9.0
+
+
+def compare_page(doc: Doc) -> Page:
+    """What was asked, what runs, what it gives, and which operators account for it."""
+    return Page(
+        title=f"{doc['a']['name']} against {doc['b']['name']}",
+        verdict=_verdict(doc),
+        sections=tuple(
+            section
+            for section in (
+                _pairs("The question", doc["question"]),
+                _pairs("What runs", doc["settings"]),
+                _figures(doc),
+                _operators(doc),
+                Section(title="Why", lines=_why(doc)),
+                Section(title="Notes", lines=tuple(doc["notes"])),
+            )
+            if section.rows or section.lines
+        ),
+        command=f"simkit compare {doc['a']['name']} {doc['b']['name']}",
+    )
+
+
+def _verdict(doc: Doc) -> str:
+    figures = {row["metric"]: row for row in doc["figures"]}
+    if not (doc["question"] or doc["settings"] or any(row["change"] for row in doc["figures"])):
+        return "no difference"
+    named = (("output_tokens_per_s_per_gpu", "output per GPU"), ("ttft_ms", "TTFT"), ("itl_ms", "ITL"))
+    parts = [f"{label} {_change(figures[name]['change'])}" for name, label in named]
+    layouts = f"{doc['a']['layout']} to {doc['b']['layout']}"
+    return f"from {layouts} " + ", ".join(parts)
+
+
+def _change(frac: float | None) -> str:
+    """`+12%`, or `x 13` where percent would be hard to read."""
+    if frac is None or frac < _MANY_TIMES:
+        return percent(frac, signed=True)
+    return f"x {number(frac + 1.0)}"
+
+
+def _pairs(title: str, rows: Sequence[Doc]) -> Section:
+    shown = tuple((row["path"], _text(row["a"]), _text(row["b"])) for row in rows)
+    return Section(title=title, heads=("", "A", "B"), rows=shown)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _figures(doc: Doc) -> Section:
+    rows = []
+    for row in doc["figures"]:
+        sure = {True: "yes", False: "within intervals"}.get(row.get("sure"), "")
+        cells = (number(row["a"]), number(row["b"]), _change(row["change"]), sure)
+        rows.append((row["metric"], *cells))
+    return Section(title="What it gives", heads=("", "A", "B", "change", "certain"), rows=tuple(rows))
+
+
+def _operators(doc: Doc) -> Section:
+    changed = [row for row in doc["operators"] if row["change_ms"]]
+    shown = tuple(
+        (f"{row['phase']}: {row['operator']}", *(number(row[key]) for key in ("a_ms", "b_ms", "change_ms")))
+        for row in changed[:_OPERATORS_SHOWN]
+    )
+    return Section(title="By operator, ms a step", heads=("", "A", "B", "change"), rows=shown)
+
+
+def _why(doc: Doc) -> tuple[str, ...]:
+    costly = tuple(f"most time in {side.upper()}: {doc[side]['bottleneck']}" for side in ("a", "b"))
+    return (*doc["why"], *costly)

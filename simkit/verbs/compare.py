@@ -1,0 +1,124 @@
+"""What differs between two deployments, requests or recommendations, in settings, figures and operators."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simkit.reports.document import plain
+from simkit.reports.labels import layout_label
+from simkit.verbs.compare_sides import Document, Side
+from simkit.verbs.compare_why import operator_rows, reasons
+
+LATENCIES = ("ttft_ms", "itl_ms", "e2e_ms")
+FIGURES = (
+    "concurrency", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user",
+    "request_rate_per_s", "kv_capacity_tokens", "sla_probability", "cost_per_million_output_tokens",
+)  # fmt: skip
+SIMULATED = (
+    "simulated.ttft_ms.mean", "simulated.ttft_ms.p99", "simulated.itl_ms.mean", "simulated.itl_ms.p99",
+    "simulated.output_tokens_per_s_per_gpu", "simulated.goodput_per_s",
+)  # fmt: skip
+_QUESTION = ("model", "hardware", "workload", "sla", "sla_statistic", "modes")
+_SAME_LOAD = 0.01
+
+
+def compare(one: Side, other: Side) -> Document:
+    """The content of `compare --format json`; changes are fractions of the first."""
+    figures = [*_latencies(one, other), *_figures(one, other)]
+    operators = operator_rows(one.operators, other.operators)
+    found: Document = plain({
+        "a": _head(one),
+        "b": _head(other),
+        "question": _asked(one, other),
+        "settings": _settings(one.candidate, other.candidate),
+        "figures": figures,
+        "operators": operators,
+        "why": reasons(figures, operators),
+        "notes": [*one.notes, *other.notes, *_load_note(one, other)],
+    })  # fmt: skip
+    return found
+
+
+def _head(side: Side) -> Document:
+    return {
+        "name": side.name,
+        "kind": side.kind,
+        "layout": layout_label(side.candidate),
+        "meets_sla": side.candidate.get("meets_sla"),
+        "bottleneck": side.candidate["bottleneck"],
+        "has_operators": bool(side.operators),
+    }
+
+
+def _asked(one: Side, other: Side) -> list[Document]:
+    """Of what both were asked: a deployment was given neither a number of GPUs nor modes."""
+    given = [_flat(side.question) for side in (one, other)]
+    found = _differences(one.question, other.question, _QUESTION)
+    return [row for row in found if row["path"] in given[0] and row["path"] in given[1]]
+
+
+def _differences(one: Document, other: Document, names: tuple[str, ...]) -> list[Document]:
+    sides = [_flat({name: side[name] for name in names if name in side}) for side in (one, other)]
+    paths = dict.fromkeys((*sides[0], *sides[1]))
+    pairs = [(path, sides[0].get(path), sides[1].get(path)) for path in paths]
+    return [{"path": path, "a": a, "b": b} for path, a, b in pairs if a != b]
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        found |= _flat(item, f"{path}.{name}" if path else str(name))
+    return found
+
+
+def _settings(one: Document, other: Document) -> list[Document]:
+    """Where one is aggregated and the other not, its engine stands in both roles: it serves both phases."""
+    names: tuple[str, ...] = ("replicas", "plan", "engine")
+    if one["mode"] != other["mode"] or one["mode"] != "agg":
+        one, other = _by_role(one), _by_role(other)
+        names = ("prefill", "decode")
+    return _differences(one, other, ("backend", "mode", "num_gpus", *names))
+
+
+def _by_role(candidate: Document) -> Document:
+    if candidate["mode"] != "agg":
+        return candidate
+    pool = {"workers": candidate["replicas"], "plan": candidate["plan"], "engine": candidate["engine"]}
+    return {**candidate, "prefill": pool, "decode": pool}
+
+
+def _latencies(one: Side, other: Side) -> list[Document]:
+    """Means; sure: the 90 % intervals do not overlap."""
+    rows = []
+    for name in LATENCIES:
+        a, b = one.candidate[name], other.candidate[name]
+        apart = None not in (a["lo"], b["lo"], a["hi"], b["hi"]) and (a["hi"] < b["lo"] or b["hi"] < a["lo"])
+        rows.append(_row(name, a["mean"], b["mean"]) | {"sure": apart})
+    return rows
+
+
+def _figures(one: Side, other: Side) -> list[Document]:
+    pairs = [(name, one.candidate.get(name), other.candidate.get(name)) for name in FIGURES]
+    pairs += [(name, _simulated(one, name), _simulated(other, name)) for name in SIMULATED]
+    return [_row(*pair) for pair in pairs if pair[1] is not None or pair[2] is not None]
+
+
+def _simulated(side: Side, name: str) -> float | None:
+    """A figure of a finalist that was simulated, by its path; None where it was not."""
+    found: Any = side.candidate
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int | float) else None
+
+
+def _row(name: str, a: float | None, b: float | None) -> Document:
+    change = b / a - 1.0 if a and b is not None else None
+    return {"metric": name, "a": a, "b": b, "change": change}
+
+
+def _load_note(one: Side, other: Side) -> list[str]:
+    a, b = (side.candidate.get("concurrency") for side in (one, other))
+    if not a or not b or abs(b / a - 1.0) <= _SAME_LOAD:
+        return []
+    return [f"the loads differ: {a:,.0f} requests in flight against {b:,.0f}; so does what follows from them"]

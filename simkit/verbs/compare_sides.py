@@ -1,0 +1,154 @@
+"""What `simkit compare` puts side by side: a deployment, a request or a recommendation, as one document."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from simkit.core.deployment import Deployment
+from simkit.core.errors import InfeasibleError, InputError
+from simkit.core.request import Request
+from simkit.io.dgd import read_dgd
+from simkit.io.recommendations import deployment_of, read_recommendation, request_of
+from simkit.io.yamlio import load_documents, read_text
+from simkit.reports.document import candidate_document, plain, request_document
+from simkit.verbs.estimate import estimate_document, estimate_problem
+from simkit.verbs.own_load import under_own_load
+from simkit.verbs.recommend import recommend
+
+Document = dict[str, Any]
+
+DEPLOYMENT, REQUEST, RECOMMENDATION = "deployment", "request", "recommendation"
+_KINDS = {"DynamoGraphDeployment": DEPLOYMENT, "DynamoGraphDeploymentRequest": REQUEST}
+_ARTIFACT = "recommendation.json"
+_DRIFT = 0.01  # an artifact's figures further than this from today's are said to be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two: its candidate document, the question asked, and its operators where known.
+
+    asked is the question as a request under the candidate's own load, None where it cannot be put again.
+    """
+
+    name: str
+    kind: str
+    candidate: Document
+    question: Document = field(default_factory=dict)
+    operators: tuple[Document, ...] = ()
+    notes: tuple[str, ...] = ()
+    asked: Request | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How flags become a request: given a DGDR (or nothing) and a model; any: whether there are flags."""
+
+    request_of: Callable[[Path | None, str | None], Request]
+    any: bool
+
+
+def read_sides(one: Path, other: Path, asking: Asking) -> tuple[Side, Side]:
+    """Both sides. A DGD says no load: without flags it is asked what the other side is asked.
+
+    Raises InputError.
+    """
+    paths = [_within(path) for path in (one, other)]
+    kinds = [_kind(path) for path in paths]
+    found: dict[int, Side] = {}
+    for i in sorted((0, 1), key=lambda i: kinds[i] == DEPLOYMENT):  # deployments last
+        others = found.get(1 - i)
+        found[i] = _side(paths[i], kinds[i], asking, others.asked if others else None)
+    return found[0], found[1]
+
+
+def _within(path: Path) -> Path:
+    """The file; in a folder that recommend wrote, its recommendation.json."""
+    return path / _ARTIFACT if path.is_dir() else path
+
+
+def _kind(path: Path) -> str:
+    if path.suffix == ".json":
+        try:
+            document = json.loads(read_text(path))
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error}); give a DGD, DGDR or {_ARTIFACT}") from error
+        items = [document]
+        if isinstance(document, Mapping) and "kind" not in document:
+            return RECOMMENDATION
+    else:
+        items = load_documents(path)
+    kinds = {_KINDS.get(str(item.get("kind"))) for item in items if isinstance(item, Mapping)}
+    for kind in (DEPLOYMENT, REQUEST):
+        if kind in kinds:
+            return kind
+    raise InputError(
+        f"{path}: neither a DynamoGraphDeployment nor a DynamoGraphDeploymentRequest; "
+        f"give one of these, or a {_ARTIFACT}"
+    )
+
+
+def _side(path: Path, kind: str, asking: Asking, others: Request | None) -> Side:
+    if kind == RECOMMENDATION:
+        return _recommended(path)
+    if kind == REQUEST:
+        return _answered(path, asking.request_of(path, None))
+    parsed = read_dgd(path)
+    if others is None or asking.any:
+        return _estimated(path, asking.request_of(None, parsed.model), parsed.deployment)
+    hardware = replace(others.hardware, total_gpus=None)
+    side = _estimated(path, replace(others, model=parsed.model, hardware=hardware), parsed.deployment)
+    return replace(side, notes=(f"{path} is asked what the other side is asked", *side.notes))
+
+
+def _answered(path: Path, request: Request) -> Side:
+    answer = recommend(request)
+    selected = answer.selected
+    asked = under_own_load(answer.request, selected.estimate.concurrency)
+    _, operators = _operators(asked, selected.deployment)
+    return Side(
+        name=str(path),
+        kind=REQUEST,
+        candidate=candidate_document(selected),
+        question=plain(request_document(answer.request)),
+        operators=operators,
+        asked=asked,
+    )
+
+
+def _estimated(path: Path, request: Request, deployment: Deployment) -> Side:
+    problem, result = estimate_problem(request, deployment)
+    document = plain(estimate_document(problem.request, result))
+    question = plain(request_document(problem.request))
+    del question["hardware"]["total_gpus"], question["modes"]  # nobody asked: the deployment has them
+    return Side(
+        name=str(path),
+        kind=DEPLOYMENT,
+        candidate=document,
+        question=question,
+        operators=tuple(document["by_operator"]),
+        asked=problem.request,
+    )
+
+
+def _recommended(path: Path) -> Side:
+    """The artifact's figures as they stand; operators by estimating its deployment again."""
+    document = read_recommendation(path)
+    candidate = document["selected"]
+    bare = Side(name=str(path), kind=RECOMMENDATION, candidate=candidate, question=document["request"])
+    try:
+        asked = under_own_load(request_of(document), candidate.get("concurrency"))
+        again, operators = _operators(asked, deployment_of(candidate))
+    except (InputError, InfeasibleError) as error:
+        return replace(bare, notes=(f"{path} has no times by operator: {error}",))
+    before, now = candidate["e2e_ms"]["mean"], again["e2e_ms"]["mean"]
+    drift = now / before - 1.0 if before and now else 0.0
+    note = f"{path}: its end-to-end latency would be {drift:+.0%} today; operators are of today"
+    return replace(bare, operators=operators, asked=asked, notes=(note,) if abs(drift) > _DRIFT else ())
+
+
+def _operators(asked: Request, deployment: Deployment) -> tuple[Document, tuple[Document, ...]]:
+    problem, result = estimate_problem(asked, deployment)
+    document = plain(estimate_document(problem.request, result))
+    return document, tuple(document["by_operator"])
