@@ -54,7 +54,7 @@ def _absorbed(name: str, group: MlaAttention, heads: FloatLike, precision: Preci
     """Per-head products of decoding tokens into latent space and back out of it."""
     before = name == "mla_absorb_query"
     width = group.qk_nope_head_dim if before else group.v_head_dim
-    tokens = np.asarray(step.decode_seqs, dtype=np.float64)
+    tokens = np.asarray(step.decode_tokens, dtype=np.float64)
     fmt = "fp8" if dtype(precision.gemm).compute == "fp8" else "bf16"
     weights = heads * width * group.kv_lora_rank
     moved = weights * dtype(fmt).bytes_per_element + 2.0 * tokens * heads * (width + group.kv_lora_rank)

@@ -34,7 +34,7 @@ def _recurrence(
     """Decode reads and writes each state once; prefill once per chunk of the parallel form."""
     state = group.state_elements / plan.tp
     prefilling = phase == "prefill"
-    tokens = np.asarray(step.prefill_tokens if prefilling else step.decode_seqs, dtype=np.float64)
+    tokens = np.asarray(step.prefill_tokens if prefilling else step.decode_tokens, dtype=np.float64)
     seqs = np.maximum(np.asarray(step.prefill_seqs, dtype=np.float64), 1.0) if prefilling else tokens
     passes = tokens / _CHUNK_TOKENS if prefilling else tokens
     mixed = tokens * group.out_width / plan.tp * 4.0 * _BF16

@@ -52,14 +52,21 @@ def prefill_score(score: Score, step: Step) -> Operator:
 
 
 def decode_score(score: Score, step: Step) -> Operator:
-    """Attention of the step's decoding sequences, one query each."""
+    """Attention of the step's decoding sequences.
+
+    Several queries of one sequence (a draft that is verified) read its keys once, as more heads would.
+    """
     kept = np.minimum(step.decode_context_tokens, float(score.limit or np.inf))
     seqs = np.asarray(step.decode_seqs, dtype=np.float64)
     return Operator(
         name=f"{score.name}attention_decode", family=score.decode_family, count=score.count,
-        flop=seqs * kept * score.flop_per_key, hbm_bytes=seqs * kept * score.bytes_per_key,
+        flop=seqs * kept * score.flop_per_key * step.decode_queries,
+        hbm_bytes=seqs * kept * score.bytes_per_key,
         variant=score.variant,
-        dims={"seqs": seqs, "keys": kept, "heads": score.heads, "kv_heads": score.kv_heads},
+        dims={
+            "seqs": seqs, "keys": kept, "heads": score.heads * step.decode_queries,
+            "kv_heads": score.kv_heads,
+        },
     )  # fmt: skip
 
 

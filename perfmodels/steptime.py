@@ -128,7 +128,7 @@ def _hide_overlapped(
 
 def _host_s(question: Pass, pricing: Pricing, prompts: BoolArray) -> FloatArray:
     tokens = np.asarray(question.step.tokens, dtype=np.float64)
-    seqs = np.asarray(question.step.sampled, dtype=np.float64)
+    seqs = np.asarray(question.step.prefill_seqs + question.step.decode_seqs, dtype=np.float64)
     decode = pricing.efficiency.step_host_s + seqs * pricing.efficiency.seq_host_s
     time = np.where(prompts, pricing.efficiency.prefill_step_s, decode)
     return np.where(tokens > 0, time, 0.0)

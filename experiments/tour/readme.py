@@ -22,7 +22,7 @@ TOUR = {
         "--protocol inferencex"
     ),
 }
-MAX_LINES = 46
+MAX_LINES = 62
 
 
 def output_of(words: str) -> str:

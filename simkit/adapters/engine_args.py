@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from perfmodels.dtypes import Precision
+from simkit.adapters.draft_flags import draft_flags
 from simkit.adapters.engine_flags import TABLES, FlagTable
 from simkit.adapters.engine_plans import plan_flags
 from simkit.adapters.releases import NEWEST
@@ -58,6 +59,8 @@ def worker_args(pool: Pool, role: Role, context: WorkerContext) -> list[str]:
         *(table.kv_dtype[0], _kv_dtype(engine.backend, context.precision.kv)),
         *_WRITERS[engine.backend](engine, role, context),
     ]
+    if engine.draft is not None:
+        flags += draft_flags(engine.backend, engine.draft, pool.plan)
     flags += [name for name in context.switches if name not in flags]
     if role != "aggregated":
         flags += [table.role[0], role]

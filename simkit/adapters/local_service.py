@@ -12,6 +12,7 @@ from simkit.adapters.processes import Child, Launch
 from simkit.core.errors import ExternalError
 
 _POLL_S = 0.2
+_HEALTHY = (200, 404)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class LocalService:
         for name, child in self.children.items():
             status = child.exit_status
             if status is not None:
-                said = child.tail(3) or "no output"
+                said = child.reason() or "no output"
                 raise ExternalError(f"{name} ended with status {status} ({said}); its log is {child.log}")
 
     def _wait_ready(self) -> None:
@@ -72,12 +73,31 @@ class LocalService:
             time.sleep(_POLL_S)
         logs = ", ".join(str(child.log) for child in self.children.values())
         waited = f"{self.plan.ready_s:.0f} s"
-        raise ExternalError(
-            f"{self.plan.url}: does not list {self.plan.model} after {waited}; look at {logs}"
-        )
+        raise ExternalError(f"{self.plan.url}: {self._missing()} after {waited}; look at {logs}")
+
+    def _missing(self) -> str:
+        """What is not there, in words."""
+        health = get(self.plan.url, "/health")
+        if health is not None and health.status not in _HEALTHY:
+            return f"answers /health with HTTP {health.status}"
+        return f"does not list {self.plan.model}"
 
     def _ready(self) -> bool:
-        return self.plan.model in served_models(self.plan.url) and self._found() >= self.plan.instances
+        return (
+            self._healthy()
+            and self.plan.model in served_models(self.plan.url)
+            and self._found() >= self.plan.instances
+        )
+
+    def _healthy(self) -> bool:
+        """Whether the server calls itself healthy, or has no such page.
+
+        Dynamo's frontend answers for itself alone: there the engines it has found count.
+        """
+        if self.plan.instances:
+            return True
+        health = get(self.plan.url, "/health")
+        return health is not None and health.status in _HEALTHY
 
     def _found(self) -> int:
         """Engines that a Dynamo frontend has found so far."""

@@ -7,6 +7,7 @@ behind and never mistakes a stranger that got the same number for it.
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 from simkit.core.errors import ExternalError
 
 _GRACE_S = 8.0
+_MILD = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN)\b")
+_ERROR = re.compile(r"\b(?:[A-Za-z_]+\.)*[A-Z][A-Za-z]*(?:Error|Exception): \S.*")
 _POLL_S = 0.05
 
 
@@ -93,6 +96,10 @@ class Child:
     def tail(self, lines: int = 5) -> str:
         """The last lines of the log on one line, for messages."""
         return log_tail(self.log, lines)
+
+    def reason(self) -> str:
+        """What its log says of why it ended, on one line, for messages."""
+        return log_reason(self.log)
 
     def stop(self, grace_s: float = _GRACE_S) -> None:
         """End the whole group, first politely; then forget it. Safe to call again."""
@@ -187,3 +194,17 @@ def log_tail(log: Path, lines: int = 5) -> str:
         return ""
     said = [line.strip() for line in text.splitlines() if line.strip()]
     return " | ".join(said[-lines:])[-600:]
+
+
+def log_reason(log: Path, lines: int = 3) -> str:
+    """Why a process ended, by its log: the first error it names, which is the cause of others, then its last
+    lines; empty where it said nothing.
+    """
+    last = log_tail(log, lines)
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return last
+    severe = (line for line in text.splitlines() if not _MILD.search(line))
+    first = next((match[0] for line in severe if (match := _ERROR.search(line))), "")
+    return last if not first or first in last else f"{first[:400]} | ... | {last}"

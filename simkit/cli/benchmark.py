@@ -13,7 +13,7 @@ from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError, unknown_name
 
 _WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
-_ENGINE = "Start this engine here and measure it: 'vllm serve ... --port {port}'."
+_ENGINE = "Start this engine here: 'vllm serve ... --port {port}', or deployment for the one of the DGD."
 
 
 @with_meter_flags
@@ -85,10 +85,16 @@ def _check_target(target: str, url: str | None, engine: str | None) -> bool:
 def _place(prediction: Any, where: tuple[str | None, str | None], model: str, folder: Path) -> Any:
     """The server to measure, as a context."""
     from simkit.verbs.benchmark import on_target
-    from simkit.verbs.local_command import command_server
+    from simkit.verbs.local_command import OF_DEPLOYMENT, command_server, deployment_command
     from simkit.verbs.measure import Server
 
     url, engine = where
+    if engine == OF_DEPLOYMENT:
+        if prediction is None:
+            raise InputError(f"--engine {OF_DEPLOYMENT}: give a DGD, a recommendation's folder or a layout")
+        asked = (prediction.candidate.deployment, prediction.problem.request.model)
+        started = deployment_command(*asked, served=model, folder=folder)
+        return command_server(started.words, started.model, folder)
     if engine is not None:
         return command_server(engine, model, folder)
     return on_target(prediction, Server(url=url, model=model) if url is not None else None, folder)

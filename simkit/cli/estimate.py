@@ -9,12 +9,14 @@ import typer
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
 from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
+from simkit.cli.tuning_flags import with_tuning, with_tuning_flags
 from simkit.core.errors import InputError
 
 _COMMAND_HELP = "Engine command line to estimate: 'vllm serve ...', @FILE, or - for standard input."
 _DGD_HELP = "Write a DGD that runs the same engines; with --command or a layout."
 
 
+@with_tuning_flags
 @with_request_flags
 def estimate(
     dgd: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml]", help="Deployment to estimate.")] = None,
@@ -29,6 +31,7 @@ def estimate(
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
     flags: Mapping[str, Any],
+    tuning: Mapping[str, Any],
 ) -> None:
     """Latency, throughput, memory and time by operator of one deployment under one load.
 
@@ -44,19 +47,37 @@ def estimate(
         raise InputError("--dgd: the deployment is a DGD already; give --command or a layout, or drop --dgd")
     sources = Sources(dgd=dgd, command=command, worker=worker, prefill=prefill, decode=decode)
     asked = asked_deployment(sources, flags, quiet=quiet)
-    result, notes = run(asked.request, asked.deployment), asked.notes
+    request = _tuned(asked.request, tuning, sources)
+    result, notes = run(request, asked.deployment), asked.notes
     if calibration is not None:
         from simkit.io.own_calibration import read_own
         from simkit.verbs.own_runs import sharpened_estimate
 
-        result = sharpened_estimate(result, asked.request, read_own(calibration))
+        result = sharpened_estimate(result, request, read_own(calibration))
     if out is not None:
-        notes += _write_dgd(out, asked.request, result, asked.carried, quiet=quiet)
-    document = estimate_document(asked.request, result)
+        notes += _write_dgd(out, request, result, asked.carried, quiet=quiet)
+    document = estimate_document(request, result)
     document["notes"] = [*notes, *document["notes"]]
     show(form, lambda: document, lambda console: estimate_table(document, console))
     if not result.candidate.meets_sla and bound_asked(flags):
         raise typer.Exit(1)
+
+
+def _tuned(request: Any, tuning: Mapping[str, Any], sources: Sources) -> Any:
+    """The request with the settings asked for, which a DGD and a command line have of their own."""
+    if all(value is None for value in tuning.values()):
+        return request
+    if sources.dgd is not None or sources.command is not None:
+        names = ", ".join(
+            "--" + name.replace("_", "-") for name, value in tuning.items() if value is not None
+        )
+        raise InputError(
+            f"{names}: the deployment says its engines' settings itself; give a layout, or change it"
+        )
+    tuned = with_tuning(request, tuning)
+    if tuned.tuning.kv_dtype == "both":
+        raise InputError("--kv-dtype both compares two deployments; estimate one: bf16 or fp8")
+    return tuned
 
 
 def _write_dgd(path: Path, request: Any, result: Any, carried: Any, *, quiet: bool) -> tuple[str, ...]:

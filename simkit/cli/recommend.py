@@ -11,13 +11,16 @@ from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, show
 from simkit.cli.recommend_stages import INTERRUPTED, Asked, staged
 from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.tuning_flags import with_tuning, with_tuning_flags
 
+_OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
 _BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
 _STATISTIC_HELP = "What SLA bounds are on: mean, p50, p90 or p99."
 
 
 @with_cluster_flags
+@with_tuning_flags
 @with_request_flags
 def recommend(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
@@ -29,6 +32,7 @@ def recommend(
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
     price: Annotated[float | None, typer.Option("--gpu-hour-price", help="Adds cost per token.")] = None,
+    objective: Annotated[str | None, typer.Option("--objective", help=_OBJECTIVE_HELP)] = None,
     finalists: Annotated[
         int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
     ] = None,
@@ -38,6 +42,7 @@ def recommend(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of simulated finalists.")] = 0,
     flags: Mapping[str, Any],
     cluster: Mapping[str, Any],
+    tuning: Mapping[str, Any],
 ) -> None:
     """Find the best configuration for a request and write its DGD.
 
@@ -45,11 +50,14 @@ def recommend(
     --osl 1000 -o out
     """
     from simkit.core.errors import unknown_name
+    from simkit.core.request import known_objective
     from simkit.reports.document import recommendation_document
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
-    request = with_cluster(request_from_flags(dgdr, flags), cluster)
+    request = with_tuning(with_cluster(request_from_flags(dgdr, flags), cluster), tuning)
+    if objective is not None:
+        request = replace(request, optimization=known_objective(objective))
     slo = replace(request.slo, statistic=statistic)
     request = replace(request, slo=slo, gpu_hour_price=price)
     asked = Asked(

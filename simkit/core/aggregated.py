@@ -63,6 +63,7 @@ def _points(
         decode_workers=np.zeros(len(engine.kept)),
         num_gpus=replicas * times.plan.num_gpus[:, None],
         kv_capacity_tokens=times.kv_capacity_tokens,
+        usual=engine.usual,
     )
     points = flatten(layout, loop, totals, engine.osl_tokens)
     return points.take((points.num_gpus <= total_gpus) & (points.workers >= 1.0))

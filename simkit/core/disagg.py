@@ -64,6 +64,12 @@ def host_column(host: Host) -> FloatArray:
     return value[:, None] if value.ndim else value
 
 
+def _decodes(pools: Pools, lengths: Lengths, like: FloatArray) -> FloatArray:
+    """Decode steps of one request [rows, loads], one at least."""
+    tokens = np.maximum(rows_like(lengths.osl_tokens, like) - 1.0, 1.0)
+    return tokens / pools.decode.pace(like)
+
+
 def _decode_rate(pools: Pools, batch: FloatArray, decodes: FloatArray) -> FloatArray:
     """Requests per second the decode pool finishes with `batch` sequences per lane."""
     return pools.decode_lanes[:, None] * batch / (pools.decode.decode_at(batch) * decodes)
@@ -103,9 +109,7 @@ def closed_loop(
     pools: Pools, concurrency: FloatArray, lengths: Lengths, procedure: Procedure, host: Host
 ) -> LoopTimes:
     """Mean latencies at `concurrency` [rows, loads] requests in flight over all workers."""
-    osl = np.asarray(lengths.osl_tokens, dtype=np.float64)
-    decodes = np.broadcast_to(osl[:, None] if osl.ndim else osl, concurrency.shape) - 1.0
-    decodes = np.maximum(decodes, 1.0)
+    decodes = _decodes(pools, lengths, concurrency)
     cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
     fed = _batch_at_rate(pools, 0.995 * pools.prefill_rate_per_s[:, None], (decodes, cap))
     low, high = np.full_like(concurrency, 1e-3), fed
@@ -122,7 +126,7 @@ def closed_loop(
     residence = base + waiting + itl * decodes
     return LoopTimes(
         ttft_s=base + waiting,
-        itl_s=itl,
+        itl_s=itl / pools.decode.pace(itl),
         batch=np.minimum(batch, cap),
         waiting_s=waiting,
         prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
@@ -152,8 +156,8 @@ def at_decode_batch(
 
     Where the prefill pool cannot feed that batch the row is marked saturated.
     """
-    decodes = max(float(np.asarray(lengths.osl_tokens)) - 1.0, 1.0)
-    wanted = _decode_rate(pools, batch, np.full_like(batch, decodes))
+    decodes = _decodes(pools, lengths, batch)
+    wanted = _decode_rate(pools, batch, decodes)
     limit = pools.prefill_rate_per_s[:, None]
     rate = np.minimum(wanted, 0.995 * limit)
     itl = pools.decode.decode_at(batch)
@@ -161,7 +165,7 @@ def at_decode_batch(
     waiting = prefill_wait_s(pools, rate)
     loop = LoopTimes(
         ttft_s=base + waiting,
-        itl_s=itl,
+        itl_s=itl / pools.decode.pace(itl),
         batch=batch,
         waiting_s=waiting,
         prefill_share=np.clip(wanted / limit, 0.0, 1.0),
@@ -173,9 +177,7 @@ def at_decode_batch(
 
 def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host) -> LoopTimes:
     """Mean latencies under `rate_per_s` [rows, loads] Poisson arrivals over all workers."""
-    osl = np.asarray(lengths.osl_tokens, dtype=np.float64)
-    decodes = np.broadcast_to(osl[:, None] if osl.ndim else osl, rate_per_s.shape) - 1.0
-    decodes = np.maximum(decodes, 1.0)
+    decodes = _decodes(pools, lengths, rate_per_s)
     cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
     batch = _batch_at_rate(pools, rate_per_s, (decodes, cap))
     itl = pools.decode.decode_at(np.maximum(batch, 1.0))
@@ -187,7 +189,7 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
     base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
     return LoopTimes(
         ttft_s=base + waiting,
-        itl_s=itl,
+        itl_s=itl / pools.decode.pace(itl),
         batch=batch,
         waiting_s=waiting,
         prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),

@@ -9,38 +9,56 @@ from perfmodels.arrays import FloatArray
 from simkit.core import disagg
 from simkit.core.disagg import Pools
 from simkit.core.phase_work import BATCH_GRID
-from simkit.core.phases import PhaseTimes
+from simkit.core.picking import TIE
 from simkit.core.points import Layout, Points, flatten
 from simkit.core.prepared import Index, PreparedEngine, counts
-from simkit.core.rows import handover_s
 from simkit.core.steady import LoopTimes
 
 # Decode plans are compared under these step-time bounds; the best few under any of them stay.
 _STEP_BOUNDS_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, np.inf)
 _KEPT_PER_BOUND = 3
+_FEW_ROWS = 4_000  # up to so many pairs times worker counts nothing is left out
 _MAX_ROWS = 40_000  # pairs times worker counts; more than this are thinned, largest first
 
 
-def efficient_prefill(times: PhaseTimes) -> Index:
-    """Rows that no other beats both in latency and in GPU-seconds per prompt."""
-    latency = times.prefill_s
-    cost = times.burst_prefill_s * times.plan.num_gpus / times.plan.lanes
-    as_good = (latency[None, :] <= latency[:, None]) & (cost[None, :] <= cost[:, None])
-    better = (latency[None, :] < latency[:, None]) | (cost[None, :] < cost[:, None])
+def efficient_prefill(engine: PreparedEngine) -> Index:
+    """Rows that no other beats in latency, in GPU-seconds per prompt and in GPUs.
+
+    Settings other than the usual ones must gain TIE to count as better. Rows of other groups do not compare.
+    """
+    times, group = engine.prefilling, engine.group
+    handicap = 1.0 + TIE * (1.0 - engine.usual)
+    latency = handicap * (times.prefill_s + engine.transfer_s)
+    busy = np.maximum(np.minimum(times.burst_prefill_s, times.prefill_s), engine.transfer_s)
+    keys = (latency, handicap * busy * times.plan.num_gpus / times.plan.lanes, times.plan.num_gpus)
+    as_good, better = group[None, :] == group[:, None], np.zeros((len(group), len(group)), dtype=bool)
+    for key in keys:
+        as_good &= key[None, :] <= key[:, None]
+        better |= key[None, :] < key[:, None]
     return np.flatnonzero(~np.any(as_good & better, axis=1))
 
 
-def efficient_decode(times: PhaseTimes) -> Index:
-    """Rows among the best in tokens per GPU-second under some step-time bound, and the fastest."""
+def efficient_decode(engine: PreparedEngine) -> Index:
+    """Rows among the best in tokens per GPU-second under some step-time bound, and the fastest of each group.
+
+    Of each plan the usual settings count, unless others give TIE more.
+    """
+    times, group = engine.serving, engine.group
     fits = BATCH_GRID[None, :] <= times.max_seqs[:, None]
+    per_token_s = times.decode_s / times.pace(times.decode_s)
     lanes_per_gpu = (times.plan.lanes / times.plan.num_gpus)[:, None]
-    per_gpu = np.where(fits, BATCH_GRID[None, :] * lanes_per_gpu / times.decode_s, 0.0)
-    keep = np.zeros(len(times.max_seqs), dtype=bool)
-    for bound in _STEP_BOUNDS_S:
-        best = np.where(times.decode_s <= bound, per_gpu, 0.0).max(axis=1)
-        order = np.argsort(-best, kind="stable")[:_KEPT_PER_BOUND]
-        keep[order[best[order] > 0]] = True
-    keep[np.argmin(times.decode_s[:, 0])] = True
+    per_gpu = np.where(fits, BATCH_GRID[None, :] * lanes_per_gpu / per_token_s, 0.0)
+    per_gpu /= (1.0 + TIE * (1.0 - engine.usual))[:, None]
+    keep = np.zeros(len(group), dtype=bool)
+    for one in np.unique(group):
+        rows = np.flatnonzero(group == one)
+        for bound in _STEP_BOUNDS_S:
+            best = np.where(per_token_s[rows] <= bound, per_gpu[rows], 0.0).max(axis=1)
+            order = np.argsort(-best, kind="stable")
+            order = order[best[order] > 0]
+            _, first = np.unique(engine.layout[rows][order], return_index=True)
+            keep[rows[order[np.sort(first)[:_KEPT_PER_BOUND]]]] = True
+        keep[rows[np.argmin(per_token_s[rows, 0])]] = True
     return np.flatnonzero(keep)
 
 
@@ -62,7 +80,12 @@ def _pairs(engine: PreparedEngine, total_gpus: int, *, fill: bool) -> Pairs:
 
     With `fill` decode workers vary and prefill workers take the GPUs left; without, both vary.
     """
-    prefill, decode = efficient_prefill(engine.prefilling), efficient_decode(engine.serving)
+    every = np.arange(len(engine.kept))
+    prefill, decode = every, every
+    narrowest = engine.serving.plan.num_gpus.min()
+    most = len(counts(total_gpus / narrowest))
+    if len(every) ** 2 * most * (1 if fill else most) > _FEW_ROWS:
+        prefill, decode = efficient_prefill(engine), efficient_decode(engine)
     gpus_p = engine.prefilling.plan.num_gpus[prefill]
     gpus_d = engine.serving.plan.num_gpus[decode]
     tried_d = counts(total_gpus / gpus_d.min())
@@ -73,7 +96,8 @@ def _pairs(engine: PreparedEngine, total_gpus: int, *, fill: bool) -> Pairs:
     if fill:
         x = np.floor((total_gpus - y * gpus_d[j]) / gpus_p[i])
     size = x * gpus_p[i] + y * gpus_d[j]
-    rows = np.flatnonzero((x >= 1) & (size <= total_gpus))
+    alike = engine.group[prefill][i] == engine.group[decode][j]  # a cache is read as it was written
+    rows = np.flatnonzero((x >= 1) & (size <= total_gpus) & alike)
     if len(rows) > _MAX_ROWS:
         rows = np.sort(rows[np.argsort(size[rows], kind="stable")[:_MAX_ROWS]])
     return Pairs(
@@ -85,13 +109,12 @@ def _pairs(engine: PreparedEngine, total_gpus: int, *, fill: bool) -> Pairs:
 
 
 def _pools(engine: PreparedEngine, pairs: Pairs) -> Pools:
-    prefill = engine.prefilling.take(pairs.prefill_row)
     return Pools(
-        prefill=prefill,
+        prefill=engine.prefilling.take(pairs.prefill_row),
         decode=engine.serving.take(pairs.decode_row),
         prefill_workers=pairs.prefill_workers,
         decode_workers=pairs.decode_workers,
-        transfer_s=handover_s(engine.model, prefill.plan, engine.lengths, engine.path),
+        transfer_s=engine.transfer_s[pairs.prefill_row],
     )
 
 
@@ -145,5 +168,6 @@ def _points(
         decode_workers=pairs.decode_workers,
         num_gpus=pools.num_gpus,
         kv_capacity_tokens=pools.decode.kv_capacity_tokens,
+        usual=engine.usual[pairs.prefill_row] * engine.usual[pairs.decode_row],
     )
     return flatten(layout, loop, (in_flight, loop.requests_per_s), engine.osl_tokens)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from simkit.core.draft import Draft
 from simkit.core.errors import InputError, unknown_name
 
 Backend = Literal["vllm", "sglang", "trtllm"]
@@ -20,6 +21,7 @@ class EngineOptions:
     the engine accepts; None is the model's own limit. poll_steps: decode steps between two looks at the
     inbox of new requests (SGLang --scheduler-recv-interval); hold_steps: decode steps for which prompts are
     held back to be batched (TensorRT-LLM batch_wait_timeout_iters). Both trade TTFT for throughput.
+    speculative: a draft is used of which nothing else is known; draft: one whose acceptance is given.
     """
 
     backend: Backend
@@ -32,6 +34,7 @@ class EngineOptions:
     prefix_caching: bool = True
     cuda_graphs: bool = True
     speculative: bool = False
+    draft: Draft | None = None
     max_model_len: int | None = None
     poll_steps: int = 0
     hold_steps: int = 0
@@ -49,6 +52,16 @@ class EngineOptions:
             raise InputError(f"engine.memory_frac must be in (0, 1], got {self.memory_frac}")
         if self.max_model_len is not None and self.max_model_len < 1:
             raise InputError(f"engine.max_model_len must be at least 1, got {self.max_model_len}")
+
+    @property
+    def queries(self) -> int:
+        """Tokens of one decoding sequence in a step."""
+        return 1 if self.draft is None else self.draft.queries
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Tokens that a decoding sequence gains in a step."""
+        return 1.0 if self.draft is None else self.draft.tokens_per_step
 
 
 # Versions are the newest whose kernels were measured (docs/operators.md), not those that images hold.

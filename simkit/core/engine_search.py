@@ -13,6 +13,7 @@ from simkit.core.points import Points, concatenate
 from simkit.core.prepared import PreparedEngine, prepare_engine, restricted
 from simkit.core.problem import Problem
 from simkit.core.space import SpaceRules, plan_space
+from simkit.core.variants import variants
 
 _PARETO_LIMIT = 40
 
@@ -39,12 +40,12 @@ class EngineResult:
 
 
 def preference_of(problem: Problem, osl_tokens: float) -> Preference:
-    """Fewest GPUs when a load is given, else throughput; latency when asked for."""
+    """Fewest GPUs when a load is given, else throughput; latency or goodput when asked for."""
     workload = problem.request.workload
     loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
     objective = "fewest_gpus" if loaded else "throughput"
-    if problem.request.optimization == "latency":
-        objective = "latency"
+    if problem.request.optimization in ("latency", "goodput"):
+        objective = problem.request.optimization
     return Preference(objective=objective, total_gpus=problem.total_gpus, osl_tokens=osl_tokens)
 
 
@@ -58,7 +59,7 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
         dynamo_rules=problem.dynamo_rules,
     )
     plans = plan_space(model.shape, model.device, rules)
-    wider = prepare_engine(model, plans, problem.request.workload, problem.path)
+    wider = prepare_engine(variants(problem, model), plans, problem.request.workload, problem.path)
     engine = restricted(wider, problem.total_gpus)
     sweep = gather(problem, engine, loaded=False)
     if sweep is None:
@@ -83,7 +84,7 @@ def _result(
     engine, wider = engines
     slo, preference = problem.request.slo, preference_of(problem, engine.osl_tokens)
     chance = chances(problem, engine.model, points)
-    kept = best_per_layout(points, ranking(points, slo, preference, chance), problem.limit)
+    kept = best_per_layout(points, ranking(points, slo, preference, chance), problem.limit, len(engine.plans))
     best = points.take(kept)
     violation = points.violation(slo)
     missed = np.flatnonzero((violation > 1.0) & (points.saturated == 0))

@@ -8,6 +8,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.intervals import ErrorModel
+from simkit.core.goodput import goodput_share
 from simkit.core.metrics import Estimate, Latency
 from simkit.core.quantiles import NORMAL, itl_quantile, ttft_quantile
 from simkit.core.slo import Slo
@@ -33,6 +34,12 @@ class PointValues:
     bottleneck: str
     in_domain: bool
     notes: tuple[str, ...] = ()
+    overloaded: bool = False
+
+    @property
+    def e2e_s(self) -> float:
+        """Mean request latency."""
+        return self.ttft_s + max(self.osl_tokens - 1.0, 0.0) * self.itl_s
 
 
 def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) -> Estimate:
@@ -40,7 +47,7 @@ def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) 
     if not point.in_domain:
         errors = {name: model.beyond() for name, model in errors.items()}
     decodes = max(point.osl_tokens - 1.0, 0.0)
-    e2e_s = point.ttft_s + decodes * point.itl_s
+    e2e_s = point.e2e_s
     spread = log_spreads((point.ttft_s, point.itl_s, e2e_s), (point.ttft_log_sd, point.itl_log_sd))
     ttft = _latency(point.ttft_s, _waiting_quantiles(point), (errors["ttft"], spread[0]))
     itl = _latency(point.itl_s, _stall_quantiles(point), (errors["itl"], spread[1]))
@@ -66,7 +73,14 @@ def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) 
         in_domain=point.in_domain,
         bottleneck=point.bottleneck,
         notes=point.notes,
+        goodput_per_s=_goodput(point, slo),
     )
+
+
+def _goodput(point: PointValues, slo: Slo) -> float | None:
+    if not slo.bounds:
+        return None
+    return 0.0 if point.overloaded else point.requests_per_s * float(goodput_share(point, slo))
 
 
 def sla_probability(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from simkit.core.metrics import Candidate
-from simkit.core.picking import SURE_SHARE, Preference, robust_worth
-from simkit.core.ties import NOISE_SDS, TIE
+from simkit.core.picking import SURE_SHARE, TIE, Preference, robust_worth
+from simkit.core.ties import NOISE_SDS
 
 # What is known best goes first: held as simulated, held in closed form, missed as simulated, missed.
 _HELD, _EXPECTED, _MISSED, _FAR = range(4)

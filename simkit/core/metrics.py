@@ -27,7 +27,8 @@ class Estimate:
     concurrency is the requests in flight over all replicas; memory_bytes is per GPU of the
     tighter pool, by part; sla_probability is None when no bound was asked for. The
     cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
-    their rated power, an upper bound, None where that is not known.
+    their rated power, an upper bound, None where that is not known. goodput_per_s counts the requests that
+    keep every bound by themselves, None without bounds.
     """
 
     concurrency: float
@@ -45,6 +46,7 @@ class Estimate:
     bottleneck: str
     cost_per_million_output_tokens: float | None = None
     max_energy_j_per_output_token: float | None = None
+    goodput_per_s: float | None = None
     notes: tuple[str, ...] = ()
 
 

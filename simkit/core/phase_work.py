@@ -3,7 +3,8 @@
 Fitting factors scales the same work over and over; a search does it once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from perfmodels.operators import Pass
 from perfmodels.parallel import PlanArray
 from perfmodels.step import Step
 from perfmodels.steptime import StepWork, step_work
+from simkit.core.draft import drafting_shape
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths
 
@@ -72,21 +74,47 @@ class PhaseWork:
         )
 
 
-def phase_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> PhaseWork:
-    """Evaluate the operators of every plan's steps."""
-    isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
-    step = Step(decode_seqs=BATCH_GRID, decode_context_tokens=(isl + osl / 2.0)[:, None] + 0.0 * BATCH_GRID)
-    decode = _work(model, plan.expand(), step)
-    shape = (len(isl), len(BATCH_GRID))
-    together = np.maximum(np.floor(model.engine.max_num_batched_tokens / isl), 1.0)
+def phase_work(
+    model: EngineModel, plan: PlanArray, lengths: Lengths, budgets: Sequence[int] = ()
+) -> PhaseWork:
+    """Evaluate the operators of every plan's steps.
+
+    budgets: prompt tokens of a step, in place of the engine's own; rows are then all plans under the first,
+    all under the second, and so on.
+    """
+    isl = column(lengths.isl_tokens, plan)
+    decode, launches = _decode_work(model, plan, lengths)
+    token = _prompts(model, plan, (np.ones_like(isl), np.ones_like(isl)), np.ones_like(isl))
+    tried = np.array(budgets or (model.engine.max_num_batched_tokens,), dtype=np.float64)
+    budget, again = np.repeat(tried, len(isl)), np.tile(np.arange(len(isl)), len(tried))
+    plan, isl = plan.take(again), isl[again]
+    together = np.maximum(np.floor(budget / isl), 1.0)
     return PhaseWork(
-        decode=decode.by_kind(shape),
-        decode_launches=np.broadcast_to(decode.launches, shape),
-        single=_prompts(model, plan, isl, np.ones_like(isl)),
-        full=_prompts(model, plan, isl, together),
-        token=_prompts(model, plan, np.ones_like(isl), np.ones_like(isl)),
-        per_step=model.engine.max_num_batched_tokens / isl,
+        decode=decode[:, again],
+        decode_launches=launches[again],
+        single=_prompts(model, plan, (isl, np.ones_like(isl)), budget),
+        full=_prompts(model, plan, (isl, together), budget),
+        token=token.take(again),
+        per_step=budget / isl,
     )
+
+
+def _decode_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> tuple[FloatArray, FloatArray]:
+    """Seconds by kind [kinds, rows, grid] and launches [rows, grid] of decode steps, drafting included."""
+    isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
+    context = (isl + osl / 2.0)[:, None] + 0.0 * BATCH_GRID
+    step = Step(
+        decode_seqs=BATCH_GRID, decode_context_tokens=context, decode_queries=float(model.engine.queries)
+    )
+    shape = context.shape
+    work = _work(model, plan.expand(), step)
+    seconds, launches = work.by_kind(shape), np.broadcast_to(work.launches, shape)
+    draft = model.engine.draft
+    if draft is None or not draft.passes:
+        return seconds, launches
+    small = replace(model, shape=drafting_shape(model.shape))
+    once = _work(small, plan.expand(), replace(step, decode_queries=1.0))
+    return seconds + draft.passes * once.by_kind(shape), launches + draft.passes * once.launches
 
 
 def column(value: FloatLike, plan: PlanArray) -> FloatArray:
@@ -94,10 +122,16 @@ def column(value: FloatLike, plan: PlanArray) -> FloatArray:
     return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(plan.tp)).copy()
 
 
-def _prompts(model: EngineModel, plan: PlanArray, isl: FloatArray, prompts: FloatArray) -> PromptWork:
-    """Chunks cut the work but not the number of keys: over a whole prompt a token sees isl/2 on average."""
+def _prompts(
+    model: EngineModel, plan: PlanArray, amount: tuple[FloatArray, FloatArray], budget: FloatArray
+) -> PromptWork:
+    """Work of prompts in steps of at most `budget` tokens; amount is (tokens of each, prompts together).
+
+    Chunks cut the work but not the number of keys: over a whole prompt a token sees isl/2 on average.
+    """
+    isl, prompts = amount
     tokens = isl * prompts
-    chunks = np.ceil(tokens / model.engine.max_num_batched_tokens)
+    chunks = np.ceil(tokens / budget)
     step = Step(
         prefill_tokens=tokens / chunks, prefill_context_tokens=isl / 2.0, prefill_seqs=prompts / chunks
     )

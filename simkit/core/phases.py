@@ -4,7 +4,7 @@ Everything is per lane (an attention-DP rank and pipeline stage) and holds one r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from perfmodels.operators import Pass
 from perfmodels.parallel import PlanArray
 from perfmodels.step import Step
 from perfmodels.steptime import StepTime, prefill_gaps_s, step_time
+from simkit.core.draft import drafting_shape, with_draft_layer
 from simkit.core.engine import Role
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths
@@ -33,7 +34,7 @@ class PhaseTimes:
     tokens; stall_s [rows]: by how much one prompt of a full step delays everybody who decodes;
     together [rows]: whole prompts that share a step; per_step [rows]: prompts whose tokens fill one, parts
     of prompts counted; chunks [rows]: steps one prompt takes.
-    mixed: prompts share steps with decodes.
+    mixed: prompts share steps with decodes. tokens_per_step (one, or [rows]): gained by a sequence.
     max_seqs [rows]: sequences per lane that memory and the engine admit; under 1 means none.
     """
 
@@ -50,6 +51,12 @@ class PhaseTimes:
     kv_capacity_tokens: FloatArray
     memory_bytes: Mapping[str, FloatArray]
     mixed: bool = True
+    tokens_per_step: FloatLike = 1.0
+
+    def pace(self, like: FloatArray) -> FloatArray:
+        """Tokens per step as a column that broadcasts against [rows, loads]."""
+        value = np.asarray(self.tokens_per_step, dtype=np.float64)
+        return np.broadcast_to(value[:, None] if value.ndim else value, like.shape)
 
     def decode_at(self, batch: FloatArray) -> FloatArray:
         """Decode step time at `batch` [rows, ...] sequences per lane, linear between grid points."""
@@ -63,7 +70,6 @@ class PhaseTimes:
 
     def take(self, index: NDArray[np.intp]) -> "PhaseTimes":
         """The rows at `index`."""
-        plan = PlanArray(**{name: getattr(self.plan, name)[index] for name in PlanArray.__slots__})
         arrays = (
             "decode_s",
             "prefill_s",
@@ -78,7 +84,11 @@ class PhaseTimes:
         )
         rows = {name: getattr(self, name)[index] for name in arrays}
         memory = {name: value[index] for name, value in self.memory_bytes.items()}
-        return PhaseTimes(plan=plan, memory_bytes=memory, mixed=self.mixed, **rows)
+        pace = np.asarray(self.tokens_per_step, dtype=np.float64)
+        return PhaseTimes(
+            plan=self.plan.take(index), memory_bytes=memory, mixed=self.mixed,
+            tokens_per_step=pace[index] if pace.ndim else pace, **rows,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +117,7 @@ def phase_times(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Rol
 def plan_capacity(model: EngineModel, plan: PlanArray, lengths: Lengths, role: Role) -> Capacity:
     """What every plan keeps on a GPU, and what is left for requests."""
     question = MemoryQuestion(
-        shape=model.shape,
+        shape=model.shape if _draft_passes(model) == 0 else with_draft_layer(model.shape),
         precision=model.precision,
         plan=plan,
         device_bytes=visible_bytes(model),
@@ -117,7 +127,7 @@ def plan_capacity(model: EngineModel, plan: PlanArray, lengths: Lengths, role: R
     memory = memory_use(question, memory_rules(model, plan))
     isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
     return Capacity(
-        max_seqs=_max_seqs(model, memory, (isl, osl), role),
+        max_seqs=np.minimum(_max_seqs(model, memory, (isl, osl), role), _admitted(model, plan)),
         kv_capacity_tokens=memory.kv_capacity_tokens,
         memory_bytes={name: value + 0.0 * isl for name, value in memory.parts_bytes.items()},
     )
@@ -147,7 +157,12 @@ def scaled_times(model: EngineModel, work: PhaseWork, plan: PlanArray, capacity:
         kv_capacity_tokens=capacity.kv_capacity_tokens,
         memory_bytes=capacity.memory_bytes,
         mixed=engine.mixed_steps,
+        tokens_per_step=engine.tokens_per_step,
     )
+
+
+def _draft_passes(model: EngineModel) -> int:
+    return 0 if model.engine.draft is None else model.engine.draft.passes
 
 
 def _scales(model: EngineModel) -> FloatArray:
@@ -168,15 +183,33 @@ def _max_seqs(
     held = isl if role == "prefill" else isl + kv_reservation(model.engine) * osl
     whole = isl if role == "prefill" else isl + osl  # one request must be able to finish
     fits = np.where(memory.kv_capacity_tokens >= whole, memory.kv_capacity_tokens / held, 0.0)
-    return np.minimum(np.floor(fits), model.engine.max_num_seqs)
+    return np.floor(fits)
+
+
+def _admitted(model: EngineModel, plan: PlanArray) -> FloatArray:
+    """Sequences per lane that the scheduler runs: its limit is over the pipeline's stages."""
+    limit: FloatArray = np.maximum(np.floor(model.engine.max_num_seqs / plan.pp), 1.0)
+    return limit
 
 
 def decode_step(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, FloatLike]) -> StepTime:
-    """A step of decodes alone; load is (sequences per lane, keys each sees)."""
+    """A step of decodes alone, without what drafts them; load is (sequences per lane, keys each sees)."""
     seqs, context = load
-    step = Step(decode_seqs=seqs, decode_context_tokens=context)
+    queries = float(model.engine.queries)
+    step = Step(decode_seqs=seqs, decode_context_tokens=context, decode_queries=queries)
     question = Pass(shape=model.shape, precision=model.precision, plan=plan, step=step)
     return step_time(question, model.pricing)
+
+
+def decode_token_s(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, FloatLike]) -> FloatArray:
+    """Time per token of a decoding sequence [s], drafting included; load as for `decode_step`."""
+    total = decode_step(model, plan, load).total_s
+    passes = _draft_passes(model)
+    if passes:
+        plain = replace(model, shape=drafting_shape(model.shape), engine=replace(model.engine, draft=None))
+        once = decode_step(plan=plan, model=plain, load=load)
+        total = total + passes * (once.total_s - once.by_operator["engine_host"])
+    return total / model.engine.tokens_per_step
 
 
 def prefill_step(

@@ -10,13 +10,15 @@ from simkit.core.points import Points
 from simkit.core.slo import Slo
 
 Order = NDArray[np.intp]
+# Far inside the error of any prediction: nobody could tell two such deployments apart.
+TIE = 0.02
 # Less certainty breaks more bounds, more gives away throughput: reports/accuracy/sla_choice.md.
 SURE_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """What counts after the SLA: `fewest_gpus` for a given load, `throughput`, or `latency`."""
+    """What counts after the SLA: `fewest_gpus` for a given load, `throughput`, `goodput` or `latency`."""
 
     objective: str
     total_gpus: int
@@ -62,20 +64,26 @@ def _keys(
     """Worth of those that hold, and how far off the others are: 0 for the kind it does not speak of."""
     violation = points.violation(slo)
     holds = violation <= 1.0
-    value = objective_value(points, preference)
+    value = objective_value(points, slo, preference)
     worth = value if chance is None else robust_worth(np.where(holds, chance, 0.0), value)
     return np.where(holds, worth, 0.0), np.where(holds, 0.0, violation)
 
 
-def objective_value(points: Points, preference: Preference) -> FloatArray:
-    """Positive, higher is better: tokens/s, one over GPUs, or one over latency."""
-    per_s: FloatArray = points.requests_per_s * preference.osl_tokens
+def objective_value(points: Points, slo: Slo, preference: Preference) -> FloatArray:
+    """Positive, higher is better: tokens/s, requests/s that keep the SLA, one over GPUs, or one over latency.
+
+    Settings other than the usual ones count TIE less: to be chosen they must promise more than that.
+    """
+    usual = 1.0 - TIE * (1.0 - points.usual)
+    per_s: FloatArray = points.requests_per_s * preference.osl_tokens * usual
     if preference.objective == "latency":
-        return 1.0 / np.maximum(points.e2e_s, 1e-12)
+        return usual / np.maximum(points.e2e_s, 1e-12)
     if preference.objective == "fewest_gpus":
         # GPUs decide; throughput per GPU only among equals, hence the small weight.
         tie_break: FloatArray = per_s / points.num_gpus / max(float(per_s.max(initial=0.0)), 1.0)
         return 1.0 / (points.num_gpus - 1e-6 * tie_break)
+    if preference.objective == "goodput":
+        return points.goodput_per_s(slo) * usual
     return per_s / preference.total_gpus
 
 
@@ -88,12 +96,23 @@ def pareto_front(points: Points, osl_tokens: float, limit: int = 40) -> Order:
     per_gpu = points.requests_per_s[usable] * osl_tokens / points.num_gpus[usable]
     per_user = 1.0 / points.itl_s[usable]
     order = np.lexsort((-per_gpu, -per_user))
+    order = order[_worth_changing(per_gpu[order], points.usual[usable][order])]
     best = np.maximum.accumulate(per_gpu[order])
     first = np.concatenate([[True], best[1:] > best[:-1]]) if len(order) else np.array([], dtype=bool)
     front: Order = usable[order[first]][::-1]
     if len(front) > limit:
         front = front[np.unique(np.linspace(0, len(front) - 1, limit).round().astype(np.intp))]
     return front
+
+
+def _worth_changing(per_gpu: FloatArray, usual: FloatArray) -> NDArray[np.bool_]:
+    """Rows with the usual settings, and those that gain TIE over what these reach at their speed or above.
+
+    Rows come in order of falling speed.
+    """
+    reached = np.maximum.accumulate(np.where(usual > 0, per_gpu, 0.0))
+    worth: NDArray[np.bool_] = (usual > 0) | (per_gpu > reached * (1.0 + TIE))
+    return worth
 
 
 def knee(per_user: FloatArray, per_gpu: FloatArray) -> int | None:
@@ -109,12 +128,17 @@ def knee(per_user: FloatArray, per_gpu: FloatArray) -> int | None:
     return best if 0 < best < len(x) - 1 else None
 
 
-def best_per_layout(points: Points, order: Order, limit: int) -> Order:
-    """The best position of each layout (plans and role), best first, at most `limit`."""
+def best_per_layout(points: Points, order: Order, limit: int, plans: int | None = None) -> Order:
+    """The best position of each layout (plans and role), best first, at most `limit`.
+
+    plans: how many plans the choices of a table count through; choices that many apart differ in settings.
+    """
     seen: set[tuple[float, ...]] = set()
     kept: list[int] = []
     for position in order:
-        key = (points.plan[position], points.decode_plan[position])
+        key = (float(points.plan[position]), float(points.decode_plan[position]))
+        if plans is not None:
+            key = (key[0] % plans, key[1] % plans if key[1] >= 0 else key[1])
         if key in seen:
             continue
         seen.add(key)

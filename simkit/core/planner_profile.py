@@ -12,7 +12,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths
-from simkit.core.phases import PhaseTimes, decode_step, phase_times
+from simkit.core.phases import PhaseTimes, decode_token_s, phase_times
 
 _FIRST_PROMPT_TOKENS = 100
 _TEMPLATE_TOKENS = 512  # kept free of the context for what a chat template adds
@@ -53,10 +53,10 @@ class EngineProfile:
         return phase_times(self.model, plans, Lengths(isl_tokens=isl, osl_tokens=osl), "decode")
 
     def decode_s(self, requests: FloatArray, context: FloatArray) -> FloatArray:
-        """Time of a decode step with so many requests in the engine, spread evenly over its lanes [s]."""
+        """Time per token with so many requests in the engine, spread evenly over its lanes [s]."""
         batch = np.maximum(requests / self.lanes, 1.0)
-        step = decode_step(self.model, PlanArray.of([self.plan]).expand(), (batch[None, :], context[None, :]))
-        times: FloatArray = step.total_s[0]
+        plan, load = PlanArray.of([self.plan]).expand(), (batch[None, :], context[None, :])
+        times: FloatArray = decode_token_s(self.model, plan, load)[0]
         return times
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
+from simkit.core.goodput import goodput_share
 from simkit.core.quantiles import itl_quantile, ttft_quantile
 from simkit.core.slo import Slo
 from simkit.core.steady import LoopTimes
@@ -18,9 +19,10 @@ _OVERLOADED = 1e9  # far beyond any miss of a bound; divided by the rate that is
 class Points:
     """Columns of equal length.
 
-    plan and decode_plan index the space's plans; an aggregated row has workers = replicas,
+    plan and decode_plan index the choices of a PreparedEngine; an aggregated row has workers = replicas,
     decode_workers = 0 and decode_plan = -1; in a disaggregated one plan and workers are those of
-    prefill. concurrency and requests_per_s are over the whole deployment.
+    prefill. concurrency and requests_per_s are over the whole deployment. usual is 1 where the engines keep
+    their usual settings, 0 where something was changed (simkit.core.variants).
     """
 
     plan: FloatArray
@@ -40,6 +42,7 @@ class Points:
     saturated: FloatArray
     ttft_log_sd: FloatArray
     itl_log_sd: FloatArray
+    usual: FloatArray
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -61,6 +64,11 @@ class Points:
                 decodes = (self.e2e_s - self.ttft_s) / np.maximum(self.itl_s, 1e-12)
             return ttft + decodes * itl
         return ttft if name == "ttft_s" else itl
+
+    def goodput_per_s(self, slo: Slo) -> FloatArray:
+        """Requests per second of which every single one keeps every bound; none where overloaded."""
+        share = goodput_share(self, slo)
+        return np.where(self.saturated > 0, 0.0, self.requests_per_s * share)
 
     def violation(self, slo: Slo) -> FloatArray:
         """Worst latency over its bound, as a ratio: at most 1 holds, nan counts as broken.
@@ -90,6 +98,7 @@ class Layout:
     decode_workers: FloatArray
     num_gpus: FloatArray
     kv_capacity_tokens: FloatArray
+    usual: FloatArray
 
 
 def flatten(layout: Layout, loop: LoopTimes, totals: tuple[FloatArray, FloatArray], osl: float) -> Points:

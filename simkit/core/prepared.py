@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.transfer import TransferPath
+from simkit.core.draft import draft_refusal
 from simkit.core.engine_model import EngineModel
 from simkit.core.lengths import Lengths, mean_lengths
-from simkit.core.phases import PhaseTimes, phase_times
+from simkit.core.phases import PhaseTimes
 from simkit.core.residuals import CorrectionTable, correction_table
-from simkit.core.rows import host_of
+from simkit.core.rows import handover_s, host_of
 from simkit.core.steady import Host, LoopTimes, Procedure
+from simkit.core.variants import Variants, group_times, joined_times
 from simkit.core.workload import Workload
 
 Index = NDArray[np.intp]
@@ -26,19 +28,54 @@ class PreparedEngine:
     """Phases of the plans that have room for at least one request.
 
     serving [rows] holds a plan that prefills and decodes (or only decodes); prefilling [rows] one
-    that only prefills. corrections [by mode] are what measured runs say
-    of `serving`. kept says which of `plans` each row is; too_small lists the others.
+    that only prefills, transfer_s [rows] how long it hands a cache over. corrections [by mode] are what
+    measured runs say of `serving`. A choice is a plan under one of the variants of the settings, counted plan
+    by plan within a variant; kept says which choice each row is. too_small lists the plans that fit under
+    none.
     """
 
-    model: EngineModel
+    variants: Variants
     plans: tuple[ParallelPlan, ...]
     serving: PhaseTimes
     prefilling: PhaseTimes
+    transfer_s: FloatArray
     kept: Index
     too_small: tuple[ParallelPlan, ...]
     path: TransferPath
     workload: Workload
     corrections: Mapping[str, CorrectionTable | None]
+
+    @property
+    def model(self) -> EngineModel:
+        """The engine with its usual settings."""
+        return self.variants.models[0]
+
+    def model_of(self, choice: float) -> EngineModel:
+        """The engine with the settings of a choice."""
+        return self.variants.models[int(choice) // len(self.plans)]
+
+    def plan_of(self, choice: float) -> ParallelPlan:
+        """The plan of a choice."""
+        return self.plans[int(choice) % len(self.plans)]
+
+    def row_of(self, choice: float) -> int:
+        """The row of `serving` and `prefilling` that holds a choice."""
+        return int(np.searchsorted(self.kept, int(choice)))
+
+    @property
+    def layout(self) -> Index:
+        """Which plan each row has, whatever its settings."""
+        return self.kept % len(self.plans)
+
+    @property
+    def group(self) -> Index:
+        """Which group of variants each row belongs to."""
+        return self.kept // (len(self.plans) * self.variants.per_group)
+
+    @property
+    def usual(self) -> FloatArray:
+        """1 for rows with the usual settings, 0 for the others."""
+        return (self.kept < len(self.plans)).astype(np.float64)
 
     @property
     def lengths(self) -> Lengths:
@@ -77,6 +114,7 @@ def restricted(engine: PreparedEngine, max_gpus: int) -> PreparedEngine:
         engine,
         serving=engine.serving.take(rows),
         prefilling=engine.prefilling.take(rows),
+        transfer_s=engine.transfer_s[rows],
         kept=engine.kept[rows],
         too_small=tuple(plan for plan in engine.too_small if plan.num_gpus <= max_gpus),
         corrections={mode: _rows_of(table, rows) for mode, table in engine.corrections.items()},
@@ -97,26 +135,37 @@ def workload_lengths(workload: Workload) -> Lengths:
 
 
 def prepare_engine(
-    model: EngineModel, plans: list[ParallelPlan], workload: Workload, path: TransferPath
+    settings: Variants, plans: list[ParallelPlan], workload: Workload, path: TransferPath
 ) -> PreparedEngine:
-    """Evaluate all plans at once; those without room for one request are set aside."""
-    array = PlanArray.of(plans)
-    lengths = workload_lengths(workload)
-    serving = phase_times(model, array, lengths, "aggregated")
-    prefilling = phase_times(model, array, lengths, "prefill")
-    fits = serving.max_seqs >= 1.0
+    """Evaluate all plans under all settings at once; choices without room for one request are set aside."""
+    array, lengths, model = PlanArray.of(plans), workload_lengths(workload), settings.models[0]
+    pairs = [group_times(models, array, lengths) for models in settings.groups]
+    fits = np.concatenate([serving.max_seqs for serving, _ in pairs]) >= 1.0
+    fits &= np.concatenate([_startable(one, plans) for one in settings.models])
     kept = np.flatnonzero(fits)
+    serving, prefilling = (joined_times(list(side)).take(kept) for side in zip(*pairs, strict=True))
+    transfer = [
+        np.tile(handover_s(models[0], array, lengths, path), len(models)) for models in settings.groups
+    ]
+    anywhere = fits.reshape(-1, len(plans)).any(axis=0)
     return PreparedEngine(
-        model=model,
+        variants=settings,
         plans=tuple(plans),
-        serving=serving.take(kept),
-        prefilling=prefilling.take(kept),
+        serving=serving,
+        prefilling=prefilling,
+        transfer_s=np.concatenate(transfer)[kept],
         kept=kept,
-        too_small=tuple(plans[i] for i in np.flatnonzero(~fits)),
+        too_small=tuple(plans[i] for i in np.flatnonzero(~anywhere)),
         path=path,
         workload=workload,
-        corrections={mode: correction_table(model, mode, serving.take(kept), lengths) for mode in MODES},
+        corrections={mode: correction_table(model, mode, serving, lengths) for mode in MODES},
     )
+
+
+def _startable(model: EngineModel, plans: list[ParallelPlan]) -> NDArray[np.bool_]:
+    """Under which plans the engine starts with its draft."""
+    draft, backend = model.engine.draft, model.engine.backend
+    return np.array([draft is None or not draft_refusal(backend, draft, plan) for plan in plans])
 
 
 def counts(limit: float) -> FloatArray:

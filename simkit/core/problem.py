@@ -1,7 +1,7 @@
 """A Request with everything it names looked up: what the search works on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from perfmodels.dtypes import Precision
 from perfmodels.intervals import ErrorModel
@@ -18,7 +18,8 @@ class Problem:
     """One question, ready to be searched.
 
     engines holds one EngineModel per backend to consider. domain lists the (GPU, backend,
-    architecture class) triples that measured runs cover; answers outside it are flagged.
+    architecture class) triples that measured runs cover; answers outside it are flagged. kv_formats: formats
+    of the KV cache to try beside an engine's own, by backend.
     """
 
     request: Request
@@ -29,6 +30,7 @@ class Problem:
     domain: Domain
     dynamo_rules: bool = False
     limit: int = 10
+    kv_formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def shape(self) -> ModelShape:
@@ -42,4 +44,5 @@ class Problem:
 
     def covers(self, model: EngineModel) -> bool:
         """Whether measured runs exist for this GPU, engine and kind of model."""
-        return (model.device.name, model.engine.backend, model.shape.architecture_class) in self.domain
+        known = (model.device.name, model.engine.backend, model.shape.architecture_class) in self.domain
+        return known and model.engine.draft is None  # no measured run drafted

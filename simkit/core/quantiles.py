@@ -31,7 +31,13 @@ def itl_quantile(itl_s: FloatLike, stalls: tuple[FloatLike, FloatLike], percenti
     The share of the gaps that is other requests' prefills comes in about `batch` independent
     pieces per request, so its spread is that share over the root of their number.
     """
-    mean, share, batch = (np.asarray(value, dtype=np.float64) for value in (itl_s, *stalls))
-    spread = mean * share / np.sqrt(np.maximum(batch, 1.0))
-    found: FloatArray = np.maximum(mean + NORMAL[percentile] * spread, 0.0)
+    spread = itl_spread_s(itl_s, stalls)
+    found: FloatArray = np.maximum(np.asarray(itl_s) + NORMAL[percentile] * spread, 0.0)
     return found
+
+
+def itl_spread_s(itl_s: FloatLike, stalls: tuple[FloatLike, FloatLike]) -> FloatArray:
+    """Standard deviation of a request's mean ITL [s]; stalls as for `itl_quantile`."""
+    mean, share, batch = (np.asarray(value, dtype=np.float64) for value in (itl_s, *stalls))
+    spread: FloatArray = mean * share / np.sqrt(np.maximum(batch, 1.0))
+    return spread

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.slo import Slo
+from simkit.core.tuning import Tuning
 from simkit.core.workload import Workload
 
 SearchStrategy = Literal["rapid", "thorough"]
@@ -92,6 +93,16 @@ class DeployOptions:
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
+OBJECTIVES = ("throughput", "latency", "goodput")
+
+
+def known_objective(name: str) -> str:
+    """The name, if a search can prefer by it. Raises InputError."""
+    if name not in OBJECTIVES:
+        raise unknown_name("objective", name, OBJECTIVES)
+    return name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Model, engines, hardware, workload, SLA and deployment options: one question."""
@@ -103,7 +114,8 @@ class Request:
     slo: Slo = field(default_factory=Slo)
     modes: tuple[str, ...] = ("agg", "disagg")
     search_strategy: SearchStrategy = "rapid"
-    optimization: str | None = None  # latency | throughput
+    optimization: str | None = None  # latency | throughput | goodput
+    tuning: Tuning = field(default_factory=Tuning)
     auto_apply: bool = True
     gpu_hour_price: float | None = None  # in any currency; costs come in the same
     deploy: DeployOptions = field(default_factory=DeployOptions)
@@ -115,6 +127,11 @@ class Request:
             raise InputError("model must not be empty; give a Hugging Face id or a path to a config.json")
         if self.gpu_hour_price is not None and not 0 < self.gpu_hour_price < 1e6:
             raise InputError(f"the price of a GPU hour must be positive, got {self.gpu_hour_price:g}")
+        if self.optimization == "goodput" and not self.slo.bounds:
+            raise InputError(
+                "goodput counts requests that keep the SLA, and none was given; add --ttft, --itl or "
+                "--e2e-latency"
+            )
         if self.search_strategy == "thorough" and self.backend == "auto":
             raise InputError(
                 "searchStrategy 'thorough' cannot run with backend 'auto': each engine is really "

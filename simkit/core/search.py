@@ -141,12 +141,12 @@ def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejectio
 
 
 def _sla_rejection(result: EngineResult, count: int) -> Rejection:
-    miss, plans = result.nearest_miss, result.engine.plans
+    miss, engine = result.nearest_miss, result.engine
     nearest = "none sustains the load"
     if len(miss):
-        label = f"{miss.workers[0]:.0f} x {plans[int(miss.plan[0])].label}"
+        label = f"{miss.workers[0]:.0f} x {engine.plan_of(miss.plan[0]).label}"
         if miss.decode_plan[0] >= 0:
-            decode = f"{miss.decode_workers[0]:.0f} x {plans[int(miss.decode_plan[0])].label}"
+            decode = f"{miss.decode_workers[0]:.0f} x {engine.plan_of(miss.decode_plan[0]).label}"
             label = f"prefill {label} + decode {decode}"
         nearest = (
             f"{label} at {miss.concurrency[0]:,.0f} in flight: TTFT {miss.ttft_s[0] * 1e3:,.0f} ms, "

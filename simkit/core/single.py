@@ -214,6 +214,7 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
         bottleneck=bottleneck(outcome.model, plan, lengths, load),
         in_domain=problem.covers(outcome.model),
         notes=_notes(problem, outcome, overloaded=overloaded),
+        overloaded=overloaded,
     )  # fmt: skip
 
 
@@ -225,6 +226,9 @@ def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool) -> tuple[st
     notes = {
         "overloaded: the offered rate cannot be sustained": overloaded,
         "speculative decoding is set and not modelled: real ITL is lower": engine.speculative,
+        "the acceptance of drafted tokens is taken as given; the step shown leaves out what drafts them": (
+            engine.draft is not None
+        ),
         "the order of events decides at this load (prompts crowd out decoding, or requests move in step): "
         "confirm it with simkit simulate": bool(np.any(outcome.loop.doubtful)),
         f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
@@ -239,7 +243,11 @@ def _operators(problem: Problem, deployment: Deployment, outcome: _Outcome) -> t
     tokens = min(isl, float(prefill_pool.engine.max_num_batched_tokens))
     prompt = Step(prefill_tokens=tokens, prefill_context_tokens=isl / 2.0, prefill_seqs=1.0)
     batch = max(float(outcome.loop.batch[0, 0]), 1.0)
-    decode = Step(decode_seqs=batch, decode_context_tokens=isl + _osl(problem) / 2.0)
+    decode = Step(
+        decode_seqs=batch,
+        decode_context_tokens=isl + _osl(problem) / 2.0,
+        decode_queries=float(outcome.pool.engine.queries),
+    )
     model = pool_model(problem, deployment, prefill_pool)
     return (
         *_lines("prefill", model, prefill_pool, prompt),

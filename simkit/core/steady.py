@@ -93,7 +93,7 @@ def closed_loop(
 
     Below one request per lane the lane is busy only part of the time; latencies are those of one.
     """
-    decodes = np.maximum(rows_like(lengths.osl_tokens, concurrency) - 1.0, 0.0)
+    decodes = decode_steps(times, lengths, concurrency)
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
     batch = np.clip(concurrency, 1.0, cap)
     before = rows_like(host.request_s, concurrency) + _own_prompt_s(times, batch, decodes)
@@ -120,7 +120,7 @@ def closed_loop(
     over = np.maximum(concurrency / batch - 1.0, 0.0) * residence * (1.0 - 0.5 * share)
     return LoopTimes(
         ttft_s=ttft + over,
-        itl_s=itl,
+        itl_s=itl / times.pace(itl),
         batch=batch,
         waiting_s=waiting + over,
         prefill_share=share_of_time,
@@ -208,10 +208,15 @@ def _prompt_costs(
 
 def prefill_share(times: PhaseTimes, batch: FloatArray, lengths: Lengths) -> FloatArray:
     """Share of a closed loop's time that goes to prompts, at `batch` [rows, loads] requests a lane."""
-    decodes = np.maximum(rows_like(lengths.osl_tokens, batch) - 1.0, 0.0)
+    decodes = decode_steps(times, lengths, batch)
     stalls = (batch - 1.0) * times.stall_s[:, None]
     life = decodes * times.decode_at(batch) + stalls
     return np.minimum(stalls / np.maximum(life, times.burst_prefill_s[:, None]), 1.0)
+
+
+def decode_steps(times: PhaseTimes, lengths: Lengths, like: FloatArray) -> FloatArray:
+    """Decode steps of one request [rows, loads]: its tokens after the first over those of a step."""
+    return np.maximum(rows_like(lengths.osl_tokens, like) - 1.0, 0.0) / times.pace(like)
 
 
 def rows_like(value: FloatLike, like: FloatArray) -> FloatArray:
@@ -241,7 +246,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     sequences than fit, or more prefill than there is time, is marked saturated: requests queue without
     end, and requests_per_s is what the lane sustains.
     """
-    decodes = rows_like(lengths.osl_tokens, rate_per_s) - 1.0
+    decodes = decode_steps(times, lengths, rate_per_s)
     cap = np.maximum(times.max_seqs, 1.0)[:, None]
     alone, stall = times.prefill_s[:, None], times.stall_s[:, None]
     burst = times.burst_prefill_s[:, None]
@@ -265,7 +270,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
     waiting = np.where(saturated, np.inf, look + 0.5 * rho * burst / room)
     return LoopTimes(
         ttft_s=rows_like(host.request_s, rate_per_s) + alone + waiting,
-        itl_s=np.where(decodes > 0, step / room, 0.0),
+        itl_s=np.where(decodes > 0, step / room, 0.0) / times.pace(step),
         batch=high,
         waiting_s=waiting,
         prefill_share=rho,

@@ -49,3 +49,10 @@ def unsupported(backend: str, device: Device, precision: Precision) -> str:
     if formats & {"fp8", "fp8_block"} and generation < _ADA and backend != "vllm":
         return f"{backend} runs FP8 weights on Ada GPUs or newer; {device.name} is {device.generation}"
     return ""
+
+
+def fp8_cache(backend: str, device: Device) -> str:
+    """Why an engine cannot keep the KV cache in FP8 on this GPU; empty when it can."""
+    if device.vendor == "nvidia" and device.generation in _ORDER and _ORDER.index(device.generation) < _ADA:
+        return f"{backend}: an FP8 KV cache wants Ada GPUs or newer; {device.name} is {device.generation}"
+    return ""

@@ -4,14 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simkit.core.estimates import log_spreads
-from simkit.core.picking import Order, Preference
+from simkit.core.picking import TIE, Order, Preference
 from simkit.core.points import Points
 
 # Of measured pairs whose predictions differ by less than this many standard deviations of the difference,
 # 62 % come in the order predicted, little better than a coin: reports/accuracy/sla_choice.md.
 NOISE_SDS = 1.0
-# Far inside the error of any prediction: nobody could tell two such deployments apart.
-TIE = 0.02
 
 
 def promoted_on_tie(
@@ -58,7 +56,7 @@ def tied_with_first(points: Points, preference: Preference) -> NDArray[np.bool_]
     means = (points.ttft_s, points.itl_s, points.e2e_s)
     spread = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))[2]
     value = points.e2e_s if preference.objective == "latency" else points.requests_per_s / points.num_gpus
-    if preference.objective == "throughput":
+    if preference.objective in ("throughput", "goodput"):
         value = points.requests_per_s
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.abs(np.log(value / value[0])) / np.hypot(spread, spread[0])

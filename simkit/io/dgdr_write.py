@@ -66,7 +66,8 @@ def _sla_document(request: Request) -> dict[str, Any]:
         "ttft": _milliseconds(slo.ttft_s),
         "itl": _milliseconds(slo.itl_s),
         "e2eLatency": _milliseconds(slo.e2e_s),
-        "optimizationType": request.optimization,
+        # Goodput is no type of the document's.
+        "optimizationType": None if request.optimization == "goodput" else request.optimization,
     })  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.rows import kv_path
 from simkit.core.support import unsupported
+from simkit.core.tuning import Tuning
+from simkit.io.cache_formats import QUALITY, CacheFormats, cache_formats
 from simkit.io.calibration import efficiency, error_models, measured_domain
 from simkit.io.catalog import gpu, with_hardware
 from simkit.io.loading import Model, load_model
@@ -52,7 +54,11 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         warnings.append(
             "searchStrategy thorough measures on real GPUs; this answer is predicted, no GPU was used"
         )
+    check_draft(request.tuning, model)
     backends, refused = _backends(request, device, model)
+    formats, told = _formats(request, device, model, backends)
+    backends = tuple(formats)
+    warnings += told
     warnings += refused + _length_warnings(request, model)
     cluster = replace(request.deploy.cluster, model_bytes=checkpoint_bytes(model))
     answered = replace(
@@ -65,7 +71,9 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         ),
         warnings=(*request.warnings, *dict.fromkeys(warnings)),
     )
-    engines = tuple(engine_model(model, device, backend) for backend in backends)
+    engines = tuple(
+        tuned(engine_model(model, device, name), request.tuning, formats[name].usual) for name in backends
+    )
     return Problem(
         request=answered,
         engines=engines,
@@ -75,6 +83,7 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         domain=measured_domain(),
         dynamo_rules=options.dynamo_rules,
         limit=options.limit,
+        kv_formats={name: found.others for name, found in formats.items()},
     )
 
 
@@ -94,6 +103,55 @@ def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str
     if device.vendor != "nvidia":
         warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
     return able or asked, warnings
+
+
+def check_draft(tuning: Tuning, model: Model) -> None:
+    """Raise InputError where the checkpoint has no layer to draft with."""
+    if tuning.draft is not None and tuning.draft.method == "mtp" and not model.shape.mtp_layers:
+        raise InputError(
+            f"--speculative mtp: {model.name} has no multi-token prediction layer; use eagle with a head's "
+            "checkpoint, or ngram"
+        )
+
+
+def _formats(
+    request: Request, device: Device, model: Model, backends: tuple[str, ...]
+) -> tuple[dict[str, CacheFormats], list[str]]:
+    """Formats of the KV cache by engine; those that cannot do as asked are left out and said."""
+    tuning = request.tuning
+    found = {
+        name: cache_formats(tuning, name, device, served_precision(model.precision, name))
+        for name in backends
+    }
+    refused = [item.refusal for item in found.values() if item.refusal]
+    able = {name: item for name, item in found.items() if not item.refusal}
+    if not able:
+        raise InputError(f"--kv-dtype {tuning.kv_dtype}: {'; '.join(refused)}; use --kv-dtype auto")
+    warnings = [f"{reason}: left out" for reason in refused]
+    if tuning.kv_dtype == "both" and not any(item.others for item in able.values()):
+        warnings.append(
+            f"--kv-dtype both: no other format than {next(iter(able.values())).usual} to try here"
+        )
+    if tuning.kv_dtype in ("fp8", "both") and dtype(model.precision.kv).bytes_per_element > 1:
+        warnings.append(QUALITY)
+    if tuning.draft is not None:
+        warnings.append(
+            f"speculative decoding ({tuning.draft.label}): the acceptance is taken as given, it depends on "
+            "the text; no measured run of it stands behind the prediction"
+        )
+    return able, warnings
+
+
+def tuned(model: EngineModel, tuning: Tuning, kv: str) -> EngineModel:
+    """The engine with the settings asked for."""
+    engine = model.engine
+    budget = tuning.max_num_batched_tokens or engine.max_num_batched_tokens
+    seqs = min(tuning.max_num_seqs or engine.max_num_seqs, budget)
+    return replace(
+        model,
+        precision=replace(model.precision, kv=kv),
+        engine=replace(engine, max_num_batched_tokens=budget, max_num_seqs=seqs),
+    )
 
 
 def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:

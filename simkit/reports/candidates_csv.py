@@ -64,6 +64,7 @@ def _performance(item: Doc) -> dict[str, Any]:
     }
     names = (
         "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "request_rate_per_s",
+        "goodput_per_s",
         "sla_probability", "meets_sla", "in_domain", "bottleneck",
         "cost_per_million_output_tokens", "max_energy_j_per_output_token", "tied",
     )  # fmt: skip

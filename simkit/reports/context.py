@@ -87,7 +87,7 @@ def recommendation_context(rec: Recommendation) -> dict[str, Any]:
         "settings": _settings(best, doc["bottlenecks"]) if best else [],
         "memory": _memory(best["memory_gib"]) if best else [],
         "notes": best["notes"] if best else [],
-        "explanation": doc["explanation"],
+        "explanation": [*doc["explanation"], *doc["remarks"]],
         "trade_offs": [item["text"] for item in doc["trade_offs"]],
         "warnings": doc["request"]["warnings"],
         "heads": CANDIDATE_HEADS,

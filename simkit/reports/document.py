@@ -16,6 +16,7 @@ from perfmodels.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.explain import trade_off_lines
 from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
+from simkit.core.remarks import remarks
 from simkit.core.request import Request
 from simkit.core.slo import Slo
 from simkit.reports.simulated import simulated_document
@@ -55,6 +56,7 @@ def recommendation_document(rec: Recommendation) -> Document:
         "rejected": [asdict(item) for item in rec.rejected],
         "meets_sla": rec.meets_sla,
         "explanation": rec.explanation,
+        "remarks": remarks(rec),
         "bottlenecks": rec.bottlenecks,
         "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
         "relaxations": [_relaxation(item) for item in rec.relaxations],
@@ -136,6 +138,7 @@ def _engine(pool: Pool, precision: Precision) -> Document:
         "gemm_dtype": precision.gemm,
         "moe_dtype": precision.moe,
         "kv_dtype": precision.kv,
+        "speculative": None if engine.draft is None else asdict(engine.draft),
     }
 
 
@@ -149,6 +152,7 @@ def _performance(estimate: Estimate) -> Document:
         "output_tokens_per_s_per_gpu": estimate.output_tokens_per_s_per_gpu,
         "tokens_per_s_per_user": estimate.tokens_per_s_per_user,
         "request_rate_per_s": estimate.request_rate_per_s,
+        "goodput_per_s": estimate.goodput_per_s,
         "memory_gib": {part: size / _GIB for part, size in estimate.memory_bytes.items()},
         "kv_capacity_tokens": estimate.kv_capacity_tokens,
         "sla_probability": estimate.sla_probability,
@@ -183,6 +187,7 @@ def request_document(request: Request) -> Document:
         "modes": request.modes,
         "search_strategy": request.search_strategy,
         "optimization": request.optimization,
+        "tuning": asdict(request.tuning),
         "auto_apply": request.auto_apply,
         "deploy": {"name": deploy.name, "namespace": deploy.namespace, "image": deploy.image},
         "source": request.source,

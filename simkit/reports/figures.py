@@ -58,6 +58,9 @@ def pareto_figure(rec: Recommendation) -> "Figure":
             line: dict[str, Any] = {"color": _INK, "lw": 1, "alpha": 0.6, "marker": ".", "ms": 5}
             axes.step(*zip(*front, strict=True), where="pre", label="Pareto front", **line)
         _mark_selected(axes, doc["selected"])
+        if doc["knee"]:
+            look = {"marker": "D", "s": 60, "facecolors": "none", "edgecolors": _INK, "label": "knee"}
+            axes.scatter(*_user_and_gpu([doc["knee"]]), zorder=4, **look)
         _mark_itl_bound(axes, doc["request"]["sla"]["itl_ms"])
         axes.set(xlabel="tokens/s per user (1/ITL)", ylabel="output tokens/s per GPU")
         axes.margins(x=0.05, y=0.12)  # the selected point's name stands above it

@@ -9,7 +9,7 @@ from simkit.reports.labels import count, number
 
 _HEIGHT = 11  # plot rows; title, axis, ticks and legend come on top
 _MARGIN = 8  # columns left of the axis
-_MARKS = ((".", "other candidate"), ("o", "Pareto front"), ("*", "selected"))
+_MARKS = ((".", "other candidate"), ("o", "Pareto front"), ("K", "its knee"), ("*", "selected"))
 
 Point = tuple[float, float]
 
@@ -20,6 +20,7 @@ def pareto_text(rec: Recommendation, width: int = 78) -> str:
     layers = {
         ".": _points(doc["candidates"]),
         "o": _points(doc["pareto"]),
+        "K": _points([doc["knee"]] if doc["knee"] else []),
         "*": _points([doc["selected"]] if doc["selected"] else []),
     }
     every = [point for points in layers.values() for point in points]

@@ -59,7 +59,7 @@ def recommendation_table(rec: Recommendation, console: "Console", limit: int = 1
     hidden = len(doc["candidates"]) - len(shown)
     if hidden > 0:
         say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
-    bullets(console, "Why", [*doc["explanation"], *_cost(doc["selected"])])
+    bullets(console, "Why", [*doc["explanation"], *doc["remarks"], *_cost(doc["selected"])])
     bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
     bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")

@@ -9,7 +9,8 @@ from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
-from simkit.core.phases import decode_step, prefill_step
+from simkit.core.linear_steps import LinearSteps
+from simkit.core.phases import decode_token_s, prefill_step
 
 # Kernels change their shape of work beyond 256 rows, where step times jump.
 _BATCHES = np.array(
@@ -71,7 +72,7 @@ class StepTable:
         return cls(
             decode_batch=batch,
             decode_context=_CONTEXTS,
-            decode_s=_shaped(decode_step(model, plans, (rows, places)).total_s, rows),
+            decode_s=_shaped(decode_token_s(model, plans, (rows, places)), rows),
             prefill_tokens=_TOKENS,
             prefill_context=_PROMPT_CONTEXTS,
             prefill_s=_shaped(prefill_step(model, plans, (tokens, keys, prompts)).total_s, tokens),
@@ -117,6 +118,20 @@ class StepTable:
             prefill_tokens=ends,
             prefill_context=ends,
             prefill_s=np.repeat(prompts[:, None], 2, axis=1),
+        )
+
+    @classmethod
+    def linear(cls, steps: LinearSteps) -> "StepTable":
+        """Steps linear in sequences, in the tokens they see and in prompt tokens."""
+        ends = np.array([0.0, 1e6])
+        return cls(
+            decode_batch=ends,
+            decode_context=ends,
+            decode_s=steps.decode_s(ends[:, None], ends),
+            prefill_tokens=ends,
+            prefill_context=ends,
+            prefill_s=np.repeat((steps.step_s + steps.token_s * ends)[:, None], 2, axis=1),
+            floor_s=steps.step_s,
         )
 
     def decode_at(self, batch: FloatLike, context: FloatLike) -> FloatArray:

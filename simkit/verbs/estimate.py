@@ -8,7 +8,7 @@ from typing import Any
 from perfmodels.parallel import ParallelPlan
 from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
-from simkit.core.engine import default_engine
+from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 from simkit.core.layouts import parse_layout
 from simkit.core.prepared import prepare_engine
@@ -16,6 +16,7 @@ from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.single import OperatorLine, SingleEstimate, estimate_deployment
 from simkit.core.space import SpaceRules, plan_space, refusal
+from simkit.core.variants import Variants
 from simkit.io.problems import build_problem, served_precision
 from simkit.reports.document import candidate_document
 from simkit.verbs.recommend import as_request
@@ -79,9 +80,9 @@ def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:
 
 
 def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
-    """A deployment from short names, with the engine's defaults."""
-    engine = default_engine(problem.engines[0].engine.backend)
-    precision = problem.engines[0].precision
+    """A deployment from short names, with the engine's settings as asked for."""
+    precision, tuning = problem.engines[0].precision, problem.request.tuning
+    engine = replace(problem.engines[0].engine, draft=tuning.draft)
     if bool(layouts.prefill) != bool(layouts.decode):
         raise InputError("give both --prefill and --decode, or --worker alone")
     if layouts.prefill and layouts.decode:
@@ -91,7 +92,7 @@ def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
     if layouts.worker:
         count, plan = _checked_layout(problem, layouts.worker)
         return Aggregated(worker=Pool(plan=plan, engine=engine, replicas=count), precision=precision)
-    return Aggregated(worker=narrowest_pool(problem), precision=precision)
+    return Aggregated(worker=narrowest_pool(problem, engine), precision=precision)
 
 
 def _rules(problem: Problem) -> SpaceRules:
@@ -113,18 +114,18 @@ def _checked_layout(problem: Problem, text: str) -> tuple[int, ParallelPlan]:
     return count, plan
 
 
-def narrowest_pool(problem: Problem) -> Pool:
+def narrowest_pool(problem: Problem, engine: EngineOptions | None = None) -> Pool:
     """The smallest engine that holds the model and one request."""
     model = problem.engines[0]
     rules = _rules(problem)
     plans = plan_space(model.shape, model.device, rules)
-    prepared = prepare_engine(model, plans, problem.request.workload, problem.path)
+    prepared = prepare_engine(Variants(models=(model,)), plans, problem.request.workload, problem.path)
     if not len(prepared.kept):
         raise InputError(
             f"model {model.shape.name!r} does not fit {problem.total_gpus} x {model.device.name}; "
             "raise --total-gpus or take a quantised checkpoint"
         )
-    return Pool(plan=prepared.plans[int(prepared.kept[0])], engine=model.engine)
+    return Pool(plan=prepared.plan_of(prepared.kept[0]), engine=engine or model.engine)
 
 
 def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[str, Any]:

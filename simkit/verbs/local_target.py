@@ -106,7 +106,13 @@ def local_server(problem: Problem, candidate: Candidate, folder: Path) -> Iterat
     local = local_deployment(problem, candidate, folder)
     prepare(local)
     with serving(lambda port: dynamo_plan(local, port, os.environ), notes) as service:
-        server = Server(url=service.plan.url, model=service.plan.model, check=service.check, note=MOCKED)
+        server = Server(
+            url=service.plan.url,
+            model=service.plan.model,
+            check=service.check,
+            note=MOCKED,
+            log=str(folder / "logs"),
+        )
         _first_answers(server)
         yield server
 

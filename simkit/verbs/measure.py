@@ -16,6 +16,8 @@ from simkit.core.measured import Run, Source
 from simkit.core.measured_requests import RequestRecord, run_of_records
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.io.results.aiperf import EXPORT, failures_of
+from simkit.io.results.fields import load_json
 from simkit.io.results.reader import read_run
 from simkit.io.results.server_metrics import server_side_of
 
@@ -52,6 +54,7 @@ class Server:
     model: str
     check: Callable[[], None] = lambda: None
     note: str = ""  # what every run on it must say
+    log: str = "the server's log"  # where to look when requests fail
 
 
 def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: Slo | None = None) -> Run:
@@ -73,7 +76,7 @@ def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: 
         given_up = "" if run.complete else ", then the run was given up"
         raise ExternalError(
             f"{server.url}: {run.num_errors} of {run.num_requests + run.num_errors} requests failed{given_up}"
-            f"{_reasons(run)}; look at the server's log"
+            f"{_reasons(run)}; look at {server.log}"
         )
     return replace(run, notes=(*run.notes, server.note)) if server.note else run
 
@@ -95,7 +98,19 @@ def _by_aiperf(server: Server, workload: Workload, meter: Meter, place: Path, sl
         except ExternalError:
             server.check()  # a server that died is the better explanation
             raise
-    return read_run(place)
+    return _result(server, place)
+
+
+def _result(server: Server, place: Path) -> Run:
+    """What AIPerf wrote. Raises ExternalError where no request was answered whole."""
+    try:
+        return read_run(place)
+    except InputError as error:
+        server.check()
+        export = next(place.rglob(EXPORT), None)
+        failed = failures_of(load_json(export)) if export else ""
+        said = f"requests failed ({failed})" if failed else str(error)
+        raise ExternalError(f"{server.url}: no answer counts: {said}; look at {server.log}") from error
 
 
 def _by_own_client(server: Server, workload: Workload, meter: Meter) -> Run:

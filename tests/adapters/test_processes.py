@@ -8,7 +8,15 @@ import time
 
 import pytest
 
-from simkit.adapters.processes import Child, Launch, clean_orphans, group_alive, log_tail, start_time
+from simkit.adapters.processes import (
+    Child,
+    Launch,
+    clean_orphans,
+    group_alive,
+    log_reason,
+    log_tail,
+    start_time,
+)
 from simkit.core.errors import ExternalError
 
 # Starts a child of its own that ignores polite requests, and says its number.
@@ -130,3 +138,21 @@ def test_half_written_notes_are_put_away(tmp_path):
     (tmp_path / "running" / "9.json").write_text('{"pid": 9')
     assert clean_orphans(tmp_path / "running") == []
     assert notes(tmp_path) == []
+
+
+def test_the_first_error_is_the_reason_and_the_last_lines_follow(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(
+        "(Worker pid=7) WARNING few files, such as OSError: [Errno 24]\n"
+        "(Worker pid=7) ERROR 12:00 [x.py:9] ValueError: no room for weights\n"
+        "Traceback\n  raise RuntimeError(\nRuntimeError: Engine core failed. See root cause above.\n"
+    )
+    said = log_reason(log, 1)
+    assert said == (
+        "ValueError: no room for weights | ... | RuntimeError: Engine core failed. See root cause above."
+    )
+    log.write_text("torch.OutOfMemoryError: 2 GiB\nbye\n")
+    assert log_reason(log) == "torch.OutOfMemoryError: 2 GiB | bye"
+    log.write_text("Errors: 0\nbye\n")
+    assert log_reason(log) == "Errors: 0 | bye"
+    assert log_reason(tmp_path / "none") == ""

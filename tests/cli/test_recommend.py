@@ -111,7 +111,14 @@ def test_json_alone_on_standard_output(simkit, tmp_path):
     found = simkit("recommend", *words, "-o", tmp_path / "out")
     document = json.loads(found.out)
     keys = {"request", "selected", "candidates", "pareto", "rejected", "meets_sla", "explanation", "versions"}
-    assert set(document) == keys | {"expected_best", "knee", "bottlenecks", "trade_offs", "relaxations"}
+    assert set(document) == keys | {
+        "expected_best",
+        "knee",
+        "remarks",
+        "bottlenecks",
+        "trade_offs",
+        "relaxations",
+    }
     assert "wrote" in found.err
     assert json.loads((tmp_path / "out" / "recommendation.json").read_text()) == document
 
@@ -157,3 +164,43 @@ def test_an_older_request_takes_flags_and_keeps_its_remarks(simkit, guide):
     assert request["sla"]["ttft_ms"] == 900
     assert any("apiVersion v1alpha1 is deprecated" in text for text in request["warnings"])
     assert any("outputPVC" in text for text in request["warnings"])
+
+
+SMALL = ("--model", "Qwen/Qwen3-8B", "--gpu", "h200_sxm", "--total-gpus", "2", "--backend", "vllm")
+
+
+def test_engine_settings_reach_the_answer(simkit):
+    words = ("--max-num-seqs", "6", "--max-num-batched-tokens", "3000", "--kv-dtype", "fp8", "--mode", "agg")
+    found = simkit("recommend", *SMALL, *words, "--concurrency", "40", "--format", "json", "--quiet")
+    assert found.status in (0, 1), found.err
+    engine = json.loads(found.out)["selected"]["engine"]
+    assert (engine["max_num_seqs"], engine["max_num_batched_tokens"], engine["kv_dtype"]) == (6, 3000, "fp8")
+    assert engine["speculative"] is None
+
+
+def test_a_draft_and_goodput_are_asked_for_by_flags(simkit):
+    words = ("--speculative", "ngram:3:0.9", "--objective", "goodput", "--ttft", "2000", "--itl", "20")
+    found = simkit("recommend", *SMALL, *words, "--concurrency", "4", "--format", "json", "--quiet")
+    assert found.status == 0, found.err
+    answer = json.loads(found.out)
+    pool = answer["selected"].get("engine") or answer["selected"]["decode"]["engine"]
+    assert pool["speculative"]["acceptance"] == 0.9
+    assert 0 < answer["selected"]["goodput_per_s"] <= answer["selected"]["request_rate_per_s"]
+    assert answer["request"]["optimization"] == "goodput"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--speculative", "ngram:3"), "the acceptance has to be measured or known"),
+        (("--speculative", "mtp:1:0.8"), "no multi-token prediction layer"),
+        (("--objective", "speed"), "speed"),
+        (("--kv-dtype", "int4"), "int4"),
+        (("--max-num-seqs", "0"), "max_num_seqs must be from 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_one_line(simkit, words, said):
+    found = simkit("recommend", *SMALL, *words)
+    assert found.status == 2
+    assert said in found.err
+    assert len(found.err.strip().splitlines()) == 1

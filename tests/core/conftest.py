@@ -11,6 +11,7 @@ from simkit.core.lengths import Lengths
 from simkit.core.phases import BATCH_GRID, phase_times
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
+from simkit.core.tuning import Tuning
 from simkit.core.workload import Workload
 from simkit.io.problems import SearchOptions, build_problem
 
@@ -21,10 +22,11 @@ def problem_of():
 
     def build(
         model="Qwen/Qwen3-32B", *, gpus=8, gpu="h200_sxm", backend="vllm", modes=("agg", "disagg"), slo=None,
-        options=None, optimization=None, **workload,
+        options=None, optimization=None, tuning=None, **workload,
     ):  # fmt: skip
         request = Request(
             model=model, backend=backend, modes=modes, slo=Slo(**(slo or {})), optimization=optimization,
+            tuning=tuning or Tuning(),
             hardware=Hardware(gpu=gpu, total_gpus=gpus), workload=Workload(**workload),
         )  # fmt: skip
         return build_problem(request, SearchOptions(**(options or {})))

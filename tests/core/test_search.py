@@ -14,7 +14,9 @@ from simkit.core.picking import SURE_SHARE
 from simkit.core.search import search
 from simkit.core.single import estimate_deployment
 from simkit.core.space import MAX_NODES_PER_ENGINE, SpaceRules, plan_space
+from simkit.core.tuning import Tuning
 
+PLAIN = Tuning(max_num_batched_tokens=8192)  # no settings are searched
 BISECTION = 1e-6  # disaggregated loops are solved by halving, whole tables to the same depth as one row
 ROUNDING = 1e-9
 
@@ -144,7 +146,7 @@ def test_the_table_agrees_with_the_scalar_estimator(problem_of, question):
 
 
 def every_aggregated(problem):
-    """All plans times replicas, one at a time through the scalar estimator."""
+    """All plans times replicas, one at a time through the scalar estimator, under the usual settings."""
     model = problem.engines[0]
     rules = SpaceRules(max_gpus=problem.total_gpus, backend="vllm")
     for plan in plan_space(model.shape, model.device, rules):
@@ -170,7 +172,7 @@ def test_the_choice_is_the_best_of_all(problem_of, model, concurrency, slo):
     """Fewest GPUs that hold the bounds, then throughput per GPU; else the nearest miss. A plain loop over all
     plans and replicas finds the same as the search: the expected best, and the robust choice beside it."""
     problem = problem_of(
-        model, modes=("agg",), concurrency=concurrency, isl_tokens=4000, osl_tokens=500, slo=slo
+        model, modes=("agg",), concurrency=concurrency, isl_tokens=4000, osl_tokens=500, slo=slo, tuning=PLAIN
     )
     everything = list(every_aggregated(problem))
     found = search(problem)
@@ -202,7 +204,12 @@ def chance(candidate):
 @pytest.mark.parametrize("concurrency", [1, 40])
 def test_latency_first_picks_the_fastest(problem_of, concurrency):
     problem = problem_of(
-        modes=("agg",), concurrency=concurrency, isl_tokens=4000, osl_tokens=500, optimization="latency"
+        modes=("agg",),
+        concurrency=concurrency,
+        isl_tokens=4000,
+        osl_tokens=500,
+        optimization="latency",
+        tuning=PLAIN,
     )
     fastest = min(candidate.estimate.e2e.mean_s for candidate in every_aggregated(problem))
     assert search(problem).selected.estimate.e2e.mean_s == pytest.approx(fastest, rel=ROUNDING)

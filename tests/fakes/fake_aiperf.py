@@ -1,6 +1,7 @@
 """Stands in for AIPerf as a process: reads the command line it is given, writes AIPerf's export.
 
-FAKE_AIPERF chooses how it behaves: ok, fail (status 1), fail-once, hang, silent (no export). Its latencies
+FAKE_AIPERF chooses how it behaves: ok, fail (status 1), fail-once, hang, silent (no export),
+unanswered (an export of failures alone). Its latencies
 come from FAKE_TTFT_MS and FAKE_ITL_MS; every start adds a line to FAKE_AIPERF_LOG.
 """
 
@@ -50,6 +51,12 @@ def write(folder):
         request_throughput={"avg": rate},
         output_token_throughput={"avg": rate * osl},
     )
+    if os.environ.get("FAKE_AIPERF") == "unanswered":
+        export.pop("output_sequence_length")
+        export["error_summary"] = [
+            {"error_details": {"type": "ClientConnectorError", "message": "refused"}, "count": 19},
+            {"error_details": {"type": "Internal Server Error", "code": 500, "message": "x"}, "count": 4},
+        ]
     export["input_config"]["phases"] = [phase]
     export["input_config"]["datasets"][0]["prompts"]["osl"]["mean"] = osl
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ class Behaviour:
     fault: str = ""
     after: int = 0
     model: str = "tiny"
+    health: int = 200  # the status of every page but the list of models
     seen: list = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -106,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         listed = {"object": "list", "data": [{"id": self.behaviour.model}]}
         body = json.dumps(listed if self.path == "/v1/models" else {"status": "healthy"}).encode()
-        self.send_response(200)
+        self.send_response(200 if self.path == "/v1/models" else self.behaviour.health)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -20,6 +20,7 @@ ADDED_KEYS = {
     "notes",
     "cost_per_million_output_tokens",
     "max_energy_j_per_output_token",
+    "goodput_per_s",
 }
 PLAN_KEYS = {"tp", "pp", "attn_dp", "moe_tp", "ep"}
 
@@ -28,7 +29,7 @@ def test_recommendation_has_the_interface_keys(rec):
     doc = recommendation_document(rec)
     assert list(doc) == [
         "request", "selected", "expected_best", "candidates", "pareto", "knee", "rejected", "meets_sla",
-        "explanation", "bottlenecks", "trade_offs", "relaxations", "versions",
+        "explanation", "remarks", "bottlenecks", "trade_offs", "relaxations", "versions",
     ]  # fmt: skip
     assert doc["selected"] == doc["candidates"][0]
     assert all(set(item) == {"reason", "count", "nearest"} for item in doc["rejected"])

@@ -93,6 +93,19 @@ def test_a_client_that_fails_is_an_outside_failure(tmp_path, fake_aiperf, mode):
         measure(Server(url=url, model="tiny"), SMALL, Meter(), tmp_path / "a")
 
 
+def test_a_server_that_answers_nothing_to_aiperf_is_named(tmp_path, fake_aiperf):
+    fake_aiperf(FAKE_AIPERF="unanswered")
+    said = r"19 x ClientConnectorError, 4 x HTTP 500\); look at engine.log"
+    with openai_server() as (url, _), pytest.raises(ExternalError, match=said):
+        measure(Server(url=url, model="tiny", log="engine.log"), SMALL, Meter(), tmp_path / "a")
+
+    def dead():
+        raise ExternalError("engine ended with status -9")
+
+    with openai_server() as (url, _), pytest.raises(ExternalError, match="engine ended"):
+        measure(Server(url=url, model="tiny", check=dead), SMALL, Meter(), tmp_path / "a")
+
+
 @pytest.mark.parametrize(
     ("fault", "after", "said"),
     [

@@ -134,4 +134,18 @@ def _notes(document: Mapping[str, Any]) -> tuple[str, ...]:
         ),
         "no streaming: TTFT and ITL are not measured": "time_to_first_token" not in document,
     }
-    return tuple(note for note, applies in found.items() if applies)
+    failed = failures_of(document)
+    notes = tuple(note for note, applies in found.items() if applies)
+    return (*notes, f"failures: {failed}") if failed else notes
+
+
+def failures_of(document: Any) -> str:
+    """Why requests failed, most common first: `9 x ClientConnectorError, 4 x HTTP 500`; empty if none."""
+    summary = at(document, "error_summary")
+    counts: dict[str, int] = {}
+    for entry in summary if isinstance(summary, list) else []:
+        code, kind = at(entry, "error_details", "code"), at(entry, "error_details", "type")
+        reason = f"HTTP {code}" if code else str(kind or "unknown")[:60]
+        counts[reason] = counts.get(reason, 0) + int(number(at(entry, "count")) or 0)
+    ordered = sorted(counts.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{count} x {reason}" for reason, count in ordered)
