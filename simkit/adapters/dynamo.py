@@ -9,7 +9,7 @@ from simkit.adapters.dynamo_cache import cache_documents
 from simkit.adapters.dynamo_components import frontend, worker
 from simkit.adapters.dynamo_override import apply_override
 from simkit.adapters.dynamo_planner import planner_component, planner_config_map, profile_config_map
-from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION, Site
+from simkit.adapters.dynamo_site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION, Site
 from simkit.adapters.multinode import GROVE_ANNOTATION, KAI_QUEUE_ANNOTATION, VLLM_EXECUTOR_ANNOTATION
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError, unknown_name
@@ -92,11 +92,17 @@ def _metadata(request: Request) -> dict[str, Any]:
 
 
 def _annotations(site: Site) -> dict[str, str]:
-    """What flags do not say, so that the document can be read back: weight formats, whether MoE."""
+    """What flags do not say, so that the document can be read back: weight formats, whether MoE, a draft."""
     precision = site.deployment.precision
     moe = any(pool.plan.moe_tp * pool.plan.ep > 1 for _, pool in site.pools())
     text = " ".join(f"{part}={getattr(precision, part)}" for part in ("gemm", "moe", "kv", "other"))
-    return {PRECISION_ANNOTATION: text, EXPERTS_ANNOTATION: str(moe).lower(), **_scheduling(site)}
+    draft = next(pool.engine.draft for _, pool in site.pools())  # one for all
+    return {
+        PRECISION_ANNOTATION: text,
+        EXPERTS_ANNOTATION: str(moe).lower(),
+        **({} if draft is None else {DRAFT_ANNOTATION: draft.text}),
+        **_scheduling(site),
+    }
 
 
 def _scheduling(site: Site) -> dict[str, str]:

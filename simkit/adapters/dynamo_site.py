@@ -22,6 +22,7 @@ HF_SECRET = "hf-token-secret"  # noqa: S105  # the name of a secret, never its v
 CACHE_VOLUME = "model-cache"
 PRECISION_ANNOTATION = "simkit.io/precision"
 EXPERTS_ANNOTATION = "simkit.io/routed-experts"
+DRAFT_ANNOTATION = "simkit.io/speculative"
 _PLAIN_TAG = re.compile(r":v?\d+\.\d+\.\d+$")
 PROFILE_MOUNT = "/workspace/profiling_results"  # where Planner and mocker look for profiling data
 

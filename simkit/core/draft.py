@@ -57,6 +57,12 @@ class Draft:
         return self.tokens if METHODS[self.method] else 0
 
     @property
+    def text(self) -> str:
+        """As `parse_draft` reads it: `mtp:3:0.8`."""
+        parts = (self.method, str(self.tokens), repr(self.acceptance), self.model)
+        return ":".join(part for part in parts if part)
+
+    @property
     def label(self) -> str:
         """`mtp, 3 tokens, acceptance 0.8`."""
         return f"{self.method}, {self.tokens} tokens, acceptance {self.acceptance:g}"

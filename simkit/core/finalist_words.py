@@ -62,6 +62,5 @@ def _reason(before: Candidate, after: Candidate, slo: Slo, preference: Preferenc
     chances = [item.sla_probability or 0.0 for item in (before, after)]
     if chances[0] < 0.8 * chances[1]:
         return f"simulated, that one holds the SLA with {chances[0]:.0%} only, against {chances[1]:.0%}"
-    if preference.objective == "latency":
-        return "simulated, its latency is lower"
-    return "simulated, it gives more output"
+    gains = {"latency": "its latency is lower", "goodput": "more of its requests keep every bound"}
+    return f"simulated, {gains.get(preference.objective, 'it gives more output')}"

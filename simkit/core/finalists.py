@@ -17,8 +17,8 @@ _HELD, _EXPECTED, _MISSED, _FAR = range(4)
 def reranked(candidates: Sequence[Candidate], preference: Preference) -> list[Candidate]:
     """Best first, by the rule of the search with simulated figures where there are any.
 
-    The first stays first if it holds as surely and is within 2 % of what the best gives on as many GPUs:
-    no simulation is better than that. Candidates that were not simulated keep their order.
+    The first stays first if it holds as surely and is within 2 % of what the best gives, on as many GPUs
+    where these decide: no simulation is better than that. Candidates that were not simulated keep their order.
     """
     if not any(item.simulated for item in candidates):
         return list(candidates)
@@ -53,7 +53,10 @@ def _worths(candidates: Sequence[Candidate], preference: Preference) -> list[flo
 
 
 def _as_good(one: Candidate, best: Candidate, preference: Preference) -> bool:
-    if one.deployment.num_gpus != best.deployment.num_gpus or _chance(one) < SURE_SHARE * _chance(best):
+    same_gpus = one.deployment.num_gpus == best.deployment.num_gpus
+    if preference.objective == "fewest_gpus" and not same_gpus:
+        return False
+    if _chance(one) < SURE_SHARE * _chance(best):
         return False
     return _figure(one, preference) >= (1.0 - TIE) * _figure(best, preference)
 
@@ -72,10 +75,15 @@ def _value(item: Candidate, preference: Preference) -> float:
 
 
 def _figure(item: Candidate, preference: Preference) -> float:
-    """Higher is better: one over latency, or tokens per second, per GPU where the load is given."""
+    """Higher is better: one over latency, requests/s that keep every bound, or tokens per second.
+
+    Tokens are per GPU where the load is given.
+    """
     if preference.objective == "latency":
         return 1.0 / max(_e2e_s(item), 1e-12)
     found = item.simulated or item.estimate
+    if preference.objective == "goodput":  # without bounds every request is good
+        return found.request_rate_per_s if found.goodput_per_s is None else found.goodput_per_s
     fewest = preference.objective == "fewest_gpus"
     return found.output_tokens_per_s_per_gpu if fewest else found.output_tokens_per_s
 

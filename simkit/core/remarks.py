@@ -3,7 +3,7 @@
 from simkit.core.deployment import Deployment, Pool
 from simkit.core.engine import default_engine
 from simkit.core.metrics import Recommendation
-from simkit.core.words import gpus, layout
+from simkit.core.words import amount, gpus, layout
 
 
 def remarks(rec: Recommendation) -> tuple[str, ...]:
@@ -62,13 +62,16 @@ def _fewest(rec: Recommendation) -> str:
 
 
 def _goodput(rec: Recommendation) -> str:
-    estimate = rec.selected.estimate
-    if estimate.goodput_per_s is None:
+    found = rec.selected.simulated or rec.selected.estimate
+    if found.goodput_per_s is None:
         return ""
-    share = estimate.goodput_per_s / max(estimate.request_rate_per_s, 1e-12)
+    share = found.goodput_per_s / max(found.request_rate_per_s, 1e-12)
+    verb = "keep every bound one by one as simulated"
+    if rec.selected.simulated is None:
+        verb = "are expected to keep every bound one by one"
     return (
-        f"Of {estimate.request_rate_per_s:,.3g} requests/s {estimate.goodput_per_s:,.3g} ({share:.0%}) are "
-        "expected to keep every bound one by one: the goodput."
+        f"Of {amount(found.request_rate_per_s)} requests/s {amount(found.goodput_per_s)} ({share:.0%}) "
+        f"{verb}: the goodput."
     )
 
 
@@ -78,6 +81,6 @@ def _knee(rec: Recommendation) -> str:
     point = rec.pareto[rec.knee]
     return (
         f"The Pareto front bends at {point.deployment.backend} {layout(point.deployment)} with "
-        f"{point.estimate.concurrency:,.0f} in flight: {point.estimate.tokens_per_s_per_user:,.3g} tokens/s "
-        f"per user and {point.estimate.output_tokens_per_s_per_gpu:,.3g} per GPU."
+        f"{point.estimate.concurrency:,.0f} in flight: {amount(point.estimate.tokens_per_s_per_user)} "
+        f"tokens/s per user and {amount(point.estimate.output_tokens_per_s_per_gpu)} per GPU."
     )

@@ -31,6 +31,12 @@ class Tuning:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= 1_000_000:
                 raise InputError(f"{name} must be from 1 to 1,000,000, got {value}")
+        seqs, budget = self.max_num_seqs, self.max_num_batched_tokens
+        if seqs is not None and budget is not None and seqs > budget:
+            raise InputError(
+                f"max_num_seqs {seqs} exceeds max_num_batched_tokens {budget}: a step must have a token for "
+                "every request; raise the second or lower the first"
+            )
 
     @property
     def budgets(self) -> tuple[int, ...]:

@@ -18,10 +18,15 @@ def gpus(count: int) -> str:
     return f"{count} GPU" + ("" if count == 1 else "s")
 
 
+def amount(value: float) -> str:
+    """`1,804`, `16.3`: three digits, and never an exponent for a large one."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def milliseconds(seconds: float) -> str:
     """`455 ms`, `16.3 ms`."""
     value = seconds * 1e3
-    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
+    return f"{amount(value)} ms"
 
 
 def bound_label(name: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from perfmodels.dtypes import Precision
 from simkit.adapters.dynamo_alpha import ALPHA, BETA, from_v1alpha1
-from simkit.adapters.dynamo_site import EXPERTS_ANNOTATION, PRECISION_ANNOTATION
+from simkit.adapters.dynamo_site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
 from simkit.adapters.quantization import with_weights
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated
 from simkit.core.errors import InputError
+from simkit.io.dgd_draft import with_draft
 from simkit.io.dgd_workers import Worker, is_worker, read_worker
 from simkit.io.loading import load_model
 from simkit.io.yamlio import load_documents
@@ -66,7 +67,9 @@ def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None =
         components = _worker_components(document)
         model = read_worker(components[0], moe=None).model
         hint = _hint(metadata, model, hint_of)
-        workers = [read_worker(component, moe=hint.moe) for component in components]
+        workers = with_draft(
+            [read_worker(component, moe=hint.moe) for component in components], _annotated_draft(metadata)
+        )
         deployment = deployment_of(workers, hint.precision or Precision())
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
@@ -115,6 +118,11 @@ def _hint(metadata: Mapping[str, Any], model: str, hint_of: HintOf | None) -> Mo
     if PRECISION_ANNOTATION in notes:
         hint = replace(hint, precision=_annotated_precision(str(notes[PRECISION_ANNOTATION])))
     return hint
+
+
+def _annotated_draft(metadata: Mapping[str, Any]) -> str | None:
+    text = _mapping(metadata.get("annotations")).get(DRAFT_ANNOTATION)
+    return None if text is None else str(text)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

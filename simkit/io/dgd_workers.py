@@ -32,6 +32,7 @@ class Worker:
     quantization: str | None = None
     weight_dtype: str | None = None
     notes: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
 
     @property
     def backend(self) -> str:
@@ -78,6 +79,7 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None) -> Worker:
         name=name,
         role=role,
         pool=Pool(plan=plan, engine=settings.engine, replicas=_replicas(component)),
+        args=tuple(tokens),
         model=model,
         image=container.get("image"),
         kv_dtype=settings.kv_dtype,

@@ -132,7 +132,8 @@ def _formats(
         warnings.append(
             f"--kv-dtype both: no other format than {next(iter(able.values())).usual} to try here"
         )
-    if tuning.kv_dtype in ("fp8", "both") and dtype(model.precision.kv).bytes_per_element > 1:
+    tried = {kv for item in able.values() for kv in (item.usual, *item.others)}
+    if tuning.kv_dtype != "auto" and "fp8" in tried and dtype(model.precision.kv).bytes_per_element > 1:
         warnings.append(QUALITY)
     if tuning.draft is not None:
         warnings.append(

@@ -10,6 +10,7 @@ from typing import Any
 from perfmodels.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.draft import Draft
 from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
@@ -80,6 +81,8 @@ def deployment_of(candidate: Mapping[str, Any]) -> Deployment:
 def _pool(backend: str, item: Mapping[str, Any]) -> Pool:
     names = ("version", "max_num_seqs", "max_num_batched_tokens", "memory_frac")
     settings = {name: item["engine"][name] for name in names}
+    drafted = item["engine"].get("speculative")  # answers from before drafts were searched lack it
+    settings["draft"] = None if drafted is None else Draft(**drafted)
     return Pool(
         plan=ParallelPlan(**item["plan"]),
         engine=default_engine(backend, **settings),

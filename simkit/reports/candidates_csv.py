@@ -7,7 +7,7 @@ from typing import Any
 
 from simkit.core.metrics import Recommendation
 from simkit.reports.document import recommendation_document
-from simkit.reports.labels import layout_label
+from simkit.reports.labels import draft_label, layout_label
 from simkit.reports.simulated import simulated_columns
 
 Doc = Mapping[str, Any]
@@ -39,6 +39,7 @@ def _row(rank: int, item: Doc, request: Doc) -> dict[str, Any]:
         "gemm_dtype": engine["gemm_dtype"],
         "moe_dtype": engine["moe_dtype"],
         "kv_dtype": engine["kv_dtype"],
+        "speculative": draft_label(engine["speculative"]),
         "mode": item["mode"],
         "layout": layout_label(item).replace("\u00d7", "x"),
         "num_gpus": item["num_gpus"],

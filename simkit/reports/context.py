@@ -9,6 +9,7 @@ from simkit.reports.labels import (
     MISSING,
     MODES,
     count,
+    draft_label,
     engine_name,
     interval,
     layout_label,
@@ -45,7 +46,7 @@ LIMITS = (
     "engine, model family, lengths or load). It is an extrapolation; its interval may be too narrow.",
     "= beside a rank: predictions cannot tell this candidate from the first. The first is chosen to hold the "
     "SLA with room for errors, not to be the best on expectation.",
-    "Prompts share no prefix and speculative decoding is off, unless the notes say otherwise.",
+    "Prompts share no prefix. Speculative decoding is off where a candidate's settings do not name it.",
 )
 
 
@@ -78,7 +79,7 @@ def recommendation_context(rec: Recommendation) -> dict[str, Any]:
     best = doc["selected"]
     return {
         "model": doc["request"]["model"],
-        "command": command_line(doc["request"]),
+        "command": command_line(doc["request"], doc.get("finalists")),
         "status": _status(doc),
         "answer": _answer(doc),
         "verdict": _verdict(doc),
@@ -170,10 +171,13 @@ def _settings(best: Doc, phases: Doc) -> Pairs:
 
 
 def _engine(backend: str, engine: Doc) -> str:
+    draft = draft_label(engine["speculative"])
+    drafted = f"; speculative decoding {draft}" if draft else ""
     return (
         f"{engine_name(backend)} {engine['version'] or ''}: at most {count(engine['max_num_seqs'])} "
         f"sequences and {count(engine['max_num_batched_tokens'])} tokens a step; "
-        f"weights {engine['gemm_dtype']}, experts {engine['moe_dtype']}, KV cache {engine['kv_dtype']}"
+        f"weights {engine['gemm_dtype']}, experts {engine['moe_dtype']}, "
+        f"KV cache {engine['kv_dtype']}{drafted}"
     )
 
 

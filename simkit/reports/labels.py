@@ -24,6 +24,14 @@ def engine_name(backend: str) -> str:
     return ENGINES.get(backend, backend)
 
 
+def draft_label(draft: Mapping[str, Any] | None) -> str:
+    """An engine's draft as the flag spells it, `mtp:3:0.8`; empty without one."""
+    if draft is None:
+        return ""
+    parts = (draft["method"], str(draft["tokens"]), f"{draft['acceptance']:g}", draft["model"])
+    return ":".join(part for part in parts if part)
+
+
 def number(value: float | int | None) -> str:
     """Three significant digits, thousands grouped: 1,234 56.7 0.123. Whole numbers stay whole."""
     if value is None or not math.isfinite(value):

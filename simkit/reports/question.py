@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from simkit.reports.labels import ENGINES, MODES, count, number, one_line, percent
+from simkit.reports.labels import ENGINES, MODES, count, draft_label, number, one_line, percent
 
 Doc = Mapping[str, Any]
 
@@ -51,8 +51,9 @@ def _bounds(sla: Doc) -> str:
     return ", ".join(found) or "none"
 
 
-def command_line(request: Doc) -> str:
-    """The command that asks the same question again."""
+def command_line(request: Doc, finalists: Doc | None = None) -> str:
+    """The command that asks the same question again; finalists: how many candidates were to be simulated."""
+    tuning, second = request["tuning"], finalists or {}
     hardware, workload, sla = request["hardware"], request["workload"], request["sla"]
     modes = request["modes"]
     flags = {
@@ -72,6 +73,13 @@ def command_line(request: Doc) -> str:
         "--sla-statistic": None if request["sla_statistic"] == "mean" else request["sla_statistic"],
         "--gpu-hour-price": request["gpu_hour_price"],
         "--mode": modes[0] if len(modes) == 1 else None,
+        "--objective": request["optimization"],
+        "--max-num-seqs": tuning["max_num_seqs"],
+        "--max-num-batched-tokens": tuning["max_num_batched_tokens"],
+        "--kv-dtype": None if tuning["kv_dtype"] == "auto" else tuning["kv_dtype"],
+        "--speculative": draft_label(tuning["draft"]) or None,
+        "--simulate-finalists": second.get("asked"),
+        "--seed": second.get("seed"),
         "--search-strategy": None if request["search_strategy"] == "rapid" else request["search_strategy"],
     }
     given = [part for flag, value in flags.items() if value is not None for part in (flag, str(value))]

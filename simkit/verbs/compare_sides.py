@@ -128,6 +128,7 @@ def _estimated(path: Path, request: Request, deployment: Deployment) -> Side:
         candidate=document,
         question=question,
         operators=tuple(document["by_operator"]),
+        notes=tuple(f"{path}: {note}" for note in document["notes"]),
         asked=problem.request,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from perfmodels.parallel import ParallelPlan
 from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.draft import draft_refusal
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 from simkit.core.layouts import parse_layout
@@ -109,6 +110,9 @@ def _checked_layout(problem: Problem, text: str) -> tuple[int, ParallelPlan]:
     """A layout the engine can start and the GPUs hold."""
     count, plan = parse_layout(text, moe=problem.shape.is_moe)
     reason = refusal(problem.shape, plan, _rules(problem))
+    draft = problem.request.tuning.draft
+    if not reason and draft is not None:
+        reason = draft_refusal(problem.engines[0].engine.backend, draft, plan)
     if reason:
         raise InputError(f"layout {text!r} cannot run {problem.shape.name}: {reason}")
     return count, plan

@@ -153,3 +153,22 @@ def test_a_json_file_of_another_kind_is_refused(simkit, answers, change):
     assert found.status == 2
     assert found.err.count("\n") == 1
     assert "recommendation.json" in found.err
+
+
+def test_a_draft_is_compared_as_it_was_predicted(simkit, tmp_path):
+    found = recommended(simkit, tmp_path / "out", "--concurrency", "8", "--speculative", "ngram:3:0.9")
+    engine = json.loads((found / "recommendation.json").read_text())["selected"]
+    assert (engine.get("engine") or engine["decode"]["engine"])["speculative"]["tokens"] == 3
+    document = compared(simkit, found, found / "dgd.yaml")
+    assert document["settings"] == []
+    assert all(abs(row["change"]) < 1e-3 for row in document["figures"] if row["change"] is not None)
+    assert not any("today" in note for note in document["notes"])
+
+
+def test_what_the_estimate_of_a_deployment_leaves_out_is_said(simkit, tmp_path):
+    found = recommended(simkit, tmp_path / "out", "--concurrency", "8", "--speculative", "ngram:3:0.9")
+    text = (found / "dgd.yaml").read_text()
+    kept = [line for line in text.splitlines() if "simkit.io/speculative" not in line]
+    (found / "dgd.yaml").write_text("\n".join(kept))
+    document = compared(simkit, found, found / "dgd.yaml")
+    assert any("speculative decoding is set and not modelled" in note for note in document["notes"])

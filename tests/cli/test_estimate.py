@@ -87,3 +87,11 @@ def test_real_dgds_estimate(simkit):
             assert "naive" in path.name or "leave room" in found.err, (path.name, found.err)
             continue
         assert json.loads(found.out)["ttft_ms"]["mean"] > 0, path.name
+
+
+def test_a_layout_across_pipeline_stages_is_not_estimated_with_a_draft(simkit):
+    flags = ("--model", "Qwen/Qwen3-8B", "--gpu", "h200_sxm", "--concurrency", "8", "--backend", "vllm")
+    found = simkit("estimate", *flags, "--worker", "1xtp1pp2", "--speculative", "ngram:3:0.5")
+    assert found.status == 2
+    assert "not planned across pipeline stages" in found.err
+    assert found.err.count("\n") == 1

@@ -204,3 +204,18 @@ def test_settings_that_cannot_be_are_refused_in_one_line(simkit, words, said):
     assert found.status == 2
     assert said in found.err
     assert len(found.err.strip().splitlines()) == 1
+
+
+def test_the_settings_asked_for_are_in_the_report_and_in_the_command_that_repeats_it(simkit, tmp_path):
+    words = (
+        "--kv-dtype", "fp8", "--speculative", "ngram:3:0.9", "--objective", "goodput", "--max-num-seqs", "20",
+        "--simulate-finalists", "1", "--seed", "4",
+    )  # fmt: skip
+    flags = ("--model", "Qwen/Qwen3-8B", "--gpu", "h200_sxm", "--total-gpus", "2", "--concurrency", "8")
+    found = simkit("recommend", *flags, *words, "--quiet", "-o", tmp_path / "out")
+    assert found.status == 0, found.err
+    report = (tmp_path / "out" / "report.md").read_text()
+    command = report.splitlines()[0]
+    assert all(f"{flag} {value}" in command for flag, value in zip(words[::2], words[1::2], strict=True))
+    assert "; speculative decoding ngram:3:0.9" in report
+    assert ",ngram:3:0.9," in (tmp_path / "out" / "candidates.csv").read_text()

@@ -7,13 +7,16 @@ import pytest
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.engine import default_engine
+from simkit.core.finalist_words import moved_words
 from simkit.core.finalists import reranked, with_ties
 from simkit.core.metrics import Candidate, Estimate, Latency
 from simkit.core.picking import Preference
 from simkit.core.simulated import Simulated, Spread
+from simkit.core.slo import Slo
 
 LATENCY = Latency(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0, lo_s=0.5, hi_s=2.0)
 THROUGHPUT = Preference(objective="throughput", total_gpus=8, osl_tokens=100)
+GOODPUT = Preference(objective="goodput", total_gpus=8, osl_tokens=100)
 FEWEST = Preference(objective="fewest_gpus", total_gpus=8, osl_tokens=100)
 
 
@@ -29,12 +32,12 @@ def candidate(name, rate, *, gpus=4, chance=0.9, holds=True):
     return Candidate(deployment=Aggregated(worker=worker), estimate=estimate, meets_sla=holds)
 
 
-def simulated(item, rate, *, violation=0.5, chance=0.9):
+def simulated(item, rate, *, violation=0.5, chance=0.9, good=None):
     spread = Spread(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0)
     found = Simulated(
         requests=200, concurrency=8, ttft=spread, itl=spread, e2e=spread, request_rate_per_s=rate,
         output_tokens_per_s=rate, output_tokens_per_s_per_gpu=rate / item.deployment.num_gpus,
-        violation=violation, sla_probability=chance,
+        violation=violation, sla_probability=chance, goodput_per_s=good,
     )  # fmt: skip
     return replace(item, simulated=found, meets_sla=found.meets_sla)
 
@@ -68,6 +71,20 @@ def test_what_holds_only_as_simulated_counts_as_holding():
 def test_a_difference_within_two_percent_moves_nobody_from_the_first_place(rate, first):
     found = [simulated(candidate("a", 10), 10), simulated(candidate("b", 9), rate)]
     assert names(reranked(found, THROUGHPUT))[0] == first
+
+
+@pytest.mark.parametrize(("rate", "first"), [(10.1, "a"), (10.4, "b")])
+def test_where_gpus_do_not_decide_more_of_them_move_nobody_either(rate, first):
+    found = [simulated(candidate("a", 10, gpus=3), 10), simulated(candidate("b", 9, gpus=4), rate)]
+    assert names(reranked(found, THROUGHPUT))[0] == first
+
+
+def test_goodput_as_simulated_decides_where_it_was_asked_for():
+    found = [simulated(candidate("a", 10), 10, good=6), simulated(candidate("b", 9), 9, good=8)]
+    order = reranked(found, GOODPUT)
+    assert names(order) == ["b", "a"]
+    words = moved_words(found[0], order[0], Slo(ttft_s=1.0), GOODPUT)
+    assert "more of its requests keep every bound" in words
 
 
 def test_the_choice_leaves_room_for_errors_as_the_search_does():

@@ -1,9 +1,13 @@
 """What is said beside the explanation."""
 
+from dataclasses import replace
+
 from simkit.core.draft import Draft
 from simkit.core.remarks import remarks, settings_words
 from simkit.core.search import search
+from simkit.core.simulated import Simulated, Spread
 from simkit.core.tuning import Tuning
+from simkit.core.words import amount
 
 
 def test_the_fewest_gpus_for_a_load_are_named(problem_of):
@@ -23,7 +27,7 @@ def test_goodput_and_knee_are_told(problem_of):
     told = " ".join(remarks(found))
     assert "keep every bound one by one: the goodput" in told
     assert found.knee is not None
-    assert f"{found.pareto[found.knee].estimate.output_tokens_per_s_per_gpu:,.3g} per GPU" in told
+    assert f"{found.pareto[found.knee].estimate.output_tokens_per_s_per_gpu:,.0f} per GPU" in told
 
 
 def test_unusual_settings_are_told(problem_of):
@@ -37,3 +41,19 @@ def test_unusual_settings_are_told(problem_of):
     )
     plain = search(problem_of(gpus=1, tuning=Tuning(max_num_batched_tokens=8192)))
     assert settings_words(plain.selected.deployment) == ""
+
+
+def test_the_goodput_told_is_the_simulated_one_where_there_is_one(problem_of):
+    found = search(problem_of(gpus=8, slo={"itl_s": 0.03, "ttft_s": 2.0}))
+    spread = Spread(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0)
+    simulated = Simulated(
+        requests=200, concurrency=8, ttft=spread, itl=spread, e2e=spread, request_rate_per_s=40.0,
+        output_tokens_per_s=40.0, output_tokens_per_s_per_gpu=5.0, violation=0.5, goodput_per_s=30.0,
+    )  # fmt: skip
+    first = replace(found.selected, simulated=simulated)
+    told = " ".join(remarks(replace(found, candidates=(first, *found.candidates[1:]))))
+    assert "Of 40 requests/s 30 (75%) keep every bound one by one as simulated" in told
+
+
+def test_large_amounts_are_told_without_an_exponent():
+    assert [amount(value) for value in (1804.4, 99.6, 16.31, 0.5)] == ["1,804", "99.6", "16.3", "0.5"]

@@ -131,3 +131,14 @@ def test_an_engine_that_cannot_keep_it_so_is_left_out(problem_of):
 def test_impossible_settings_are_refused(changes, said):
     with pytest.raises(InputError, match=said):
         Tuning(**changes)
+
+
+def test_more_requests_than_tokens_in_a_step_are_refused():
+    with pytest.raises(InputError, match="max_num_seqs 300 exceeds max_num_batched_tokens 256"):
+        Tuning(max_num_seqs=300, max_num_batched_tokens=256)
+
+
+def test_the_quality_of_fp8_is_warned_of_only_where_it_is_tried(problem_of):
+    asked = Tuning(kv_dtype="both")
+    told = [" ".join(problem_of(gpu=gpu, tuning=asked).request.warnings) for gpu in ("a100_sxm", "h200_sxm")]
+    assert ["FP8 KV cache changes" in text for text in told] == [False, True]

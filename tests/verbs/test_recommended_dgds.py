@@ -26,7 +26,7 @@ names = st.from_regex(r"[a-z]([a-z0-9.-]{0,80}[a-z0-9])?", fullmatch=True).filte
 tunings = st.builds(
     Tuning,
     max_num_seqs=st.none() | st.integers(1, 300),
-    max_num_batched_tokens=st.none() | st.integers(256, 20_000),
+    max_num_batched_tokens=st.none() | st.integers(300, 20_000),
     kv_dtype=st.sampled_from(["auto", "both", "fp8"]),
     draft=st.none()
     | st.builds(Draft, method=st.just("ngram"), tokens=st.integers(1, 5), acceptance=st.floats(0, 1)),
