@@ -11,38 +11,53 @@ from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
 from simkit.calibration.training import Part, TrainingRuns, part_times
 
+# Runs of one model err alike: they tell less about a scale than as many independent ones. So each prior
+# counts as several; how many was chosen by leaving families of models out.
+STEP_PULL, HOST_PULL = 10.0, 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """Where a factor is expected, and how far (in logs) it may stray."""
+    """Where a factor is expected, how far (in logs) it may stray, and how often this counts."""
 
     value: float
     spread: float
+    pull: float
 
 
-# Scales of tables are near one; host times are known by their order of magnitude only.
+def _step(value: float, spread: float) -> Prior:
+    return Prior(value=value, spread=spread, pull=STEP_PULL)
+
+
+def _host(value: float, spread: float) -> Prior:
+    return Prior(value=value, spread=spread, pull=HOST_PULL)
+
+
+# Scales of tables are near one, and the rest of a step differs little between engines; what surrounds a
+# prompt is known by its order of magnitude only.
 PRIORS: Mapping[str, Prior] = {
-    "gemm_scale": Prior(value=1.0, spread=0.2),
-    "moe_scale": Prior(value=1.0, spread=0.2),
-    "attention_scale": Prior(value=1.0, spread=0.2),
-    "comm_scale": Prior(value=1.0, spread=0.3),
-    "elementwise_scale": Prior(value=1.0, spread=0.3),
-    "prefill_scale": Prior(value=1.1, spread=0.3),
-    "stall_frac": Prior(value=0.85, spread=0.2),
-    "step_host_s": Prior(value=5e-4, spread=0.8),
-    "seq_host_s": Prior(value=3e-6, spread=0.8),
-    "prefill_step_s": Prior(value=1e-3, spread=0.8),
-    "request_host_s": Prior(value=2e-2, spread=0.8),
-    "request_token_s": Prior(value=5e-6, spread=1.0),
-    "request_serial_s": Prior(value=1e-3, spread=1.0),
-    "admission_steps": Prior(value=1.0, spread=0.5),
-    "wave_frac": Prior(value=0.5, spread=0.5),
+    "gemm_scale": _step(1.0, 0.2),
+    "moe_scale": _step(1.0, 0.2),
+    "attention_scale": _step(1.0, 0.2),
+    "comm_scale": _step(1.0, 0.3),
+    "elementwise_scale": _step(1.0, 0.3),
+    "prefill_scale": _host(1.1, 0.3),
+    "stall_frac": _step(0.85, 0.2),
+    "step_host_s": _step(5e-4, 0.8),
+    "seq_host_s": _step(3e-6, 0.8),
+    "prefill_step_s": _host(1e-3, 0.8),
+    "request_host_s": _host(2e-2, 0.8),
+    "request_token_s": _host(5e-6, 1.0),
+    "request_serial_s": _host(1e-3, 1.0),
+    "admission_steps": _host(1.0, 0.5),
+    "wave_frac": _host(0.5, 0.5),
 }
 # Residual scales: about the noise that can be explained; beyond it rows count less and less.
 ITL_SCALE, TTFT_SCALE = 0.06, 0.15
 _MAX_EVALUATIONS = 40
 _CENTRE = np.array([math.log(prior.value) for prior in PRIORS.values()])
 _SPREAD = np.array([prior.spread for prior in PRIORS.values()])
+_PULL = np.array([prior.pull for prior in PRIORS.values()])
 _REACH = 3.0  # spreads beyond which a factor would be nonsense
 
 
@@ -75,7 +90,7 @@ def fit_engine(
     def residuals(logs: FloatArray) -> FloatArray:
         factors = to_factors(logs)
         rows = [_part_residuals(runs, part, factors, train) for part in parts]
-        return np.concatenate([*rows, (logs - _CENTRE) / _SPREAD])
+        return np.concatenate([*rows, _PULL * (logs - _CENTRE) / _SPREAD])
 
     lower, upper = _CENTRE - _REACH * _SPREAD, _CENTRE + _REACH * _SPREAD
     first = _CENTRE if start is None else np.clip(to_logs(start), lower + 1e-9, upper - 1e-9)

@@ -15,7 +15,7 @@ CLIP = {"ttft": 2.0, "itl": 0.6}
 _START = {"ttft": 0.12, "itl": 0.05}
 _STEPS = (-1.0, -0.5, 0.5, 1.0)
 _ROUNDS = 2
-_LOWEST, _HIGHEST = -6.0, 1.0
+_LOWEST = -6.0
 _TAILS = 3.0  # degrees of freedom of the error's distribution: runs disagree now and then by a lot
 _PULL = 0.002
 
@@ -54,6 +54,7 @@ def krige(runs: TrainingRuns, fitted: Fitted, metric: str, asked: tuple[Tuning, 
 def tune(runs: TrainingRuns, fitted: Fitted, metric: str) -> Tuning:
     """Amplitudes that predict best what is left out by split_group, by coordinate search.
 
+    None exceeds where it starts: one level that explains everything is carried too far to new deployments.
     The score is the mean log density of left-out residuals under Student's t.
     """
     everything = np.ones(len(runs), dtype=bool)
@@ -72,7 +73,7 @@ def tune(runs: TrainingRuns, fitted: Fitted, metric: str) -> Tuning:
         for position in range(len(best)):
             for step in _STEPS:
                 tried = best.copy()
-                tried[position] = np.clip(tried[position] + step, _LOWEST, _HIGHEST)
+                tried[position] = np.clip(tried[position] + step, _LOWEST, start[position])
                 value = loss(tried)
                 if value < least:
                     best, least = tried, value
