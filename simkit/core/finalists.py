@@ -18,7 +18,7 @@ def reranked(candidates: Sequence[Candidate], preference: Preference) -> list[Ca
     """Best first, by the rule of the search with simulated figures where there are any.
 
     The first stays first if it holds as surely and is within 2 % of what the best gives, on as many GPUs
-    where these decide: no simulation is better than that. Candidates that were not simulated keep their order.
+    where these decide: no simulation is better than that. Those that were not simulated keep their order.
     """
     if not any(item.simulated for item in candidates):
         return list(candidates)
