@@ -25,8 +25,9 @@ def compare(
 ) -> None:
     """What differs between two deployments, requests or recommendations, and why, by operator.
 
-    Flags hold for both sides. A DGD says no load: give --gpu and a load, or compare it with a request or
-    recommendation, whose question it is then asked. A folder stands for its recommendation.json.
+    Flags hold for DGDs and DGDRs; a recommendation keeps its figures. A DGD says no load: give --gpu and a
+    load, or compare it with a request or recommendation, whose question it is then asked. A folder stands for
+    its recommendation.json.
 
     Example: simkit compare out/dgd.yaml out/dgd-2.yaml --gpu h200_sxm --concurrency 64
     """

@@ -91,7 +91,9 @@ def _kind(path: Path) -> str:
 
 def _side(path: Path, kind: str, asking: Asking, others: Request | None) -> Side:
     if kind == RECOMMENDATION:
-        return _recommended(path)
+        side = _recommended(path)
+        unmoved = f"{path} keeps the figures it was written with: flags change nothing of it"
+        return replace(side, notes=(unmoved, *side.notes)) if asking.any else side
     if kind == REQUEST:
         return _answered(path, asking.request_of(path, None))
     parsed = read_dgd(path)

@@ -172,3 +172,10 @@ def test_what_the_estimate_of_a_deployment_leaves_out_is_said(simkit, tmp_path):
     (found / "dgd.yaml").write_text("\n".join(kept))
     document = compared(simkit, found, found / "dgd.yaml")
     assert any("speculative decoding is set and not modelled" in note for note in document["notes"])
+
+
+def test_flags_that_change_nothing_of_a_recommendation_are_told(simkit, answers):
+    document = compared(simkit, answers, answers / "dgd.yaml", *LOAD)
+    told = [note for note in document["notes"] if "flags change nothing of it" in note]
+    assert len(told) == 1
+    assert "recommendation.json" in told[0]
