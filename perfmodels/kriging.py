@@ -87,6 +87,7 @@ class Kriging:
     kin: str
     weights: FloatArray
     _known: dict[tuple[str, ...], LocalKriging] = field(default_factory=dict, compare=False, repr=False)
+    _inverses: dict[bytes, FloatArray] = field(default_factory=dict, compare=False, repr=False)
 
     def at(self, levels: Levels) -> LocalKriging:
         """The posterior for one combination of groups, computed once."""
@@ -101,14 +102,21 @@ class Kriging:
         rows = np.flatnonzero(anything)
         kin = np.flatnonzero(shared[self.kin])
         judges = _thinned(kin if len(kin) else rows)
-        own = self.covariance(judges) + np.diag(self.noise[judges])
         return LocalKriging(
             runs=self._neighbours(rows, shared),
             weights=self.weights[rows],
             judges=self._neighbours(judges, shared),
-            inverse=np.asarray(np.linalg.inv(own), dtype=np.float64),
+            inverse=self._inverse(judges),
             prior=prior_variance(self.amplitudes),
         )
+
+    def _inverse(self, rows: NDArray[np.intp]) -> FloatArray:
+        """Inverse covariance of the runs at `rows`, noise included, computed once."""
+        key = rows.tobytes()
+        if key not in self._inverses:
+            own = self.covariance(rows) + np.diag(self.noise[rows])
+            self._inverses[key] = np.asarray(np.linalg.inv(own), dtype=np.float64)
+        return self._inverses[key]
 
     def _neighbours(self, rows: NDArray[np.intp], shared: Mapping[str, NDArray[np.bool_]]) -> Neighbours:
         constant, smooth = np.zeros(len(rows)), np.zeros(len(rows))
@@ -147,7 +155,7 @@ def solved(model: Kriging) -> Kriging:
     """The same with its weights."""
     own = model.covariance(np.arange(len(model.residuals))) + np.diag(model.noise)
     weights = np.asarray(np.linalg.solve(own, model.residuals), dtype=np.float64)
-    return replace(model, weights=weights, _known={})
+    return replace(model, weights=weights, _known={}, _inverses={})
 
 
 def _thinned(rows: NDArray[np.intp]) -> NDArray[np.intp]:

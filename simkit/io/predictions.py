@@ -25,6 +25,7 @@ from simkit.io.operator_times import learned_times
 from simkit.io.recipes import OPTIONS, resolve_options
 from simkit.io.residual_store import shipped_residuals
 from simkit.io.runs import AGG_PLAN, PROTOCOLS
+from simkit.io.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ class Block:
 Adjust = Callable[[EngineModel], EngineModel]
 
 
+@one_thread()
 def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
     """One output row per input row, in order; rows that cannot be predicted say why in `error`.
 

@@ -69,7 +69,9 @@ def si(value: float | None) -> str:
 
 
 def interval(latency: Mapping[str, Any]) -> str:
-    """The 90 % interval of a mean: [120-180]."""
+    """The 90 % interval of a mean: [120-180]; [grows] where requests queue without end."""
+    if latency.get("mean") is None:
+        return "[grows]"
     return f"[{number(latency.get('lo'))}\u2013{number(latency.get('hi'))}]"
 
 

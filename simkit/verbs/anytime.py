@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from simkit.core.metrics import Recommendation
 from simkit.core.problem import Problem
 from simkit.core.search import search
+from simkit.io.threads import one_thread
 from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
 from simkit.verbs.recommend import dressed
 
@@ -34,6 +35,7 @@ def recommend_in_stages(
     return dressed(with_finalists(problem, found, finalists, watch, stages.say), problem)
 
 
+@one_thread()
 def _searched(problem: Problem, watch: Watch) -> Recommendation:
     """The closed form; a warning names the engines for which there was no time."""
     skipped: list[str] = []

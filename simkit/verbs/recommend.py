@@ -16,6 +16,7 @@ from simkit.core.search import search
 from simkit.io.calibration import ERRORS, artifact
 from simkit.io.dgdr import read_request, request_from_document
 from simkit.io.problems import SearchOptions, build_problem
+from simkit.io.threads import one_thread
 from simkit.verbs.cluster_notes import with_cluster_notes
 
 
@@ -47,10 +48,13 @@ def recommend(
         return answer(problem)
     from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
 
-    second = with_finalists(problem, search(problem), FinalistOptions(count=finalists, seed=seed), Watch())
+    with one_thread():
+        first = search(problem)
+    second = with_finalists(problem, first, FinalistOptions(count=finalists, seed=seed), Watch())
     return dressed(second, problem)
 
 
+@one_thread()
 def answer(problem: Problem) -> Recommendation:
     """The search's result, with advice, remarks on the cluster and what produced it."""
     return dressed(search(problem), problem)
