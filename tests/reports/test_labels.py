@@ -37,7 +37,8 @@ def test_si():
 
 
 def test_interval():
-    assert interval({"lo": 248.0, "hi": 403.2}) == "[248\u2013403]"
+    assert interval({"mean": 310.0, "lo": 248.0, "hi": 403.2}) == "[248\u2013403]"
+    assert interval({"mean": None, "lo": None, "hi": None}) == "[grows]"
 
 
 def test_layouts():
