@@ -10,6 +10,7 @@ from simkit.adapters.dynamo_site import PROFILE_MOUNT, Document, Site
 from simkit.adapters.planner_document import current_names, read_planner_config, written_config
 from simkit.adapters.planner_files import DECODE_JSON, MOCKER_NPZ, PREFILL_JSON
 from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
+from simkit.core.deployment import Aggregated
 from simkit.core.errors import InputError
 
 _MOUNT = "/workspace/planner_config"
@@ -50,6 +51,9 @@ def _defaults(site: Site) -> Document:
         "max_gpu_budget": max(site.total_gpus or _DEFAULT_GPU_BUDGET, site.deployment.num_gpus),
         "model_name": site.model,
     }
+    decoding = site.deployment.worker if isinstance(site.deployment, Aggregated) else site.deployment.decode
+    if decoding.engine.draft is not None:
+        defaults["speculative_nextn"] = decoding.engine.draft.tokens
     if site.profile:
         defaults["profile_results_dir"] = PROFILE_MOUNT
     if slo.ttft_s is not None:

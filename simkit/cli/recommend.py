@@ -66,7 +66,7 @@ def recommend(
     result = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)
     show(form, lambda: recommendation_document(result), lambda console: _table(result, console, limit))
     if result.finalists and result.finalists.stopped == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+        raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts
     if not result.meets_sla:
         raise typer.Exit(1)
 

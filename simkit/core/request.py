@@ -99,7 +99,7 @@ OBJECTIVES = ("throughput", "latency", "goodput")
 def known_objective(name: str) -> str:
     """The name, if a search can prefer by it. Raises InputError."""
     if name not in OBJECTIVES:
-        raise unknown_name("objective", name, OBJECTIVES)
+        raise unknown_name("objective", name, OBJECTIVES, f"known are {', '.join(OBJECTIVES)}")
     return name
 
 

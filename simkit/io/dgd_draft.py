@@ -26,6 +26,8 @@ def with_draft(workers: Sequence[Worker], text: str | None) -> list[Worker]:
         draft = parse_draft(text)
     except InputError as error:
         raise InputError(f"metadata.annotations.{DRAFT_ANNOTATION}: {error}; correct or remove it") from error
+    if not any(worker.pool.engine.speculative for worker in workers):  # flags removed, or mocked engines
+        return [replace(worker, notes=(*worker.notes, _EDITED)) for worker in workers]
     return [_drafting(worker, draft) for worker in workers]
 
 

@@ -81,14 +81,19 @@ def plan_label(plan: Mapping[str, int]) -> str:
 
 
 def layout_label(candidate: Mapping[str, Any]) -> str:
-    """4 x tp4 for replicas of one plan, 3P tp2 + 1D tp4 for prefill and decode workers."""
+    """4 x tp4 for replicas of one plan, 3P tp2 + 1D tp4 for prefill and decode workers; mtp3 if drafting."""
     if "plan" in candidate:
-        return f"{candidate['replicas']} \u00d7 {plan_label(candidate['plan'])}"
+        return f"{candidate['replicas']} \u00d7 {plan_label(candidate['plan'])}{_draft_label(candidate)}"
     prefill, decode = candidate["prefill"], candidate["decode"]
     return (
         f"{prefill['workers']}P {plan_label(prefill['plan'])} + "
-        f"{decode['workers']}D {plan_label(decode['plan'])}"
+        f"{decode['workers']}D {plan_label(decode['plan'])}{_draft_label(decode)}"
     )
+
+
+def _draft_label(pool: Mapping[str, Any]) -> str:
+    draft = pool.get("engine", {}).get("speculative")
+    return f" {draft['method']}{draft['tokens']}" if draft else ""
 
 
 def partition_label(partition: Mapping[str, Any]) -> str:

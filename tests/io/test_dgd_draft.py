@@ -9,7 +9,7 @@ from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.draft import Draft, parse_draft
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
-from simkit.core.request import Request
+from simkit.core.request import DeployOptions, Request
 from simkit.io.dgd import parse_dgd
 
 EAGLE = Draft(method="eagle", tokens=2, acceptance=0.7512345678, model="org/head")
@@ -52,6 +52,19 @@ def test_without_the_flags_the_annotation_drafts_nothing():
     assert DRAFT_ANNOTATION not in documents[-1]["metadata"]["annotations"]
     documents[-1]["metadata"]["annotations"][DRAFT_ANNOTATION] = NGRAM.text
     assert engines(documents)[0].draft is None
+    notes = parse_dgd(documents, source="dgd.yaml").notes
+    assert any("says another draft than the flags do" in note for note in notes)
+
+
+def test_the_planner_is_told_how_far_decoding_drafts():
+    pool = Pool(plan=ParallelPlan(tp=2), engine=default_engine("vllm", draft=EAGLE))
+    deploy = DeployOptions(planner={})
+    documents = render(
+        Disaggregated(prefill=pool, decode=pool), Request(model="org/model", deploy=deploy),
+        model="org/model", gpus_per_node=8, total_gpus=8,
+    )  # fmt: skip
+    text = next(str(doc["data"]) for doc in documents if "speculative_nextn" in str(doc.get("data")))
+    assert '"speculative_nextn": 2' in text
 
 
 def test_an_annotation_that_says_no_draft_is_one_line():
