@@ -153,9 +153,7 @@ def _numbers(best: Doc) -> list[tuple[str, str, str]]:
     if cost is not None:
         found.append(("Cost", f"{number(cost)} per million output tokens", "in the unit of the GPU price"))
     if energy is not None:
-        found.append(
-            ("Energy", f"\u2264 {number(energy)} J per output token", "GPUs at rated power, no more")
-        )
+        found.append(("Energy", f"\u2264 {number(energy)} J", "per output token, GPUs at rated power"))
     return found
 
 
