@@ -46,6 +46,7 @@ def block(words: str) -> str:
 LEFT_OUT = {
     "split_group": "its group (model, GPU, engine, format, GPU count)",
     "model": "all runs of its model",
+    "family": "all runs of its model and of those with its architecture and size",
     "gpu": "all runs on its GPU",
     "engine": "all runs of its engine",
 }

@@ -151,7 +151,7 @@ def _numbers(best: Doc) -> list[tuple[str, str, str]]:
     ]
     cost, energy = best["cost_per_million_output_tokens"], best["max_energy_j_per_output_token"]
     if cost is not None:
-        found.append(("Cost", f"{number(cost)} per million output tokens", "in the unit of the GPU price"))
+        found.append(("Cost", number(cost), "per million output tokens, in the unit of the GPU price"))
     if energy is not None:
         found.append(("Energy", f"\u2264 {number(energy)} J", "per output token, GPUs at rated power"))
     return found
