@@ -17,6 +17,7 @@ MODULES = {
     "PyYAML": "yaml",
     "jsonschema": "jsonschema",
     "kubernetes-validate": "kubernetes_validate",
+    "threadpoolctl": "threadpoolctl",
 }
 LEFT_OUT = """
 import sys
