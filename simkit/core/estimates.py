@@ -35,6 +35,7 @@ class PointValues:
     in_domain: bool
     notes: tuple[str, ...] = ()
     overloaded: bool = False
+    doubtful: bool = False
 
     @property
     def e2e_s(self) -> float:
@@ -73,6 +74,8 @@ def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) 
         in_domain=point.in_domain,
         bottleneck=point.bottleneck,
         notes=point.notes,
+        overloaded=point.overloaded,
+        doubtful=point.doubtful,
         goodput_per_s=_goodput(point, slo),
     )
 

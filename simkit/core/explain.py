@@ -31,7 +31,7 @@ def _choice(best: Candidate) -> str:
 
 def _bounds(rec: Recommendation) -> str:
     best, slo = rec.selected, rec.request.slo
-    if "overloaded" in " ".join(best.estimate.notes):
+    if best.estimate.overloaded:
         return (
             "No configuration within the GPUs sustains the load asked for; the one shown comes nearest with "
             f"{best.estimate.request_rate_per_s:,.2f} requests/s: add GPUs or lower the load."
@@ -124,7 +124,7 @@ def _trade_off(item: TradeOff, rec: Recommendation) -> str:
         return f"{change}: the same choice{held}{missed}"
     name = f"{other.deployment.backend} {layout(other.deployment)}"
     latency = f"TTFT {_ms(other.estimate.ttft.mean_s)}, ITL {_ms(other.estimate.itl.mean_s)}"
-    if "overloaded" in " ".join(other.estimate.notes):
+    if other.estimate.overloaded:
         latency, held, missed = "still overloaded", "", ""
     return f"{change}: {name} ({_gain(other, best)}, {latency}{held}){missed}"
 

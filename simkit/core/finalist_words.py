@@ -1,7 +1,7 @@
 """What simulating the best candidates changed, in words."""
 
 from simkit.core.metrics import Candidate, Recommendation
-from simkit.core.picking import Preference
+from simkit.core.picking import SURE_SHARE, Preference
 from simkit.core.slo import Slo
 from simkit.core.words import bound_label, layout, milliseconds
 
@@ -60,7 +60,7 @@ def _reason(before: Candidate, after: Candidate, slo: Slo, preference: Preferenc
     if after.deployment.num_gpus != before.deployment.num_gpus and preference.objective == "fewest_gpus":
         return f"simulated, {after.deployment.num_gpus} GPUs are enough"
     chances = [item.sla_probability or 0.0 for item in (before, after)]
-    if chances[0] < 0.8 * chances[1]:
+    if chances[0] < SURE_SHARE * chances[1]:
         return f"simulated, that one holds the SLA with {chances[0]:.0%} only, against {chances[1]:.0%}"
     gains = {"latency": "its latency is lower", "goodput": "more of its requests keep every bound"}
     return f"simulated, {gains.get(preference.objective, 'it gives more output')}"

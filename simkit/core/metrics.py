@@ -28,7 +28,8 @@ class Estimate:
     tighter pool, by part; sla_probability is None when no bound was asked for. The
     cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
     their rated power, an upper bound, None where that is not known. goodput_per_s counts the requests that
-    keep every bound by themselves, None without bounds.
+    keep every bound by themselves, None without bounds. overloaded: the load cannot be sustained; doubtful:
+    the order of events decides at it, so that a simulation says more. notes say both in words.
     """
 
     concurrency: float
@@ -48,6 +49,8 @@ class Estimate:
     max_energy_j_per_output_token: float | None = None
     goodput_per_s: float | None = None
     notes: tuple[str, ...] = ()
+    overloaded: bool = False
+    doubtful: bool = False
 
 
 def bounded(estimate: Estimate, name: str, statistic: str) -> float:

@@ -109,8 +109,7 @@ def sharpened(candidate: Candidate, workload: Workload, slo: Slo, own: OwnCalibr
         tokens_per_s_per_user=1.0 / itl.mean_s if itl.mean_s > 0 else math.inf,
         sla_probability=_probability({"ttft_s": ttft, "itl_s": itl, "e2e_s": e2e}, slo),
     )
-    overloaded = any(note.startswith("overloaded") for note in estimate.notes)
-    holds = not overloaded and all(means[name] <= bound for name, bound in slo.bounds.items())
+    holds = not estimate.overloaded and all(means[name] <= bound for name, bound in slo.bounds.items())
     return replace(candidate, estimate=changed, meets_sla=holds)
 
 

@@ -195,7 +195,7 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
     loop, plan = outcome.loop, outcome.pool.plan
     load = (float(loop.batch[0, 0]), float(loop.prefill_share[0, 0]))
     lengths = (_isl(problem), _osl(problem))
-    overloaded = bool(loop.saturated[0, 0])
+    overloaded, doubtful = bool(loop.saturated[0, 0]), bool(np.any(loop.doubtful))
     return PointValues(
         num_gpus=float(deployment.num_gpus),
         concurrency=outcome.totals[0],
@@ -213,12 +213,13 @@ def _values(problem: Problem, deployment: Deployment, outcome: _Outcome) -> Poin
         memory_bytes={name: float(value[0]) for name, value in outcome.serving.memory_bytes.items()},
         bottleneck=bottleneck(outcome.model, plan, lengths, load),
         in_domain=problem.covers(outcome.model),
-        notes=_notes(problem, outcome, overloaded=overloaded),
+        notes=_notes(problem, outcome, overloaded=overloaded, doubtful=doubtful),
         overloaded=overloaded,
+        doubtful=doubtful,
     )  # fmt: skip
 
 
-def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool) -> tuple[str, ...]:
+def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool, doubtful: bool) -> tuple[str, ...]:
     """What the numbers leave out: overload, and settings of the deployment that are not modelled."""
     engine, workload = outcome.pool.engine, problem.request.workload
     longest = workload.isl_tokens + workload.osl_tokens
@@ -230,7 +231,7 @@ def _notes(problem: Problem, outcome: _Outcome, *, overloaded: bool) -> tuple[st
             engine.draft is not None
         ),
         "the order of events decides at this load (prompts crowd out decoding, or requests move in step): "
-        "confirm it with simkit simulate": bool(np.any(outcome.loop.doubtful)),
+        "confirm it with simkit simulate": doubtful,
         f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
     }
     return tuple(note for note, applies in notes.items() if applies)

@@ -22,7 +22,6 @@ from simkit.verbs.own_load import under_own_load
 
 LATENCIES = ("ttft", "itl", "e2e")
 _PIECE = 2_000
-_DOUBT = "the order of events decides"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ def simulated_candidate(problem: Problem, candidate: Candidate, seed: int) -> Fi
     cluster = cluster_of(loaded, candidate.deployment)
     counted = _scaled(times_part(_times(cluster, load, seed), load.first, load.last), factors)
     found = _simulated(problem, candidate, load, counted)
-    doubtful = any(_DOUBT in note for note in closed.candidate.estimate.notes)
+    doubtful = closed.candidate.estimate.doubtful
     found = replace(found, ttft_factor=factors[0], itl_factor=factors[1], doubtful=doubtful)
     return Finalist(
         candidate=replace(candidate, simulated=found, meets_sla=found.meets_sla), closed_form=closed

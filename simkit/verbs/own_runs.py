@@ -169,7 +169,7 @@ def _around(problem: Problem, candidate: Candidate) -> list[tuple[Candidate, Wor
             changed = replace(load, concurrency=max(1.0, float(round((load.concurrency or 1.0) * step))))
         asked = replace(problem, request=replace(problem.request, workload=changed))
         again = estimate_deployment(asked, candidate.deployment).candidate
-        if not any(note.startswith("overloaded") for note in again.estimate.notes):
+        if not again.estimate.overloaded:
             found.append((again, changed))
     return found
 

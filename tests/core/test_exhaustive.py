@@ -120,7 +120,7 @@ def misses(candidate, slo):
 
 
 def overloaded(candidate):
-    return any("overloaded" in note for note in candidate.estimate.notes)
+    return candidate.estimate.overloaded
 
 
 @pytest.mark.parametrize("seed", range(24))
