@@ -1,13 +1,10 @@
 """Flags for what a DGDR has no field for: how the cluster schedules, stores and connects pods."""
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from simkit.cli.flag_groups import plain_flag, with_flags
 from simkit.core.errors import InputError
 from simkit.core.request import ClusterOptions, Request
 
@@ -25,29 +22,9 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("pull_secrets", list[str], "--pull-secret", "Secret for the image registry; repeatable."),
 )
 
-
-def with_cluster_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the cluster flags; it receives them as one mapping, `cluster`."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "cluster"]
-    shared = [_parameter(*option) for option in _OPTIONS]
-    names = [parameter.name for parameter in shared]
-
-    @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
-        cluster = {name: arguments.pop(name) for name in names}
-        command(cluster=cluster, **arguments)
-
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-    return wrapper
-
-
-def _parameter(name: str, kind: Any, flag: str, text: str) -> inspect.Parameter:
-    option = typer.Option(flag, help=text, rich_help_panel=_PANEL)
-    plain = kind is bool
-    annotation = Annotated[kind if plain else kind | None, option]  # type: ignore[valid-type]
-    default = False if plain else None
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+with_cluster_flags = with_flags(
+    "cluster", [plain_flag(_PANEL, name, kind, (option, text)) for name, kind, option, text in _OPTIONS]
+)
 
 
 def with_cluster(request: Request, cluster: Mapping[str, Any]) -> Request:

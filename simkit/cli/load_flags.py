@@ -1,13 +1,10 @@
 """Flags of `simulate` that say what is sent: counts, arrivals, lengths, shared prefixes, traces."""
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from simkit.cli.flag_groups import plain_flag, with_flags
 from simkit.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,29 +41,9 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("num_prefixes", int, "--num-prefixes", "Different texts of --prefix-tokens."),
 )
 
-
-def with_load_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these flags; it receives them as one mapping, `load`."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "load"]
-    shared = [_parameter(*option) for option in _OPTIONS]
-    names = [parameter.name for parameter in shared]
-
-    @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
-        load = {name: arguments.pop(name) for name in names}
-        command(load=load, **arguments)
-
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-    return wrapper
-
-
-def _parameter(name: str, kind: Any, flag: str, text: str) -> inspect.Parameter:
-    option = typer.Option(flag, help=text, rich_help_panel=_PANEL)
-    plain = kind is bool
-    annotation = Annotated[kind if plain else kind | None, option]  # type: ignore[valid-type]
-    default = False if plain else None
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+with_load_flags = with_flags(
+    "load", [plain_flag(_PANEL, name, kind, (option, text)) for name, kind, option, text in _OPTIONS]
+)
 
 
 def with_rate(flags: Mapping[str, Any], load: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,12 @@
 """Flags of every verb that measures, and ending politely when asked to."""
 
-import functools
-import inspect
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from simkit.cli.flag_groups import plain_flag, with_flags
 from simkit.core.errors import InputError
 
 MeterFlags = Mapping[str, Any]
@@ -30,26 +27,13 @@ _OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
     ("limits", list[str], None, "--max-error", "METRIC=FRACTION instead of the interval: itl=0.05."),
 )
 
-
-def with_meter_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags; it receives them as one mapping, `meter`."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "meter"]
-    shared = [_parameter(*option) for option in _OPTIONS]
-
-    @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
-        meter = {parameter.name: arguments.pop(parameter.name) for parameter in shared}
-        command(meter=meter, **arguments)
-
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-    return wrapper
-
-
-def _parameter(name: str, kind: Any, default: Any, flag: str, text: str) -> inspect.Parameter:
-    option = typer.Option(flag, help=text, rich_help_panel=_PANEL)
-    annotation = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+with_meter_flags = with_flags(
+    "meter",
+    [
+        plain_flag(_PANEL, name, kind, (option, text), default)
+        for name, kind, default, option, text in _OPTIONS
+    ],
+)
 
 
 def meter_of(flags: MeterFlags, *, seed: int, own_tokenizer: bool = False) -> Any:

@@ -1,14 +1,14 @@
 """Flags shared by recommend and estimate: each is a field of the DGDR, set before it is checked."""
 
-import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from simkit.cli.flag_groups import keyword, plain_flag, with_flags
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import Request
 from simkit.io.dgdr import (
@@ -19,6 +19,7 @@ from simkit.io.dgdr import (
     set_path,
 )
 
+_PANEL = "Request"
 _MODES = {"agg": ("agg",), "disagg": ("disagg",), "both": ("agg", "disagg")}
 
 
@@ -56,40 +57,15 @@ _REPLACES = {
 }
 
 
-def with_request_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared flags; it receives them as one mapping, `flags`."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "flags"]
-    shared = [*map(_parameter, _FLAGS), _mode_parameter(), _set_parameter()]
-    names = [parameter.name for parameter in shared]
-
-    @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
-        flags = {name: arguments.pop(name) for name in names}
-        command(flags=flags, **arguments)
-
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-    return wrapper
-
-
-def _parameter(flag: _Flag) -> inspect.Parameter:
-    option = typer.Option("--" + flag.name.replace("_", "-"), help=flag.help, rich_help_panel="Request")
-    return _keyword(flag.name, Annotated[flag.kind | None, option])
-
-
-def _keyword(name: str, annotation: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _mode_parameter() -> inspect.Parameter:
-    option = typer.Option("--mode", help="agg, disagg or both.", rich_help_panel="Request")
-    return _keyword("mode", Annotated[str | None, option])
-
-
-def _set_parameter() -> inspect.Parameter:
+def _shared() -> list[inspect.Parameter]:
+    fields = [plain_flag(_PANEL, f.name, f.kind, ("--" + f.name.replace("_", "-"), f.help)) for f in _FLAGS]
     text = "Set any field, for example sla.ttft=300."
-    option = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel="Request")
-    return _keyword("settings", Annotated[list[str] | None, option])
+    setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_PANEL)
+    mode = plain_flag(_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
+    return [*fields, mode, keyword(list[str], setting, "settings")]
+
+
+with_request_flags = with_flags("flags", _shared())
 
 
 def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: str | None = None) -> Request:

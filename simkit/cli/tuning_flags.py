@@ -1,13 +1,10 @@
 """Flags for the engines' own settings: what they leave open is searched."""
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from simkit.cli.flag_groups import plain_flag, with_flags
 from simkit.core.request import Request
 
 _PANEL = "Engine settings"
@@ -22,26 +19,9 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ),
 )  # fmt: skip
 
-
-def with_tuning_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags; it receives them as one mapping, `tuning`."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "tuning"]
-    shared = [_parameter(*option) for option in _OPTIONS]
-    names = [parameter.name for parameter in shared]
-
-    @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
-        tuning = {name: arguments.pop(name) for name in names}
-        command(tuning=tuning, **arguments)
-
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-    return wrapper
-
-
-def _parameter(name: str, kind: Any, flag: str, text: str) -> inspect.Parameter:
-    annotation = Annotated[kind | None, typer.Option(flag, help=text, rich_help_panel=_PANEL)]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+with_tuning_flags = with_flags(
+    "tuning", [plain_flag(_PANEL, name, kind, (option, text)) for name, kind, option, text in _OPTIONS]
+)
 
 
 def with_tuning(request: Request, tuning: Mapping[str, Any]) -> Request:
