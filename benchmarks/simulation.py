@@ -46,12 +46,10 @@ def cluster(replicas: int) -> Cluster:
 
 def closed(count: int) -> Requests:
     """Requests of 1,024 prompt and 128 output tokens."""
-    return Requests(
+    return Requests.unshared(
         arrival_s=np.zeros(count),
         isl_tokens=np.full(count, 1024),
         osl_tokens=np.full(count, 128),
-        block_ids=np.zeros(0, dtype=np.int64),
-        block_starts=np.zeros(count + 1, dtype=np.int64),
     )
 
 

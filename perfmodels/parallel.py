@@ -1,6 +1,6 @@
 """How one replica splits a model over GPUs: one plan, or many plans as arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -72,6 +72,13 @@ class PlanArray:
             item.name: np.array([getattr(plan, item.name) for plan in rows], dtype=np.float64)
             for item in fields(cls)
         })  # fmt: skip
+
+    @classmethod
+    def joined(cls, arrays: Sequence["PlanArray"]) -> "PlanArray":
+        """The plans of all, in order."""
+        return cls(
+            **{f.name: np.concatenate([getattr(item, f.name) for item in arrays]) for f in fields(cls)}
+        )
 
     @property
     def num_gpus(self) -> FloatArray:

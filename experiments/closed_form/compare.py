@@ -113,12 +113,10 @@ def simulated(case: Case, engine: EngineModel, seed: int) -> dict[str, float]:
     policy = SchedulerPolicy.of(engine.engine, engine.efficiency, float(times.kv_capacity_tokens[0]))
     cluster = Cluster(pools=(EnginePool(table=StepTable.of(engine, plan), policy=policy),))
     rng, count = np.random.default_rng(seed), case.concurrency * case.waves
-    requests = Requests(
+    requests = Requests.unshared(
         arrival_s=np.zeros(count),
         isl_tokens=spread_length(case.isl, case.spread).draw(rng, count),
         osl_tokens=spread_length(case.osl, case.spread).draw(rng, count),
-        block_ids=np.zeros(0, dtype=np.int64),
-        block_starts=np.zeros(count + 1, dtype=np.int64),
     )
     found = simulate(cluster, requests, concurrency=case.concurrency, seed=seed)
     return {

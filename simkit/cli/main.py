@@ -12,6 +12,7 @@ from simkit.cli.doctor import doctor
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
 from simkit.cli.next_runs import next_runs
+from simkit.cli.output import INTERRUPTED
 from simkit.cli.profile import profile
 from simkit.cli.recommend import recommend
 from simkit.cli.simulate import simulate
@@ -23,7 +24,9 @@ from simkit.core.errors import SimkitError
 
 # Typer carries its own copy of Click or imports the package, by version; the base class of its usage
 # errors is the same in name only.
-_USAGE_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_USAGE_ERROR: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="simkit",
@@ -58,7 +61,6 @@ for verb in (
     app.command()(verb)
 
 
-_INTERRUPTED = 130
 _INTERRUPT_MESSAGE = "simkit: interrupted; nothing half-written was left behind\n"
 
 
@@ -67,20 +69,18 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
-        if status == _INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
+        if status == INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
             sys.stderr.write(_INTERRUPT_MESSAGE)
     except SimkitError as error:
         sys.stderr.write(f"simkit: {error}\n")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write(_INTERRUPT_MESSAGE)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader has seen enough; nothing more may be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
-        if not isinstance(error, _USAGE_ERROR):
-            raise
+    except _USAGE_ERROR as error:
         sys.stderr.write(f"simkit: {_usage_message(error)}; see simkit --help\n")
         sys.exit(2)
     sys.exit(status if isinstance(status, int) else 0)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+INTERRUPTED = 130  # exit status after Ctrl-C: 128 and the number of the signal
+
+
 class Format(StrEnum):
     """How a result is shown."""
 

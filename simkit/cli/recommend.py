@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
-from simkit.cli.output import Format, FormatFlag, QuietFlag, show
-from simkit.cli.recommend_stages import INTERRUPTED, Asked, staged
+from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, show
+from simkit.cli.recommend_stages import Asked, staged
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.cli.tuning_flags import with_tuning, with_tuning_flags
 

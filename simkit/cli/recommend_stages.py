@@ -8,8 +8,6 @@ from typing import Any
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import remark
 
-INTERRUPTED = 130
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:

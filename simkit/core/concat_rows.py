@@ -53,12 +53,8 @@ def _procedure(works: Sequence[RowWork], counts: Sequence[int]) -> Procedure:
 
 
 def _pool(pools: Sequence[PoolWork]) -> PoolWork:
-    plans = {
-        name: np.concatenate([getattr(pool.plan, name) for pool in pools]) for name in PlanArray.__slots__
-    }
-    names = set.intersection(*(set(pool.capacity.memory_bytes) for pool in pools))
     return PoolWork(
-        plan=PlanArray(**plans),
+        plan=PlanArray.joined([pool.plan for pool in pools]),
         workers=np.concatenate([pool.workers for pool in pools]),
         work=PhaseWork(
             decode=np.concatenate([pool.work.decode for pool in pools], axis=1),
@@ -68,13 +64,7 @@ def _pool(pools: Sequence[PoolWork]) -> PoolWork:
             token=_prompts([pool.work.token for pool in pools]),
             per_step=np.concatenate([pool.work.per_step for pool in pools]),
         ),
-        capacity=Capacity(
-            max_seqs=np.concatenate([pool.capacity.max_seqs for pool in pools]),
-            kv_capacity_tokens=np.concatenate([pool.capacity.kv_capacity_tokens for pool in pools]),
-            memory_bytes={
-                n: np.concatenate([pool.capacity.memory_bytes[n] for pool in pools]) for n in sorted(names)
-            },
-        ),
+        capacity=Capacity.joined([pool.capacity for pool in pools]),
         weights_share=np.concatenate([pool.weights_share for pool in pools]),
     )
 

@@ -3,7 +3,7 @@
 Everything is per lane (an attention-DP rank and pipeline stage) and holds one row per plan.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,6 +98,20 @@ class Capacity:
     max_seqs: FloatArray
     kv_capacity_tokens: FloatArray
     memory_bytes: Mapping[str, FloatArray]
+
+    @classmethod
+    def joined(cls, rooms: Sequence["Capacity"]) -> "Capacity":
+        """The rows of all, in order, with the parts of memory that all of them name."""
+        names = set.intersection(*(set(room.memory_bytes) for room in rooms))
+        return cls(
+            max_seqs=np.concatenate([room.max_seqs for room in rooms]),
+            kv_capacity_tokens=np.concatenate([room.kv_capacity_tokens for room in rooms]),
+            memory_bytes={
+                name: np.concatenate([room.memory_bytes[name] for room in rooms])
+                for name in rooms[0].memory_bytes
+                if name in names
+            },
+        )
 
     def take(self, index: NDArray[np.intp]) -> "Capacity":
         """The rows at `index`."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perfmodels.arrays import FloatArray
 from perfmodels.parallel import PlanArray
 from simkit.core.draft import Draft
 from simkit.core.engine import EngineOptions
@@ -70,21 +69,8 @@ def group_times(
     sides = []
     for role in ("aggregated", "prefill"):
         rooms = [plan_capacity(model, plan, lengths, role) for model in models]
-        sides.append(scaled_times(first, work, again, _joined(rooms)))
+        sides.append(scaled_times(first, work, again, Capacity.joined(rooms)))
     return sides[0], sides[1]
-
-
-def _joined(rooms: list[Capacity]) -> Capacity:
-    def joined(values: list[FloatArray]) -> FloatArray:
-        return np.concatenate(values)
-
-    return Capacity(
-        max_seqs=joined([room.max_seqs for room in rooms]),
-        kv_capacity_tokens=joined([room.kv_capacity_tokens for room in rooms]),
-        memory_bytes={
-            name: joined([room.memory_bytes[name] for room in rooms]) for name in rooms[0].memory_bytes
-        },
-    )
 
 
 def joined_times(tables: list[PhaseTimes]) -> PhaseTimes:
@@ -96,10 +82,7 @@ def joined_times(tables: list[PhaseTimes]) -> PhaseTimes:
         "max_seqs", "kv_capacity_tokens",
     )  # fmt: skip
     return PhaseTimes(
-        plan=PlanArray(**{
-            name: np.concatenate([getattr(table.plan, name) for table in tables])
-            for name in PlanArray.__slots__
-        }),
+        plan=PlanArray.joined([table.plan for table in tables]),
         memory_bytes={
             name: np.concatenate([table.memory_bytes[name] for table in tables])
             for name in tables[0].memory_bytes

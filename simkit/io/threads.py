@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """BLAS on one thread meanwhile; what was set before comes back."""
-    import numpy as np  # noqa: F401 - only libraries that are loaded can be limited
+    """The BLAS of numpy (loaded by whoever multiplies) on one thread meanwhile; then as before."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

@@ -45,10 +45,8 @@ def simulated_loop(
 
 
 def _equal(isl: int, osl: int, count: int) -> Requests:
-    return Requests(
+    return Requests.unshared(
         arrival_s=np.zeros(count),
         isl_tokens=np.full(count, isl, dtype=np.int64),
         osl_tokens=np.full(count, osl, dtype=np.int64),
-        block_ids=np.zeros(0, dtype=np.int64),
-        block_starts=np.zeros(count + 1, dtype=np.int64),
     )

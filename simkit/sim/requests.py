@@ -29,6 +29,17 @@ class Requests:
     block_starts: IntArray
     block_tokens: int = 512
 
+    @classmethod
+    def unshared(cls, arrival_s: FloatArray, isl_tokens: IntArray, osl_tokens: IntArray) -> "Requests":
+        """Requests whose prompts have nothing in common."""
+        return cls(
+            arrival_s=arrival_s,
+            isl_tokens=isl_tokens,
+            osl_tokens=osl_tokens,
+            block_ids=np.zeros(0, dtype=np.int64),
+            block_starts=np.zeros(len(arrival_s) + 1, dtype=np.int64),
+        )
+
     def __len__(self) -> int:
         return len(self.arrival_s)
 

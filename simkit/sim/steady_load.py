@@ -56,12 +56,10 @@ def steady_load(workload: Workload, expected: tuple[float, float], rng: np.rando
     else:
         arrivals = OpenLoop(rate_per_s=workload.request_rate_per_s or math.nan)
         arrival_s = np.cumsum(arrivals.gaps(rng, total))
-    requests = Requests(
+    requests = Requests.unshared(
         arrival_s=arrival_s,
         isl_tokens=isl,
         osl_tokens=osl,
-        block_ids=np.zeros(0, dtype=np.int64),
-        block_starts=np.zeros(total + 1, dtype=np.int64),
     )
     return SteadyLoad(
         requests=requests, first=settle, last=settle + counted, concurrency=slots if closed else None

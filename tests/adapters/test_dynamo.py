@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from perfmodels.dtypes import Precision
@@ -335,7 +336,6 @@ def test_the_planner_may_scale_workers_and_nothing_else():
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("mocker", [False, True])
 def test_planner_configs_fit_the_published_schema(backend, mocker):
-    jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((SHARED / "schemas" / "plannerconfig-1.6.1.schema.json").read_text())
     for deployment in (agg(backend), disagg(backend)):
         config = planner_config(deployment, request(planner={}, mocker=mocker))

@@ -41,12 +41,10 @@ def found():
 
 def simulated_ttft_s(pool, row):
     count = int(row["concurrency"]) * 10
-    requests = Requests(
+    requests = Requests.unshared(
         arrival_s=np.zeros(count),
         isl_tokens=np.full(count, int(row["isl_tokens"])),
         osl_tokens=np.full(count, int(row["osl_tokens"])),
-        block_ids=np.zeros(0, dtype=np.int64),
-        block_starts=np.zeros(count + 1, dtype=np.int64),
     )
     run = simulate(Cluster(pools=(pool,)), requests, concurrency=int(row["concurrency"]))
     return float(np.mean(run.times.ttft_s))
