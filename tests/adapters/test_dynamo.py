@@ -3,66 +3,29 @@
 import dataclasses
 import json
 import os
-from pathlib import Path
 
-import jsonschema
 import pytest
 
-from perfmodels.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import MAX_NAME, dgd_name, render, render_site
+from simkit.adapters.dynamo import MAX_NAME, dgd_name, render_site
 from simkit.adapters.dynamo_site import Site
-from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import BACKENDS, default_engine
+from simkit.core.deployment import Disaggregated
+from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.core.request import DeployOptions, ModelCache, Request
-from simkit.core.slo import Slo
 from simkit.io.dgd import parse_dgd
 from simkit.io.validate import validate_documents
 from simkit.io.yamlio import dump_yaml, parse_documents
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
+from .dynamo_cases import MODEL, ROOT, agg, components, disagg, documents, main, override, pool, request
+
 GOLDEN = ROOT / "tests" / "golden" / "dgd"
-MODEL = "org/model"
+
+
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
 CACHE = ModelCache(pvc_name="weights", pvc_model_path="models/m", pvc_mount_path="/opt/model-cache")
-
-
-def request(**deploy):
-    return Request(model=MODEL, slo=Slo(ttft_s=0.5, itl_s=0.05), deploy=DeployOptions(name="demo", **deploy))
-
-
-def pool(backend, replicas=1, plan=None, **options):
-    return Pool(plan=plan or ParallelPlan(), engine=default_engine(backend, **options), replicas=replicas)
-
-
-def agg(backend, plan=None, replicas=2, **options):
-    return Aggregated(worker=pool(backend, replicas, plan, **options))
-
-
-def disagg(backend, decode=None):
-    decode = decode or ParallelPlan(tp=4)
-    experts_split = decode.moe_tp * decode.ep > 1
-    return Disaggregated(
-        prefill=pool(backend, 3, ParallelPlan(tp=2, moe_tp=2 if experts_split else 1), max_num_seqs=4),
-        decode=pool(backend, 1, decode),
-        precision=Precision(kv="fp8"),
-    )
-
-
-def documents(deployment, req=None, **changes):
-    settings = {"model": MODEL, "gpus_per_node": 8, "total_gpus": 16, **changes}
-    return render(deployment, req or request(), **settings)
-
-
-def components(deployment, req=None, **changes):
-    return {c["name"]: c for c in documents(deployment, req, **changes)[-1]["spec"]["components"]}
-
-
-def main(component):
-    (container,) = component["podTemplate"]["spec"]["containers"]
-    return container
 
 
 WIDE = {
@@ -70,6 +33,8 @@ WIDE = {
     "sglang": ParallelPlan(attn_dp=16, ep=16),
     "trtllm": ParallelPlan(tp=16, moe_tp=16),
 }
+
+
 FEATURES = {
     "planner": {"optimization_target": "sla"},
     "kv_router": True,
@@ -80,6 +45,8 @@ FEATURES = {
     "image": "registry.example:5000/ai/dynamo-planner:1.6.1",
     "runtime_version_override": "1.6.1",
 }
+
+
 LOAD_TARGET = {
     "optimization_target": "load",
     "prefill_scale_up_queue_tokens": 8000,
@@ -88,6 +55,8 @@ LOAD_TARGET = {
     "decode_scale_down_kv_rate": 50.5,
     "load_adjustment_interval_seconds": 7,
 }
+
+
 PROFILE = {
     "prefill_raw_data.json": b'{"prefill_isl": [100]}\n',
     "decode_raw_data.json": b'{"max_kv_tokens": 5}\n',
@@ -271,78 +240,6 @@ def test_the_kv_router_is_a_frontend_setting():
     assert "env" not in main(components(agg("vllm"))["Frontend"])
 
 
-def planner_config(deployment, req, **changes):
-    return json.loads(documents(deployment, req, **changes)[0]["data"]["planner_config.json"])
-
-
-def test_the_planner_knows_the_deployment():
-    config = planner_config(disagg("vllm"), request(planner={}))
-    known = {
-        "environment": "kubernetes",
-        "optimization_target": "throughput",
-        "pre_deployment_sweeping_mode": "none",
-        "max_gpu_budget": 16,
-        "ttft_ms": 500.0,
-        "itl_ms": 50.0,
-        "backend": "vllm",
-        "mode": "disagg",
-        "model_name": MODEL,
-        "prefill_engine_num_gpu": 2,
-        "decode_engine_num_gpu": 4,
-    }
-    assert {key: config[key] for key in known} == known
-
-
-def test_the_requests_planner_keys_win_except_facts():
-    given = {
-        "optimization_target": "sla",
-        "ttft_ms": 300,
-        "max_gpu_budget": 12,
-        "mode": "agg",
-        "advisory": True,
-    }
-    config = planner_config(disagg("vllm"), request(planner=given))
-    assert (config["optimization_target"], config["ttft_ms"], config["max_gpu_budget"]) == ("sla", 300, 12)
-    assert config["advisory"] is True
-    assert config["mode"] == "disagg"
-
-
-def test_the_planners_gpu_budget_never_caps_what_is_deployed():
-    large = agg("vllm", ParallelPlan(tp=8), replicas=3)
-    assert planner_config(large, request(planner={}), total_gpus=None)["max_gpu_budget"] == 24
-    assert planner_config(agg("vllm"), request(planner={}), total_gpus=None)["max_gpu_budget"] == 8
-
-
-def test_the_planners_config_map_is_named_after_its_content():
-    def name(planner):
-        return documents(disagg("vllm"), request(planner=planner))[0]["metadata"]["name"]
-
-    assert name({}) == name({})
-    assert name({}) != name({"advisory": True})
-
-
-def test_the_planner_may_scale_workers_and_nothing_else():
-    found = components(disagg("vllm"), request(planner={}))
-    scaled = {name for name, component in found.items() if component.get("scalingAdapter") == {}}
-    assert scaled == {"prefill", "decode"}
-    modes = {name: main(found[name]).get("env") for name in ("prefill", "decode")}
-    assert modes["prefill"] == [{"name": "DYN_BENCHMARK_MODE", "value": "prefill"}]
-    assert modes["decode"] == [{"name": "DYN_BENCHMARK_MODE", "value": "decode"}]
-    assert "scalingAdapter" not in components(disagg("vllm"))["prefill"]
-    assert "env" not in main(components(disagg("sglang"), request(planner={}))["prefill"])
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("mocker", [False, True])
-def test_planner_configs_fit_the_published_schema(backend, mocker):
-    schema = json.loads((SHARED / "schemas" / "plannerconfig-1.6.1.schema.json").read_text())
-    for deployment in (agg(backend), disagg(backend)):
-        config = planner_config(deployment, request(planner={}, mocker=mocker))
-        jsonschema.validate(config, schema)
-        assert set(config) <= set(schema["properties"])
-
-
 def test_the_mocker_takes_no_gpu():
     found = components(agg("vllm", ParallelPlan(attn_dp=16, ep=16)), request(mocker=True))
     worker = main(found["worker"])
@@ -351,87 +248,6 @@ def test_the_mocker_takes_no_gpu():
     assert "resources" not in worker
     assert "multinode" not in found["worker"]
     assert worker["args"][worker["args"].index("--data-parallel-size") + 1] == "16"
-
-
-def override(spec, version="v1beta1", **metadata):
-    return {
-        "apiVersion": f"nvidia.com/{version}",
-        "kind": "DynamoGraphDeployment",
-        "metadata": metadata,
-        "spec": spec,
-    }
-
-
-def test_overrides_merge_maps_replace_lists_and_match_by_name():
-    container = {
-        "name": "main",
-        "env": [{"name": "A", "value": "1"}],
-        "resources": {"limits": {"rdma/ib": "1"}},
-    }
-    change = override(
-        {
-            "priorityClassName": "high",
-            "components": [
-                {"name": "worker", "replicas": 5, "podTemplate": {"spec": {"containers": [container]}}}
-            ],
-        },
-        name="chosen",
-        labels={"team": "a"},
-        annotations={"note": "b"},
-        uid="ignored",
-    )
-    dgd = documents(agg("vllm"), request(dgd_override=change))[-1]
-    worker = dgd["spec"]["components"][1]
-    assert worker["replicas"] == 5
-    assert main(worker)["env"] == [{"name": "A", "value": "1"}]
-    assert main(worker)["resources"]["limits"] == {"nvidia.com/gpu": "1", "rdma/ib": "1"}
-    assert main(worker)["args"][:2] == ["--model", MODEL]
-    assert dgd["spec"]["priorityClassName"] == "high"
-    assert dgd["metadata"]["name"] == "chosen"
-    assert dgd["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "simkit", "team": "a"}
-    assert dgd["metadata"]["annotations"]["note"] == "b"
-    assert "uid" not in dgd["metadata"]
-
-
-def test_a_v1beta1_override_replaces_arguments():
-    container = {"name": "main", "args": ["--model", MODEL, "--max-model-len", "8192"]}
-    change = override(
-        {"components": [{"name": "worker", "podTemplate": {"spec": {"containers": [container]}}}]}
-    )
-    worker = components(agg("vllm"), request(dgd_override=change))["worker"]
-    assert main(worker)["args"] == container["args"]
-
-
-def test_a_v1alpha1_override_appends_arguments_and_knows_old_names():
-    service = {
-        "replicas": 4,
-        "resources": {"limits": {"gpu": "1", "custom": {"rdma/ib": "2"}}},
-        "extraPodSpec": {"mainContainer": {"args": ["--max-model-len", "8192"]}},
-    }
-    change = override({"services": {"VllmDecodeWorker": service}}, version="v1alpha1")
-    decode = components(disagg("vllm"), request(dgd_override=change))["decode"]
-    assert decode["replicas"] == 4
-    assert main(decode)["args"][-2:] == ["--max-model-len", "8192"]
-    assert main(decode)["args"][:2] == ["--model", MODEL]
-    assert main(decode)["resources"]["limits"]["rdma/ib"] == "2"
-
-
-@pytest.mark.parametrize(
-    ("spec", "version", "expected"),
-    [
-        ({"components": [{"name": "wrker"}]}, "v1beta1", "'wrker' is not generated; did you mean worker"),
-        ({"components": [{"replicas": 1}]}, "v1beta1", "a component has no name"),
-        ({"components": [{"name": "worker", "type": "decode"}]}, "v1beta1", "type cannot be changed"),
-        ({"components": {"worker": {}}}, "v1beta1", "components: expected a list"),
-        ({"services": {"worker": {}}}, "v1beta1", "services: belongs to v1alpha1"),
-        ({"services": {"Epp": {}}}, "v1alpha1", "'Epp' is not generated"),
-        ({"services": {"worker": 5}}, "v1alpha1", "spec.services.worker: expected a mapping, got int"),
-        ([1], "v1beta1", "spec.overrides.dgd.spec: expected a mapping"),
-    ],
-)
-def test_overrides_of_what_is_not_generated_are_refused(spec, version, expected):
-    with pytest.raises(InputError, match=expected):
-        documents(agg("vllm"), request(dgd_override=override(spec, version)))
 
 
 def test_names_fit_into_pod_names():

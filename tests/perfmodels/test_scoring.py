@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from perfmodels.scoring import error_summary, interval_coverage, spearman
 
@@ -43,7 +44,6 @@ def test_rank_correlation_needs_three_points_that_differ():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_rank_correlation_agrees_with_scipy(seed):
-    stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(seed)
     a = rng.integers(0, 12, 40).astype(float)  # many ties
     b = a + rng.normal(0, 5, 40).round()
