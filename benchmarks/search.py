@@ -1,6 +1,7 @@
 """Candidate-load points per CPU second of the search, and how its cost grows with the cluster.
 
     python benchmarks/search.py [--runs 5]
+    python benchmarks/search.py --parts          # where the time of two of the cases goes
 
 A point is one deployment (engine, mode, plans, worker counts) under one load. All that a search evaluates
 count: the load asked for, the sweep behind the Pareto front, and the neighbouring cluster sizes of the
@@ -9,6 +10,8 @@ the runs, cases taken in turn.
 """
 
 import argparse
+import cProfile
+import pstats
 import resource
 import statistics
 import time
@@ -33,6 +36,15 @@ CASES = [
     ("deepseek-ai/DeepSeek-R1", 1024, 8192.0),
     ("deepseek-ai/DeepSeek-R1", 4096, 32768.0),
 ]
+
+
+# What a search does, by the function that does it; the rest is ranking, ties and words.
+PARTS = {
+    "operators and memory of all plans": ("group_times",),
+    "residuals of measured runs": ("correction_table",),
+    "loops over all points": ("gather",),
+    "candidates and front described": ("candidate", "phase_bottlenecks"),
+}
 
 
 @contextmanager
@@ -65,11 +77,39 @@ def asked(model: str, gpus: int, concurrency: float | None) -> Request:
     )
 
 
+def parts() -> None:
+    """Print each part's share of two searches, by cProfile, which makes small calls look dearer."""
+    cases = (CASES[0], CASES[-2])
+    shares = []
+    for case in cases:
+        problem = build_problem(asked(*case))
+        search(problem)  # loads artifacts
+        profile = cProfile.Profile()
+        profile.runcall(search, problem)
+        spent = {key[2]: value[3] for key, value in pstats.Stats(profile).stats.items() if "simkit" in key[0]}
+        shares.append(
+            [sum(spent.get(name, 0.0) for name in names) / spent["search"] for names in PARTS.values()]
+        )
+    print(f"{'':36s}" + "".join(f"{model.split('/')[1]} on {gpus}".rjust(28) for model, gpus, _ in cases))
+    for name, row in zip(PARTS, zip(*shares, strict=True), strict=True):
+        print(f"{name:36s}" + "".join(f"{share:28.0%}" for share in row))
+    print(f"{'the rest':36s}" + "".join(f"{1 - sum(column):28.0%}" for column in shares))
+
+
 def main() -> None:
-    """Print one line per case."""
+    """Print rates, or parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    parser.add_argument("--parts", action="store_true", help="where the time goes, instead")
+    arguments = parser.parse_args()
+    if arguments.parts:
+        parts()
+    else:
+        rates(arguments.runs)
+
+
+def rates(runs: int) -> None:
+    """Print points per second, one line per case."""
     seconds: dict[tuple[str, int, float | None], list[float]] = {case: [] for case in CASES}
     points = {}
     for turn in range(runs + 1):  # the first one loads artifacts
