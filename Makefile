@@ -31,6 +31,7 @@ reports: $(VENV)/.developer
 	$(BIN)/python benchmarks/accuracy.py --write reports/accuracy/left_out.csv
 	$(BIN)/python experiments/accuracy/report.py
 	$(BIN)/python experiments/accuracy/ablation.py
+	$(BIN)/python experiments/accuracy/misses.py
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/own_runs/report.py

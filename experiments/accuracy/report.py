@@ -66,7 +66,9 @@ def notes() -> list[str]:
             for name, entry in scores.items()
         ]
         found.append(f"Left out of the fit {NAMES[scheme]}: median error {', '.join(parts)}.")
-    found.append("What each part of the prediction is worth: ablation.md, beside this file.")
+    found.append(
+        "What each part of the prediction is worth: ablation.md, beside this file; what is missed: misses.md."
+    )
     found.append("Decisions by prediction: sla_choice.md. Others' figures: peers.md.")
     found.append("How honest the intervals are: reliability.png.")
     return found

@@ -57,7 +57,7 @@ ITL_SCALE, TTFT_SCALE = 0.06, 0.15
 _MAX_EVALUATIONS = 40
 _CENTRE = np.array([math.log(prior.value) for prior in PRIORS.values()])
 _SPREAD = np.array([prior.spread for prior in PRIORS.values()])
-_PULL = np.array([prior.pull for prior in PRIORS.values()])
+PULL = np.array([prior.pull for prior in PRIORS.values()])
 _REACH = 3.0  # spreads beyond which a factor would be nonsense
 
 
@@ -71,26 +71,26 @@ def to_logs(factors: Efficiency) -> FloatArray:
     return np.array([math.log(getattr(factors, name)) for name in PRIORS])
 
 
-def fit_factors(
-    runs: TrainingRuns, train: np.ndarray, start: Mapping[str, Efficiency] | None = None
-) -> dict[str, Efficiency]:
-    """Factors by engine from the runs marked in `train`; start speeds up fits that hardly differ."""
+def fit_factors(runs: TrainingRuns, train: np.ndarray, pull: FloatArray = PULL) -> dict[str, Efficiency]:
+    """Factors by engine from the runs marked in `train`; pull says how often each prior counts."""
     backends = sorted({part.backend for part in runs.parts})
-    return {
-        backend: fit_engine(runs, backend, train, start[backend] if start else None) for backend in backends
-    }
+    return {backend: fit_engine(runs, backend, train, pull=pull) for backend in backends}
 
 
 def fit_engine(
-    runs: TrainingRuns, backend: str, train: np.ndarray, start: Efficiency | None = None
+    runs: TrainingRuns,
+    backend: str,
+    train: np.ndarray,
+    start: Efficiency | None = None,
+    pull: FloatArray = PULL,
 ) -> Efficiency:
-    """Factors of one engine."""
+    """Factors of one engine; start speeds up fits that hardly differ."""
     parts = [part for part in runs.parts if part.backend == backend]
 
     def residuals(logs: FloatArray) -> FloatArray:
         factors = to_factors(logs)
         rows = [_part_residuals(runs, part, factors, train) for part in parts]
-        return np.concatenate([*rows, _PULL * (logs - _CENTRE) / _SPREAD])
+        return np.concatenate([*rows, pull * (logs - _CENTRE) / _SPREAD])
 
     lower, upper = _CENTRE - _REACH * _SPREAD, _CENTRE + _REACH * _SPREAD
     first = _CENTRE if start is None else np.clip(to_logs(start), lower + 1e-9, upper - 1e-9)

@@ -1,14 +1,14 @@
 """Predictions of measured runs by models that have not seen them: whole groups left out, factors refitted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
-from simkit.calibration.factors import fit_engine
+from simkit.calibration.factors import PULL, fit_engine
 from simkit.calibration.kriged import Tuning, corrected
 from simkit.calibration.training import TrainingRuns, predict_runs
 from simkit.core.residual_models import METRICS
@@ -27,10 +27,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """What was fitted on all runs: where the fits of a scheme start, and the tunings they share."""
+    """What was fitted on all runs: where the fits of a scheme start, and the tunings and pulls they share."""
 
     factors: Mapping[str, Efficiency]
     tunings: Mapping[str, Tuning]
+    pull: FloatArray = field(default_factory=lambda: PULL)
 
 
 def left_out(runs: TrainingRuns, scheme: str, whole: Whole, jobs: int = 2) -> LeftOut:
@@ -62,7 +63,7 @@ def _one(
 def _without(runs: TrainingRuns, held: np.ndarray, asked: tuple[str, Whole]) -> Efficiency:
     """An engine's factors without the held runs; an engine nobody measured has the priors."""
     backend, whole = asked
-    return fit_engine(runs, backend, ~held, whole.factors[backend])
+    return fit_engine(runs, backend, ~held, whole.factors[backend], whole.pull)
 
 
 def sampled_errors(runs: TrainingRuns, whole: Whole, every: int = 8) -> dict[str, FloatArray]:
