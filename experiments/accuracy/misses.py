@@ -16,6 +16,7 @@ from simkit.calibration.left_out import left_out
 from simkit.calibration.shipped import shipped_whole
 from simkit.calibration.training import TrainingRuns, predict_runs, training_runs
 from simkit.core.request import Hardware, Request
+from simkit.core.workload import Workload
 from simkit.io.paths import data_dir
 from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
