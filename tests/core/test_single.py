@@ -77,6 +77,7 @@ def test_bounds_decide(problem_of):
 def test_overload_is_noted_and_never_meets_anything(problem_of, deployment):
     found = estimate_deployment(problem_of(request_rate_per_s=500.0, **SERVING), deployment).candidate
     assert not found.meets_sla
+    assert found.estimate.overloaded
     assert any("overloaded" in note for note in found.estimate.notes)
 
 
@@ -99,3 +100,13 @@ def test_without_rdma_the_cache_arrives_later(problem_of):
     # 2000 tokens of 262,144 bytes over two GPUs, one tenth of the rate: nine more of the first time
     moved = 2000 * 262_144 / 2 / problem.path.bandwidth_bytes_per_s
     assert late - fast == pytest.approx(9 * moved, rel=0.02)  # and a little less waiting, as fewer arrive
+
+
+def test_doubt_is_a_fact_of_the_estimate_and_a_note(problem_of):
+    """Where prompts crowd out decoding the order of events decides; at one request in flight nothing does."""
+    for osl, concurrency, expected in ((32, 64, True), (1000, 1, False)):
+        problem = problem_of(isl_tokens=4000, osl_tokens=osl, concurrency=concurrency)
+        found = estimate_deployment(problem, aggregated()).candidate.estimate
+        assert found.doubtful is expected
+        assert any("the order of events decides" in note for note in found.notes) is expected
+        assert not found.overloaded
