@@ -119,12 +119,19 @@ class _Handler(BaseHTTPRequestHandler):
             number = len(self.behaviour.seen)
             self.behaviour.in_flight += 1
             self.behaviour.most_in_flight = max(self.behaviour.most_in_flight, self.behaviour.in_flight)
+        self.inside = True
         try:
             faulty = self.behaviour.fault and number > self.behaviour.after
             (FAULTS[self.behaviour.fault][0] if faulty else _Handler.stream)(self, request)
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
+            self.leave()
+
+    def leave(self):
+        """The request is no longer in flight: once, however it ended."""
+        if self.inside:
+            self.inside = False
             with self.behaviour.lock:
                 self.behaviour.in_flight -= 1
 
@@ -138,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = sum(len(message["content"]) for message in request["messages"])
         usage = {"prompt_tokens": prompt, "completion_tokens": request["max_tokens"]}
         self.chunk(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n".encode())
+        self.leave()  # the client may send its next request before this thread runs again
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
 
