@@ -9,9 +9,10 @@ from simkit.adapters.dynamo_components import component
 from simkit.adapters.dynamo_site import PROFILE_MOUNT, Document, Site
 from simkit.adapters.planner_document import current_names, read_planner_config, written_config
 from simkit.adapters.planner_files import DECODE_JSON, MOCKER_NPZ, PREFILL_JSON
-from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
+from simkit.adapters.planner_rules import Problem, planner_problems
 from simkit.core.deployment import Aggregated
 from simkit.core.errors import InputError
+from simkit.core.request import asks_for_load_scaling
 
 _MOUNT = "/workspace/planner_config"
 _FILE = "planner_config.json"

@@ -1,8 +1,8 @@
 """What a Planner configuration must satisfy across fields: Dynamo's rules, and that no secret is written."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from simkit.adapters.planner_config import PlannerConfig
 
@@ -18,11 +18,6 @@ class Problem(NamedTuple):
 def planner_problems(config: PlannerConfig) -> list[Problem]:
     """Every rule that the configuration breaks."""
     return [problem for rule in _RULES for problem in rule(config)]
-
-
-def asks_for_load_scaling(given: Mapping[str, Any]) -> bool:
-    """Whether load-based scaling is asked for by name, rather than implied by a static target."""
-    return given.get("optimization_target") == "load" or given.get("enable_load_scaling") is True
 
 
 def _secrets(config: PlannerConfig) -> Iterator[Problem]:

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from perfmodels.steptime import StepTime
 from perfmodels.units import MIB
+from simkit.core.bottlenecks import bottleneck, decode_bottleneck, prefill_bottleneck, with_costs
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import EngineOptions, default_engine
 from simkit.core.engine_model import EngineModel
 from simkit.core.estimates import PointValues, estimate_of
-from simkit.core.metrics import Candidate, Estimate
-from simkit.core.phases import decode_step, prefill_step
+from simkit.core.metrics import Candidate
 from simkit.core.points import Points
 from simkit.core.prepared import PreparedEngine
 from simkit.core.problem import Problem
@@ -48,19 +47,6 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
     )
     estimate = with_costs(problem, model, estimate_of(values, problem.request.slo, problem.errors))
     return Candidate(deployment=deployment, estimate=estimate, meets_sla=violation <= 1.0)
-
-
-def with_costs(problem: Problem, model: EngineModel, estimate: Estimate) -> Estimate:
-    """The estimate with its price per token, and with the energy that rated power bounds."""
-    per_s = estimate.output_tokens_per_s_per_gpu
-    if not per_s > 0:
-        return estimate
-    price, power_w = problem.request.gpu_hour_price, model.device.tdp_w
-    return replace(
-        estimate,
-        cost_per_million_output_tokens=None if price is None else price / 3600.0 / per_s * 1e6,
-        max_energy_j_per_output_token=None if power_w is None else power_w / per_s,
-    )
 
 
 def _is_disaggregated(points: Points, row: int) -> bool:
@@ -149,30 +135,6 @@ def _bottleneck(engine: PreparedEngine, points: Points, row: int) -> str:
     return bottleneck(engine.model_of(serving), engine.plan_of(serving), (isl, osl), load)
 
 
-def bottleneck(
-    model: EngineModel, plan: ParallelPlan, lengths: tuple[float, float], load: tuple[float, float]
-) -> str:
-    """`phase: operator (share)`; lengths is (isl, osl), load is (batch per lane, prefill share of time)."""
-    batch, share = load
-    if share > 0.5:
-        return f"prefill: {prefill_bottleneck(model, plan, lengths[0])}"
-    return f"decode: {decode_bottleneck(model, plan, lengths, batch)}"
-
-
-def prefill_bottleneck(model: EngineModel, plan: ParallelPlan, isl: float) -> str:
-    """The costliest operator of a prefill step and its share."""
-    tokens = min(isl, model.engine.max_num_batched_tokens)
-    return _costliest(prefill_step(model, PlanArray.of([plan]), (tokens, isl / 2.0, 1.0)))
-
-
-def decode_bottleneck(
-    model: EngineModel, plan: ParallelPlan, lengths: tuple[float, float], batch: float
-) -> str:
-    """The costliest operator of a decode step of `batch` sequences a lane, and its share."""
-    isl, osl = lengths
-    return _costliest(decode_step(model, PlanArray.of([plan]), (batch, isl + osl / 2.0)))
-
-
 def phase_bottlenecks(engine: PreparedEngine, points: Points, row: int) -> dict[str, str]:
     """The costliest operator of each phase of the deployment at `row`."""
     lengths: Any = engine.lengths
@@ -186,9 +148,3 @@ def phase_bottlenecks(engine: PreparedEngine, points: Points, row: int) -> dict[
             engine.model_of(serving), engine.plan_of(serving), (isl, osl), batch
         )
     return found
-
-
-def _costliest(step: StepTime) -> str:
-    name = max(step.by_operator, key=lambda key: float(np.max(step.by_operator[key])))
-    part = float(np.max(step.by_operator[name])) / float(step.total_s.max())
-    return f"{name} ({part:.0%} of a step)"

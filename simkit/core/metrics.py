@@ -128,7 +128,7 @@ class Recommendation:
     pareto: tuple[Candidate, ...]
     rejected: tuple[Rejection, ...]
     meets_sla: bool
-    explanation: tuple[str, ...]
+    explanation: tuple[str, ...] = ()
     expected_best: Candidate | None = None
     knee: int | None = None
     trade_offs: tuple[TradeOff, ...] = ()

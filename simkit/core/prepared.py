@@ -11,13 +11,13 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.transfer import TransferPath
 from simkit.core.draft import draft_refusal
 from simkit.core.engine_model import EngineModel
-from simkit.core.lengths import Lengths, mean_lengths
+from simkit.core.lengths import Lengths
 from simkit.core.phases import PhaseTimes
 from simkit.core.residuals import CorrectionTable, correction_table
 from simkit.core.rows import handover_s, host_of
 from simkit.core.steady import Host, LoopTimes, Procedure
 from simkit.core.variants import Variants, group_times, joined_times
-from simkit.core.workload import Workload
+from simkit.core.workload import Workload, workload_lengths
 
 Index = NDArray[np.intp]
 MODES = ("agg", "disagg")
@@ -126,12 +126,6 @@ def _rows_of(table: CorrectionTable | None, rows: Index) -> CorrectionTable | No
         return None
     values = {field.name: getattr(table.values, field.name)[rows] for field in fields(table.values)}
     return replace(table, values=replace(table.values, **values))
-
-
-def workload_lengths(workload: Workload) -> Lengths:
-    """Mean lengths under the workload's spread."""
-    isl, osl = np.asarray(float(workload.isl_tokens)), np.asarray(float(workload.osl_tokens))
-    return mean_lengths(isl, osl, workload.length_spread)
 
 
 def prepare_engine(

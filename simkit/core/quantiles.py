@@ -3,17 +3,8 @@
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
-from simkit.core.errors import unknown_name
 
 NORMAL = {50: 0.0, 90: 1.2816, 99: 2.3263}
-STATISTICS = ("mean", "p50", "p90", "p99")
-
-
-def known_statistic(name: str) -> str:
-    """The name, if a bound can be one on it. Raises InputError."""
-    if name not in STATISTICS:
-        raise unknown_name("SLA statistic", name, STATISTICS)
-    return name
 
 
 def ttft_quantile(ttft_s: FloatLike, waiting_s: FloatLike, percentile: int) -> FloatArray:

@@ -93,6 +93,11 @@ class DeployOptions:
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
+def asks_for_load_scaling(given: Mapping[str, Any]) -> bool:
+    """Whether load-based scaling is asked for by name, rather than implied by a static target."""
+    return given.get("optimization_target") == "load" or given.get("enable_load_scaling") is True
+
+
 OBJECTIVES = ("throughput", "latency", "goodput")
 
 

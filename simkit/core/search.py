@@ -10,7 +10,6 @@ from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB
 from simkit.core.engine_search import EngineResult, preference_of, search_engine
 from simkit.core.errors import InfeasibleError
-from simkit.core.explain import explanation
 from simkit.core.materialize import candidate, phase_bottlenecks
 from simkit.core.metrics import Candidate, Recommendation, Rejection
 from simkit.core.picking import SURE_SHARE, knee, leading, pareto_front, ranking
@@ -48,7 +47,7 @@ def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False
     meets = candidates[0].meets_sla
     front = _pareto(problem, filled)
     engine, table, row = ranked[0]
-    found = Recommendation(
+    return Recommendation(
         request=problem.request,
         candidates=candidates,
         expected_best=_expected(problem, filled),
@@ -56,12 +55,10 @@ def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False
         knee=_knee(front),
         rejected=_rejections(problem, results),
         meets_sla=meets,
-        explanation=(),
         trade_offs=trade_offs(problem, filled, candidates[0]),
         relaxations=() if meets else relaxations(problem, filled),
         bottlenecks=phase_bottlenecks(engine, table, row),
     )
-    return replace(found, explanation=explanation(found))
 
 
 def _ranked(problem: Problem, results: list[EngineResult]) -> list[Row]:

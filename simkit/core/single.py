@@ -10,20 +10,20 @@ from perfmodels.pricing import source
 from perfmodels.step import Step
 from perfmodels.steptime import StepTime, step_time
 from simkit.core import disagg, steady
+from simkit.core.bottlenecks import bottleneck, with_costs
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimates import PointValues, estimate_of
 from simkit.core.lengths import Lengths
-from simkit.core.materialize import bottleneck, with_costs
 from simkit.core.metrics import Candidate, bounded
 from simkit.core.phases import PhaseTimes, phase_times
-from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
 from simkit.core.residual_models import NearestRun
 from simkit.core.residuals import correction_table, features_of, levels_of, nearest_run
 from simkit.core.rows import handover_s, host_of
 from simkit.core.steady import LoopTimes, Procedure
+from simkit.core.workload import workload_lengths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,16 @@
 
 from dataclasses import dataclass
 
-from simkit.core.errors import InputError
-from simkit.core.quantiles import known_statistic
+from simkit.core.errors import InputError, unknown_name
+
+STATISTICS = ("mean", "p50", "p90", "p99")
+
+
+def known_statistic(name: str) -> str:
+    """The name, if a bound can be one on it. Raises InputError."""
+    if name not in STATISTICS:
+        raise unknown_name("SLA statistic", name, STATISTICS)
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

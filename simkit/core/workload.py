@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from simkit.core.errors import InputError
+from simkit.core.lengths import Lengths, mean_lengths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +35,9 @@ class Workload:
             raise InputError("workload: give either concurrency or request rate, not both; drop one of them")
         if not 0 <= self.length_spread < 1:
             raise InputError(f"workload.length_spread must be in [0, 1), got {self.length_spread}")
+
+
+def workload_lengths(workload: Workload) -> Lengths:
+    """Mean lengths under the workload's spread."""
+    isl, osl = np.asarray(float(workload.isl_tokens)), np.asarray(float(workload.osl_tokens))
+    return mean_lengths(isl, osl, workload.length_spread)

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from simkit.adapters.dynamo_planner import load_scaling_problem
 from simkit.adapters.planner_config import PlannerConfig
 from simkit.adapters.planner_document import OLD_NAMES, current_names, known_keys
-from simkit.adapters.planner_rules import Problem, asks_for_load_scaling, planner_problems
+from simkit.adapters.planner_rules import Problem, planner_problems
+from simkit.core.request import asks_for_load_scaling
 from simkit.io.dgdr_lookup import lookup
 from simkit.io.faults import Fault, faults_from, join_path, wrong_type
 

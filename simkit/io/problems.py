@@ -6,12 +6,11 @@ from perfmodels.device import Device
 from perfmodels.dtypes import Precision, dtype
 from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.adapters.planner_rules import asks_for_load_scaling
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InputError
 from simkit.core.problem import Problem
-from simkit.core.request import Request
+from simkit.core.request import Request, asks_for_load_scaling
 from simkit.core.rows import kv_path
 from simkit.core.support import unsupported
 from simkit.core.tuning import Tuning

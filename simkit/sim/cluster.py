@@ -13,10 +13,10 @@ from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InfeasibleError, InputError, unknown_name
 from simkit.core.lengths import Lengths
 from simkit.core.phases import plan_capacity
-from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
 from simkit.core.rows import handover_s
 from simkit.core.single import pool_model
+from simkit.core.workload import workload_lengths
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests, RequestTimes
 from simkit.sim.steptable import StepTable

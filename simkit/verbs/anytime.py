@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 from simkit.core.metrics import Recommendation
 from simkit.core.problem import Problem
-from simkit.core.search import search
 from simkit.io.threads import one_thread
 from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
-from simkit.verbs.recommend import dressed
+from simkit.verbs.recommend import dressed, searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ def _searched(problem: Problem, watch: Watch) -> Recommendation:
             skipped.append(backend)
         return watch.over()
 
-    found = search(problem, skip)
+    found = searched(problem, skip)
     if not skipped:
         return found
     warning = (

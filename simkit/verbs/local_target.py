@@ -20,11 +20,10 @@ from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import ExternalError
 from simkit.core.metrics import Candidate
 from simkit.core.planner_profile import EngineProfile
-from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
 from simkit.core.rows import handover_s
 from simkit.core.single import pool_model
-from simkit.core.workload import Workload
+from simkit.core.workload import Workload, workload_lengths
 from simkit.verbs.measure import Server
 from simkit.verbs.planner_data import planner_profile
 

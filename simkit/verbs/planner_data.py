@@ -14,10 +14,10 @@ from simkit.core.planner_profile import (
     prefill_profile,
     step_tables,
 )
-from simkit.core.prepared import workload_lengths
 from simkit.core.problem import Problem
 from simkit.core.request import Request
 from simkit.core.single import pool_model
+from simkit.core.workload import workload_lengths
 
 _LEAST_CONTEXT_TOKENS = 8192
 

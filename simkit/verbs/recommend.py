@@ -1,7 +1,7 @@
 """The main job: a request in, the best configuration and its DGD out."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.core.advice import advised
+from simkit.core.explain import explanation
 from simkit.core.metrics import Recommendation
 from simkit.core.problem import Problem
 from simkit.core.request import Request
@@ -49,7 +50,7 @@ def recommend(
     from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
 
     with one_thread():
-        first = search(problem)
+        first = searched(problem)
     second = with_finalists(problem, first, FinalistOptions(count=finalists, seed=seed), Watch())
     return dressed(second, problem)
 
@@ -57,7 +58,13 @@ def recommend(
 @one_thread()
 def answer(problem: Problem) -> Recommendation:
     """The search's result, with advice, remarks on the cluster and what produced it."""
-    return dressed(search(problem), problem)
+    return dressed(searched(problem), problem)
+
+
+def searched(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> Recommendation:
+    """The search's result with its answer in words; skip as for `search`."""
+    found = search(problem, skip)
+    return replace(found, explanation=explanation(found))
 
 
 def dressed(rec: Recommendation, problem: Problem) -> Recommendation:
