@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simkit.calibration.errors import samples
-from simkit.calibration.left_out import SCHEMES, LeftOut, left_out
-from simkit.calibration.shipped import shipped_whole
-from simkit.calibration.tables import bootstrap, left_out_table
-from simkit.calibration.training import TrainingRuns, training_runs
-from simkit.io.calibration import error_models
+from simkit.calibrate.errors import bootstrap, left_out_table, samples
+from simkit.calibrate.left_out import SCHEMES, LeftOut, left_out, shipped_whole
+from simkit.calibrate.training import TrainingRuns, training_runs
+from simkit.catalog.calibrations import error_models
+from simkit.catalog.runs import read_table
 from simkit.io.paths import data_dir
-from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
 
 COLUMNS = ("left out by", "metric", "median", "", "p90", "", "in 90 %")

@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from perfmodels.families.catalog import FAMILIES
-from simkit.io.gpus import gpu
-from simkit.io.operator_times import learned_times
+from perfmodels.op_times.families import FAMILIES
+from simkit.catalog.gpus import gpu
+from simkit.catalog.operators import learned_times
 
 COUNT = 1_000_000
 QUESTIONS = {
@@ -34,7 +34,9 @@ QUESTIONS = {
         },
     ),
 }  # fmt: skip
-LOAD = "from simkit.io.operators import operator_models as m; import numpy, time; a=time.perf_counter(); {}"
+LOAD = (
+    "from simkit.catalog.operators import operator_models as m; import numpy, time; a=time.perf_counter(); {}"
+)
 
 
 def sizes(ranges: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:

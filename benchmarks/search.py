@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from simkit.core import engine_search, trade_offs
+from simkit.catalog.problems import build_problem
 from simkit.core.request import Hardware, Request
-from simkit.core.search import search
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.io.problems import build_problem
+from simkit.search import engine_search, trade_offs
+from simkit.search.search import search
 
 CASES = [
     ("Qwen/Qwen3-32B-FP8", 32, None),

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan
+from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.io.problems import SearchOptions, build_problem
-from simkit.io.traces import read_trace
+from simkit.formats.traces.read import read_trace
 from simkit.sim.cluster import Cluster, cluster_of, simulate_stream
 from simkit.sim.requests import Requests
 
@@ -55,7 +55,7 @@ def closed(count: int) -> Requests:
 
 def inner_s(engines: Cluster, requests: Requests, concurrency: int | None) -> float:
     """CPU seconds of the loop."""
-    from simkit.sim.arena import Arena
+    from simkit.sim.kernel.session import Arena
 
     unit_tokens = requests.block_tokens if len(requests.block_ids) else 0
     arena = Arena(engines, concurrency=concurrency, seed=0, unit_tokens=unit_tokens)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
-from perfmodels.dtypes import Precision, dtype
-from perfmodels.parallel import PlanArray
-from perfmodels.shape import (
+from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.model.shape import (
     AttentionGroup,
     CompressedAttention,
     DenseFfn,
@@ -18,6 +17,7 @@ from perfmodels.shape import (
     ModelShape,
     MoeFfn,
 )
+from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB, MIB
 
 

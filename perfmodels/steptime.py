@@ -7,10 +7,10 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import SCALED, Efficiency
-from perfmodels.gridmodel import BoolArray
-from perfmodels.operators import Pass, forward_operators
-from perfmodels.opspec import Operator
-from perfmodels.pricing import Pricing, has_work, kind_of, operator_time_s
+from perfmodels.op_times.grid import BoolArray
+from perfmodels.op_times.pricing import Pricing, has_work, kind_of, operator_time_s
+from perfmodels.operators.forward import Pass, forward_operators
+from perfmodels.operators.record import Operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 
 from perfmodels.efficiency import Efficiency
-from simkit.calibration.factors import fit_engine
-from simkit.calibration.left_out import left_out
-from simkit.calibration.shipped import shipped_whole
-from simkit.calibration.training import TrainingRuns, predict_runs, training_runs
-from simkit.core.engine_model import EngineModel
+from simkit.calibrate.factors import fit_engine
+from simkit.calibrate.left_out import left_out, shipped_whole
+from simkit.calibrate.training import TrainingRuns, predict_runs, training_runs
+from simkit.catalog.runs import read_table
+from simkit.engines.engine_model import EngineModel
 from simkit.io.paths import data_dir
-from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
-from simkit.verbs.tables import with_predictions
+from simkit.verbs.evaluate import with_predictions
 
 OUT = Path(__file__).resolve().parents[2] / "reports" / "accuracy" / "ablation.md"
 Errors = tuple[np.ndarray, np.ndarray]

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simkit.calibration.left_out import sampled_errors
-from simkit.calibration.shipped import shipped_whole
-from simkit.calibration.training import training_runs
+from simkit.calibrate.left_out import sampled_errors, shipped_whole
+from simkit.calibrate.training import training_runs
+from simkit.catalog.runs import read_table
 from simkit.io.paths import data_dir
-from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
 
 OUT = Path(__file__).resolve().parents[2] / "tests" / "calibration" / "guard.json"

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 import simkit
-from simkit.calibration.factors import PRIORS, PULL, fit_factors, to_factors
-from simkit.calibration.left_out import left_out
-from simkit.calibration.shipped import shipped_whole
-from simkit.calibration.training import TrainingRuns, predict_runs, training_runs
+from simkit.calibrate.factors import PRIORS, PULL, fit_factors, to_factors
+from simkit.calibrate.left_out import left_out, shipped_whole
+from simkit.calibrate.training import TrainingRuns, predict_runs, training_runs
+from simkit.catalog.runs import read_table
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
 from simkit.io.paths import data_dir
-from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
 from simkit.verbs.estimate import Layouts
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simkit.io.calibration import ERRORS, artifact, error_models
+from simkit.catalog.calibrations import ERRORS, artifact, error_models
+from simkit.catalog.runs import read_table
 from simkit.io.paths import data_dir
-from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
 from simkit.reports.accuracy import concurrency_bins, write_accuracy_report
 from simkit.reports.figures import figure_png, reliability_figure
-from simkit.verbs.tables import evaluation
+from simkit.verbs.evaluate import evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "reports" / "accuracy"

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from perfmodels.arrays import FloatArray
-from simkit.core.estimates import log_spreads, sla_probability
-from simkit.core.picking import SURE_SHARE, robust_worth
+from simkit.catalog.calibrations import error_models
+from simkit.catalog.runs import read_table
+from simkit.closed_form.estimates import log_spreads, sla_probability
 from simkit.core.slo import Slo
-from simkit.core.ties import NOISE_SDS
-from simkit.io.calibration import error_models
 from simkit.io.paths import data_dir
-from simkit.io.runs import read_table
 from simkit.io.yamlio import write_text_atomic
+from simkit.search.picking import SURE_SHARE, robust_worth
+from simkit.search.ties import NOISE_SDS
 
 TTFT_BOUNDS_MS = (300.0, 500.0, 1000.0, 2000.0, 5000.0)
 ITL_BOUNDS_MS = (10.0, 15.0, 20.0, 30.0, 50.0, 100.0)

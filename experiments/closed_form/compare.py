@@ -16,20 +16,20 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core.engine_model import EngineModel
-from simkit.core.lengths import mean_lengths
-from simkit.core.phases import phase_times
-from simkit.core.rows import host_of
-from simkit.core.steady import Procedure, closed_loop
-from simkit.io.calibration import efficiency
-from simkit.io.loading import load_model
-from simkit.io.predictions import unfitted_model_of
+from simkit.catalog.calibrations import efficiency
+from simkit.catalog.models import load_model
+from simkit.closed_form.aggregated_loop import Procedure, closed_loop
+from simkit.closed_form.deployment_table import host_of
+from simkit.closed_form.engine_speed import phase_times
+from simkit.core.workload import mean_lengths
+from simkit.engines.engine_model import EngineModel
 from simkit.io.yamlio import write_text_atomic
 from simkit.sim.cluster import Cluster, EnginePool, simulate
-from simkit.sim.lengths import spread_length
+from simkit.sim.load.lengths import spread_length
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
+from simkit.verbs.predict import unfitted_model_of
 
 OUT = Path(__file__).resolve().parents[2] / "reports" / "closed_form"
 MODELS = {

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import default_engine
 from simkit.core.errors import SimkitError
 from simkit.core.request import Request
-from simkit.io.dgdr import dgdr_faults, request_from_document, request_to_document
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.render import render
+from simkit.formats.dgdr.read import dgdr_faults, request_from_document, request_to_document
+from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import dump_yaml, parse_documents
 
 _LONGEST_MESSAGE = 200_000

@@ -18,21 +18,21 @@ from pathlib import Path
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.aiperf import BenchmarkOptions
-from simkit.adapters.local_dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
-from simkit.adapters.local_service import serving
-from simkit.adapters.planner_files import mocker_npz
-from simkit.adapters.tools import DYNAMO, registry, require_tool
 from simkit.cli.measuring import stoppable
+from simkit.closed_form.planner_profile import StepTables
 from simkit.core.deployment import Pool
 from simkit.core.engine import default_engine
-from simkit.core.planner_profile import StepTables
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.io.results.stored import run_document
-from simkit.verbs.benchmark import as_played, on_target, predict
+from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.formats.benchmark_results.stored import run_document
+from simkit.formats.planner.files import mocker_npz
+from simkit.io.tools import DYNAMO, registry, require_tool
+from simkit.measure.benchmark import as_played, on_target, predict
+from simkit.measure.run import Meter, Server, measure
+from simkit.targets.local.dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
+from simkit.targets.local.service import serving
 from simkit.verbs.estimate import Layouts
-from simkit.verbs.measure import Meter, Server, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "data" / "runs" / "loop"

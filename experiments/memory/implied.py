@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core import steady
-from simkit.core.engine_model import EngineModel
-from simkit.core.lengths import Lengths
-from simkit.core.phases import PhaseTimes, phase_times
-from simkit.core.reserves import kv_reservation
-from simkit.core.rows import host_of
-from simkit.core.steady import LoopTimes, Procedure
+from simkit.closed_form import aggregated_loop
+from simkit.closed_form.aggregated_loop import LoopTimes, Procedure
+from simkit.closed_form.deployment_table import host_of
+from simkit.closed_form.engine_speed import PhaseTimes, phase_times
+from simkit.core.workload import Lengths
+from simkit.engines.engine_memory import kv_reservation
+from simkit.engines.engine_model import EngineModel
 from simkit.io.paths import data_dir
-from simkit.io.predictions import blocks, complete_table, engine_model_of
 from simkit.io.yamlio import write_text_atomic
+from simkit.verbs.predict import blocks, complete_table, engine_model_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = PlanArray.of([ParallelPlan()])
@@ -44,7 +44,7 @@ class Run:
         held = self.row["isl_tokens"] + kv_reservation(self.model.engine) * self.row["osl_tokens"]
         times = replace(self.times, max_seqs=np.array([kv_tokens / held]))
         load = np.array([[float(self.row["concurrency"])]])
-        return steady.closed_loop(
+        return aggregated_loop.closed_loop(
             times, load, self.lengths, self.procedure, host_of(self.model, self.lengths)
         )
 

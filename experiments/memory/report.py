@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from perfmodels.shape import CompressedAttention, GqaAttention, LinearAttention
+from perfmodels.model.shape import CompressedAttention, GqaAttention, LinearAttention
+from simkit.catalog.kv_capacity import reported_capacity
+from simkit.catalog.models import load_model
 from simkit.core.errors import SimkitError
-from simkit.core.reserves import version_numbers
-from simkit.io.capacity import reported_capacity
-from simkit.io.loading import load_model
+from simkit.engines.engine_memory import version_numbers
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
@@ -132,7 +132,7 @@ HEAD = """\
 What vLLM ("GPU KV cache size", "Available KV cache memory"), SGLang ("max_total_num_tokens") and
 TensorRT-LLM ("Max tokens in paged KV cache") printed at start, from public logs
 ([all fields and sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` with the
-rules of `simkit/core/reserves.py`. What vLLM keeps for itself by version is a median over these same logs,
+rules of `simkit/engines/engine_memory.py`. What vLLM keeps by version is a median over these same logs,
 so its errors are in-sample.
 """
 COLUMNS = (

@@ -6,11 +6,11 @@ python experiments/model_sizes/table.py     # writes docs/models.md; part of `ma
 import csv
 from pathlib import Path
 
-from perfmodels.dtypes import Precision
 from perfmodels.memory import weight_bytes_per_gpu
+from perfmodels.model.dtypes import Precision
+from perfmodels.model.params import active_params, kv_bytes_per_token_full, total_params
 from perfmodels.parallel import ParallelPlan, PlanArray
-from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
-from simkit.io.loading import load_model
+from simkit.catalog.models import load_model
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
@@ -20,7 +20,7 @@ HEAD = """\
 
 # Model sizes, ours against the publishers'
 
-Parameters are counted from the fields of config.json (perfmodels/params.py), in billions, without MTP
+Parameters are counted from the fields of config.json (perfmodels/model/params.py), in billions, without MTP
 modules and vision towers. *difference* is of the total. Published figures are rounded as publishers give
 them; they were written down from model pages and reports as remembered, not downloaded. Checkpoint bytes
 are all weights in one format, embeddings, router and norms at 16 bits. KV cache is per token while inside

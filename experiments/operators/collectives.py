@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perfmodels.collectives import point_to_point_time_s
-from perfmodels.device import Device
-from perfmodels.linkmodel import NetworkUse, group_time_s
-from simkit.io.gpus import gpu
-from simkit.io.operator_times import learned_times
+from perfmodels.hardware import Device
+from perfmodels.op_times.comm import point_to_point_time_s
+from perfmodels.op_times.link import NetworkUse, group_time_s
+from simkit.catalog.gpus import gpu
+from simkit.catalog.operators import learned_times
 from simkit.io.yamlio import write_text_atomic
 
 OUT = Path(__file__).resolve().parents[2] / "reports" / "operators" / "collectives.md"

@@ -15,18 +15,18 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from perfmodels.opmodel import OperatorModel
-from simkit.io.optables.catalog import TABLES, table_rows
-from simkit.io.yamlio import write_text_atomic
-from simkit.reports.operators import write_operator_report
-from simkit.verbs.fit_operators import Cell, cells_of
-from simkit.verbs.score_operators import (
+from perfmodels.op_times.family import OperatorModel
+from simkit.calibrate.fit_operators import Cell, cells_of
+from simkit.calibrate.score_operators import (
     interpolated,
     score_line,
     shipped_model,
     transfer_errors,
     worst_points,
 )
+from simkit.catalog.operator_tables import TABLES, table_rows
+from simkit.io.yamlio import write_text_atomic
+from simkit.reports.operators import write_operator_report
 
 OUT = Path(__file__).resolve().parents[2] / "reports" / "operators"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from perfmodels.learned import version_key
-from simkit.io.optables.catalog import TABLES
+from perfmodels.op_times.learned import version_key
+from simkit.catalog.operator_tables import TABLES
 
 OUT = Path(__file__).resolve().parents[2] / "tests" / "data" / "operator_tables"
 GPUS = ("h200_sxm", "gb200", "b60")

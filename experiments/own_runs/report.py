@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "experiments"))
 
 from own_runs.study import at_random, chosen, left_out_predictions, score, sweeps  # noqa: E402
 
-from simkit.io.runs import read_table  # noqa: E402
+from simkit.catalog.runs import read_table  # noqa: E402
 
 COUNTS = (3, 5, 8)
 SEEDS = range(5)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from perfmodels.ownruns import ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features, most_telling
-from simkit.io.own_calibration import table_features
+from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features, most_telling
+from simkit.formats.user_calibration import table_features
 
 SWEEP = (
     "model", "gpu", "backend", "precision", "mode", "num_gpus", "tp", "pp", "attn_dp", "ep", "moe_tp",
@@ -59,9 +59,8 @@ def left_out_predictions(runs: pd.DataFrame) -> pd.DataFrame:
         table = table[table["left_out_by"] == "split_group"].set_index("run_id").loc[runs["run_id"]]
         found = {m: table[f"predicted_{m}_ms_mean"].to_numpy() for m in PRIORS}
     else:
-        from simkit.calibration.left_out import left_out
-        from simkit.calibration.shipped import shipped_whole
-        from simkit.calibration.training import training_runs
+        from simkit.calibrate.left_out import left_out, shipped_whole
+        from simkit.calibrate.training import training_runs
 
         said = left_out(training_runs(runs), "split_group", shipped_whole()).predicted
         found = {m: 1e3 * said[m] for m in PRIORS}

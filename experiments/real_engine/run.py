@@ -22,14 +22,14 @@ from pathlib import Path
 
 from cases import CASES, MODEL, MOST_SEQUENCES, OSL, TOKEN_BUDGET, Case
 
-from simkit.adapters.aiperf import BenchmarkOptions
-from simkit.adapters.tokenizer import write_model
-from simkit.adapters.tools import AIPERF, require_tool
 from simkit.cli.measuring import stoppable
 from simkit.core.workload import Workload
-from simkit.io.results.stored import run_document
-from simkit.verbs.local_command import command_server
-from simkit.verbs.measure import Meter, Server, measure
+from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.formats.benchmark_results.stored import run_document
+from simkit.io.tokenizer import write_model
+from simkit.io.tools import AIPERF, require_tool
+from simkit.measure.local_command import command_server
+from simkit.measure.run import Meter, Server, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "data" / "runs" / "real_engine"

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 from real_engine.cases import CASES, Case, engine
 
-from simkit.calibration.step_fit import closed_form, fit_steps
-from simkit.core.lengths import Lengths
-from simkit.core.linear_steps import LinearSteps, linear_loop
+from simkit.calibrate.step_times import LoopQuestion, closed_form, fit_steps, fitted_steps, predicted_loop
+from simkit.closed_form.linear_steps import LinearSteps, linear_loop
 from simkit.core.measured import Run
-from simkit.io.results.stored import run_of
-from simkit.verbs.step_times import LoopQuestion, fitted_steps, predicted_loop
+from simkit.core.workload import Lengths
+from simkit.formats.benchmark_results.stored import run_of
 
 RUNS = Path(__file__).resolve().parents[2] / "data" / "runs" / "real_engine"
 METRICS = ("itl", "throughput", "ttft")

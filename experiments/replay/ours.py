@@ -14,7 +14,7 @@ from verify import load_of
 from simkit.sim.cluster import Cluster, EnginePool, Handover, simulate
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests, RequestTimes
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
 
 FloatArray = NDArray[np.float64]
 Profile = Mapping[str, FloatArray]

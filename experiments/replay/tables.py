@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan
+from simkit.catalog.problems import build_problem
+from simkit.closed_form.one_deployment import pool_model
+from simkit.closed_form.planner_profile import EngineProfile, ProfileRanges, step_tables
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.engine import default_engine
-from simkit.core.lengths import Lengths
-from simkit.core.planner_profile import EngineProfile, ProfileRanges, step_tables
 from simkit.core.request import Hardware, Request
-from simkit.core.single import pool_model
-from simkit.core.workload import Workload
-from simkit.io.problems import build_problem
+from simkit.core.workload import Lengths, Workload
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "replay"
 Arrays = dict[str, list[float]]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedDeployment:
     """A deployment and the request around it; carried: flags of a command that nothing models."""
 
     request: Request
@@ -36,7 +36,7 @@ class Sources:
     decode: str | None = None
 
 
-def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool) -> Asked:
+def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
     """What was asked about; without any source the narrowest engine that fits."""
     layout = sources.worker or sources.prefill or sources.decode
     given = {"DGD.yaml": sources.dgd, "--command": sources.command, "--worker": layout}
@@ -50,7 +50,7 @@ def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool)
     from simkit.verbs.estimate import Layouts
 
     names = Layouts(worker=sources.worker, prefill=sources.prefill, decode=sources.decode)
-    return Asked(request=request_from_flags(None, flags), deployment=names)
+    return AskedDeployment(request=request_from_flags(None, flags), deployment=names)
 
 
 def bound_asked(flags: Mapping[str, Any]) -> bool:
@@ -58,23 +58,25 @@ def bound_asked(flags: Mapping[str, Any]) -> bool:
     return any(flags.get(name) is not None for name in ("ttft", "itl", "e2e_latency"))
 
 
-def _from_command(command: str, flags: Mapping[str, Any]) -> Asked:
-    from simkit.io.commands import read_command
+def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
+    from simkit.formats.engine_command.read import read_command
     from simkit.verbs.imported import imported_request
 
     if flags.get("mode") is not None:
         raise InputError("--mode: the command says how it serves; drop --mode")
     imported = read_command(command, model=flags.get("model"))
     request = imported_request(request_from_flags(None, {**flags, "model": imported.model}), imported)
-    return Asked(
+    return AskedDeployment(
         request=request, deployment=imported.deployment, notes=imported.notes, carried=imported.carried
     )
 
 
-def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> Asked:
-    from simkit.io.dgd import read_dgd
+def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
+    from simkit.formats.dgd.read import read_dgd
 
     parsed = read_dgd(path)
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)
-    return Asked(request=request_from_flags(None, flags, model=parsed.model), deployment=parsed.deployment)
+    return AskedDeployment(
+        request=request_from_flags(None, flags, model=parsed.model), deployment=parsed.deployment
+    )

@@ -43,8 +43,8 @@ def benchmark(
 
     Example: simkit benchmark dgd.yaml --target local --gpu h200_sxm --concurrency 8 --client builtin
     """
-    from simkit.verbs.benchmark import as_played
-    from simkit.verbs.benchmark import benchmark as run
+    from simkit.measure.benchmark import as_played
+    from simkit.measure.benchmark import benchmark as run
 
     mocked = _check_target(target, url, engine)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
@@ -65,7 +65,7 @@ def benchmark(
 
 def _check_target(target: str, url: str | None, engine: str | None) -> bool:
     """Whether engines are mocked. Raises InputError unless one place to measure is named."""
-    from simkit.adapters.openai_http import split_url
+    from simkit.io.openai_http import split_url
 
     if target not in ("url", "local"):
         raise unknown_name("target", target, ("url", "local"))
@@ -84,9 +84,9 @@ def _check_target(target: str, url: str | None, engine: str | None) -> bool:
 
 def _place(prediction: Any, where: tuple[str | None, str | None], model: str, folder: Path) -> Any:
     """The server to measure, as a context."""
-    from simkit.verbs.benchmark import on_target
-    from simkit.verbs.local_command import OF_DEPLOYMENT, command_server, deployment_command
-    from simkit.verbs.measure import Server
+    from simkit.measure.benchmark import on_target
+    from simkit.measure.local_command import OF_DEPLOYMENT, command_server, deployment_command
+    from simkit.measure.run import Server
 
     url, engine = where
     if engine == OF_DEPLOYMENT:
@@ -104,8 +104,8 @@ def _asked(
     what: Path | None, flags: Mapping[str, Any], layouts: Mapping[str, Any], meter: Any
 ) -> tuple[Any, Any]:
     """The request, and the prediction where a deployment is named."""
-    from simkit.io.dgd import read_dgd
-    from simkit.verbs.benchmark import predict
+    from simkit.formats.dgd.read import read_dgd
+    from simkit.measure.benchmark import predict
     from simkit.verbs.estimate import Layouts
 
     if what is None and not any(layouts.values()):
@@ -155,9 +155,9 @@ def _folder_flags(folder: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show(outcome: Any, form: Format) -> None:
+    from simkit.measure.benchmark import outcome_page, run_summary
     from simkit.reports.measured import comparison_document, run_page
     from simkit.reports.pages import page_console
-    from simkit.verbs.benchmark import outcome_page, run_summary
 
     if outcome.comparison is None:
         show(form, lambda: run_summary(outcome.run), lambda out: page_console(run_page(outcome.run), out))

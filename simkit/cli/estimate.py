@@ -8,8 +8,7 @@ import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
 from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import with_request_flags
-from simkit.cli.tuning_flags import with_tuning, with_tuning_flags
+from simkit.cli.request_flags import with_request_flags, with_tuning, with_tuning_flags
 from simkit.core.errors import InputError
 
 _COMMAND_HELP = "Engine command line to estimate: 'vllm serve ...', @FILE, or - for standard input."
@@ -50,8 +49,8 @@ def estimate(
     request = _tuned(asked.request, tuning, sources)
     result, notes = run(request, asked.deployment), asked.notes
     if calibration is not None:
-        from simkit.io.own_calibration import read_own
-        from simkit.verbs.own_runs import sharpened_estimate
+        from simkit.calibrate.user_runs import sharpened_estimate
+        from simkit.formats.user_calibration import read_own
 
         result = sharpened_estimate(result, request, read_own(calibration))
     if out is not None:

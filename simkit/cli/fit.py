@@ -76,8 +76,8 @@ def fit(
 
 
 def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:
-    from simkit.io.own_calibration import write_own
-    from simkit.verbs.own_runs import own_calibration
+    from simkit.calibrate.user_runs import own_calibration
+    from simkit.formats.user_calibration import write_own
 
     if mixed:
         raise InputError("--own writes a calibration for your cluster, not the shipped ones; give it alone")
@@ -90,7 +90,7 @@ def _fit_operators(tables: Path, output: Path | None, families: list[str], say: 
     from simkit.io.paths import data_dir
 
     try:
-        from simkit.verbs.fit_operators import fit_operators
+        from simkit.calibrate.fit_operators import fit_operators
     except ModuleNotFoundError as missing:
         raise _extra_missing(missing) from missing
     out = output or data_dir() / "operators"
@@ -102,7 +102,7 @@ def _fit_runs(tables: list[Path], output: Path | None, say: Say) -> None:
     from simkit.io.paths import data_dir
 
     try:
-        from simkit.verbs.fit_runs import fit_tables
+        from simkit.calibrate.fit_runs import fit_tables
     except ModuleNotFoundError as missing:
         raise _extra_missing(missing) from missing
     out = output or data_dir() / "calibration"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simkit.cli.flag_groups import plain_flag, with_flags
+from simkit.cli.request_flags import plain_flag, with_flags
 from simkit.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def with_procedure(workload: "Workload", load: Mapping[str, Any]) -> "Workload":
 
     import numpy as np
 
+    from simkit.catalog.runs import PROTOCOLS
     from simkit.core.errors import unknown_name
-    from simkit.io.runs import PROTOCOLS
 
     if load["requests"] is not None and load["requests_per_slot"] is not None:
         raise InputError("--requests and --requests-per-slot both say how many; drop one of them")
@@ -81,7 +81,7 @@ def with_procedure(workload: "Workload", load: Mapping[str, Any]) -> "Workload":
 
 def load_options(load: Mapping[str, Any]) -> "LoadOptions":
     """What the load flags say, checked against each other."""
-    from simkit.io.traces import TraceOptions
+    from simkit.formats.traces.read import TraceOptions
     from simkit.verbs.loads import LoadOptions
 
     _refuse_stray(load)
@@ -127,7 +127,7 @@ def _refuse_stray(load: Mapping[str, Any]) -> None:
 
 def _burstiness(load: Mapping[str, Any]) -> float | None:
     from simkit.core.errors import unknown_name
-    from simkit.sim.arrivals import burstiness_of_cv
+    from simkit.sim.load.arrivals import burstiness_of_cv
 
     shape, cv, kind = load["burstiness"], load["arrival_cv"], load["arrivals"]
     if kind is not None and kind not in _ARRIVALS:
@@ -147,7 +147,7 @@ def _burstiness(load: Mapping[str, Any]) -> float | None:
 
 
 def _prefixes(load: Mapping[str, Any]) -> Any:
-    from simkit.sim.prefixes import SharedPrefixes
+    from simkit.sim.load.prefixes import SharedPrefixes
 
     if all(load[name] is None for name in ("shared_prefix", "prefix_tokens", "num_prefixes")):
         return None

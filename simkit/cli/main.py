@@ -7,19 +7,16 @@ from typing import Annotated
 import typer
 
 from simkit.cli.benchmark import benchmark
+from simkit.cli.checks import support, tools, validate
 from simkit.cli.compare import compare
-from simkit.cli.doctor import doctor
+from simkit.cli.doctor import doctor, next_runs
 from simkit.cli.estimate import estimate
 from simkit.cli.fit import fit
-from simkit.cli.next_runs import next_runs
 from simkit.cli.output import INTERRUPTED
 from simkit.cli.profile import profile
 from simkit.cli.recommend import recommend
 from simkit.cli.simulate import simulate
-from simkit.cli.support import support
 from simkit.cli.tables import evaluate, predict
-from simkit.cli.tools import tools
-from simkit.cli.validate import validate
 from simkit.core.errors import SimkitError
 
 # Typer carries its own copy of Click or imports the package, by version; the base class of its usage

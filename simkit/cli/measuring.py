@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from simkit.cli.flag_groups import plain_flag, with_flags
+from simkit.cli.request_flags import plain_flag, with_flags
 from simkit.core.errors import InputError
 
 MeterFlags = Mapping[str, Any]
@@ -38,9 +38,9 @@ with_meter_flags = with_flags(
 
 def meter_of(flags: MeterFlags, *, seed: int, own_tokenizer: bool = False) -> Any:
     """How to measure. own_tokenizer: the server is ours, so its tokenizer is too."""
-    from simkit.adapters.aiperf import BenchmarkOptions, Trace
-    from simkit.adapters.aiperf_run import OWN_TOKENIZER, Patience
-    from simkit.verbs.measure import Meter
+    from simkit.formats.aiperf_command import BenchmarkOptions, TraceFile
+    from simkit.measure.aiperf_run import OWN_TOKENIZER, Patience
+    from simkit.measure.run import Meter
 
     if flags["trace"] and flags["client"] != "aiperf":
         raise InputError("--trace is replayed by AIPerf; use --client aiperf")
@@ -49,7 +49,7 @@ def meter_of(flags: MeterFlags, *, seed: int, own_tokenizer: bool = False) -> An
         warmup_count=flags["warmup"],
         seed=seed,
         tokenizer=flags["tokenizer"] or (OWN_TOKENIZER if own_tokenizer else None),
-        trace=Trace(path=flags["trace"], kind=flags["trace_kind"]) if flags["trace"] else None,
+        trace=TraceFile(path=flags["trace"], kind=flags["trace_kind"]) if flags["trace"] else None,
         gpu_telemetry=flags["telemetry"],
         ui="none",
     )

@@ -42,13 +42,13 @@ def profile(
     Example: simkit profile request.yaml --gpu h100_sxm --total-gpus 8 --search-strategy thorough
     --client builtin -o out/profile
     """
+    from simkit.measure.profile import ProfileSettings
+    from simkit.measure.profile import profile as run
+    from simkit.measure.profile_files import write_profile
+    from simkit.measure.run import Server
+    from simkit.measure.trials import Budget
     from simkit.reports.pages import page_console
     from simkit.reports.profile import profile_document, profile_page
-    from simkit.verbs.measure import Server
-    from simkit.verbs.profile import ProfileSettings
-    from simkit.verbs.profile import profile as run
-    from simkit.verbs.profile_files import write_profile
-    from simkit.verbs.profile_trials import Budget
 
     _check(target, url)
     request = request_from_flags(dgdr, flags)
@@ -87,7 +87,7 @@ def _resumable(folder: Path) -> Iterator[None]:
 
 
 def _check(target: str, url: str | None) -> None:
-    from simkit.adapters.openai_http import split_url
+    from simkit.io.openai_http import split_url
 
     if target not in ("local", "url"):
         raise unknown_name("target", target, ("local", "url"))

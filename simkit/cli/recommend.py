@@ -1,17 +1,97 @@
-"""`simkit recommend`."""
+"""`simkit recommend`, and how it saves and shows its stages: closed form, then simulated finalists."""
 
+import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.cluster_flags import with_cluster, with_cluster_flags
-from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, show
-from simkit.cli.recommend_stages import Asked, staged
-from simkit.cli.request_flags import request_from_flags, with_request_flags
-from simkit.cli.tuning_flags import with_tuning, with_tuning_flags
+from simkit.cli.measuring import stoppable
+from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.request_flags import (
+    request_from_flags,
+    with_cluster,
+    with_cluster_flags,
+    with_request_flags,
+    with_tuning,
+    with_tuning_flags,
+)
+
+# --- How `simkit recommend` saves and shows its stages: the closed form, then simulated finalists.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedStages:
+    """What flags say of the answer's size and of where it goes."""
+
+    limit: int
+    top: int
+    dgd_version: str
+    output: Path | None
+    quiet: bool
+    dynamo_rules: bool
+
+
+def staged(
+    request: Any, asked: AskedStages, *, finalists: int | None, budget_s: float | None, seed: int
+) -> Any:
+    """The recommendation. Its folder holds the best so far from the end of the closed form on.
+
+    A budget without a number of finalists takes as many of those listed as it allows.
+    """
+    from simkit.catalog.problems import SearchOptions, build_problem
+    from simkit.verbs.shortlist import FinalistOptions, Stages, Watch, recommend_in_stages
+
+    watch = Watch(budget_s=budget_s)
+    limit = max(asked.limit, asked.top, finalists or 0)
+    problem = build_problem(request, SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit))
+    wanted = FinalistOptions(count=finalists, seed=seed) if finalists or budget_s is not None else None
+
+    stages = Stages(
+        save=lambda result: _save(result, problem, asked), say=lambda text: _progress(text, asked)
+    )
+    with stoppable():
+        result = recommend_in_stages(problem, wanted, watch, stages)
+    names = _save(result, problem, asked)
+    if names:
+        remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
+    _how_to_resume(result, asked)
+    return result
+
+
+def _save(result: Any, problem: Any, asked: AskedStages) -> list[str]:
+    """What was written, by its name at the top of the folder."""
+    if asked.output is None:
+        return []
+    from simkit.verbs.folder import folder_texts, write_folder
+
+    texts = folder_texts(result, top=asked.top, version=asked.dgd_version, problem=problem)
+    written = [path.relative_to(asked.output).parts[0] for path in write_folder(asked.output, texts)]
+    return list(dict.fromkeys(written))
+
+
+def _progress(text: str, asked: AskedStages) -> None:
+    """The best so far, for somebody who watches."""
+    remark(text, quiet=asked.quiet or not sys.stderr.isatty())
+
+
+def _how_to_resume(result: Any, asked: AskedStages) -> None:
+    found = result.finalists
+    if found is None or not found.stopped:
+        return
+    why = "interrupted" if found.stopped == "interrupted" else "the time budget was spent"
+    kept = f"what was found is in {asked.output}" if asked.output else "what was found is shown"
+    remark(
+        f"{why} after {found.simulated} of {found.asked} finalists; {kept}; run the same command again, "
+        "or with more time, to simulate the rest",
+        quiet=asked.quiet,
+    )
+
+
+# --- `simkit recommend`.
+
 
 _OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
@@ -60,7 +140,7 @@ def recommend(
         request = replace(request, optimization=known_objective(objective))
     slo = replace(request.slo, statistic=statistic)
     request = replace(request, slo=slo, gpu_hour_price=price)
-    asked = Asked(
+    asked = AskedStages(
         limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules
     )
     result = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)

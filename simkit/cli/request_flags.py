@@ -1,17 +1,17 @@
-"""Flags shared by recommend and estimate: each is a field of the DGDR, set before it is checked."""
+"""Flags shared by the verbs that take a request: fields of the DGDR, of its cluster, of its settings."""
 
+import functools
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.flag_groups import keyword, plain_flag, with_flags
 from simkit.core.errors import InputError, unknown_name
-from simkit.core.request import Request
-from simkit.io.dgdr import (
+from simkit.core.request import ClusterOptions, Request
+from simkit.formats.dgdr.read import (
     current_document,
     parse_setting,
     read_document,
@@ -19,7 +19,124 @@ from simkit.io.dgdr import (
     set_path,
 )
 
-_PANEL = "Request"
+# --- Flags that several commands share, given to them as one mapping.
+
+
+Command = Callable[..., None]
+
+
+def keyword(kind: Any, option: Any, name: str, default: Any = None) -> inspect.Parameter:
+    """A keyword of that name; one that defaults to None may be left out."""
+    annotation = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def plain_flag(
+    panel: str, name: str, kind: Any, words: tuple[str, str], default: Any = None
+) -> inspect.Parameter:
+    """A flag in a panel of the help; words is (flag, help). Switches are off by default."""
+    option = typer.Option(words[0], help=words[1], rich_help_panel=panel)
+    return keyword(kind, option, name, False if kind is bool else default)
+
+
+def with_flags(name: str, parameters: Sequence[inspect.Parameter]) -> Callable[[Command], Command]:
+    """A decorator that gives a command the flags; it receives them as one mapping under `name`."""
+    names = [parameter.name for parameter in parameters]
+
+    def decorated(command: Command) -> Command:
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != name]
+
+        @functools.wraps(command)
+        def wrapper(**arguments: Any) -> None:
+            given = {key: arguments.pop(key) for key in names}
+            command(**{name: given}, **arguments)
+
+        wrapper.__signature__ = inspect.Signature([*own, *parameters])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *parameters)}
+        return wrapper
+
+    return decorated
+
+
+# --- Flags for the engines' own settings: what they leave open is searched.
+
+
+_PANEL = "Engine settings"
+_OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
+    ("max_num_seqs", int, "--max-num-seqs", "Most requests that one engine runs at once."),
+    ("max_num_batched_tokens", int, "--max-num-batched-tokens", "Token budget of a step; else several."),
+    ("kv_dtype", str, "--kv-dtype", "KV cache: auto, bf16, fp8, or both to search."),
+    (
+        "speculative", str, "--speculative",
+        "Also search with speculative decoding, METHOD:TOKENS:ACCEPTANCE[:MODEL], as in mtp:3:0.8; "
+        "methods mtp, eagle, ngram.",
+    ),
+)  # fmt: skip
+
+with_tuning_flags = with_flags(
+    "tuning", [plain_flag(_PANEL, name, kind, (option, text)) for name, kind, option, text in _OPTIONS]
+)
+
+
+def with_tuning(request: Request, tuning: Mapping[str, Any]) -> Request:
+    """The request with the settings that were given."""
+    from simkit.core.draft import parse_draft
+
+    given = {name: value for name, value in tuning.items() if value is not None and name != "speculative"}
+    if tuning.get("speculative"):
+        given["draft"] = parse_draft(tuning["speculative"])
+    return replace(request, tuning=replace(request.tuning, **given))
+
+
+# --- Flags for what a DGDR has no field for: how the cluster schedules, stores and connects pods.
+
+
+_CLUSTER_PANEL = "Cluster"
+_CLUSTER_OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
+    ("model_cache_job", bool, "--with-model-cache-job", "Write the volume claim and its download Job too."),
+    ("storage_class", str, "--storage-class", "Storage class of that claim (ReadWriteMany)."),
+    ("profiling_job", bool, "--with-profiling-job", "Write the Job by which Dynamo would profile, too."),
+    ("compilation_cache", str, "--compilation-cache", "Claim that keeps compiled kernels."),
+    ("orchestrator", str, "--orchestrator", "Multinode pods: grove or lws (LeaderWorkerSet)."),
+    ("kai_queue", str, "--kai-queue", "Queue of KAI scheduler."),
+    ("vllm_executor", str, "--vllm-executor", "vLLM across nodes: ray or mp."),
+    ("rdma_resource", str, "--rdma-resource", "RDMA device plugin's resource, default rdma/ib."),
+    ("node_selector", list[str], "--node-selector", "KEY=VALUE that GPU nodes must carry; repeatable."),
+    ("pull_secrets", list[str], "--pull-secret", "Secret for the image registry; repeatable."),
+)
+
+with_cluster_flags = with_flags(
+    "cluster",
+    [plain_flag(_CLUSTER_PANEL, name, kind, (option, text)) for name, kind, option, text in _CLUSTER_OPTIONS],
+)
+
+
+def with_cluster(request: Request, cluster: Mapping[str, Any]) -> Request:
+    """The request with the flags that were given."""
+    known = {field.name for field in fields(ClusterOptions)}
+    given = {name: value for name, value in cluster.items() if name in known and value not in (None, [])}
+    if "node_selector" in given:
+        given["node_selector"] = _pairs(given["node_selector"])
+    if "pull_secrets" in given:
+        given["pull_secrets"] = tuple(given["pull_secrets"])
+    options = replace(request.deploy.cluster, **given)
+    return replace(request, deploy=replace(request.deploy, cluster=options))
+
+
+def _pairs(items: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not key or not separator:
+            raise InputError(f"--node-selector {item!r}: expected KEY=VALUE, such as pool=h200; write it so")
+        found[key] = value
+    return found
+
+
+# --- Flags shared by recommend and estimate: each is a field of the DGDR, set before it is checked.
+
+
+_REQUEST_PANEL = "Request"
 _MODES = {"agg": ("agg",), "disagg": ("disagg",), "both": ("agg", "disagg")}
 
 
@@ -58,10 +175,12 @@ _REPLACES = {
 
 
 def _shared() -> list[inspect.Parameter]:
-    fields = [plain_flag(_PANEL, f.name, f.kind, ("--" + f.name.replace("_", "-"), f.help)) for f in _FLAGS]
+    fields = [
+        plain_flag(_REQUEST_PANEL, f.name, f.kind, ("--" + f.name.replace("_", "-"), f.help)) for f in _FLAGS
+    ]
     text = "Set any field, for example sla.ttft=300."
-    setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_PANEL)
-    mode = plain_flag(_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
+    setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
+    mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     return [*fields, mode, keyword(list[str], setting, "settings")]
 
 

@@ -60,7 +60,7 @@ def simulate(
     document = simulation_document(result)
     document["simkit"]["notes"] = [*asked.notes, *document["simkit"]["notes"]]
     if output is not None:
-        from simkit.verbs.simulation_folder import write_simulation
+        from simkit.verbs.simulation_document import write_simulation
 
         remark(f"wrote {', '.join(write_simulation(output, result, document))} to {output}", quiet=quiet)
     show(form, lambda: document, lambda console: simulation_table(document, console), full_precision=True)

@@ -20,14 +20,14 @@ def predict(
 
     Example: simkit predict runs.csv -o predictions.csv
     """
-    from simkit.io.predictions import predict_table
-    from simkit.io.runs import read_table, write_table
+    from simkit.catalog.runs import read_table, write_table
+    from simkit.verbs.predict import predict_table
 
     frame = read_table(runs)
     table = predict_table(frame)
     if calibration is not None:
-        from simkit.io.own_calibration import read_own
-        from simkit.verbs.own_runs import sharpened_table
+        from simkit.calibrate.user_runs import sharpened_table
+        from simkit.formats.user_calibration import read_own
 
         table = sharpened_table(frame, table, read_own(calibration))
     write_table(table, output)
@@ -51,9 +51,9 @@ def evaluate(
 
     Example: simkit evaluate runs.csv --by gpu,backend
     """
-    from simkit.io.runs import read_table
+    from simkit.catalog.runs import read_table
     from simkit.reports.tables import evaluation_table
-    from simkit.verbs.tables import evaluate_table
+    from simkit.verbs.evaluate import evaluate_table
 
     columns = [name.strip() for name in by.split(",") if name.strip()]
     document = evaluate_table(read_table(runs), columns)

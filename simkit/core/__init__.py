@@ -1,1 +1,1 @@
-"""The vocabulary and the decisions. No files, network, clock or plots."""
+"""The vocabulary: workload, SLA, request, deployment, estimate, measured run. Pure."""

@@ -7,8 +7,8 @@ ICML 2023, equation 1). The acceptance depends on model, draft and text: it is g
 
 from dataclasses import dataclass, replace
 
+from perfmodels.model.shape import ModelShape
 from perfmodels.parallel import ParallelPlan
-from perfmodels.shape import ModelShape
 from simkit.core.errors import InputError, unknown_name
 
 # Whether drafting takes a layer and an output head on the GPU; n-grams are looked up on the host.

@@ -1,17 +1,21 @@
-"""One measured serving run, whatever tool measured it: one set of definitions, seconds, provenance.
+"""One measured serving run, whatever tool measured it: one set of definitions, seconds, provenance."""
 
-TTFT is request sent to first token. ITL is the per-request mean gap (e2e - TTFT)/(OSL - 1), which vLLM's
-and InferenceX's benchmarks call TPOT. ICL is each gap between streamed chunks, which vLLM's benchmark
-calls ITL; it is kept apart, because servers may bundle tokens into one chunk.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from simkit.core.errors import InputError
+import numpy as np
+
+from simkit.core.errors import ExternalError, InputError
+
+# --- One measured serving run, whatever tool measured it: one set of definitions, seconds, provenance.
+# TTFT is request sent to first token. ITL is the per-request mean gap (e2e - TTFT)/(OSL - 1), which vLLM's
+# and InferenceX's benchmarks call TPOT. ICL is each gap between streamed chunks, which vLLM's benchmark
+# calls ITL; it is kept apart, because servers may bundle tokens into one chunk.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class MeasuredSpread:
     """A latency over requests [s]; None where the tool did not say."""
 
     mean_s: float | None = None
@@ -71,10 +75,10 @@ class Run:
     num_requests: int = 0
     num_errors: int = 0
     duration_s: float | None = None
-    ttft: Spread = Spread()
-    itl: Spread = Spread()
-    icl: Spread = Spread()
-    e2e: Spread = Spread()
+    ttft: MeasuredSpread = MeasuredSpread()
+    itl: MeasuredSpread = MeasuredSpread()
+    icl: MeasuredSpread = MeasuredSpread()
+    e2e: MeasuredSpread = MeasuredSpread()
     output_tokens_per_s: float | None = None
     requests_per_s: float | None = None
     goodput_per_s: float | None = None
@@ -100,3 +104,68 @@ class Run:
         """Failed requests over all requests."""
         total = self.num_requests + self.num_errors
         return self.num_errors / total if total else 0.0
+
+
+# --- Single requests as a client saw them, and the run they make up.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One request: times in seconds, token counts; gaps_s between its chunks; error says why it failed."""
+
+    request_id: str
+    start_s: float
+    end_s: float
+    ttft_s: float | None
+    e2e_s: float | None
+    isl_tokens: float | None
+    osl_tokens: float | None
+    gaps_s: tuple[float, ...] = ()
+    error: str | None = None
+
+    @property
+    def itl_s(self) -> float | None:
+        """The mean gap of this request; None for fewer than two tokens."""
+        if self.ttft_s is None or self.e2e_s is None or not self.osl_tokens or self.osl_tokens < 2:
+            return None
+        return (self.e2e_s - self.ttft_s) / (self.osl_tokens - 1.0)
+
+
+def run_of_records(records: Sequence[RequestRecord], source: Source, **load: Any) -> Run:
+    """A run put together from its requests; `load` gives concurrency or rate, model and the like.
+
+    Raises ExternalError when no request succeeded.
+    """
+    good = [item for item in records if not item.error and None not in (item.ttft_s, item.e2e_s)]
+    if not good:
+        raise ExternalError(
+            f"{source.path}: no request succeeded; look at the server's log and repeat the run"
+        )
+    duration = max(item.end_s for item in good) - min(item.start_s for item in good)
+    tokens = sum(item.osl_tokens or 0.0 for item in good)
+    return Run(
+        source=source,
+        isl_tokens=float(np.mean([item.isl_tokens or np.nan for item in good])),
+        osl_tokens=tokens / len(good),
+        num_requests=len(good),
+        num_errors=len(records) - len(good),
+        duration_s=duration,
+        ttft=spread_of([item.ttft_s for item in good]),
+        itl=spread_of([item.itl_s for item in good]),
+        icl=spread_of([gap for item in good for gap in item.gaps_s]),
+        e2e=spread_of([item.e2e_s for item in good]),
+        output_tokens_per_s=tokens / duration if duration > 0 else None,
+        requests_per_s=len(good) / duration if duration > 0 else None,
+        **load,
+    )
+
+
+def spread_of(values: Sequence[float | None]) -> MeasuredSpread:
+    """Mean, percentiles and standard deviation of seconds; those that are None do not count."""
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    if not len(known):
+        return MeasuredSpread()
+    p50, p90, p99 = (float(q) for q in np.percentile(known, (50, 90, 99)))
+    return MeasuredSpread(
+        mean_s=float(known.mean()), p50_s=p50, p90_s=p90, p99_s=p99, std_s=float(known.std())
+    )

@@ -1,1 +1,1 @@
-"""Files in and out: documents, catalogue, tables of runs."""
+"""Paths, YAML, HTTP, processes and tools: how this process touches the outside."""

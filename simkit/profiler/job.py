@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simkit.adapters.dynamo import MAX_NAME, dgd_name
+from simkit.catalog.problems import SearchOptions, build_problem
+from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError
-from simkit.core.metrics import Recommendation
-from simkit.core.problem import Problem
+from simkit.core.estimate import Recommendation
 from simkit.core.request import Request
-from simkit.io.config_argument import as_dgdr, read_config_argument
-from simkit.io.dgdr import request_from_document
-from simkit.io.problems import SearchOptions, build_problem
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.render import MAX_NAME, dgd_name
+from simkit.formats.dgdr.read import as_dgdr, read_config_argument, request_from_document
+from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic, write_text_atomic
 from simkit.profiler.status import Phase, StatusFile
 from simkit.reports.document import dumps, recommendation_document
@@ -39,7 +38,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class JobOutcome:
     """What to say of a run that came to its end."""
 
     message: str
@@ -47,7 +46,7 @@ class Outcome:
     warnings: tuple[str, ...]
 
 
-def run(job: Job, status: StatusFile) -> Outcome:
+def run(job: Job, status: StatusFile) -> JobOutcome:
     """Do the job and write its files, all but the last status. Raises SimkitError where it cannot."""
     status.enter(Phase.INITIALIZING, "Reading the request")
     request = _request(job)
@@ -60,7 +59,7 @@ def run(job: Job, status: StatusFile) -> Outcome:
     profile = _profile(problem, rec, status)
     status.enter(Phase.GENERATING, "Writing the DynamoGraphDeployment")
     outputs = _write(job, rec, profile, problem)
-    return Outcome(message=closing(rec), outputs=outputs, warnings=rec.request.warnings)
+    return JobOutcome(message=closing(rec), outputs=outputs, warnings=rec.request.warnings)
 
 
 def closing(rec: Recommendation) -> str:
@@ -114,10 +113,10 @@ def _question(problem: Problem) -> str:
     )
 
 
-def _dry_run(job: Job, problem: Problem) -> Outcome:
+def _dry_run(job: Job, problem: Problem) -> JobOutcome:
     """As Dynamo's profiler does: the request is checked, the file is written, and holds no deployment."""
     write_text_atomic(job.folder / FINAL_CONFIG, "null\n")
-    return Outcome(
+    return JobOutcome(
         message=f"Dry run, no deployment was searched: {_question(problem)}",
         outputs={"final_config": FINAL_CONFIG},
         warnings=problem.request.warnings,

@@ -6,14 +6,14 @@ client and of HTTP have no counterpart here and are left out.
 
 from typing import Any
 
-from simkit.sim.stats import PERCENTILES, Distribution
-from simkit.sim.summary import RunSummary
+from simkit.sim.results.statistics import PERCENTILES, Distribution
+from simkit.sim.results.summary import RunSummary
 
 SCHEMA_VERSION = "1.4"
 _MS = 1e3
 _PER_USER = "tokens/sec/user"
 
-# AIPerf's name, ours (simkit.sim.summary.request_metrics), unit, factor from SI.
+# AIPerf's name, ours (simkit.sim.results.summary.request_metrics), unit, factor from SI.
 _RECORD_METRICS = (
     ("request_latency", "e2e_s", "ms", _MS),
     ("time_to_first_token", "ttft_s", "ms", _MS),

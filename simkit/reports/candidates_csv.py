@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from simkit.core.metrics import Recommendation
+from simkit.core.estimate import Recommendation
 from simkit.reports.document import recommendation_document
 from simkit.reports.labels import draft_label, layout_label
 from simkit.reports.simulated import simulated_columns

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
-from simkit.core.explain import trade_off_lines
-from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
-from simkit.core.remarks import remarks
+from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
 from simkit.core.request import Request
 from simkit.core.slo import Slo
+from simkit.explain.answer import trade_off_lines
+from simkit.explain.remarks import remarks
 from simkit.reports.simulated import simulated_document
 
 Document = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simkit.core.metrics import Recommendation
+from simkit.core.estimate import Recommendation
 from simkit.reports.document import recommendation_document
 from simkit.reports.labels import engine_name, layout_label, natural_order, partition_label, percent
 

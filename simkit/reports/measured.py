@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from simkit.compare.comparison import Band, Comparison, MetricRow
 from simkit.core.measured import Run
-from simkit.core.measured_comparison import Band, Comparison, MetricRow
 from simkit.reports.document import plain
 from simkit.reports.labels import MISSING, number, percent
 from simkit.reports.pages import Page, Section, ms

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simkit.core.metrics import Recommendation
+from simkit.core.estimate import Recommendation
 from simkit.reports.document import recommendation_document
 from simkit.reports.labels import count, number
 

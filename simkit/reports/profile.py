@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from simkit.compare.comparison import Comparison
+from simkit.compare.measurement_plan import Trial, layout_name
+from simkit.core.estimate import Recommendation
 from simkit.core.measured import Run
-from simkit.core.measured_comparison import Comparison
-from simkit.core.metrics import Recommendation
-from simkit.core.trials import Trial, layout_name
 from simkit.reports.document import candidate_document, plain
 from simkit.reports.labels import MISSING, number
 from simkit.reports.measured import comparison_section
@@ -33,8 +33,8 @@ class Result(Protocol):
         """Why it was not deployed."""
 
 
-class Outcome(Protocol):
-    """What a profile found; see simkit.verbs.profile."""
+class ShownProfile(Protocol):
+    """What a profile found; see simkit.measure.profile."""
 
     @property
     def first(self) -> Recommendation:
@@ -81,7 +81,7 @@ class Outcome(Protocol):
         """Points that were there already."""
 
 
-def profile_document(outcome: Outcome) -> dict[str, Any]:
+def profile_document(outcome: ShownProfile) -> dict[str, Any]:
     """The content of profile_summary.json."""
     comparison = outcome.comparison
     found: dict[str, Any] = plain({

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simkit.core.simulated import Simulated, Spread
+from simkit.core.estimate import Simulated, Spread
 from simkit.reports.labels import count, layout_label, number, percent
 from simkit.reports.terminal import cells, say, table
 

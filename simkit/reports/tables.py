@@ -6,7 +6,7 @@ Numbers never wrap, names may.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simkit.core.metrics import Recommendation
+from simkit.core.estimate import Recommendation
 from simkit.reports.document import recommendation_document
 from simkit.reports.labels import (
     MISSING,
@@ -32,7 +32,7 @@ _OPERATORS_SHOWN = 10  # per phase
 Row = Mapping[str, Any]
 
 
-class Fault(Protocol):
+class ShownFault(Protocol):
     """What validation says about one place in a document."""
 
     @property
@@ -94,7 +94,7 @@ def evaluation_table(doc: Row, console: "Console") -> None:
     )
 
 
-def faults_table(faults: Sequence[Fault], console: "Console") -> None:
+def faults_table(faults: Sequence[ShownFault], console: "Console") -> None:
     """Every fault with its place and remedy, one below the other; nothing is cut off."""
     if not faults:
         say(console, "no faults found", style="green")

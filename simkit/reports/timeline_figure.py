@@ -7,7 +7,7 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from simkit.reports.figures import figure_style
 from simkit.sim.cluster import Samples
-from simkit.sim.timeline import Timeline
+from simkit.sim.results.timeline import Timeline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

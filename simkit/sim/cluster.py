@@ -7,19 +7,18 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.parallel import PlanArray
+from simkit.closed_form.deployment_table import handover_s
+from simkit.closed_form.engine_speed import plan_capacity
+from simkit.closed_form.one_deployment import pool_model
+from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.engine import Role
-from simkit.core.engine_model import EngineModel
 from simkit.core.errors import InfeasibleError, InputError, unknown_name
-from simkit.core.lengths import Lengths
-from simkit.core.phases import plan_capacity
-from simkit.core.problem import Problem
-from simkit.core.rows import handover_s
-from simkit.core.single import pool_model
-from simkit.core.workload import workload_lengths
+from simkit.core.workload import Lengths, workload_lengths
+from simkit.engines.engine_model import EngineModel
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests, RequestTimes
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
 
 ROUTERS = ("round_robin", "least_loaded")
 _PROMPTS: FloatArray = np.concatenate([[1.0], 2.0 ** np.arange(5, 21, 0.5)])
@@ -155,7 +154,7 @@ def simulate(
     stepping walks decode steps one by one, which changes nothing but rounding and speed. Raises
     InputError for requests that no engine of the cluster could ever hold.
     """
-    from simkit.sim.arena import Arena  # compiled code is loaded where it is used
+    from simkit.sim.kernel.session import Arena  # compiled code is loaded where it is used
 
     unit_tokens = requests.block_tokens if len(requests.block_ids) else 0
     arena = Arena(cluster, concurrency=concurrency, seed=seed, unit_tokens=unit_tokens, stepping=stepping)
@@ -177,7 +176,7 @@ def simulate_stream(
     Equal to one simulation of all requests joined, save for the draws of chance. Within a piece
     requests are in order of sending.
     """
-    from simkit.sim.arena import Arena
+    from simkit.sim.kernel.session import Arena
 
     arena: Arena | None = None
     for batch in batches:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.efficiency import Efficiency
+from simkit.closed_form.linear_steps import LinearSteps
 from simkit.core.engine import EngineOptions
-from simkit.core.linear_steps import LinearSteps
 from simkit.sim.cluster import Cluster, EnginePool, simulate
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
 
 _ROOM_TOKENS = float(1 << 40)
 

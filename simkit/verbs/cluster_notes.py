@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from simkit.adapters.dynamo_network import fabric_hint, fabric_of
-from simkit.adapters.planner_document import FIELDS_SINCE
-from simkit.adapters.releases import Release, release_of, unknown_release_note, version_note
-from simkit.core.handover import handover_warning
-from simkit.core.metrics import Recommendation
-from simkit.core.problem import Problem
+from simkit.closed_form.kv_transfer import handover_warning
+from simkit.closed_form.problem import Problem
+from simkit.core.estimate import Recommendation
+from simkit.engines.releases import Release, release_of, unknown_release_note, version_note
+from simkit.formats.dgd.network import fabric_hint, fabric_of
+from simkit.formats.planner.document import FIELDS_SINCE
 
 
 def with_cluster_notes(rec: Recommendation, problem: Problem) -> Recommendation:

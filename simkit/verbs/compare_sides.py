@@ -9,13 +9,13 @@ from typing import Any
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.request import Request
-from simkit.io.dgd import read_dgd
-from simkit.io.recommendations import deployment_of, read_recommendation, request_of
+from simkit.formats.dgd.read import read_dgd
+from simkit.formats.recommendations import deployment_of, read_recommendation, request_of
 from simkit.io.yamlio import load_documents, read_text
 from simkit.reports.document import candidate_document, plain, request_document
 from simkit.verbs.estimate import estimate_document, estimate_problem
-from simkit.verbs.own_load import under_own_load
 from simkit.verbs.recommend import recommend
+from simkit.verbs.shortlist_run import under_own_load
 
 Document = dict[str, Any]
 

@@ -5,21 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from perfmodels.model.params import active_params, kv_bytes_per_token_full, total_params
 from perfmodels.parallel import ParallelPlan
-from perfmodels.params import active_params, kv_bytes_per_token_full, total_params
-from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.catalog.problems import build_problem, served_precision
+from simkit.closed_form.one_deployment import OperatorLine, SingleEstimate, estimate_deployment
+from simkit.closed_form.problem import Problem
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool, parse_layout
 from simkit.core.draft import draft_refusal
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
-from simkit.core.layouts import parse_layout
-from simkit.core.prepared import prepare_engine
-from simkit.core.problem import Problem
 from simkit.core.request import Request
-from simkit.core.single import OperatorLine, SingleEstimate, estimate_deployment
-from simkit.core.space import SpaceRules, plan_space, refusal
-from simkit.core.variants import Variants
-from simkit.io.problems import build_problem, served_precision
 from simkit.reports.document import candidate_document
+from simkit.search.engine_settings import Variants
+from simkit.search.prepared import prepare_engine
+from simkit.search.space import SpaceRules, plan_space, refusal
 from simkit.verbs.recommend import as_request
 
 
@@ -134,7 +133,7 @@ def narrowest_pool(problem: Problem, engine: EngineOptions | None = None) -> Poo
 
 def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[str, Any]:
     """The JSON of `simkit estimate`: a candidate, the model's sizes, and its operators."""
-    from simkit.io.loading import load_model
+    from simkit.catalog.models import load_model
 
     model = load_model(problem_request.model)
     precision = served_precision(result.candidate.deployment.precision, result.candidate.deployment.backend)

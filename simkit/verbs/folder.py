@@ -6,21 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from simkit.adapters.aiperf import benchmark_script
-from simkit.adapters.dynamo import render_site
-from simkit.adapters.dynamo_job import profiling_job
-from simkit.adapters.dynamo_site import Site
+from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError
-from simkit.core.metrics import Candidate, Recommendation
-from simkit.core.problem import Problem
+from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.request import Request
-from simkit.io.dgdr import request_to_document
-from simkit.io.validate import answer_faults
+from simkit.formats.aiperf_command import benchmark_script
+from simkit.formats.dgd.render import profiling_job, render_site
+from simkit.formats.dgd.site import Site
+from simkit.formats.dgdr.read import request_to_document
+from simkit.formats.validate import answer_faults
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import dumps, recommendation_document
-from simkit.reports.html import recommendation_html
-from simkit.reports.markdown import recommendation_markdown
+from simkit.reports.recommendation_page import recommendation_html, recommendation_markdown
 from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
 
 PROFILE_FOLDER = "profiling_results"

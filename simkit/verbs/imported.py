@@ -5,15 +5,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from simkit.adapters.dynamo import render
+from simkit.catalog.models import load_model
+from simkit.catalog.problems import cluster_device
+from simkit.closed_form.one_deployment import SingleEstimate
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
 from simkit.core.request import Request
-from simkit.core.single import SingleEstimate
-from simkit.io.commands import ImportedCommand
-from simkit.io.loading import load_model
-from simkit.io.problems import cluster_device
+from simkit.formats.dgd.render import render
+from simkit.formats.engine_command.read import ImportedCommand
 from simkit.io.yamlio import dump_yaml
 
 _TYPES: Mapping[str, Role] = MappingProxyType(

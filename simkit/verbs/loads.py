@@ -9,13 +9,12 @@ import numpy as np
 
 from simkit.core.errors import InputError
 from simkit.core.workload import Workload
-from simkit.io.traces import Trace, TraceOptions, read_trace
-from simkit.sim.arrivals import CHUNK, Arrivals, ClosedLoop, OpenLoop, SyntheticLoad, chunks
-from simkit.sim.batches import joined, part
-from simkit.sim.lengths import FixedLength, LengthDistribution, LognormalLength, spread_length
-from simkit.sim.prefixes import SharedPrefixes
-from simkit.sim.requests import Requests
-from simkit.verbs import load_words as words
+from simkit.explain import load_words as words
+from simkit.formats.traces.read import Trace, TraceOptions, read_trace
+from simkit.sim.load.arrivals import CHUNK, Arrivals, ClosedLoop, OpenLoop, SyntheticLoad, chunks
+from simkit.sim.load.lengths import FixedLength, LengthDistribution, LognormalLength, spread_length
+from simkit.sim.load.prefixes import SharedPrefixes
+from simkit.sim.requests import Requests, joined, part
 
 _STEADY_REQUESTS_PER_SLOT = 20  # as in the benchmark that `recommend` writes
 _OPEN_LOOP_S = 300
@@ -127,7 +126,7 @@ def _recorded(arrivals: Arrivals | None, options: LoadOptions, seed: int) -> Off
         drained=arrivals is not None and not options.seamless,
         concurrency=_slots(arrivals),
         workload=in_means(lengths, arrivals or OpenLoop(rate_per_s=count / span_s), count),
-        words=words.recorded(options.trace or Path(), lengths, arrivals, (count, span_s)),
+        words=words.recorded((options.trace or Path()).name, lengths, arrivals, (count, span_s)),
         trace=trace,
         recorded=requests,
     )

@@ -2,11 +2,8 @@
 
 import math
 
-from simkit.adapters.planner_files import profile_files
-from simkit.core.deployment import Aggregated
-from simkit.core.engine import Role
-from simkit.core.metrics import Candidate
-from simkit.core.planner_profile import (
+from simkit.closed_form.one_deployment import pool_model
+from simkit.closed_form.planner_profile import (
     EngineProfile,
     ProfileRanges,
     decode_profile,
@@ -14,10 +11,13 @@ from simkit.core.planner_profile import (
     prefill_profile,
     step_tables,
 )
-from simkit.core.problem import Problem
+from simkit.closed_form.problem import Problem
+from simkit.core.deployment import Aggregated
+from simkit.core.engine import Role
+from simkit.core.estimate import Candidate
 from simkit.core.request import Request
-from simkit.core.single import pool_model
 from simkit.core.workload import workload_lengths
+from simkit.formats.planner.files import profile_files
 
 _LEAST_CONTEXT_TOKENS = 8192
 

@@ -8,16 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from simkit.core.advice import advised
-from simkit.core.explain import explanation
-from simkit.core.metrics import Recommendation
-from simkit.core.problem import Problem
+from simkit.catalog.calibrations import ERRORS, artifact
+from simkit.catalog.problems import SearchOptions, build_problem
+from simkit.closed_form.problem import Problem
+from simkit.core.estimate import Recommendation
 from simkit.core.request import Request
-from simkit.core.search import search
-from simkit.io.calibration import ERRORS, artifact
-from simkit.io.dgdr import read_request, request_from_document
-from simkit.io.problems import SearchOptions, build_problem
+from simkit.explain.answer import explanation
+from simkit.explain.remarks import advised
+from simkit.formats.dgdr.read import read_request, request_from_document
 from simkit.io.threads import one_thread
+from simkit.search.search import search
 from simkit.verbs.cluster_notes import with_cluster_notes
 
 
@@ -47,7 +47,7 @@ def recommend(
     problem = build_problem(as_request(request), options)
     if not finalists:
         return answer(problem)
-    from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
+    from simkit.verbs.shortlist import FinalistOptions, Watch, with_finalists
 
     with one_thread():
         first = searched(problem)

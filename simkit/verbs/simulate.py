@@ -6,23 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import InputError
-from simkit.core.metrics import Candidate
-from simkit.core.problem import Problem
+from simkit.core.estimate import Candidate
 from simkit.core.request import Request
-from simkit.core.single import estimate_deployment
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.io.dgdr_model import NO_SLA
-from simkit.sim.arrivals import ClosedLoop, OpenLoop
+from simkit.formats.dgdr.model import NO_SLA
 from simkit.sim.cluster import cluster_of
+from simkit.sim.load.arrivals import ClosedLoop, OpenLoop
 from simkit.sim.requests import RequestTimes
-from simkit.sim.summary import check_statistic
+from simkit.sim.results.summary import check_statistic
 from simkit.verbs.estimate import Layouts, question
 from simkit.verbs.loads import LoadOptions, OfferedLoad, in_means, offered_load
 from simkit.verbs.recommend import as_request
-from simkit.verbs.simulated_runs import Course, Run, streamed_run, whole_run
+from simkit.verbs.simulated_runs import Course, SimulatedRun, streamed_run, whole_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class SimulationResult:
     load: OfferedLoad
     options: SimulateOptions
     request: Request
-    run: Run
+    run: SimulatedRun
     closed_form: Mapping[str, Candidate]
     missed: Mapping[str, float]
 
@@ -155,7 +155,7 @@ def _under(problem: Problem, workload: Workload) -> Problem:
     return replace(problem, request=replace(problem.request, workload=workload))
 
 
-def served_workload(load: OfferedLoad, run: Run) -> Workload:
+def served_workload(load: OfferedLoad, run: SimulatedRun) -> Workload:
     """The load in means: as it was offered, without what engines refuse."""
     if not run.refused:
         return load.workload

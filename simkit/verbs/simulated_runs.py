@@ -5,17 +5,16 @@ from dataclasses import dataclass
 
 from simkit.core.errors import InputError
 from simkit.core.slo import Slo
-from simkit.sim.batches import times_part, times_where
 from simkit.sim.cluster import Cluster, Samples, Simulation, simulate, simulate_stream
-from simkit.sim.protocol import Refusals, first_requests, held_back, settled, warmup_end_s
-from simkit.sim.requests import Requests, RequestTimes
-from simkit.sim.summary import RunSummary, SummaryBuilder, summarize
-from simkit.sim.timeline import Timeline, TimelineBuilder
+from simkit.sim.load.protocol import Refusals, first_requests, held_back, settled, warmup_end_s
+from simkit.sim.requests import Requests, RequestTimes, times_part, times_where
+from simkit.sim.results.summary import RunSummary, SummaryBuilder, summarize
+from simkit.sim.results.timeline import Timeline, TimelineBuilder
 from simkit.verbs.loads import OfferedLoad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class SimulatedRun:
     """What is kept of a run: summary of the requests that count, the same without opening burst and running
     out, of the warm-up; times and samples None where it was too long to keep. refused: requests that no
     engine could hold, left out.
@@ -45,7 +44,7 @@ class Course:
         return Refusals(self.cluster, self.longest_tokens)
 
 
-def whole_run(course: Course) -> Run:
+def whole_run(course: Course) -> SimulatedRun:
     """The run with every request kept."""
     refusals, load = course.refusals(), course.load
     requests = _some(refusals.pass_on(load.requests(course.seed)), refusals, load)
@@ -57,7 +56,7 @@ def whole_run(course: Course) -> Run:
     first, last = settled(counted, load.concurrency)
     timeline = TimelineBuilder()
     timeline.add(done.times)
-    return Run(
+    return SimulatedRun(
         summary=summarize(counted, course.slo),
         settled=summarize(times_part(counted, first, last)) if last > first else None,
         warmup=summarize(times_part(done.times, 0, load.warmup)) if load.warmup else None,
@@ -68,7 +67,7 @@ def whole_run(course: Course) -> Run:
     )
 
 
-def streamed_run(course: Course) -> Run:
+def streamed_run(course: Course) -> SimulatedRun:
     """The run in constant memory: percentiles by sketch, no request kept."""
     refusals, load = course.refusals(), course.load
     if load.warmup and not load.drained:
@@ -87,7 +86,7 @@ def streamed_run(course: Course) -> Run:
         after = times.sent_s >= begin_s
         counted.add(times_where(times, after))
         warmup.add(times_where(times, ~after))
-    return Run(
+    return SimulatedRun(
         summary=counted.summary(),
         settled=None,
         warmup=warmup.summary() if load.warmup else None,

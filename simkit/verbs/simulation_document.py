@@ -1,14 +1,24 @@
-"""A simulated run as a JSON document: AIPerf's summary, and under `simkit` what AIPerf has no name for."""
+"""A simulated run as a JSON document (AIPerf's summary, ours beside it) and as a folder."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from simkit.core.metrics import Candidate, Latency
-from simkit.io.traces import Trace
+from simkit.core.estimate import Candidate, Latency
+from simkit.formats.simulated import requests_parquet, timeline_csv
+from simkit.formats.traces.read import Trace
 from simkit.reports.aiperf_summary import aiperf_document
-from simkit.reports.document import candidate_document
-from simkit.sim.summary import RunSummary
+from simkit.reports.document import candidate_document, dumps
+from simkit.reports.figures import png_bytes
+from simkit.reports.simulation import simulation_markdown
+from simkit.reports.timeline_figure import timeline_figure
+from simkit.sim.results.summary import RunSummary
+from simkit.verbs.folder import write_folder
 from simkit.verbs.recommend import versions
 from simkit.verbs.simulate import SimulationResult
+
+# --- A simulated run as a JSON document: AIPerf's summary, and under `simkit` what AIPerf has no name for.
+
 
 _MS = 1e3
 _LAYOUT = ("backend", "mode", "num_gpus", "replicas", "plan", "engine", "prefill", "decode")
@@ -122,3 +132,19 @@ def _trace_notes(result: SimulationResult) -> list[str]:
         "the trace was not in order of time and was sorted": trace.reordered,
     }
     return [note for note, applies in notes.items() if applies]
+
+
+# --- The folder of a simulated run.
+
+
+def write_simulation(folder: Path, result: SimulationResult, document: Mapping[str, Any]) -> list[str]:
+    """Write every file and return their names. Raises InputError when that is not possible."""
+    run = result.run
+    texts: dict[str, str | bytes] = {"summary.json": dumps(document, full_precision=True)}
+    if run.times is not None:
+        texts["requests.parquet"] = requests_parquet(run.times, result.load.warmup)
+    texts["timeline.csv"] = timeline_csv(run.timeline, run.samples)
+    texts["report.md"] = simulation_markdown(document)
+    texts["timeline.png"] = png_bytes(timeline_figure(run.timeline, run.samples))
+    write_folder(folder, texts)
+    return list(texts)

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from perfmodels.device import Device
-from perfmodels.dtypes import Precision
-from simkit.core.coverage import FAMILIES, Coverage, coverage, guide_search
+from perfmodels.hardware import Device
+from perfmodels.model.dtypes import Precision
+from simkit.catalog.evidence import evidence
+from simkit.catalog.gpus import gpu as load_gpu
+from simkit.catalog.gpus import gpu_names
+from simkit.catalog.models import load_model
+from simkit.catalog.operators import relatives
+from simkit.catalog.problems import served_precision
 from simkit.core.engine import BACKENDS
 from simkit.core.errors import unknown_name
-from simkit.core.support import moe_support
-from simkit.io.catalog import gpu as load_gpu
-from simkit.io.catalog import gpu_names
-from simkit.io.dgdr_model import GPU_SKUS
-from simkit.io.evidence import evidence
-from simkit.io.loading import load_model
-from simkit.io.operator_times import relatives
-from simkit.io.problems import served_precision
+from simkit.engines.support import moe_support
+from simkit.formats.dgdr.model import GPU_SKUS
+from simkit.search.coverage import FAMILIES, Coverage, coverage, guide_search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

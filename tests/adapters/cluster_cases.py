@@ -1,11 +1,11 @@
 """Deployments on a cluster that the tests of rendering share."""
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import default_engine
 from simkit.core.request import ClusterOptions, DeployOptions, Hardware, Request
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.render import render
+from simkit.formats.validate import validate_documents
 
 MODEL = "org/model; rm -rf /"  # names reach no shell
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import default_engine
 from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
+from simkit.formats.dgd.render import render
 
 ROOT = Path(__file__).resolve().parents[2]
 

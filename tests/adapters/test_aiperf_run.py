@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from simkit.adapters.aiperf import BenchmarkOptions, Trace, profile_command
-from simkit.adapters.aiperf_run import OWN_TOKENIZER, Patience, offline_tokenizer, run_aiperf
-from simkit.adapters.tokenizer import VOCABULARY, model_files, tokenizer_files
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.workload import Workload
+from simkit.formats.aiperf_command import BenchmarkOptions, TraceFile, profile_command
+from simkit.io.tokenizer import VOCABULARY, model_files, tokenizer_files
+from simkit.measure.aiperf_run import OWN_TOKENIZER, Patience, offline_tokenizer, run_aiperf
 
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "fake_aiperf.py"
 LOAD = Workload(isl_tokens=256, osl_tokens=64, concurrency=4)
@@ -116,7 +116,7 @@ def test_the_tokenizer_is_whole_and_always_the_same():
 
 
 def test_traces_sweeps_and_telemetry_are_aiperfs_own():
-    trace = BenchmarkOptions(trace=Trace(path="t.jsonl"), gpu_telemetry="pynvml", ui="none")
+    trace = BenchmarkOptions(trace=TraceFile(path="t.jsonl"), gpu_telemetry="pynvml", ui="none")
     words = profile_command(LOAD, model="tiny", options=trace)
     assert "--fixed-schedule" in words
     assert "--isl" not in words
@@ -126,4 +126,4 @@ def test_traces_sweeps_and_telemetry_are_aiperfs_own():
     sweep = profile_command(LOAD, model="tiny", options=BenchmarkOptions(concurrencies=(1, 4, 16)))
     assert sweep[sweep.index("--concurrency") + 1] == "1,4,16"
     with pytest.raises(InputError, match="trace must not start"):
-        profile_command(LOAD, model="tiny", options=BenchmarkOptions(trace=Trace(path="--x")))
+        profile_command(LOAD, model="tiny", options=BenchmarkOptions(trace=TraceFile(path="--x")))

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.request import DeployOptions, ModelCache, Request
 from simkit.core.slo import Slo
-from simkit.io.dgd import parse_dgd
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.read import parse_dgd
+from simkit.formats.dgd.render import render
+from simkit.formats.validate import validate_documents
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dgd_features"
 MODEL = "org/model"

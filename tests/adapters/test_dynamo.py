@@ -7,14 +7,14 @@ import os
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import MAX_NAME, dgd_name, render_site
-from simkit.adapters.dynamo_site import Site
 from simkit.core.deployment import Disaggregated
 from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.core.request import DeployOptions, ModelCache, Request
-from simkit.io.dgd import parse_dgd
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.read import parse_dgd
+from simkit.formats.dgd.render import MAX_NAME, dgd_name, render_site
+from simkit.formats.dgd.site import Site
+from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import dump_yaml, parse_documents
 
 from .dynamo_cases import MODEL, ROOT, agg, components, disagg, documents, main, override, pool, request

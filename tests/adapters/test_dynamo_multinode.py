@@ -3,9 +3,9 @@
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.multinode import EngineShape, launch, launch_problem
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.core.request import ClusterOptions
+from simkit.engines.multinode import EngineShape, launch, launch_problem
 
 from .cluster_cases import agg, components, documents, main, request
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo_network import fabric_hint, fabric_of
 from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware
+from simkit.formats.dgd.network import fabric_hint, fabric_of
 
 from .cluster_cases import agg, components, disagg, env, main, request
 

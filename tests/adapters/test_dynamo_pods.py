@@ -2,12 +2,11 @@
 
 import pytest
 
-from simkit.adapters.dynamo import render_site
-from simkit.adapters.dynamo_job import profiling_job
-from simkit.adapters.dynamo_site import Site
 from simkit.core.engine import BACKENDS
 from simkit.core.request import Hardware, ModelCache
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.render import profiling_job, render_site
+from simkit.formats.dgd.site import Site
+from simkit.formats.validate import validate_documents
 
 from .cluster_cases import MODEL, agg, components, disagg, main, request
 

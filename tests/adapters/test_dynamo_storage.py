@@ -5,7 +5,7 @@ import pytest
 from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, ModelCache
-from simkit.io.dgd import parse_dgd
+from simkit.formats.dgd.read import parse_dgd
 
 from .cluster_cases import MODEL, agg, disagg, documents, env, request
 

@@ -2,12 +2,14 @@
 
 import pytest
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.engines import WorkerContext, command_tokens, parse_worker_args, worker_args
 from simkit.core.deployment import Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError, UnknownNameError
+from simkit.engines.flag_parser import parse_worker_args
+from simkit.engines.flag_reader import command_tokens
+from simkit.engines.flag_writer import WorkerContext, worker_args
 
 PLANS = {
     "one": ParallelPlan(),

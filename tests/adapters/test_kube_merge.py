@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from simkit.adapters.kube_merge import LIST_KEYS, merge
 from simkit.core.errors import InputError
+from simkit.formats.kubernetes import LIST_KEYS, merge
 
 BASE = {
     "replicas": 1,
@@ -113,7 +113,7 @@ DYNAMO = {"components", "envs", "roles"}
 def test_list_keys_are_those_of_kubernetes_own_schema():
     from kubernetes_validate.utils import schema_contents
 
-    from simkit.io.kube_schema import KUBERNETES
+    from simkit.formats.kubernetes import KUBERNETES
 
     text = f"kubernetes-json-schema/v{KUBERNETES}-local-strict/_definitions.json"
     definitions = schema_contents(text, KUBERNETES)["$defs"]

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from openai_server import FAULTS, openai_server
 
-from simkit.adapters.load_client import LoadOptions, drive
-from simkit.adapters.openai_http import get, served_models, split_url
 from simkit.core.errors import ExternalError, InputError
-from simkit.core.measured import Source
-from simkit.core.measured_requests import run_of_records
+from simkit.core.measured import Source, run_of_records
 from simkit.core.workload import Workload
+from simkit.io.openai_http import get, served_models, split_url
+from simkit.measure.load_client import ClientOptions, drive
 
 SOURCE = Source(tool="simkit", path="here")
 
 
 def options(count=12, **more):
-    return LoadOptions(request_count=count, **more)
+    return ClientOptions(request_count=count, **more)
 
 
 def test_a_closed_loop_keeps_its_slots_full_and_counts_as_the_server_does():

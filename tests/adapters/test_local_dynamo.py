@@ -11,17 +11,16 @@ import pytest
 from live import DYNAMO_AT, needs_dynamo
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.load_client import LoadOptions, drive
-from simkit.adapters.local_dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
-from simkit.adapters.local_service import ServicePlan, serving
-from simkit.adapters.openai_http import get
-from simkit.adapters.processes import Launch, start_time
 from simkit.core.deployment import Pool
 from simkit.core.engine import default_engine
 from simkit.core.errors import ExternalError
-from simkit.core.measured import Source
-from simkit.core.measured_requests import run_of_records
+from simkit.core.measured import Source, run_of_records
 from simkit.core.workload import Workload
+from simkit.io.openai_http import get
+from simkit.io.processes import Launch, start_time
+from simkit.measure.load_client import ClientOptions, drive
+from simkit.targets.local.dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
+from simkit.targets.local.service import ServicePlan, serving
 
 ENGINE = replace(default_engine("vllm"), prefix_caching=False, max_num_seqs=64)
 
@@ -182,7 +181,7 @@ def test_real_dynamo_runs_at_our_step_times(tmp_path, roles):
     with serving(lambda port: dynamo_plan(deployment, port, os.environ), tmp_path / "running") as service:
         pids = [child.pid for child in service.children.values()]
         load = Workload(isl_tokens=200, osl_tokens=20, concurrency=1)
-        records = drive(service.plan.url, service.plan.model, load, LoadOptions(request_count=6))
+        records = drive(service.plan.url, service.plan.model, load, ClientOptions(request_count=6))
     run = run_of_records(records, Source(tool="simkit", path="here"))
     assert (run.isl_tokens, run.osl_tokens, run.num_errors) == (200.0, 20.0, 0)
     assert run.ttft.p50_s >= 0.04  # no faster than planted; how much slower depends on the machine

@@ -10,21 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
-from simkit.adapters.planner_config import PlannerConfig
-from simkit.adapters.planner_document import (
-    FROM_ENVIRONMENT,
-    OLD_NAMES,
-    read_planner_config,
-    written_config,
-)
-from simkit.adapters.planner_rules import planner_problems
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
-from simkit.io.planner_faults import planner_faults, planner_settings
+from simkit.formats.dgd.render import render
+from simkit.formats.planner.config import PlannerConfig
+from simkit.formats.planner.document import FROM_ENVIRONMENT, OLD_NAMES, read_planner_config, written_config
+from simkit.formats.planner.faults import planner_faults, planner_settings
+from simkit.formats.planner.rules import planner_problems
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")

@@ -8,16 +8,8 @@ import time
 
 import pytest
 
-from simkit.adapters.processes import (
-    Child,
-    Launch,
-    clean_orphans,
-    group_alive,
-    log_reason,
-    log_tail,
-    start_time,
-)
 from simkit.core.errors import ExternalError
+from simkit.io.processes import Child, Launch, clean_orphans, group_alive, log_reason, log_tail, start_time
 
 # Starts a child of its own that ignores polite requests, and says its number.
 STUBBORN = """

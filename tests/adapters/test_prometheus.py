@@ -1,7 +1,7 @@
 """Histograms between two readings of a metrics page."""
 
-from simkit.adapters.prometheus import histograms_between, samples, scrape
-from simkit.io.results.server_metrics import server_side_of
+from simkit.formats.benchmark_results.server_metrics import server_side_of
+from simkit.io.openai_http import histograms_between, samples, scrape
 
 BEFORE = """# HELP vllm:time_to_first_token_seconds text
 # TYPE vllm:time_to_first_token_seconds histogram

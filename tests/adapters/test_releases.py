@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render, render_site
-from simkit.adapters.dynamo_site import Site
-from simkit.adapters.engine_flags import TABLES
-from simkit.adapters.flag_history import unknown_flags
-from simkit.adapters.releases import (
+from simkit.core.deployment import Disaggregated, Pool
+from simkit.core.engine import BACKENDS, default_engine
+from simkit.core.request import DeployOptions, Hardware, Request
+from simkit.engines.flags import TABLES
+from simkit.engines.releases import (
     NEWEST,
     RELEASES,
     release_number,
     release_of,
+    unknown_flags,
     unknown_release_note,
     version_note,
 )
-from simkit.core.deployment import Disaggregated, Pool
-from simkit.core.engine import BACKENDS, default_engine
-from simkit.core.request import DeployOptions, Hardware, Request
-from simkit.io.dgd import parse_dgd
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.read import parse_dgd
+from simkit.formats.dgd.render import render, render_site
+from simkit.formats.dgd.site import Site
+from simkit.formats.validate import validate_documents
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dgd_releases"
 MIXTURE = ParallelPlan(attn_dp=8, ep=8)

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from simkit.adapters import tools
-from simkit.adapters.tools import AIPERF, DYNAMO, cache_dir, find_tool, make_tool, require_tool, tool_named
 from simkit.core.errors import ExternalError, InputError, UnknownNameError
+from simkit.io import tools
+from simkit.io.tools import AIPERF, DYNAMO, cache_dir, find_tool, make_tool, require_tool, tool_named
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from simkit.calibration.training import training_runs
+from simkit.calibrate.training import training_runs
 
 RUNS = Path(__file__).parents[2] / "data" / "runs" / "serving_runs_fit.csv"
 

@@ -2,12 +2,12 @@
 
 import json
 
-from simkit.core.measured import Run, ServerSide, Source, Spread
-from simkit.io.results.stored import run_document
+from simkit.core.measured import MeasuredSpread, Run, ServerSide, Source
+from simkit.formats.benchmark_results.stored import run_document
 
 RUN = Run(
     source=Source(tool="aiperf", path="run"), isl_tokens=4000, osl_tokens=500, concurrency=48,
-    requests_per_slot=10, num_requests=480, ttft=Spread(mean_s=9.0), itl=Spread(mean_s=0.2),
+    requests_per_slot=10, num_requests=480, ttft=MeasuredSpread(mean_s=9.0), itl=MeasuredSpread(mean_s=0.2),
     server=ServerSide(kv_usage_frac=0.99, preemptions=12.0),
 )  # fmt: skip
 

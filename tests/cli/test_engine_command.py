@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simkit.adapters.processes import start_time
+from simkit.io.processes import start_time
 
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "fake_engine.py"
 ENGINE = f"{shlex.join([sys.executable, str(FAKE)])} --port {{port}}"

@@ -37,12 +37,12 @@ def test_the_same_seed_gives_the_same_folder(simkit, tmp_path):
 
 
 def test_an_interrupt_saves_what_is_there_and_says_how_to_go_on(simkit, tmp_path, monkeypatch):
-    from simkit.verbs import finalists
+    from simkit.verbs import shortlist
 
     def interrupted(problem, candidate, seed):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(finalists, "simulated_candidate", interrupted)
+    monkeypatch.setattr(shortlist, "simulated_candidate", interrupted)
     found = simkit("recommend", *QUESTION, "--simulate-finalists", "2", "-o", tmp_path / "out")
     assert found.status == 130
     assert "interrupted after 0 of 2 finalists" in found.err

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from simkit.catalog.operators import fitted_gpus, operator_models
 from simkit.cli.main import app
 from simkit.core.errors import InputError
-from simkit.io.operators import fitted_gpus, operator_models
 
 SLICE = Path(__file__).parents[1] / "data" / "operator_tables"
 
@@ -41,7 +41,7 @@ def test_bad_input_is_refused(arguments, says, tmp_path):
 def test_without_the_extra_the_remedy_is_told(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "joblib", None)
     monkeypatch.setitem(sys.modules, "scipy.sparse", None)
-    for name in ("perfmodels.gridfit", "perfmodels.opfit", "simkit.verbs.fit_operators"):
+    for name in ("perfmodels.op_fit.grid", "perfmodels.op_fit.operator", "simkit.calibrate.fit_operators"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     result = CliRunner().invoke(app, ["fit", "--operators", str(SLICE), "-o", str(tmp_path / "out")])
     assert isinstance(result.exception, InputError)

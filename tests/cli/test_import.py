@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simkit.io.commands import parse_command
-from simkit.io.dgd import read_dgd
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.read import read_dgd
+from simkit.formats.engine_command.read import parse_command
+from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import load_documents
 
 ROOT = Path(__file__).resolve().parents[2]

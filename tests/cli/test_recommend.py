@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from simkit.io.dgd import read_dgd
+from simkit.formats.dgd.read import read_dgd
 
 CLUSTERS = {
     "qwen-small": ("--gpu", "h200_sxm", "--total-gpus", "8"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simkit.core.support import GUIDE_RAPID, GUIDE_THOROUGH, moe_support
-from simkit.io.gpus import gpu, gpu_names
-from simkit.io.loading import load_model
+from simkit.catalog.gpus import gpu, gpu_names
+from simkit.catalog.models import load_model
+from simkit.engines.support import GUIDE_RAPID, GUIDE_THOROUGH, moe_support
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core.disagg import Pools
-from simkit.core.lengths import Lengths
-from simkit.core.phases import BATCH_GRID, phase_times
-from simkit.core.request import Hardware, Request
+from simkit.catalog.problems import SearchOptions, build_problem
+from simkit.closed_form.disaggregated_loop import Pools
+from simkit.closed_form.engine_speed import BATCH_GRID, phase_times
+from simkit.core.request import Hardware, Request, Tuning
 from simkit.core.slo import Slo
-from simkit.core.tuning import Tuning
-from simkit.core.workload import Workload
-from simkit.io.problems import SearchOptions, build_problem
+from simkit.core.workload import Lengths, Workload
 
 
 @pytest.fixture(scope="session")

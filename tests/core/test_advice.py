@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from perfmodels.params import total_params
-from simkit.core.advice import MANY_REPLICAS, cache_advice
-from simkit.core.picking import Preference
-from simkit.core.points import Points
+from perfmodels.model.params import total_params
+from simkit.catalog.models import load_model
+from simkit.catalog.problems import SearchOptions
 from simkit.core.request import ClusterOptions, DeployOptions, ModelCache, Request
 from simkit.core.slo import Slo
-from simkit.core.support import python_fault
-from simkit.core.ties import promoted_on_tie, tied_with_first, with_every_group
-from simkit.io.loading import load_model
-from simkit.io.problems import SearchOptions
+from simkit.engines.support import python_fault
+from simkit.explain.remarks import MANY_REPLICAS, cache_advice
+from simkit.search.candidate_table import Points
+from simkit.search.picking import Preference
+from simkit.search.ties import promoted_on_tie, tied_with_first, with_every_group
 from simkit.verbs.recommend import recommend
 
 SMALL = load_model("Qwen/Qwen3-0.6B").shape

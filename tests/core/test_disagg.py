@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfmodels.parallel import ParallelPlan
-from simkit.core import disagg
-from simkit.core.steady import Host, Procedure
+from simkit.closed_form import disaggregated_loop
+from simkit.closed_form.aggregated_loop import Host, Procedure
 
 ROUNDING = 1e-9
 BISECTION = 1e-6  # 40 halvings of at most a thousand sequences
@@ -18,11 +18,13 @@ STEADY = Procedure()
 
 
 def closed(pools, concurrency, lengths, procedure=STEADY, host=NO_HOST):
-    return disagg.closed_loop(pools, np.atleast_2d(np.asarray(concurrency, float)), lengths, procedure, host)
+    return disaggregated_loop.closed_loop(
+        pools, np.atleast_2d(np.asarray(concurrency, float)), lengths, procedure, host
+    )
 
 
 def opened(pools, rate, lengths, host=NO_HOST):
-    return disagg.open_loop(pools, np.atleast_2d(np.asarray(rate, float)), lengths, host)
+    return disaggregated_loop.open_loop(pools, np.atleast_2d(np.asarray(rate, float)), lengths, host)
 
 
 prefills = st.floats(1e-3, 2)
@@ -101,14 +103,14 @@ def test_more_requests_in_flight_never_finish_fewer(pools_of, lengths_of, low, m
 
 def test_waiting_for_one_server_is_m_d_1(pools_of):
     # rho = 0.5: half a service; rho = 0.9: 4.5 services
-    found = disagg.prefill_wait_s(pools_of(), np.array([[5.0, 9.0]]))
+    found = disaggregated_loop.prefill_wait_s(pools_of(), np.array([[5.0, 9.0]]))
     assert found == pytest.approx(np.array([[0.05, 0.45]]))
 
 
 def test_more_servers_share_the_queue(pools_of):
     """At the same utilisation many servers wait less than one."""
-    one = disagg.prefill_wait_s(pools_of(), np.array([[8.0]]))
-    eight = disagg.prefill_wait_s(pools_of(prefill_workers=8), np.array([[64.0]]))
+    one = disaggregated_loop.prefill_wait_s(pools_of(), np.array([[8.0]]))
+    eight = disaggregated_loop.prefill_wait_s(pools_of(prefill_workers=8), np.array([[64.0]]))
     assert eight < one / 4
 
 
@@ -139,7 +141,9 @@ def test_the_opening_burst_waits_for_half_of_the_prompts(pools_of, lengths_of):
 def test_at_a_batch_the_loops_agree(pools_of, lengths_of):
     """Holding a batch takes as many requests in flight as the closed loop says, and the other way round."""
     pools, lengths = pools_of(prefill_workers=4, decode_workers=2, transfer=0.02), lengths_of(1000, 501)
-    held, in_flight = disagg.at_decode_batch(pools, np.array([[1.0, 8.0, 40.0]]), lengths, NO_HOST)
+    held, in_flight = disaggregated_loop.at_decode_batch(
+        pools, np.array([[1.0, 8.0, 40.0]]), lengths, NO_HOST
+    )
     loop = closed(pools, in_flight, lengths)
     assert loop.batch == pytest.approx(held.batch, rel=BISECTION)
     assert loop.ttft_s == pytest.approx(held.ttft_s, rel=BISECTION)
@@ -147,7 +151,9 @@ def test_at_a_batch_the_loops_agree(pools_of, lengths_of):
 
 
 def test_a_batch_that_prefill_cannot_feed_is_marked(pools_of, lengths_of):
-    held, _ = disagg.at_decode_batch(pools_of(), np.array([[1.0, 900.0]]), lengths_of(1000, 101), NO_HOST)
+    held, _ = disaggregated_loop.at_decode_batch(
+        pools_of(), np.array([[1.0, 900.0]]), lengths_of(1000, 101), NO_HOST
+    )
     assert held.saturated.tolist() == [[False, True]]
 
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core import disagg, steady
+from simkit.closed_form import aggregated_loop, disaggregated_loop
+from simkit.closed_form.aggregated_loop import Host, Procedure
+from simkit.closed_form.engine_speed import BATCH_GRID, decode_step, decode_token_s, phase_times
+from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.draft import Draft, parse_draft
 from simkit.core.errors import InputError
-from simkit.core.phases import BATCH_GRID, decode_step, decode_token_s, phase_times
-from simkit.core.search import search
-from simkit.core.single import estimate_deployment
-from simkit.core.steady import Host, Procedure
-from simkit.core.tuning import Tuning
+from simkit.core.request import Tuning
+from simkit.search.search import search
 
 NGRAM = Draft(method="ngram", tokens=3, acceptance=0.6)
 LOADS = np.array([[1.0, 7.0, 60.0]])
@@ -65,8 +65,8 @@ def test_twice_the_tokens_of_a_step_are_half_the_steps(engine_of, lengths_of, lo
 
     def times(engine, osl):
         if loop == "closed":
-            return steady.closed_loop(engine, LOADS, lengths_of(1000, osl), Procedure(), host)
-        return steady.open_loop(engine, LOADS / 20.0, lengths_of(1000, osl), host)
+            return aggregated_loop.closed_loop(engine, LOADS, lengths_of(1000, osl), Procedure(), host)
+        return aggregated_loop.open_loop(engine, LOADS / 20.0, lengths_of(1000, osl), host)
 
     half, two = times(plain, 101), times(drafted, 201)
     assert two.itl_s == pytest.approx(half.itl_s / 2)
@@ -78,7 +78,7 @@ def test_so_it_is_for_separate_pools(pools_of, lengths_of):
     plain = pools_of(prefill=0.05, prefill_workers=2, decode_workers=2)
     drafted = replace(plain, decode=replace(plain.decode, tokens_per_step=2.0))
     half, two = (
-        disagg.closed_loop(pools, LOADS, lengths_of(1000, osl), Procedure(), Host())
+        disaggregated_loop.closed_loop(pools, LOADS, lengths_of(1000, osl), Procedure(), Host())
         for pools, osl in ((plain, 101), (drafted, 201))
     )
     assert two.itl_s == pytest.approx(half.itl_s / 2)

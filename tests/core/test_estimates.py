@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.intervals import ErrorModel
-from simkit.core.estimates import PointValues, estimate_of, sla_probability
+from perfmodels.uncertainty.intervals import ErrorModel
+from simkit.closed_form.estimates import PointValues, estimate_of, sla_probability
 from simkit.core.slo import Slo
 
 # Measurements from half to twice the prediction.

@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simkit.core import tuning
+from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.core import request
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.draft import Draft, draft_refusal
 from simkit.core.errors import InfeasibleError
-from simkit.core.materialize import sized_engine
-from simkit.core.picking import SURE_SHARE, TIE
-from simkit.core.search import search
-from simkit.core.single import estimate_deployment
-from simkit.core.space import SpaceRules, plan_space
-from simkit.core.tuning import Tuning
-from simkit.core.variants import variants
+from simkit.core.request import Tuning
+from simkit.search.candidates import sized_engine
+from simkit.search.engine_settings import variants
+from simkit.search.picking import SURE_SHARE, TIE
+from simkit.search.search import search
+from simkit.search.space import SpaceRules, plan_space
 
 BISECTION = 1e-6  # loops are solved by halving, whole tables to the same depth as one row
 MODELS = ("meta-llama/Meta-Llama-3.1-8B", "Qwen/Qwen3-8B", "Qwen/Qwen3-30B-A3B")
@@ -125,7 +125,7 @@ def overloaded(candidate):
 
 @pytest.mark.parametrize("seed", range(24))
 def test_the_search_is_the_best_of_all(problem_of, monkeypatch, seed):
-    monkeypatch.setattr(tuning, "TOKEN_BUDGETS", (2048, 8192))
+    monkeypatch.setattr(request, "TOKEN_BUDGETS", (2048, 8192))
     problem = random_problem(problem_of, seed)
     everything = list(every_candidate(problem))
     if not everything:

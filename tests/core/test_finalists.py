@@ -7,12 +7,11 @@ import pytest
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.engine import default_engine
-from simkit.core.finalist_words import moved_words
-from simkit.core.finalists import reranked, with_ties
-from simkit.core.metrics import Candidate, Estimate, Latency
-from simkit.core.picking import Preference
-from simkit.core.simulated import Simulated, Spread
+from simkit.core.estimate import Candidate, Estimate, Latency, Simulated, Spread
 from simkit.core.slo import Slo
+from simkit.explain.answer import moved_words
+from simkit.search.picking import Preference
+from simkit.search.shortlist import reranked, with_ties
 
 LATENCY = Latency(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0, lo_s=0.5, hi_s=2.0)
 THROUGHPUT = Preference(objective="throughput", total_gpus=8, osl_tokens=100)

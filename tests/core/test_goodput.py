@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from simkit.closed_form.percentiles import goodput_share
 from simkit.core.errors import InputError
-from simkit.core.goodput import goodput_share
-from simkit.core.metrics import Recommendation
+from simkit.core.estimate import Recommendation
 from simkit.core.request import Hardware, Request
-from simkit.core.search import search
 from simkit.core.slo import Slo
+from simkit.search.search import search
 
 DRAWN = 0.005  # three standard deviations of a share of 100,000 draws
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfmodels.parallel import ParallelPlan
+from simkit.core.deployment import parse_layout
 from simkit.core.errors import InputError
-from simkit.core.layouts import parse_layout
 
 
 @pytest.mark.parametrize(

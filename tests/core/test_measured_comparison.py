@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from simkit.compare.comparison import Band, Predicted, compare
 from simkit.core.errors import InputError, UnknownNameError
-from simkit.core.measured import Run, ServerSide, Source, Spread
-from simkit.core.measured_comparison import Band, Predicted, compare
+from simkit.core.measured import MeasuredSpread, Run, ServerSide, Source
 from simkit.core.workload import Workload
 
 RUN = Run(
     source=Source(tool="aiperf", path="run"),
     isl_tokens=1000, osl_tokens=100, concurrency=8, num_requests=80,
-    ttft=Spread(mean_s=0.100), itl=Spread(mean_s=0.010), e2e=Spread(mean_s=1.090), output_tokens_per_s=700.0,
+    ttft=MeasuredSpread(mean_s=0.100), itl=MeasuredSpread(mean_s=0.010),
+    e2e=MeasuredSpread(mean_s=1.090), output_tokens_per_s=700.0,
 )  # fmt: skip
 PREDICTED = Predicted(
     workload=Workload(isl_tokens=1000, osl_tokens=100, concurrency=8),
@@ -62,7 +63,7 @@ def test_the_servers_numbers_stand_beside():
         ({"complete": False}, "cut off"),
         ({"osl_off_frac": -0.3}, "output lengths are -30%"),
         ({"client_delay_s": 0.02}, "short of CPU"),
-        ({"icl": Spread(mean_s=0.020)}, "2.00 tokens per chunk"),
+        ({"icl": MeasuredSpread(mean_s=0.020)}, "2.00 tokens per chunk"),
         ({"notes": ("a burst",)}, "a burst"),
     ],
 )
@@ -71,7 +72,9 @@ def test_what_spoils_a_comparison_is_said(change, said):
 
 
 def test_small_differences_are_none():
-    run = replace(RUN, isl_tokens=1010, client_delay_s=0.001, icl=Spread(mean_s=0.0101), osl_off_frac=0.01)
+    run = replace(
+        RUN, isl_tokens=1010, client_delay_s=0.001, icl=MeasuredSpread(mean_s=0.0101), osl_off_frac=0.01
+    )
     assert compare(PREDICTED, run).remarks == ()
 
 
@@ -81,6 +84,8 @@ def test_spread_lengths_have_lower_means():
 
 
 def test_nothing_to_compare_is_an_error():
-    empty = replace(RUN, ttft=Spread(), itl=Spread(), e2e=Spread(), output_tokens_per_s=None)
+    empty = replace(
+        RUN, ttft=MeasuredSpread(), itl=MeasuredSpread(), e2e=MeasuredSpread(), output_tokens_per_s=None
+    )
     with pytest.raises(InputError, match="streaming"):
         compare(PREDICTED, empty)

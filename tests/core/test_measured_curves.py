@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.core.measured import Run, Source, Spread
-from simkit.core.measured_curves import measured_decode, measured_prefill
-from simkit.core.planner_profile import EngineProfile
+from simkit.closed_form.planner_profile import EngineProfile, measured_decode, measured_prefill
+from simkit.core.measured import MeasuredSpread, Run, Source
 
 SOURCE = Source(tool="t", path="p")
 
@@ -14,7 +13,7 @@ SOURCE = Source(tool="t", path="p")
 def run_of(isl, osl, concurrency, *, ttft=None, itl=None):
     return Run(
         source=SOURCE, isl_tokens=isl, osl_tokens=osl, concurrency=concurrency,
-        ttft=Spread(mean_s=ttft), itl=Spread(mean_s=itl),
+        ttft=MeasuredSpread(mean_s=ttft), itl=MeasuredSpread(mean_s=itl),
     )  # fmt: skip
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.percentiles import itl_quantile, ttft_quantile
 from simkit.core.errors import InputError
-from simkit.core.metrics import bounded
-from simkit.core.quantiles import itl_quantile, ttft_quantile
+from simkit.core.estimate import bounded
 from simkit.core.request import Request
-from simkit.core.search import search
-from simkit.core.single import estimate_deployment
 from simkit.core.slo import Slo
+from simkit.search.search import search
 
 LENGTHS = {"isl_tokens": 4000, "osl_tokens": 500}
 LOADS = [{}, {"concurrency": 40}, {"request_rate_per_s": 3.0}]

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.core.picking import (
+from simkit.core.slo import Slo
+from simkit.search.candidate_table import Points, concatenate
+from simkit.search.picking import (
     SURE_SHARE,
     Preference,
     best_per_layout,
@@ -17,8 +19,6 @@ from simkit.core.picking import (
     ranking,
     robust_worth,
 )
-from simkit.core.points import Points, concatenate
-from simkit.core.slo import Slo
 
 THROUGHPUT = Preference(objective="throughput", total_gpus=8, osl_tokens=100.0)
 FEWEST = Preference(objective="fewest_gpus", total_gpus=8, osl_tokens=100.0)

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core.engine import default_engine
-from simkit.core.lengths import Lengths
-from simkit.core.phases import decode_step, prefill_step
-from simkit.core.planner_profile import (
+from simkit.closed_form.engine_speed import decode_step, prefill_step
+from simkit.closed_form.planner_profile import (
     EngineProfile,
     ProfileRanges,
     decode_profile,
@@ -18,6 +16,8 @@ from simkit.core.planner_profile import (
     prefill_profile,
     step_tables,
 )
+from simkit.core.engine import default_engine
+from simkit.core.workload import Lengths
 
 RANGES = ProfileRanges(
     max_context_tokens=8192,

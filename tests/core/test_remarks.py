@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from simkit.core.draft import Draft
-from simkit.core.remarks import remarks, settings_words
-from simkit.core.search import search
-from simkit.core.simulated import Simulated, Spread
-from simkit.core.tuning import Tuning
+from simkit.core.estimate import Simulated, Spread
+from simkit.core.request import Tuning
 from simkit.core.words import amount
+from simkit.explain.remarks import remarks, settings_words
+from simkit.search.search import search
 
 
 def test_the_fewest_gpus_for_a_load_are_named(problem_of):

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perfmodels.kriging import prior_variance
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.core.lengths import Lengths
-from simkit.core.phase_work import BATCH_GRID
-from simkit.core.phases import phase_times
-from simkit.core.residuals import correction, correction_table, features_of, levels_of, nearest_run
-from simkit.core.steady import Host, Procedure, closed_loop, prefill_share
+from perfmodels.uncertainty.residual_gp import prior_variance
+from simkit.closed_form.aggregated_loop import Host, Procedure, closed_loop, prefill_share
+from simkit.closed_form.engine_speed import phase_times
+from simkit.closed_form.residuals import correction, correction_table, features_of, levels_of, nearest_run
+from simkit.closed_form.step_work import BATCH_GRID
+from simkit.core.workload import Lengths
 
 LENGTHS = Lengths(isl_tokens=np.asarray(1024.0), osl_tokens=np.asarray(1024.0))
 PLANS = PlanArray.of([ParallelPlan(tp=2), ParallelPlan(tp=8)])

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.errors import InfeasibleError
-from simkit.core.explain import explanation
-from simkit.core.picking import SURE_SHARE
-from simkit.core.search import search
-from simkit.core.single import estimate_deployment
-from simkit.core.space import MAX_NODES_PER_ENGINE, SpaceRules, plan_space
-from simkit.core.tuning import Tuning
+from simkit.core.request import Tuning
+from simkit.explain.answer import explanation
+from simkit.search.picking import SURE_SHARE
+from simkit.search.search import search
+from simkit.search.space import MAX_NODES_PER_ENGINE, SpaceRules, plan_space
 
 PLAIN = Tuning(max_num_batched_tokens=8192)  # no settings are searched
 BISECTION = 1e-6  # disaggregated loops are solved by halving, whole tables to the same depth as one row

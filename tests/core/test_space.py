@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfmodels.model.shape import GqaAttention, MoeFfn
 from perfmodels.parallel import ParallelPlan
-from perfmodels.shape import GqaAttention, MoeFfn
-from simkit.core.layouts import parse_layout
-from simkit.core.space import MAX_NODES_PER_ENGINE, SpaceRules, engine_widths, plan_space
-from simkit.io.catalog import gpu, model_names
-from simkit.io.loading import load_model
+from simkit.catalog.gpus import gpu
+from simkit.catalog.model_lookup import model_names
+from simkit.catalog.models import load_model
+from simkit.core.deployment import parse_layout
 from simkit.io.paths import data_dir
+from simkit.search.space import MAX_NODES_PER_ENGINE, SpaceRules, engine_widths, plan_space
 
 GPUS = ("h200_sxm", "a100_pcie", "gb200", "a30", "l40s")
 

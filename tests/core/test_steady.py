@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.core import steady
-from simkit.core.steady import Host, Procedure
+from simkit.closed_form import aggregated_loop
+from simkit.closed_form.aggregated_loop import Host, Procedure
 
 ROUNDING = 1e-9
 FIXED_POINT = 1e-2  # the open loop's batch is found by damped iteration
@@ -19,11 +19,13 @@ STEADY = Procedure()
 
 
 def closed(times, concurrency, lengths, procedure=STEADY, host=NO_HOST):
-    return steady.closed_loop(times, np.atleast_2d(np.asarray(concurrency, float)), lengths, procedure, host)
+    return aggregated_loop.closed_loop(
+        times, np.atleast_2d(np.asarray(concurrency, float)), lengths, procedure, host
+    )
 
 
 def opened(times, rate, lengths, host=NO_HOST):
-    return steady.open_loop(times, np.atleast_2d(np.asarray(rate, float)), lengths, host)
+    return aggregated_loop.open_loop(times, np.atleast_2d(np.asarray(rate, float)), lengths, host)
 
 
 prefills = st.floats(1e-3, 5)

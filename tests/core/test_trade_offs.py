@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.core.explain import explanation, trade_off_lines
-from simkit.core.search import search
+from simkit.explain.answer import explanation, trade_off_lines
+from simkit.search.search import search
 
 LENGTHS = {"isl_tokens": 4000, "osl_tokens": 500}
 

@@ -4,14 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.core.corrected import mean_factor, with_factors
+from simkit.closed_form.user_calibration import calibration_of, observation, sharpened
+from simkit.compare.measurement_plan import engine_name, engine_trials, layout_name, loaded, whole_trials
+from simkit.compare.verdicts import (
+    Figures,
+    Judge,
+    hoped_figures,
+    mean_factor,
+    measured_figures,
+    predicted_figures,
+    with_factors,
+)
 from simkit.core.errors import InputError
-from simkit.core.measured import Run, Source, Spread
-from simkit.core.own_calibration import calibration_of, observation, sharpened
-from simkit.core.search import search
+from simkit.core.measured import MeasuredSpread, Run, Source
 from simkit.core.slo import Slo
-from simkit.core.trials import engine_name, engine_trials, layout_name, loaded, whole_trials
-from simkit.core.verdicts import Figures, Judge, hoped_figures, measured_figures, predicted_figures
+from simkit.search.search import search
 
 SOURCE = Source(tool="t", path="p")
 
@@ -141,8 +148,9 @@ def run_of(candidate, factor):
     estimate = candidate.estimate
     return Run(
         source=SOURCE, isl_tokens=1000, osl_tokens=200, concurrency=16, output_tokens_per_s=100.0,
-        ttft=Spread(mean_s=estimate.ttft.mean_s * factor), itl=Spread(mean_s=estimate.itl.mean_s * factor),
-        e2e=Spread(mean_s=estimate.e2e.mean_s * factor),
+        ttft=MeasuredSpread(mean_s=estimate.ttft.mean_s * factor),
+        itl=MeasuredSpread(mean_s=estimate.itl.mean_s * factor),
+        e2e=MeasuredSpread(mean_s=estimate.e2e.mean_s * factor),
     )  # fmt: skip
 
 
@@ -165,7 +173,7 @@ def test_own_runs_move_and_narrow_predictions_of_the_rest(asked):
 
 def test_a_run_without_latencies_calibrates_nothing(asked):
     problem, candidates = asked
-    empty = replace(run_of(candidates[0], 1.0), ttft=Spread(), itl=Spread())
+    empty = replace(run_of(candidates[0], 1.0), ttft=MeasuredSpread(), itl=MeasuredSpread())
     with pytest.raises(InputError, match="neither TTFT nor ITL"):
         observation(problem.request.workload, candidates[0], empty)
     with pytest.raises(InputError, match="no runs"):

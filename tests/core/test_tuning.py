@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 
 from perfmodels.parallel import ParallelPlan
+from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.errors import InputError
-from simkit.core.search import search
-from simkit.core.single import estimate_deployment
-from simkit.core.tuning import TOKEN_BUDGETS, Tuning
+from simkit.core.request import TOKEN_BUDGETS, Tuning
+from simkit.search.search import search
 
 ROUNDING = 1e-9
 

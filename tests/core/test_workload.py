@@ -8,10 +8,10 @@ from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import EngineOptions, default_engine
 from simkit.core.errors import InputError, UnknownNameError
-from simkit.core.prepared import counts
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload, workload_lengths
+from simkit.search.prepared import counts
 
 
 @pytest.mark.parametrize(

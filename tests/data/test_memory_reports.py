@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from perfmodels.efficiency import Efficiency
-from perfmodels.params import total_params
+from perfmodels.model.params import total_params
+from simkit.catalog.calibrations import ERRORS, FACTORS, artifact
+from simkit.catalog.models import load_model
 from simkit.core.engine import BACKENDS
-from simkit.io.calibration import ERRORS, FACTORS, artifact
-from simkit.io.loading import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDING = 0.01  # published totals are rounded; one in a hundred is asked for

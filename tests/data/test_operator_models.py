@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from perfmodels.families.catalog import FAMILIES
-from perfmodels.families.sparse import attends_densely
-from perfmodels.opmodel import light_time_s
-from simkit.io.gpus import gpu
-from simkit.io.operators import artifact_bytes, fitted_gpus, gpu_models, operator_models
+from perfmodels.op_times.families import FAMILIES
+from perfmodels.op_times.families.sparse import attends_densely
+from perfmodels.op_times.family import light_time_s
+from simkit.catalog.gpus import gpu
+from simkit.catalog.operators import artifact_bytes, fitted_gpus, gpu_models, operator_models
 from simkit.io.paths import data_dir
 
 FOLDER = data_dir() / "operators"

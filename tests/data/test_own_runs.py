@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "experiments"))
 
 from own_runs.study import at_random, chosen, left_out_predictions, score, sweeps  # noqa: E402
 
-from simkit.io.runs import read_table  # noqa: E402
+from simkit.catalog.runs import read_table  # noqa: E402
 
 # reports/own_runs/README.md has the figures; these leave room for a retuned model.
 TTFT_GUARD, ITL_GUARD = 0.10, 0.045

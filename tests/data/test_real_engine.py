@@ -13,8 +13,8 @@ sys.path.insert(0, str(ROOT / "experiments"))
 from real_engine.cases import CASES, engine  # noqa: E402
 from real_engine.study import FITTERS, by_case, fit, measured, predicted, records  # noqa: E402
 
-from simkit.core.lengths import Lengths  # noqa: E402
-from simkit.core.linear_steps import linear_loop  # noqa: E402
+from simkit.closed_form.linear_steps import linear_loop  # noqa: E402
+from simkit.core.workload import Lengths  # noqa: E402
 
 ALLOWED = 0.15
 HELD_OUT = [case for case in CASES if not case.fitted]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simkit.adapters.tools import AIPERF, DYNAMO, find_tool
+from simkit.io.tools import AIPERF, DYNAMO, find_tool
 
 DYNAMO_AT = find_tool(DYNAMO)
 AIPERF_AT = find_tool(AIPERF)

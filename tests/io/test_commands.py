@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.engine_flags import TABLES as FLAG_TABLES
-from simkit.adapters.engines import WorkerContext, worker_args
+from simkit.catalog.gpus import gpu
+from simkit.catalog.models import load_model
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
-from simkit.core.space import SpaceRules, plan_space
-from simkit.io.catalog import gpu
-from simkit.io.commands import parse_command, read_command
-from simkit.io.loading import load_model
+from simkit.engines.flag_writer import WorkerContext, worker_args
+from simkit.engines.flags import TABLES as FLAG_TABLES
+from simkit.formats.engine_command.read import parse_command, read_command
+from simkit.search.space import SpaceRules, plan_space
 
 _spec = importlib.util.spec_from_file_location("command_table", Path(__file__).with_name("command_table.py"))
 table = importlib.util.module_from_spec(_spec)

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simkit.core.errors import SimkitError
-from simkit.io.commands import ImportedCommand, parse_command, read_command
+from simkit.formats.engine_command.read import ImportedCommand, parse_command, read_command
 
 START = "vllm serve Qwen/Qwen3-32B "
 SECONDS = 5.0  # generous for a loaded machine; each takes milliseconds

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simkit.core.errors import InputError
-from simkit.io.config_argument import as_dgdr, read_config_argument
+from simkit.formats.dgdr.read import as_dgdr, read_config_argument
 
 SPEC = {
     "model": "ä/b",

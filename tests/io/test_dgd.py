@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated
 from simkit.core.errors import InputError
-from simkit.io.dgd import ModelHint, catalogue_hint, parse_dgd, read_dgd
+from simkit.formats.dgd.read import ModelHint, catalogue_hint, parse_dgd, read_dgd
 from simkit.io.yamlio import load_documents, parse_documents
 
 ROOT = Path(__file__).resolve().parents[2]

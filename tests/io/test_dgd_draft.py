@@ -3,14 +3,14 @@
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.dynamo import render
-from simkit.adapters.dynamo_site import DRAFT_ANNOTATION
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.draft import Draft, parse_draft
 from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import DeployOptions, Request
-from simkit.io.dgd import parse_dgd
+from simkit.formats.dgd.read import parse_dgd
+from simkit.formats.dgd.render import render
+from simkit.formats.dgd.site import DRAFT_ANNOTATION
 
 EAGLE = Draft(method="eagle", tokens=2, acceptance=0.7512345678, model="org/head")
 NGRAM = Draft(method="ngram", tokens=3, acceptance=1.0)

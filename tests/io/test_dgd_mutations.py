@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from simkit.core.errors import InputError
-from simkit.io.dgd import parse_dgd
-from simkit.io.validate import validate_documents
+from simkit.formats.dgd.read import parse_dgd
+from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import load_documents
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dgd"

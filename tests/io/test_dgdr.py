@@ -10,7 +10,8 @@ import pytest
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, ModelCache
 from simkit.core.slo import Slo
-from simkit.io.dgdr import (
+from simkit.formats.dgdr.model import GPU_SKUS, NO_SLA, known_keys
+from simkit.formats.dgdr.read import (
     apply_overrides,
     dgdr_faults,
     parse_setting,
@@ -20,8 +21,7 @@ from simkit.io.dgdr import (
     request_to_document,
     set_path,
 )
-from simkit.io.dgdr_model import GPU_SKUS, NO_SLA, known_keys
-from simkit.io.validate import validate_documents
+from simkit.formats.validate import validate_documents
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"

@@ -9,9 +9,9 @@ import pytest
 from simkit.core.errors import InputError
 from simkit.core.request import ModelCache
 from simkit.core.slo import Slo
-from simkit.io.dgdr import dgdr_faults, read_document, request_from_document, set_path
-from simkit.io.dgdr_alpha_fields import DEPRECATED
-from simkit.io.validate import validate_documents
+from simkit.formats.dgdr.alpha import DEPRECATED
+from simkit.formats.dgdr.read import dgdr_faults, read_document, request_from_document, set_path
+from simkit.formats.validate import validate_documents
 
 SEED = Path(__file__).resolve().parents[2] / "experiments" / "fuzz" / "seeds" / "v1alpha1.yaml"
 ALPHA = read_document(SEED)

@@ -13,7 +13,7 @@ from fuzz.readers import check_document
 from fuzz.run import SEEDS, run
 
 from simkit.core.errors import InputError
-from simkit.io.dgdr import dgdr_faults, request_from_document
+from simkit.formats.dgdr.read import dgdr_faults, request_from_document
 from simkit.io.yamlio import load_document, parse_documents
 
 FUZZ = Path(__file__).resolve().parents[2] / "experiments" / "fuzz"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from simkit.catalog.problems import build_problem
 from simkit.core.errors import InputError
-from simkit.io.dgdr import dgdr_faults, read_document, request_from_document, set_path
-from simkit.io.problems import build_problem
-from simkit.io.validate import validate_documents
+from simkit.formats.dgdr.read import dgdr_faults, read_document, request_from_document, set_path
+from simkit.formats.validate import validate_documents
 
 SEED = Path(__file__).resolve().parents[2] / "experiments" / "fuzz" / "seeds" / "full.yaml"
 FULL = read_document(SEED)

@@ -5,9 +5,8 @@ import re
 import pytest
 
 from perfmodels.units import MIB
+from simkit.catalog.gpus import _aliases, gpu, gpu_names, with_hardware
 from simkit.core.errors import InputError, UnknownNameError
-from simkit.io.catalog import gpu, gpu_names, with_hardware
-from simkit.io.gpus import _aliases
 from simkit.io.paths import data_dir
 
 DGDR_SKUS = (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from perfmodels.dtypes import DTYPES
+from perfmodels.model.dtypes import DTYPES
+from simkit.catalog.model_lookup import model_config, model_names
 from simkit.core.errors import InputError, UnknownNameError
-from simkit.io.catalog import model_config, model_names
 from simkit.io.paths import data_dir
 
 

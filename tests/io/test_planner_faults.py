@@ -2,10 +2,10 @@
 
 import pytest
 
+from simkit.catalog.problems import build_problem
 from simkit.core.errors import InputError
 from simkit.core.request import DeployOptions, Hardware, Request
-from simkit.io.dgdr import request_from_document
-from simkit.io.problems import build_problem
+from simkit.formats.dgdr.read import request_from_document
 
 THRESHOLDS = {
     "prefill_scale_up_queue_tokens": 9000,

@@ -6,7 +6,7 @@ import pytest
 
 from simkit.core.errors import InputError
 from simkit.core.measured import Run, Source
-from simkit.io.profile_store import Failure, ProfileStore, digest_of
+from simkit.formats.profile_store import Failure, ProfileStore, digest_of
 
 RUN = Run(source=Source(tool="t", path="p"), isl_tokens=10, osl_tokens=5, num_requests=3)
 ASKED = {"request": {"model": "m"}, "seed": 1}

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simkit.catalog import runs
 from simkit.core.errors import InputError
-from simkit.io import recipes
-from simkit.io.predictions import complete_table
+from simkit.verbs.predict import complete_table
 
 
 def rows(**changes):
@@ -27,14 +27,14 @@ def test_a_row_takes_what_its_benchmark_sets():
 
 def test_the_same_procedure_by_hand_is_the_same_benchmark():
     by_hand = rows(protocol=None, requests_per_slot=10, length_spread=0.2)
-    for name in recipes.OPTIONS:
+    for name in runs.OPTIONS:
         assert by_hand[name].equals(rows()[name])
 
 
 def test_another_procedure_knows_nothing():
     other = rows(protocol=None, requests_per_slot=7, length_spread=0.2)
-    assert other[list(recipes.OPTIONS)].isna().all(axis=None)
-    assert rows(mode="disagg")[list(recipes.OPTIONS)].isna().all(axis=None)
+    assert other[list(runs.OPTIONS)].isna().all(axis=None)
+    assert rows(mode="disagg")[list(runs.OPTIONS)].isna().all(axis=None)
 
 
 def test_columns_of_the_table_win():
@@ -48,8 +48,8 @@ def test_a_recipe_with_an_unknown_key_is_refused(monkeypatch, tmp_path):
     (tmp_path / "runs" / "recipes.yaml").write_text(
         "- when: {backend: vllm, colour: red}\n  set: {poll_steps: 1}\n"
     )
-    monkeypatch.setattr(recipes, "data_dir", lambda: tmp_path)
-    recipes.recipes.cache_clear()
+    monkeypatch.setattr(runs, "data_dir", lambda: tmp_path)
+    runs.recipes.cache_clear()
     with pytest.raises(InputError, match="entry 1 has unknown key 'colour'"):
-        recipes.recipes()
-    recipes.recipes.cache_clear()
+        runs.recipes()
+    runs.recipes.cache_clear()

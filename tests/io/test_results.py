@@ -7,11 +7,10 @@ import pytest
 import result_samples as samples
 
 from simkit.core.errors import ExternalError, InputError
-from simkit.io.results.aiperf import EXPORT, RECORDS, SERVER
-from simkit.io.results.aiperf_records import read_records
-from simkit.io.results.aiperf_sweep import SWEEP
-from simkit.io.results.reader import read_run, read_runs
-from simkit.io.results.stored import run_document
+from simkit.formats.benchmark_results.aiperf import EXPORT, RECORDS, SERVER, SWEEP
+from simkit.formats.benchmark_results.aiperf_records import read_records
+from simkit.formats.benchmark_results.reader import read_run, read_runs
+from simkit.formats.benchmark_results.stored import run_document
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "examples" / "aiperf"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")

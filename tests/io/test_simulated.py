@@ -6,10 +6,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from simkit.io.simulated import requests_parquet, timeline_csv
+from simkit.formats.simulated import requests_parquet, timeline_csv
 from simkit.sim.cluster import Samples
 from simkit.sim.requests import RequestTimes
-from simkit.sim.timeline import TimelineBuilder
+from simkit.sim.results.timeline import TimelineBuilder
 
 
 @pytest.fixture

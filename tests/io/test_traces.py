@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.core.errors import InputError
-from simkit.io.trace_lines import MAX_LINE_BYTES
-from simkit.io.traces import TraceOptions, read_trace
+from simkit.formats.traces.entries import MAX_LINE_BYTES
+from simkit.formats.traces.read import TraceOptions, read_trace
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "traces"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simkit.io.dgdr import read_document
-from simkit.io.validate import Fault, validate_documents
+from simkit.formats.dgdr.read import read_document
+from simkit.formats.validate import Fault, validate_documents
 from simkit.io.yamlio import load_documents
 
 ROOT = Path(__file__).resolve().parents[2]

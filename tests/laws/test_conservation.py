@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from cases import case
 
-from simkit.sim.arena import Arena
-from simkit.sim.batches import part
 from simkit.sim.cluster import simulate, simulate_stream
+from simkit.sim.kernel.session import Arena
+from simkit.sim.requests import part
 
 SEEDS = range(300)
 

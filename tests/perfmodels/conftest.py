@@ -2,9 +2,9 @@
 
 import pytest
 
-from perfmodels.device import Device, Link
+from perfmodels.hardware import Device, Link
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.io.loading import load_model
+from simkit.catalog.models import load_model
 
 
 @pytest.fixture(scope="session")

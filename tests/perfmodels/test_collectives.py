@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.collectives import (
+from perfmodels.op_times.comm import (
     all_reduce_time_s,
     bounding_hop,
     exchange_hop,

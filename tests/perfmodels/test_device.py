@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from perfmodels.device import Link
+from perfmodels.hardware import Link
 
 
 @pytest.mark.parametrize(("bandwidth", "latency"), [(0, 1e-6), (-1, 1e-6), (1e9, -1e-9)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perfmodels.dtypes import DTYPES, Precision, dtype
+from perfmodels.model.dtypes import DTYPES, Precision, dtype
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from perfmodels.gridfit import GridFit, fit_grid
-from perfmodels.gridmodel import GridAxis
+from perfmodels.op_fit.grid import GridFit, fit_grid
+from perfmodels.op_times.grid import GridAxis
 
 RECOVERED = 0.02  # smoothing bends the corner of a roofline by less than this in the median
 AXES = (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perfmodels.gridmodel import GridAxis, GridModel
+from perfmodels.op_times.grid import GridAxis, GridModel
 
 ROUNDING = 1e-5  # values are stored as float32
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from perfmodels.dtypes import Precision
-from perfmodels.hf_precision import precision_from_config
-from simkit.io.catalog import model_config
+from perfmodels.model.dtypes import Precision
+from perfmodels.model.hf_precision import precision_from_config
+from simkit.catalog.model_lookup import model_config
 
 MOE = {"num_experts": 8}
 

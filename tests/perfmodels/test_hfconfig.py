@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfmodels.hf_precision import precision_from_config
-from perfmodels.hfconfig import KNOWN_FAMILIES, shape_from_config, text_config
-from perfmodels.params import active_params, total_params
-from perfmodels.shape import DenseFfn, GqaAttention, LinearAttention, MlaAttention, ModelShape, MoeFfn
-from simkit.io.catalog import model_config, model_names
+from perfmodels.model.hf_config import KNOWN_FAMILIES, shape_from_config, text_config
+from perfmodels.model.hf_precision import precision_from_config
+from perfmodels.model.params import active_params, total_params
+from perfmodels.model.shape import DenseFfn, GqaAttention, LinearAttention, MlaAttention, ModelShape, MoeFfn
+from simkit.catalog.model_lookup import model_config, model_names
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,

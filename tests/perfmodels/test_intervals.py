@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.intervals import LEVELS, ErrorModel, fit_error_model
+from perfmodels.uncertainty.intervals import LEVELS, ErrorModel, fit_error_model
 
 # Measurements run from half to twice the prediction, and half of them exceed it.
 BY_HAND = ErrorModel(levels=(0.05, 0.5, 0.95), log_ratios=(-np.log(2), 0.0, np.log(2)), num_groups=3)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perfmodels.kriging import Kriging, closeness, group_left_out, prior_variance, solved
+from perfmodels.uncertainty.residual_gp import Kriging, closeness, group_left_out, prior_variance, solved
 
 ROUNDING = 1e-9
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from perfmodels.device import Device, Link
-from perfmodels.families.gemm import GEMM
-from perfmodels.gridmodel import GridAxis, GridModel
-from perfmodels.learned import LearnedTimes, variant_distance, version_key
-from perfmodels.opmodel import LAUNCH_S, OperatorModel, OpKey
+from perfmodels.hardware import Device, Link
+from perfmodels.op_times.families.gemm import GEMM
+from perfmodels.op_times.family import LAUNCH_S, OperatorModel, OpKey
+from perfmodels.op_times.grid import GridAxis, GridModel
+from perfmodels.op_times.learned import LearnedTimes, variant_distance, version_key
 
 DIMS = {"m": np.array([1024.0]), "n": np.array([8192.0]), "k": np.array([8192.0])}
 LIGHT_S = 2 * 1024 * 8192 * 8192 / 1e15  # compute-bound on the device below

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from perfmodels.device import Device, Link
-from perfmodels.linkfit import Timings, fit_link_model
-from perfmodels.linkmodel import (
+from perfmodels.hardware import Device, Link
+from perfmodels.op_fit.operator import Timings, fit_link_model
+from perfmodels.op_times.link import (
     OPERATIONS,
     Algorithm,
     LinkModel,

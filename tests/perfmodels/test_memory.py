@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.dtypes import Precision
 from perfmodels.memory import (
     MemoryQuestion,
     MemoryRules,
@@ -16,10 +15,11 @@ from perfmodels.memory import (
     memory_use,
     weight_bytes_per_gpu,
 )
+from perfmodels.model.dtypes import Precision
+from perfmodels.model.params import kv_bytes_per_sequence, total_params
 from perfmodels.parallel import ParallelPlan, PlanArray
-from perfmodels.params import kv_bytes_per_sequence, total_params
-from simkit.io.catalog import model_names
-from simkit.io.loading import load_model
+from simkit.catalog.model_lookup import model_names
+from simkit.catalog.models import load_model
 
 ROUNDING = 1e-12
 NO_NORMS = 1e-4  # norm weights are a few 1e-5 of a model and not counted

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from perfmodels.dtypes import Precision
 from perfmodels.memory import weight_bytes_per_gpu
-from perfmodels.operators import Pass, forward_operators
-from perfmodels.operators_attention import attention_operators
-from perfmodels.operators_moe import expected_experts_hit, expert_imbalance, moe_operators
-from perfmodels.opspec import COMMUNICATION, gemm
-from perfmodels.params import active_params
-from perfmodels.shape import CompressedAttention, GqaAttention, MlaAttention, MoeFfn
+from perfmodels.model.dtypes import Precision
+from perfmodels.model.params import active_params
+from perfmodels.model.shape import CompressedAttention, GqaAttention, MlaAttention, MoeFfn
+from perfmodels.operators.attention import attention_operators
+from perfmodels.operators.forward import Pass, forward_operators
+from perfmodels.operators.moe import expected_experts_hit, expert_imbalance, moe_operators
+from perfmodels.operators.record import COMMUNICATION, gemm
 from perfmodels.step import Step
 
 # Norm weights, biases and short convolutions are parameters that no matrix product multiplies.

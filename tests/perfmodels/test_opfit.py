@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perfmodels.device import Device, Link
-from perfmodels.families.gemm import GEMM
-from perfmodels.gridmodel import GridAxis
-from perfmodels.opfit import Filler, fit_operator, held_out, launch_bound, shape_ids, trimmed_axes
-from perfmodels.opmodel import OpKey, light_time_s
+from perfmodels.hardware import Device, Link
+from perfmodels.op_fit.operator import Filler, fit_operator, held_out, launch_bound, shape_ids, trimmed_axes
+from perfmodels.op_times.families.gemm import GEMM
+from perfmodels.op_times.family import OpKey, light_time_s
+from perfmodels.op_times.grid import GridAxis
 
 KEY = OpKey(family="gemm", gpu="x", engine="vllm", variant="bf16")
 FLOOR = 100e-6

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perfmodels.ownruns import (
+from perfmodels.uncertainty.user_runs import (
     FEATURES,
     ITL_PRIOR,
     TTFT_PRIOR,

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from perfmodels.params import (
+from perfmodels.model.params import (
     active_params,
     attention_params,
     embedding_params,
@@ -16,7 +16,7 @@ from perfmodels.params import (
     state_bytes_per_sequence,
     total_params,
 )
-from simkit.io.catalog import model_names
+from simkit.catalog.model_lookup import model_names
 
 ROUNDED_BY_CARDS = 0.01  # cards print three or four digits and count query/key norms and biases too
 NAMES_ROUND = 0.25  # "1B" stands for 1.24e9, "2B" for a 1.7e9 text tower beside its vision encoder

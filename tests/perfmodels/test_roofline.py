@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.roofline import ridge_flop_per_byte, roofline_time_s
+from perfmodels.hardware import ridge_flop_per_byte, roofline_time_s
 
 H200 = {"peak_flop_per_s": 989e12, "peak_bytes_per_s": 4.8e12}
 

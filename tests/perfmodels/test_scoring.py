@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from perfmodels.scoring import error_summary, interval_coverage, spearman
+from perfmodels.uncertainty.scoring import error_summary, interval_coverage, spearman
 
 
 def test_summary_by_hand():

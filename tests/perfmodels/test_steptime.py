@@ -7,18 +7,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from perfmodels.dtypes import Precision, dtype
 from perfmodels.efficiency import Efficiency
-from perfmodels.operators import Pass, forward_operators
-from perfmodels.opspec import COMMUNICATION, Operator
+from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.model.params import active_params
+from perfmodels.op_times.pricing import Pricing, operator_time_s
+from perfmodels.operators.forward import Pass, forward_operators
+from perfmodels.operators.record import COMMUNICATION, Operator
 from perfmodels.parallel import ParallelPlan, PlanArray
-from perfmodels.params import active_params
-from perfmodels.pricing import Pricing, operator_time_s
 from perfmodels.step import Step
 from perfmodels.steptime import step_time
-from simkit.io.catalog import gpu
-from simkit.io.loading import load_model
-from simkit.io.operator_times import learned_times
+from simkit.catalog.gpus import gpu
+from simkit.catalog.models import load_model
+from simkit.catalog.operators import learned_times
 
 ROUNDING = 1e-9
 CARRIED_OVER = 0.02

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.transfer import TransferPath, rdma_path, tcp_path, transfer_time_s
+from perfmodels.hardware import TransferPath, rdma_path, tcp_path, transfer_time_s
 
 PATH = TransferPath(bandwidth_bytes_per_s=1e10, setup_s=1e-3)
 

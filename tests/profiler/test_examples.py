@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from simkit.io.validate import validate_documents
+from simkit.formats.validate import validate_documents
 from simkit.profiler.job import Job, run
 from simkit.profiler.status import StatusFile
 

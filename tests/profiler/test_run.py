@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simkit.io.validate import validate_documents
+from simkit.formats.validate import validate_documents
 
 from .conftest import PHASES, WITH_CURVES, spec
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import default_engine
-from simkit.core.metrics import Candidate, Estimate, Latency, Recommendation, Rejection
+from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation, Rejection
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload

@@ -9,7 +9,7 @@ import pytest
 from simkit.core.slo import Slo
 from simkit.reports.aiperf_summary import aiperf_document, aiperf_metrics
 from simkit.sim.requests import RequestTimes
-from simkit.sim.summary import summarize
+from simkit.sim.results.summary import summarize
 
 EXPORTS = Path(__file__).resolve().parents[2].parent / "shared" / "examples" / "aiperf"
 # In AIPerf 0.13's own list of metrics (aiperf/metrics/types), but not in these runs' exports.

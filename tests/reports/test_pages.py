@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from simkit.reports.candidates_csv import candidates_csv
-from simkit.reports.html import recommendation_html
-from simkit.reports.markdown import recommendation_markdown
+from simkit.reports.recommendation_page import recommendation_html, recommendation_markdown
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 

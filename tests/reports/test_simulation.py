@@ -6,13 +6,12 @@ import pytest
 from simkit.core.slo import Slo
 from simkit.reports.aiperf_summary import aiperf_document
 from simkit.reports.figures import figure_svg
-from simkit.reports.simulation import simulation_table, verdict_line
-from simkit.reports.simulation_markdown import simulation_markdown
+from simkit.reports.simulation import simulation_markdown, simulation_table, verdict_line
 from simkit.reports.timeline_figure import timeline_figure
 from simkit.sim.cluster import Samples
 from simkit.sim.requests import RequestTimes
-from simkit.sim.summary import summarize
-from simkit.sim.timeline import TimelineBuilder
+from simkit.sim.results.summary import summarize
+from simkit.sim.results.timeline import TimelineBuilder
 
 HOSTILE = "evil|<script>`[red]$x_$\n# rm -rf"
 

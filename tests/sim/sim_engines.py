@@ -5,7 +5,7 @@ import numpy as np
 from simkit.sim.cluster import Cluster, EnginePool, Handover
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
 
 
 def load_of(isl, osl, arrival=None, blocks=None, block_tokens=16):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from simkit.core.errors import InputError
-from simkit.sim.arrivals import ClosedLoop, OpenLoop, SyntheticLoad, burstiness_of_cv, chunks
-from simkit.sim.batches import joined, part, selected
-from simkit.sim.lengths import FixedLength, LognormalLength, UniformLength, spread_length
-from simkit.sim.prefixes import SharedPrefixes
+from simkit.sim.load.arrivals import ClosedLoop, OpenLoop, SyntheticLoad, burstiness_of_cv, chunks
+from simkit.sim.load.lengths import FixedLength, LognormalLength, UniformLength, spread_length
+from simkit.sim.load.prefixes import SharedPrefixes
+from simkit.sim.requests import joined, part, selected
 
 N = 40_000
 SIGMAS = 4.5  # a correct sampler is outside once in 150,000 draws; seeds are fixed

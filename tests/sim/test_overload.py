@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.io.predictions import blocks, complete_table, engine_model_of
 from simkit.sim.cluster import Cluster, EnginePool, simulate
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
+from simkit.verbs.predict import blocks, complete_table, engine_model_of
 
 RUNS = Path(__file__).parents[2] / "data" / "runs" / "serving_runs_fit.csv"
 CACHE_TOKENS = 7533  # what --mem-fraction-static 0.8 leaves by our memory model; docs/memory_implied.md

@@ -5,11 +5,10 @@ import heapq
 import numpy as np
 import pytest
 
-from simkit.sim.arrivals import ClosedLoop, OpenLoop, SyntheticLoad, chunks
-from simkit.sim.batches import joined, part, times_part
-from simkit.sim.lengths import FixedLength, UniformLength
-from simkit.sim.protocol import Refusals, first_requests, held_back, settled, warmup_end_s
-from simkit.sim.requests import RequestTimes
+from simkit.sim.load.arrivals import ClosedLoop, OpenLoop, SyntheticLoad, chunks
+from simkit.sim.load.lengths import FixedLength, UniformLength
+from simkit.sim.load.protocol import Refusals, first_requests, held_back, settled, warmup_end_s
+from simkit.sim.requests import RequestTimes, joined, part, times_part
 
 
 def one_server(concurrency=None):

@@ -5,7 +5,7 @@ import pytest
 
 from simkit.core.errors import InputError
 from simkit.core.workload import Workload
-from simkit.sim.steady_load import MOST_REQUESTS, ROUNDS, steady_load
+from simkit.sim.load.steady_load import MOST_REQUESTS, ROUNDS, steady_load
 
 
 def drawn(seed=0, expected=(8.0, 20.0), **workload):

@@ -5,13 +5,13 @@ import pytest
 from sim_engines import cluster_of, load_of
 
 from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.catalog.problems import SearchOptions, build_problem
+from simkit.closed_form.engine_speed import decode_step, prefill_step
 from simkit.core.errors import InputError
-from simkit.core.phases import decode_step, prefill_step
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.io.problems import SearchOptions, build_problem
 from simkit.sim.cluster import simulate
-from simkit.sim.steptable import StepTable
+from simkit.sim.step_table import StepTable
 
 PLANS = {
     "Qwen/Qwen3-32B": ParallelPlan(tp=4),

@@ -5,11 +5,16 @@ import pytest
 
 from simkit.core.errors import InputError
 from simkit.core.slo import Slo
-from simkit.sim.batches import times_part
-from simkit.sim.requests import RequestTimes
-from simkit.sim.sketch import RELATIVE_ERROR, LogHistogram
-from simkit.sim.stats import PERCENTILES, distribution, in_flight, weighted_distribution
-from simkit.sim.summary import SummaryBuilder, summarize
+from simkit.sim.requests import RequestTimes, times_part
+from simkit.sim.results.statistics import (
+    PERCENTILES,
+    RELATIVE_ERROR,
+    LogHistogram,
+    distribution,
+    in_flight,
+    weighted_distribution,
+)
+from simkit.sim.results.summary import SummaryBuilder, summarize
 
 FIGURES = ("count", "total", "mean", "std", "low", "high")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simkit.sim.batches import times_part
-from simkit.sim.timeline import TimelineBuilder
+from simkit.sim.requests import times_part
+from simkit.sim.results.timeline import TimelineBuilder
 
 
 def built(times, size):

@@ -10,15 +10,15 @@ import pytest
 from live import needs_aiperf, needs_dynamo
 from openai_server import openai_server
 
-from simkit.adapters.aiperf import BenchmarkOptions
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.io.prediction_files import read_prediction
-from simkit.io.results.reader import read_run
-from simkit.verbs.benchmark import benchmark, compare_prediction, on_target, predict
+from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.formats.benchmark_results.reader import read_run
+from simkit.formats.prediction_files import read_prediction
+from simkit.measure.benchmark import benchmark, compare_prediction, on_target, predict
+from simkit.measure.run import Meter, Server, measure
 from simkit.verbs.estimate import Layouts
-from simkit.verbs.measure import Meter, Server, measure
 
 FAKES = Path(__file__).resolve().parents[1] / "fakes"
 SMALL = Workload(isl_tokens=64, osl_tokens=16, concurrency=4)

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.core.diagnosis import Hypothesis, distance, ranked
+from simkit.compare.diagnosis import Hypothesis, distance, ranked
 from simkit.core.errors import InputError
-from simkit.core.measured import Run, ServerSide, Source, Spread
+from simkit.core.measured import MeasuredSpread, Run, ServerSide, Source
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.verbs.doctor import doctor, workload_of_run
+from simkit.measure.doctor import doctor, workload_of_run
+from simkit.measure.hypotheses import hypotheses, means_of
 from simkit.verbs.estimate import Layouts, estimate_problem
-from simkit.verbs.hypotheses import hypotheses, means_of
 
 LOAD = Workload(isl_tokens=4000, osl_tokens=500, concurrency=48, requests_per_slot=10)
 REQUEST = Request(
@@ -22,9 +22,9 @@ TOGETHER, APART = Layouts(worker="2xtp2"), Layouts(prefill="2xtp2", decode="1xtp
 
 def run_of(means, **more):
     values = {
-        "ttft": Spread(mean_s=means["ttft"]), "itl": Spread(mean_s=means["itl"]),
-        "icl": Spread(mean_s=means["itl"]),
-        "e2e": Spread(mean_s=means["ttft"] + 499 * means["itl"]),
+        "ttft": MeasuredSpread(mean_s=means["ttft"]), "itl": MeasuredSpread(mean_s=means["itl"]),
+        "icl": MeasuredSpread(mean_s=means["itl"]),
+        "e2e": MeasuredSpread(mean_s=means["ttft"] + 499 * means["itl"]),
     }  # fmt: skip
     return Run(
         source=Source(tool="aiperf", path="run"), isl_tokens=4000, osl_tokens=500,
@@ -72,7 +72,7 @@ def test_bundled_tokens_are_speculative_decoding(planted):
     """Steps take as long as predicted, but 1.8 tokens come out of each."""
     deployment, before, _ = planted(TOGETHER, "token budget")
     fast = {**before, "itl": before["itl"] / 1.8}
-    found = doctor(REQUEST, deployment, run_of(fast, icl=Spread(mean_s=before["itl"]), server=ROOMY))
+    found = doctor(REQUEST, deployment, run_of(fast, icl=MeasuredSpread(mean_s=before["itl"]), server=ROOMY))
     assert found.causes[0].name == "speculative decoding"
     assert "1.8 tokens" in found.causes[0].says
 
@@ -131,6 +131,6 @@ def test_a_run_must_say_its_load_and_have_latencies(planted):
     deployment, before, _ = planted(TOGETHER, "token budget")
     with pytest.raises(InputError, match="neither concurrency nor request rate"):
         workload_of_run(replace(run_of(before), concurrency=None))
-    empty = run_of(before, ttft=Spread(), itl=Spread())
+    empty = run_of(before, ttft=MeasuredSpread(), itl=MeasuredSpread())
     with pytest.raises(InputError, match="neither TTFT nor ITL"):
         doctor(REQUEST, deployment, empty)

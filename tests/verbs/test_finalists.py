@@ -5,16 +5,15 @@ from dataclasses import replace
 import pytest
 
 import simkit
+from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
-from simkit.core.search import search
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.io.problems import SearchOptions, build_problem
-from simkit.verbs import finalists
-from simkit.verbs.anytime import Stages, recommend_in_stages
-from simkit.verbs.finalist_run import simulated_candidate
-from simkit.verbs.finalists import FinalistOptions, Watch, with_finalists
+from simkit.search.search import search
+from simkit.verbs import shortlist
+from simkit.verbs.shortlist import FinalistOptions, Stages, Watch, recommend_in_stages, with_finalists
+from simkit.verbs.shortlist_run import simulated_candidate
 
 
 def problem_of(*, concurrency=None, rate=None, modes=("agg",), slo=None, isl=2000, osl=200, backend="sglang"):
@@ -100,7 +99,7 @@ def test_a_pick_that_misses_as_simulated_gives_way_and_the_words_say_why(monkeyp
         seen = replace(found.candidate.simulated, ttft=late, violation=1.3, doubtful=True)
         return replace(found, candidate=replace(candidate, simulated=seen, meets_sla=False))
 
-    monkeypatch.setattr(finalists, "simulated_candidate", first_misses)
+    monkeypatch.setattr(shortlist, "simulated_candidate", first_misses)
     answer = with_finalists(problem, before, FinalistOptions(count=1), Watch())
     assert answer.finalists.simulated == 2  # one was asked for; it missed, and the next might hold
     assert answer.selected.deployment == before.candidates[1].deployment
@@ -121,7 +120,7 @@ def test_where_nothing_holds_as_simulated_the_answer_misses_the_sla(monkeypatch)
         seen = replace(found.candidate.simulated, ttft=late, violation=1.3)
         return replace(found, candidate=replace(candidate, simulated=seen, meets_sla=False))
 
-    monkeypatch.setattr(finalists, "simulated_candidate", misses)
+    monkeypatch.setattr(shortlist, "simulated_candidate", misses)
     answer = with_finalists(problem, search(problem), FinalistOptions(count=1), Watch())
     assert not answer.meets_sla
     assert answer.finalists.simulated == sum(item.meets_sla for item in search(problem).candidates)
@@ -130,7 +129,7 @@ def test_where_nothing_holds_as_simulated_the_answer_misses_the_sla(monkeypatch)
 
 def test_the_budget_ends_it_and_the_answer_says_how_many(monkeypatch):
     clock, problem = Clock(), problem_of(concurrency=24)
-    monkeypatch.setattr(finalists, "simulated_candidate", clock.simulate)
+    monkeypatch.setattr(shortlist, "simulated_candidate", clock.simulate)
     answer = with_finalists(problem, search(problem), FinalistOptions(), clock.watch(25.0))
     listed = len(answer.candidates)
     assert listed > 2
@@ -150,7 +149,7 @@ def test_an_interrupt_keeps_what_is_there(monkeypatch):
         done.append(candidate)
         return simulated_candidate(problem, candidate, seed)
 
-    monkeypatch.setattr(finalists, "simulated_candidate", interrupted)
+    monkeypatch.setattr(shortlist, "simulated_candidate", interrupted)
     saved = []
     answer = recommend_in_stages(problem, FinalistOptions(), Watch(), Stages(save=saved.append))
     assert (answer.finalists.simulated, answer.finalists.stopped) == (1, "interrupted")

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perfmodels.families.catalog import FAMILIES
+from perfmodels.op_times.families import FAMILIES
+from simkit.calibrate.fit_operators import cells_of, fit_family, fit_operators
+from simkit.catalog.operator_tables import TABLES, table_rows
+from simkit.catalog.operators import gpu_models, operator_models
 from simkit.core.errors import InputError
-from simkit.io.operators import gpu_models, operator_models
-from simkit.io.optables.catalog import TABLES, table_rows
-from simkit.verbs.fit_operators import cells_of, fit_family, fit_operators
 
 SLICE = Path(__file__).parents[1] / "data" / "operator_tables"
 LOOSE = 0.35  # a few hundred rows per family are no basis for accuracy; this catches mixed-up columns

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from live import DYNAMO_AT, needs_dynamo
 
-from simkit.adapters.aiperf import BenchmarkOptions
-from simkit.adapters.processes import start_time
 from simkit.core.errors import ExternalError
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.verbs import local_target
-from simkit.verbs.benchmark import predict
+from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.io.processes import start_time
+from simkit.measure import local_target
+from simkit.measure.benchmark import predict
+from simkit.measure.local_target import local_server
+from simkit.measure.run import Meter, measure
 from simkit.verbs.estimate import Layouts
-from simkit.verbs.local_target import local_server
-from simkit.verbs.measure import Meter, measure
 
 pytestmark = needs_dynamo
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from simkit.core.errors import InputError
-from simkit.core.lengths import mean_lengths
-from simkit.core.workload import Workload
-from simkit.io.traces import TraceOptions
-from simkit.sim.prefixes import SharedPrefixes
+from simkit.core.workload import Workload, mean_lengths
+from simkit.formats.traces.read import TraceOptions
+from simkit.sim.load.prefixes import SharedPrefixes
 from simkit.verbs.loads import LoadOptions, offered_load
 
 

@@ -11,17 +11,17 @@ import pytest
 from openai_server import openai_server
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.aiperf import BenchmarkOptions
-from simkit.adapters.local_service import LocalService, ServicePlan
-from simkit.adapters.processes import Launch, start_time
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import default_engine
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.workload import Workload
-from simkit.io.commands import parse_command
-from simkit.verbs import local_command
-from simkit.verbs.local_command import command_server, deployment_command
-from simkit.verbs.measure import Meter, measure
+from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.formats.engine_command.read import parse_command
+from simkit.io.processes import Launch, start_time
+from simkit.measure import local_command
+from simkit.measure.local_command import command_server, deployment_command
+from simkit.measure.run import Meter, measure
+from simkit.targets.local.service import LocalService, ServicePlan
 
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "fake_engine.py"
 COMMAND = f"{shlex.join([sys.executable, str(FAKE)])} --port {{port}}"

@@ -6,9 +6,9 @@ import pytest
 
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.verbs.benchmark import predict
+from simkit.measure.benchmark import predict
+from simkit.measure.mocked import STACK_REQUEST_S, as_mocked, mocked
 from simkit.verbs.estimate import Layouts
-from simkit.verbs.mocked import STACK_REQUEST_S, as_mocked, mocked
 
 
 @pytest.fixture(scope="module")

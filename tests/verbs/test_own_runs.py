@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simkit.calibrate.user_runs import next_runs, own_calibration, sharpened_estimate, sharpened_table
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
-from simkit.io.own_calibration import read_own, write_own
-from simkit.io.predictions import predict_table
+from simkit.formats.user_calibration import read_own, write_own
 from simkit.verbs.estimate import Layouts, estimate
-from simkit.verbs.own_runs import next_runs, own_calibration, sharpened_estimate, sharpened_table
+from simkit.verbs.predict import predict_table
 
 LOADS = (1, 4, 16, 64, 128, 8)
 REQUEST = Request(

@@ -9,15 +9,15 @@ import pytest
 import yaml
 
 from perfmodels.parallel import ParallelPlan
-from simkit.adapters.planner_files import profile_files
+from simkit.catalog.problems import build_problem
+from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.planner_profile import DecodeProfile, EngineProfile, PrefillProfile, StepTables
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.engine import default_engine
-from simkit.core.planner_profile import DecodeProfile, EngineProfile, PrefillProfile, StepTables
 from simkit.core.request import DeployOptions, Hardware, Request
-from simkit.core.single import estimate_deployment
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.io.problems import build_problem
+from simkit.formats.planner.files import profile_files
 from simkit.verbs.folder import folder_texts, write_folder
 from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile
 from simkit.verbs.recommend import answer

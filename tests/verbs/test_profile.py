@@ -18,18 +18,18 @@ import yaml
 from live import DYNAMO_AT, needs_dynamo
 from openai_server import openai_server
 
-from simkit.adapters.aiperf import BenchmarkOptions
+from simkit.compare.measurement_plan import layout_name
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
-from simkit.core.trials import layout_name
 from simkit.core.workload import Workload
-from simkit.io.own_calibration import read_own
-from simkit.io.results.reader import read_run
-from simkit.verbs.measure import Meter, Server
-from simkit.verbs.profile import ProfileSettings, profile
-from simkit.verbs.profile_files import write_profile
-from simkit.verbs.profile_trials import Budget, one_server
+from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.formats.benchmark_results.reader import read_run
+from simkit.formats.user_calibration import read_own
+from simkit.measure.profile import ProfileSettings, profile
+from simkit.measure.profile_files import write_profile
+from simkit.measure.run import Meter, Server
+from simkit.measure.trials import Budget, one_server
 
 LOAD = Workload(isl_tokens=64, osl_tokens=8, concurrency=2)
 METER = Meter(client="builtin", options=BenchmarkOptions(request_count=8, warmup_count=2), stall_s=0.5)

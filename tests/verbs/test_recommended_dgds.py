@@ -7,17 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.adapters.dynamo import MAX_NAME
-from simkit.adapters.engine_parse import parse_worker_args
+from simkit.catalog.problems import build_problem
 from simkit.core.draft import Draft
 from simkit.core.errors import InfeasibleError
-from simkit.core.metrics import Recommendation
-from simkit.core.request import DeployOptions, Hardware, Request
-from simkit.core.search import search
+from simkit.core.estimate import Recommendation
+from simkit.core.request import DeployOptions, Hardware, Request, Tuning
 from simkit.core.slo import Slo
-from simkit.core.tuning import Tuning
 from simkit.core.workload import Workload
-from simkit.io.problems import build_problem
+from simkit.engines.flag_parser import parse_worker_args
+from simkit.formats.dgd.render import MAX_NAME
+from simkit.search.search import search
 from simkit.verbs.folder import dgd_documents
 
 names = st.from_regex(r"[a-z]([a-z0-9.-]{0,80}[a-z0-9])?", fullmatch=True).filter(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perfmodels.dtypes import Precision
+from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit import simulate
 from simkit.core.deployment import Aggregated, Pool
@@ -15,9 +15,9 @@ from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.sim.arrivals import chunks
-from simkit.sim.prefixes import SharedPrefixes
-from simkit.sim.sketch import RELATIVE_ERROR
+from simkit.sim.load.arrivals import chunks
+from simkit.sim.load.prefixes import SharedPrefixes
+from simkit.sim.results.statistics import RELATIVE_ERROR
 from simkit.verbs import loads
 from simkit.verbs.estimate import Layouts
 from simkit.verbs.loads import LoadOptions

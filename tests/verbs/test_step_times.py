@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.calibration.step_fit import closed_form, fit_steps
+from simkit.calibrate.step_times import LoopQuestion, closed_form, fit_steps, fitted_steps, predicted_loop
+from simkit.closed_form.linear_steps import LinearSteps
 from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
-from simkit.core.linear_steps import LinearSteps
-from simkit.core.measured import Run, Source, Spread
-from simkit.verbs.step_times import LoopQuestion, fitted_steps, predicted_loop
+from simkit.core.measured import MeasuredSpread, Run, Source
 
 PLANTED = LinearSteps(step_s=0.015, seq_s=0.0012, token_s=0.0007, key_s=2e-6, request_s=0.012)
 ENGINE = default_engine("vllm", max_num_batched_tokens=2048, max_num_seqs=64)
@@ -24,7 +23,7 @@ def run_of(concurrency, *, requests=None, isl=128, osl=48, steps=PLANTED):
         source=Source(tool="planted", path=f"c{concurrency}"),
         isl_tokens=isl, osl_tokens=osl, concurrency=concurrency, num_requests=asked.requests,
         requests_per_slot=asked.requests / concurrency, output_tokens_per_s=means.output_tokens_per_s,
-        ttft=Spread(mean_s=means.ttft_s), itl=Spread(mean_s=means.itl_s),
+        ttft=MeasuredSpread(mean_s=means.ttft_s), itl=MeasuredSpread(mean_s=means.itl_s),
     )  # fmt: skip
 
 
@@ -70,7 +69,7 @@ def test_one_load_is_not_enough():
 
 def test_runs_without_latencies_do_not_count():
     with pytest.raises(InputError, match="1 runs with ITL and TTFT"):
-        fitted_steps([run_of(4), replace(run_of(1), itl=Spread())], ENGINE)
+        fitted_steps([run_of(4), replace(run_of(1), itl=MeasuredSpread())], ENGINE)
 
 
 def test_an_open_loop_is_no_question():

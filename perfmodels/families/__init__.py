@@ -1,1 +1,0 @@
-"""Operator families: one module each, listed in perfmodels.families.catalog."""

@@ -1,0 +1,1 @@
+"""A transformer as counts, from its config.json: layers, parameters, number formats."""

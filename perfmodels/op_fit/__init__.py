@@ -1,0 +1,1 @@
+"""Fits operator models to measured times. Predicting never imports it."""

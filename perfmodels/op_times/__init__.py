@@ -1,0 +1,1 @@
+"""How long an operator takes: learned from measured tables, or a share of peak."""

@@ -1,0 +1,1 @@
+"""One forward pass as named operators: FLOP, HBM bytes and wire bytes."""

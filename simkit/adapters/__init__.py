@@ -1,1 +1,0 @@
-"""The edge: engine flags, Dynamo documents, AIPerf commands."""

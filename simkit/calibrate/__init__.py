@@ -1,0 +1,1 @@
+"""Fitting predictions to measured runs and operator tables. Needs the extra `fit`."""

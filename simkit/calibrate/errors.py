@@ -1,0 +1,131 @@
+"""How far left-out predictions were off: quantiles for intervals, scores, coverage, and as tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from perfmodels.uncertainty.intervals import ErrorModel, fit_error_model
+from simkit.calibrate.left_out import LeftOut
+from simkit.calibrate.training import TrainingRuns
+from simkit.closed_form.estimates import log_spreads
+from simkit.engines.engine_model import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# --- How far left-out predictions were off: quantiles for intervals, scores, coverage, by what was left out.
+
+
+ERROR_METRICS = ("ttft", "itl", "e2e")
+# New deployments resemble those with their group left out; new models and GPUs those without theirs.
+SCHEME_WEIGHTS = {"split_group": 0.5, "family": 0.25, "gpu": 0.25}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One metric of every run: predicted [s], measured [s], the prediction's own log sd."""
+
+    predicted: FloatArray
+    measured: FloatArray
+    log_sd: FloatArray
+
+    @property
+    def error(self) -> FloatArray:
+        """|predicted / measured - 1|."""
+        return np.abs(self.predicted / self.measured - 1.0)
+
+
+def samples(runs: TrainingRuns, found: LeftOut) -> dict[str, Sample]:
+    """TTFT, ITL and request latency of every run."""
+    decodes = runs.osl_tokens - 1.0
+    ttft, itl = found.predicted["ttft"], found.predicted["itl"]
+    e2e = ttft + decodes * itl
+    spreads = log_spreads((ttft, itl, e2e), (found.log_sd["ttft"], found.log_sd["itl"]))
+    measured = (runs.ttft_s, runs.itl_s, runs.ttft_s + decodes * runs.itl_s)
+    return {
+        name: Sample(predicted=value, measured=truth, log_sd=spread)
+        for name, value, truth, spread in zip(ERROR_METRICS, (ttft, itl, e2e), measured, spreads, strict=True)
+    }
+
+
+def group_weights(runs: TrainingRuns) -> FloatArray:
+    """One over the runs of each run's split_group."""
+    _, position, count = np.unique(runs.names["split_group"], return_inverse=True, return_counts=True)
+    weights: FloatArray = 1.0 / count[position]
+    return weights
+
+
+def error_model(runs: TrainingRuns, found: Mapping[str, LeftOut], metric: str) -> ErrorModel:
+    """Quantiles over all schemes, each group counting alike and each scheme by its weight."""
+    rows = [samples(runs, found[scheme])[metric] for scheme in SCHEME_WEIGHTS]
+    weights = np.concatenate([share * group_weights(runs) for share in SCHEME_WEIGHTS.values()])
+    return fit_error_model(
+        np.concatenate([row.predicted for row in rows]),
+        np.concatenate([row.measured for row in rows]),
+        weights,
+        np.concatenate([row.log_sd for row in rows]),
+    )
+
+
+def inside(sample: Sample, model: ErrorModel) -> np.ndarray:
+    """Which measurements lie in the 90 % interval."""
+    low, high = model.interval(sample.predicted, log_sd=sample.log_sd)
+    return (sample.measured >= low) & (sample.measured <= high)
+
+
+def coverage(runs: TrainingRuns, found: LeftOut, metric: str, folds: int = 5) -> float:
+    """Share of runs inside intervals made from the errors of other groups of the same scheme."""
+    sample = samples(runs, found)[metric]
+    names = np.unique(runs.names["split_group"])
+    order = np.random.default_rng(7).permutation(len(names)) % folds
+    fold = order[np.searchsorted(names, runs.names["split_group"])]
+    hits = np.zeros(len(runs), dtype=bool)
+    for number in range(folds):
+        others, here = fold != number, fold == number
+        model = fit_error_model(
+            sample.predicted[others],
+            sample.measured[others],
+            group_weights(runs)[others],
+            sample.log_sd[others],
+        )
+        hits[here] = inside(sample, model)[here]
+    return float(np.mean(hits))
+
+
+# --- Left-out predictions as tables: what reports, studies of decisions and benchmarks read.
+
+
+def left_out_table(
+    run_ids: "pd.Series[str]", runs: TrainingRuns, found: LeftOut, errors: Mapping[str, ErrorModel]
+) -> "pd.DataFrame":
+    """One row per run: predicted means, 90 % bounds [ms] and log standard deviations of TTFT and ITL."""
+    import pandas as pd
+
+    table = pd.DataFrame({"run_id": run_ids.to_numpy()})
+    rows = samples(runs, found)
+    for metric in METRICS:
+        sample = rows[metric]
+        low, high = errors[metric].interval(sample.predicted, log_sd=sample.log_sd)
+        table[f"predicted_{metric}_ms_mean"] = sample.predicted * 1e3
+        table[f"predicted_{metric}_ms_lo"] = low * 1e3
+        table[f"predicted_{metric}_ms_hi"] = high * 1e3
+        table[f"{metric}_log_sd"] = sample.log_sd
+    return table
+
+
+def bootstrap(sample: Sample, groups: np.ndarray, share: float, draws: int = 500) -> tuple[float, float]:
+    """90 % interval of a quantile of the absolute error, whole groups drawn with replacement."""
+    rng = np.random.default_rng(11)
+    names, position = np.unique(groups, return_inverse=True)
+    members = [np.flatnonzero(position == number) for number in range(len(names))]
+    error: FloatArray = sample.error
+    found = []
+    for _ in range(draws):
+        chosen = rng.integers(0, len(names), len(names))
+        found.append(np.quantile(error[np.concatenate([members[i] for i in chosen])], share))
+    low, high = np.quantile(found, [0.05, 0.95])
+    return float(low), float(high)

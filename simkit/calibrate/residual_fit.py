@@ -1,0 +1,116 @@
+"""Residuals of measured runs as random effects: their amplitudes, and predictions of runs left out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from perfmodels.uncertainty.residual_gp import Amplitudes, Kriging, group_left_out, solved
+from simkit.calibrate.training import Fitted, TrainingRuns
+from simkit.engines.engine_model import KIN, LEVELS, METRICS
+
+# Beyond these (in logs) a residual is a fault of the run, not of the model: it counts as this much.
+CLIP = {"ttft": 2.0, "itl": 0.6}
+_START = {"ttft": 0.12, "itl": 0.05}
+_STEPS = (-1.0, -0.5, 0.5, 1.0)
+_ROUNDS = 2
+_LOWEST = -6.0
+_TAILS = 3.0  # degrees of freedom of the error's distribution: runs disagree now and then by a lot
+_PULL = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualTuning:
+    """Amplitudes by level, and the standard deviation of one run's noise."""
+
+    amplitudes: Amplitudes
+    noise: float
+
+
+def residuals_of(runs: TrainingRuns, fitted: Fitted, metric: str) -> FloatArray:
+    """log(predicted / measured), clipped."""
+    predicted = getattr(fitted, f"{metric}_s")
+    ratio = np.log(predicted / getattr(runs, f"{metric}_s"))
+    clipped: FloatArray = np.clip(ratio, -CLIP[metric], CLIP[metric])
+    return clipped
+
+
+def krige(
+    runs: TrainingRuns, fitted: Fitted, metric: str, asked: tuple[ResidualTuning, np.ndarray]
+) -> Kriging:
+    """Kriging of one metric before it is solved; asked is (tuning, which runs to learn from)."""
+    tuning, train = asked
+    return Kriging(
+        features=fitted.features[train],
+        residuals=residuals_of(runs, fitted, metric)[train],
+        noise=tuning.noise**2 / runs.weight[train],
+        codes={level: runs.codes[level][train] for level in LEVELS},
+        vocabulary=runs.vocabulary,
+        amplitudes=tuning.amplitudes,
+        kin=KIN,
+        weights=np.zeros(int(np.count_nonzero(train))),
+    )
+
+
+def tune(runs: TrainingRuns, fitted: Fitted, metric: str) -> ResidualTuning:
+    """Amplitudes that predict best what is left out by split_group, by coordinate search.
+
+    None exceeds where it starts: one level that explains everything is carried too far to new deployments.
+    The score is the mean log density of left-out residuals under Student's t.
+    """
+    everything = np.ones(len(runs), dtype=bool)
+    start = np.full(2 * len(LEVELS) + 1, np.log(_START[metric]))
+
+    def loss(logs: FloatArray) -> float:
+        model = krige(runs, fitted, metric, (_tuning(logs), everything))
+        mean, variance = group_left_out(model, runs.names["split_group"])
+        squares = (model.residuals - mean) ** 2 / variance
+        density = -0.5 * np.log(variance) - 0.5 * (_TAILS + 1.0) * np.log1p(squares / _TAILS)
+        score = float(np.average(density, weights=runs.weight))
+        return -score + _PULL * float(np.sum((logs - start) ** 2))
+
+    best, least = start, loss(start)
+    for _ in range(_ROUNDS):
+        for position in range(len(best)):
+            for step in _STEPS:
+                tried = best.copy()
+                tried[position] = np.clip(tried[position] + step, _LOWEST, start[position])
+                value = loss(tried)
+                if value < least:
+                    best, least = tried, value
+    return _tuning(best)
+
+
+def _tuning(logs: FloatArray) -> ResidualTuning:
+    values = [float(f"{value:.4g}") for value in np.exp(logs)]
+    pairs = {level: (values[2 * i], values[2 * i + 1]) for i, level in enumerate(LEVELS)}
+    return ResidualTuning(amplitudes=pairs, noise=values[-1])
+
+
+def corrected(
+    runs: TrainingRuns,
+    fitted: Fitted,
+    tunings: Mapping[str, ResidualTuning],
+    split: tuple[np.ndarray, np.ndarray],
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """(prediction [s], log standard deviation) by metric of the runs `held` from those in `train`.
+
+    split is (train, held), masks; `fitted` must come from factors that did not see the held runs.
+    """
+    train, held = split
+    rows = np.flatnonzero(held)
+    found = {}
+    for metric in METRICS:
+        tuning = tunings[metric]
+        model = solved(krige(runs, fitted, metric, (tuning, train)))
+        value, spread = getattr(fitted, f"{metric}_s")[rows].copy(), np.zeros(len(rows))
+        codes = np.stack([runs.codes[level][rows] for level in LEVELS])
+        for key in np.unique(codes, axis=1).T:
+            members = np.flatnonzero(np.all(codes == key[:, None], axis=0))
+            near = model.at({name: runs.vocabulary[name][i] for name, i in zip(LEVELS, key, strict=True)})
+            features = fitted.features[rows[members]]
+            value[members] *= np.exp(-near.mean(features))
+            spread[members] = np.sqrt(near.variance(features) + tuning.noise**2)
+        found[metric] = (value, spread)
+    return found

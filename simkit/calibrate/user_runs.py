@@ -1,0 +1,178 @@
+"""A user's own runs: made into a calibration, applied to predictions, and which to measure next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, band, log_features, most_telling
+from simkit.catalog.problems import SearchOptions, build_problem
+from simkit.catalog.runs import MEASURED, read_table
+from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
+from simkit.closed_form.problem import Problem
+from simkit.closed_form.user_calibration import (
+    PRIORS,
+    Observation,
+    OwnCalibration,
+    calibration_of,
+    features_of,
+    sharpened,
+)
+from simkit.compare.measurement_plan import layout_name, loaded
+from simkit.core.errors import InputError
+from simkit.core.estimate import Candidate
+from simkit.core.request import Request
+from simkit.core.workload import Workload
+from simkit.formats.aiperf_command import BenchmarkOptions, profile_command
+from simkit.formats.user_calibration import observations_of_table, read_own, table_features
+from simkit.verbs.evaluate import with_predictions
+from simkit.verbs.recommend import answer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OWN = "own_calibration.json"
+_LOADS = (0.25, 0.5, 1.0, 2.0, 4.0)
+_TARGETS = 6
+
+
+def own_calibration(places: Sequence[Path]) -> OwnCalibration:
+    """One calibration from tables of runs, profile folders and earlier calibrations."""
+    found: list[Observation] = []
+    for place in places:
+        file = place / OWN if place.is_dir() else place
+        found += read_own(file).observations if file.suffix == ".json" else _of_table(file)
+    return calibration_of(found)
+
+
+def _of_table(path: Path) -> list[Observation]:
+    frame = read_table(path)
+    missing = [name for name in MEASURED if name not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: column {', '.join(missing)} missing; measured means are what calibrates")
+    joined = with_predictions(frame)
+    found = observations_of_table(joined)
+    if not found:
+        reason = next((text for text in joined["error"] if text), "no measured means")
+        raise InputError(f"{path}: none of its {len(joined)} rows can be used ({reason})")
+    return found
+
+
+def sharpened_table(frame: "pd.DataFrame", table: "pd.DataFrame", own: OwnCalibration) -> "pd.DataFrame":
+    """Predictions of a table corrected by own runs: means, intervals, and throughput along with them."""
+    import pandas as pd
+
+    columns = [name for name in frame.columns if name not in table.columns]
+    joined = pd.concat([frame[columns].reset_index(drop=True), table], axis=1)
+    features = table_features(joined)
+    usable = np.all(features > 0, axis=1) & (table["error"] == "").to_numpy()
+    out = table.copy()
+    before = _latency_ms(joined)
+    for metric in PRIORS:
+        found = own.factors(metric, features[usable]) if usable.any() else None
+        if found is not None:
+            _apply(out, metric, usable, found)
+    for name in ("ttft", "itl"):
+        joined[f"predicted_{name}_ms_mean"] = out[f"predicted_{name}_ms_mean"]
+    rate = "predicted_output_tokens_per_s_per_gpu"
+    out[rate] = out[rate] * (before / _latency_ms(joined))
+    return out
+
+
+def _apply(out: "pd.DataFrame", metric: str, usable: np.ndarray, found: tuple) -> None:  # type: ignore[type-arg]
+    mean, spread = found
+    names = [f"predicted_{metric}_ms_{side}" for side in ("mean", "lo", "hi")]
+    said, low, high = (out.loc[usable, name].to_numpy(dtype=np.float64) for name in names)
+    spread = np.minimum(spread, np.log(high / low) / 3.29)
+    down, up = band(mean, spread)
+    for name, values in zip(names, (said * np.exp(mean), said * down, said * up), strict=True):
+        out.loc[usable, name] = values
+
+
+def _latency_ms(joined: "pd.DataFrame") -> "pd.Series[float]":
+    decodes = joined["osl_tokens"].astype(float) - 1.0
+    return joined["predicted_ttft_ms_mean"] + decodes * joined["predicted_itl_ms_mean"]
+
+
+def sharpened_estimate(result: SingleEstimate, request: Request, own: OwnCalibration) -> SingleEstimate:
+    """One estimate corrected by own runs."""
+    workload = loaded(request.workload, result.candidate)
+    return replace(result, candidate=sharpened(result.candidate, workload, request.slo, own))
+
+
+# --- which to measure next ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextRun:
+    """A measurement that would tell much: a deployment and its load; left_frac of the doubt stays."""
+
+    candidate: Candidate
+    workload: Workload
+    left_frac: float
+    command: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The layout to deploy."""
+        return layout_name(self.candidate.deployment)
+
+
+def next_runs(request: Request, own: OwnCalibration | None, count: int) -> tuple[tuple[NextRun, ...], float]:
+    """The runs that would narrow the intervals of the best candidates most, and the doubt before them.
+
+    Doubt is the variance of the error, as a share of what it is before anything is measured.
+    """
+    problem = build_problem(request, SearchOptions(limit=_TARGETS))
+    best = answer(problem).candidates[:_TARGETS]
+    targets = [(item, loaded(problem.request.workload, item)) for item in best]
+    points = [(point, load) for item in best for point, load in _around(problem, item)]
+    at, aim = _features(points), _features(targets)
+    known = _known(own, at.shape[1])
+    priors = (TTFT_PRIOR, ITL_PRIOR)
+    chosen, left = most_telling(priors, known, at, aim, count)
+    now = 1.0 if not len(known) else float(most_telling(priors, known[:-1], known[-1:], aim, 1)[1][0])
+    found = [
+        NextRun(
+            candidate=points[index][0],
+            workload=points[index][1],
+            left_frac=float(share),
+            command=tuple(_command(problem, points[index][1])),
+        )
+        for index, share in zip(chosen, left, strict=True)
+    ]
+    return tuple(found), now
+
+
+def _features(points: Sequence[tuple[Candidate, Workload]]) -> FloatArray:
+    rows = [features_of(load, item.estimate, item.deployment) for item, load in points]
+    return log_features(np.array(rows))
+
+
+def _known(own: OwnCalibration | None, width: int) -> FloatArray:
+    if own is None:
+        return np.empty((0, width))
+    return log_features(np.array([item.features for item in own.observations]))
+
+
+def _around(problem: Problem, candidate: Candidate) -> list[tuple[Candidate, Workload]]:
+    """The candidate under loads around the one it was predicted at."""
+    load = loaded(problem.request.workload, candidate)
+    found = []
+    for step in _LOADS:
+        if load.request_rate_per_s is not None:
+            changed = replace(load, request_rate_per_s=load.request_rate_per_s * step)
+        else:
+            changed = replace(load, concurrency=max(1.0, float(round((load.concurrency or 1.0) * step))))
+        asked = replace(problem, request=replace(problem.request, workload=changed))
+        again = estimate_deployment(asked, candidate.deployment).candidate
+        if not again.estimate.overloaded:
+            found.append((again, changed))
+    return found
+
+
+def _command(problem: Problem, workload: Workload) -> list[str]:
+    return profile_command(workload, model=problem.request.model, options=BenchmarkOptions())

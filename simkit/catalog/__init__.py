@@ -1,0 +1,1 @@
+"""The only reader of `data/`: GPUs, models, operator models, calibrations, runs."""

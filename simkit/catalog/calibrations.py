@@ -1,0 +1,145 @@
+"""The shipped artifacts: engine factors, past errors and residuals of measured runs, on disk."""
+
+import io
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perfmodels.efficiency import Efficiency
+from perfmodels.uncertainty.intervals import ErrorModel
+from perfmodels.uncertainty.residual_gp import Kriging
+from simkit.closed_form.problem import Domain
+from simkit.core.errors import InputError
+from simkit.engines.engine_model import KIN, LEVELS, METRICS, MeasuredRuns, Residuals
+from simkit.io.paths import data_dir
+from simkit.io.yamlio import write_bytes_atomic
+
+# --- The shipped artifacts: factors of each engine, how far predictions have been off, on which runs.
+
+
+ERRORS = "calibration/errors.json"
+FACTORS = "calibration/factors.json"
+
+
+@lru_cache(maxsize=4)
+def artifact(name: str) -> Mapping[str, Any]:
+    """An artifact under data/ as parsed."""
+    path = data_dir() / name
+    try:
+        document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable artifact ({error}); run `make calibrate`") from error
+    return document
+
+
+@lru_cache(maxsize=8)
+def efficiency(backend: str) -> Efficiency:
+    """Factors fitted for one engine; unknown engines get the plain defaults."""
+    return Efficiency(**artifact(FACTORS)["engines"].get(backend, {}))
+
+
+@lru_cache(maxsize=1)
+def error_models() -> dict[str, ErrorModel]:
+    """Error models by metric: ttft, itl, e2e."""
+    try:
+        return {
+            name: ErrorModel(
+                levels=tuple(entry["levels"]),
+                log_ratios=tuple(entry["log_ratios"]),
+                num_groups=int(entry["num_groups"]),
+                beyond_scale=float(entry.get("beyond_scale", 1.0)),
+            )
+            for name, entry in artifact(ERRORS)["metrics"].items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{data_dir() / ERRORS}: malformed error artifact ({error}); run `make calibrate`"
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def measured_domain() -> Domain:
+    """(GPU, backend, architecture class) triples that measured runs cover."""
+    rows = artifact(ERRORS).get("domain", ())
+    return frozenset((str(gpu), str(backend), str(kind)) for gpu, backend, kind in rows)
+
+
+# --- Residuals of measured runs on disk: one npz of plain arrays, nothing pickled.
+
+
+RESIDUALS = "calibration/residuals.npz"
+
+
+@lru_cache(maxsize=2)
+def shipped_residuals() -> Residuals:
+    """The residuals that predictions are corrected by."""
+    return read_residuals(data_dir() / RESIDUALS)
+
+
+def write_residuals(path: Path, residuals: Residuals, provenance: Mapping[str, object]) -> None:
+    """Write whole or not at all; the same content gives the same bytes."""
+    meta: dict[str, object] = {"provenance": dict(provenance), "noise": dict(residuals.noise)}
+    first = residuals.models[METRICS[0]]
+    arrays: dict[str, np.ndarray] = {"features": first.features.astype(np.float32)}
+    for level in LEVELS:
+        arrays[f"codes_{level}"] = np.asarray(first.codes[level], dtype=np.int16)
+    meta["labels"] = list(residuals.runs.labels)
+    arrays["ttft_s"] = residuals.runs.ttft_s.astype(np.float32)
+    arrays["itl_s"] = residuals.runs.itl_s.astype(np.float32)
+    meta["vocabulary"] = {level: list(first.vocabulary[level]) for level in LEVELS}
+    amplitudes = {}
+    for metric, model in residuals.models.items():
+        arrays[f"residuals_{metric}"] = model.residuals.astype(np.float32)
+        arrays[f"noise_{metric}"] = model.noise.astype(np.float32)
+        arrays[f"weights_{metric}"] = model.weights.astype(np.float32)
+        amplitudes[metric] = {level: list(pair) for level, pair in model.amplitudes.items()}
+    meta["amplitudes"] = amplitudes
+    arrays["meta"] = np.array(json.dumps(meta, sort_keys=True))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomic(path, buffer.getvalue())
+
+
+def read_residuals(path: Path) -> Residuals:
+    """Residuals from a file; raises InputError when it is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        meta = json.loads(str(arrays["meta"]))
+        models = {metric: _model(arrays, meta, metric) for metric in METRICS}
+        return Residuals(
+            models=models,
+            noise={name: float(meta["noise"][name]) for name in METRICS},
+            runs=_runs(arrays, meta),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: not a readable residual artifact ({error}); run `make calibrate`"
+        ) from error
+
+
+def _runs(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> MeasuredRuns:
+    return MeasuredRuns(
+        labels=tuple(map(str, meta["labels"])),
+        ttft_s=arrays["ttft_s"].astype(np.float64),
+        itl_s=arrays["itl_s"].astype(np.float64),
+    )
+
+
+def _model(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], metric: str) -> Kriging:
+    amplitudes = meta["amplitudes"][metric]
+    return Kriging(
+        features=arrays["features"].astype(np.float64),
+        residuals=arrays[f"residuals_{metric}"].astype(np.float64),
+        noise=arrays[f"noise_{metric}"].astype(np.float64),
+        codes={level: arrays[f"codes_{level}"].astype(np.int64) for level in LEVELS},
+        vocabulary={level: tuple(map(str, meta["vocabulary"][level])) for level in LEVELS},
+        kin=KIN,
+        weights=arrays[f"weights_{metric}"].astype(np.float64),
+        amplitudes={level: (float(amplitudes[level][0]), float(amplitudes[level][1])) for level in LEVELS},
+    )

@@ -1,0 +1,48 @@
+"""From a model's name or folder to what the performance models need."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.model.hf_config import shape_from_config
+from perfmodels.model.hf_precision import precision_from_config
+from perfmodels.model.shape import ModelShape
+from simkit.catalog.model_lookup import model_config
+from simkit.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model as deployed: its id, shape, stored formats, and what was assumed on the way."""
+
+    name: str
+    shape: ModelShape
+    precision: Precision
+    source: str
+    weight_bytes: float | None
+    notes: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def load_model(name: str) -> Model:
+    """The model called `name`, or described by the folder or config.json at that path."""
+    entry = model_config(name)
+    try:
+        shape = shape_from_config(entry.config, name=entry.name)
+        precision = precision_from_config(entry.config, entry.hf_quant_config)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"model {name!r}: its config.json cannot be read as a language model ({error}); "
+            "check that it is the Hugging Face config of the text model"
+        ) from error
+    if entry.precision_hint:
+        hint = dtype(entry.precision_hint).name
+        precision = replace(precision, gemm="bf16" if hint == "mxfp4" else hint, moe=hint)
+    return Model(
+        name=entry.name,
+        shape=shape,
+        precision=precision,
+        source=entry.source,
+        weight_bytes=entry.weight_bytes,
+        notes=(*entry.notes, *shape.notes),
+    )

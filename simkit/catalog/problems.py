@@ -1,0 +1,268 @@
+"""From a Request to a Problem: look up what it names, fill in what it leaves open, and say so."""
+
+from dataclasses import dataclass, replace
+
+from perfmodels.hardware import Device
+from perfmodels.memory import weight_bytes_per_gpu
+from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.catalog.calibrations import efficiency, error_models, measured_domain, shipped_residuals
+from simkit.catalog.gpus import gpu, with_hardware
+from simkit.catalog.models import Model, load_model
+from simkit.catalog.operators import learned_times
+from simkit.closed_form.deployment_table import kv_path
+from simkit.closed_form.problem import Problem
+from simkit.core.engine import BACKENDS, default_engine
+from simkit.core.errors import InputError
+from simkit.core.request import Request, Tuning, asks_for_load_scaling
+from simkit.engines.engine_model import EngineModel
+from simkit.engines.support import fp8_cache, unsupported
+
+# --- In which format each engine may keep the KV cache, as far as a request leaves it open.
+
+
+QUALITY = "an FP8 KV cache changes what the model answers: compare its quality on your own tasks first"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheFormats:
+    """The format an engine usually takes, others to try, and why it cannot do as asked (empty: it can)."""
+
+    usual: str
+    others: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+def cache_formats(tuning: Tuning, backend: str, device: Device, stored: Precision) -> CacheFormats:
+    """What a request's choice means for one engine, which by itself keeps the cache as `stored` says."""
+    own = stored.kv
+    full = own in ("bf16", "fp16")
+    if tuning.kv_dtype == "auto":
+        return CacheFormats(usual=own)
+    reason = fp8_cache(backend, device)
+    if tuning.kv_dtype == "both":
+        return CacheFormats(usual=own, others=("fp8",) if full and not reason else ())
+    if tuning.kv_dtype == "bf16":
+        text = "" if full else f"{backend} keeps the KV cache of this checkpoint in {own}, not in bf16"
+        return CacheFormats(usual=own, refusal=text)
+    return CacheFormats(usual="fp8", refusal=reason)
+
+
+# --- From a Request to a Problem: look up what it names, fill in what it leaves open, and say so.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """How to search, beyond what the request says.
+
+    model_folder holds the config.json of the request's model, where that need not be looked up.
+    """
+
+    dynamo_rules: bool = False
+    limit: int = 10
+    model_folder: str | None = None
+
+
+def build_problem(request: Request, options: SearchOptions | None = None) -> Problem:
+    """Everything the search needs.
+
+    Raises InputError where the model or GPU is not known, or none is named.
+    """
+    options = options or SearchOptions()
+    model = _model(request, options)
+    device = cluster_device(request)
+    total = request.hardware.total_gpus
+    warnings = list(model.notes) + list(device.notes)
+    if total is None:
+        total = device.gpus_per_node
+        warnings.append(f"hardware.totalGpus not given: one node of {total} GPUs assumed; set --total-gpus")
+    modes, planner_note = _modes(request, total)
+    warnings += planner_note
+    if request.search_strategy == "thorough":
+        warnings.append(
+            "searchStrategy thorough measures on real GPUs; this answer is predicted, no GPU was used"
+        )
+    check_draft(request.tuning, model)
+    backends, refused = _backends(request, device, model)
+    formats, told = _formats(request, device, model, backends)
+    backends = tuple(formats)
+    warnings += told
+    warnings += refused + _length_warnings(request, model)
+    cluster = replace(request.deploy.cluster, model_bytes=checkpoint_bytes(model))
+    answered = replace(
+        request,
+        model=model.name,
+        modes=modes,
+        deploy=replace(request.deploy, cluster=cluster),
+        hardware=replace(
+            request.hardware, gpu=device.name, total_gpus=total, gpus_per_node=device.gpus_per_node
+        ),
+        warnings=(*request.warnings, *dict.fromkeys(warnings)),
+    )
+    engines = tuple(
+        tuned(engine_model(model, device, name), request.tuning, formats[name].usual) for name in backends
+    )
+    return Problem(
+        request=answered,
+        engines=engines,
+        total_gpus=total,
+        path=kv_path(engines[0], rdma=request.hardware.rdma),
+        errors=error_models(),
+        domain=measured_domain(),
+        dynamo_rules=options.dynamo_rules,
+        limit=options.limit,
+        kv_formats={name: found.others for name, found in formats.items()},
+    )
+
+
+def _model(request: Request, options: SearchOptions) -> Model:
+    if options.model_folder is None:
+        return load_model(request.model)
+    model = load_model(options.model_folder)
+    return replace(model, name=request.model, notes=(f"model read from {model.source}", *model.notes))
+
+
+def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
+    """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
+    asked, notes = _asked_backends(request)
+    reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
+    able = tuple(name for name in asked if not reasons[name])
+    warnings = notes + [reason for reason in reasons.values() if reason]
+    if device.vendor != "nvidia":
+        warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
+    return able or asked, warnings
+
+
+def check_draft(tuning: Tuning, model: Model) -> None:
+    """Raise InputError where the checkpoint has no layer to draft with."""
+    if tuning.draft is not None and tuning.draft.method == "mtp" and not model.shape.mtp_layers:
+        raise InputError(
+            f"--speculative mtp: {model.name} has no multi-token prediction layer; use eagle with a head's "
+            "checkpoint, or ngram"
+        )
+
+
+def _formats(
+    request: Request, device: Device, model: Model, backends: tuple[str, ...]
+) -> tuple[dict[str, CacheFormats], list[str]]:
+    """Formats of the KV cache by engine; those that cannot do as asked are left out and said."""
+    tuning = request.tuning
+    found = {
+        name: cache_formats(tuning, name, device, served_precision(model.precision, name))
+        for name in backends
+    }
+    refused = [item.refusal for item in found.values() if item.refusal]
+    able = {name: item for name, item in found.items() if not item.refusal}
+    if not able:
+        raise InputError(f"--kv-dtype {tuning.kv_dtype}: {'; '.join(refused)}; use --kv-dtype auto")
+    warnings = [f"{reason}: left out" for reason in refused]
+    if tuning.kv_dtype == "both" and not any(item.others for item in able.values()):
+        warnings.append(
+            f"--kv-dtype both: no other format than {next(iter(able.values())).usual} to try here"
+        )
+    tried = {kv for item in able.values() for kv in (item.usual, *item.others)}
+    if tuning.kv_dtype != "auto" and "fp8" in tried and dtype(model.precision.kv).bytes_per_element > 1:
+        warnings.append(QUALITY)
+    if tuning.draft is not None:
+        warnings.append(
+            f"speculative decoding ({tuning.draft.label}): the acceptance is taken as given, it depends on "
+            "the text; no measured run of it stands behind the prediction"
+        )
+    return able, warnings
+
+
+def tuned(model: EngineModel, tuning: Tuning, kv: str) -> EngineModel:
+    """The engine with the settings asked for."""
+    engine = model.engine
+    budget = tuning.max_num_batched_tokens or engine.max_num_batched_tokens
+    seqs = min(tuning.max_num_seqs or engine.max_num_seqs, budget)
+    return replace(
+        model,
+        precision=replace(model.precision, kv=kv),
+        engine=replace(engine, max_num_batched_tokens=budget, max_num_seqs=seqs),
+    )
+
+
+def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:
+    """The engine named, or all; load-based scaling leaves only the one that reports what it reads."""
+    if request.backend != "auto":
+        return (request.backend,), []
+    if request.deploy.mocker or not asks_for_load_scaling(request.deploy.planner or {}):
+        return BACKENDS, []
+    return ("vllm",), [
+        "load-based planner scaling: only vllm was considered, as it alone reports forward-pass metrics"
+    ]
+
+
+def _length_warnings(request: Request, model: Model) -> list[str]:
+    total = request.workload.isl_tokens + request.workload.osl_tokens
+    limit = model.shape.max_context_tokens
+    if total <= limit:
+        return []
+    return [
+        f"isl + osl = {total:,.0f} tokens exceed the model's context of {limit:,}: engines refuse such "
+        "requests unless the context is extended (rope scaling)"
+    ]
+
+
+def cluster_device(request: Request) -> Device:
+    """The GPU the request names, with its own memory and node size where given."""
+    hardware = request.hardware
+    if hardware.gpu is None:
+        raise InputError(
+            "hardware.gpuSku is not given and nothing here can discover it; name the GPU, "
+            "for example --gpu h200_sxm --total-gpus 8"
+        )
+    return with_hardware(gpu(hardware.gpu), hardware.gpus_per_node, hardware.vram_mb)
+
+
+def engine_model(
+    model: Model, device: Device, backend: str, precision: Precision | None = None
+) -> EngineModel:
+    """One engine serving the model as its checkpoint is stored, with the engine's defaults."""
+    stored = precision or served_precision(model.precision, backend)
+    return EngineModel(
+        shape=model.shape,
+        precision=stored,
+        device=device,
+        engine=default_engine(backend),
+        efficiency=efficiency(backend),
+        learned=learned_times(device, backend),
+        residuals=shipped_residuals(),
+        weight_scale=weight_scale(model),
+    )
+
+
+def weight_scale(model: Model) -> float:
+    """Bytes of the checkpoint's files over the bytes counted from its shape; 1 where they are not known."""
+    if model.weight_bytes is None:
+        return 1.0
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return model.weight_bytes / float(counted[0])
+
+
+def checkpoint_bytes(model: Model) -> float:
+    """Bytes of the weights as they are downloaded."""
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return model.weight_bytes or float(counted[0])
+
+
+def served_precision(stored: Precision, backend: str) -> Precision:
+    """Formats at run time: TensorRT-LLM keeps the cache of quantised checkpoints in FP8."""
+    quantised = dtype(stored.moe).bytes_per_element <= 1.01 and dtype(stored.gemm).bytes_per_element <= 1.01
+    return replace(stored, kv="fp8") if backend == "trtllm" and quantised else stored
+
+
+def _modes(request: Request, total_gpus: int) -> tuple[tuple[str, ...], list[str]]:
+    """With a planner Dynamo scales prefill and decode pools, which takes a disaggregated deployment."""
+    if request.deploy.planner is None or "disagg" not in request.modes:
+        return request.modes, []
+    if request.deploy.planner.get("mode") == "agg":
+        return ("agg",), []
+    if total_gpus < 2:
+        return request.modes, ["planner: one GPU cannot hold separate prefill and decode engines"]
+    if "agg" not in request.modes:
+        return request.modes, []
+    return ("disagg",), [
+        "planner enabled: only disaggregated deployments were considered, as it scales those"
+    ]

@@ -1,0 +1,162 @@
+"""Tables of serving runs: what was deployed, under which load, measured, and set by the benchmark."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simkit.closed_form.aggregated_loop import Procedure
+from simkit.core.errors import InputError, nearest
+from simkit.io.paths import data_dir
+from simkit.io.yamlio import load_documents
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# --- Tables of serving runs: what was deployed, under which load, and what was measured.
+
+
+REQUIRED = ("model", "gpu", "backend", "isl_tokens", "osl_tokens", "concurrency")
+AGG_PLAN = ("tp", "pp", "attn_dp", "moe_tp", "ep")
+MEASURED = ("ttft_ms_mean", "itl_ms_mean")
+
+# How each named benchmark drives its closed loop (data/README.md).
+PROTOCOLS = {
+    "inferencex": Procedure(requests_per_slot=10, length_spread=0.2),
+    "nvidia_internal": Procedure(requests_per_slot=10, length_spread=0.0),
+    "steady": Procedure(),
+}
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """A CSV or parquet table of runs, by file ending.
+
+    Raises InputError when it cannot be read or lacks a column that predictions need.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a table of runs (.csv or .parquet)")
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
+    except (ValueError, OSError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable {path.suffix or 'CSV'} table ({first})") from error
+    missing = [name for name in REQUIRED if name not in frame.columns]
+    if missing:
+        found = nearest(missing[0], [str(name) for name in frame.columns], 1)
+        hint = f" (is {found[0]!r} meant as {missing[0]!r}?)" if found else ""
+        raise InputError(
+            f"{path}: column {', '.join(missing)} missing{hint}; the schema is in data/README.md"
+        )
+    return frame
+
+
+def write_table(frame: "pd.DataFrame", path: Path) -> None:
+    """Write CSV or parquet by file ending, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            frame.to_csv(temporary, index=False)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); give another -o") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# --- Engine options of a table's rows: what the row says, else what its benchmark is known to set.
+
+
+OPTIONS = ("max_num_seqs", "max_num_batched_tokens", "poll_steps", "hold_steps")
+_LISTED = ("gpu", "precision", "tp", "isl_tokens", "osl_tokens")
+_BOUNDS = ("concurrency_from", "concurrency_below", "attn_dp_from")
+_PROCEDURE = ("requests_per_slot", "length_spread")
+_RECIPES = "runs/recipes.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Options that hold where every condition is met."""
+
+    when: dict[str, Any]
+    options: dict[str, int]
+
+    def meets(self, table: "pd.DataFrame") -> np.ndarray:
+        """Which rows of a completed table, with its procedure in numbers, it applies to."""
+        mask = (table["mode"] == "agg").to_numpy().copy()
+        for name, wanted in self.when.items():
+            mask &= _meets(table, name, wanted)
+        return mask
+
+
+def _meets(table: "pd.DataFrame", name: str, wanted: Any) -> np.ndarray:
+    if name == "model":
+        return table["model"].astype(str).str.contains(wanted, regex=False).to_numpy()
+    if name == "concurrency_from":
+        return np.asarray(table["concurrency"] >= wanted)
+    if name == "attn_dp_from":
+        return np.asarray(table["attn_dp"] >= wanted)
+    if name == "concurrency_below":
+        return np.asarray(table["concurrency"] < wanted)
+    return table[name].isin(wanted if isinstance(wanted, list) else [wanted]).to_numpy()
+
+
+@lru_cache(maxsize=1)
+def recipes() -> tuple[Recipe, ...]:
+    """The shipped recipes, in order; raises InputError for an entry of another shape."""
+    path = data_dir() / _RECIPES
+    known = {
+        "backend",
+        "model",
+        "concurrency_from",
+        "concurrency_below",
+        "attn_dp_from",
+        *_PROCEDURE,
+        *_LISTED,
+    }
+    found = []
+    for number, entry in enumerate(load_documents(path)[0], start=1):
+        when, options = entry.get("when", {}), entry.get("set", {})
+        unknown = [*(set(when) - known), *(set(options) - set(OPTIONS))]
+        if unknown:
+            raise InputError(f"{path}: entry {number} has unknown key {sorted(unknown)[0]!r}")
+        found.append(Recipe(when=when, options=options))
+    return tuple(found)
+
+
+def _procedure(table: "pd.DataFrame") -> dict[str, np.ndarray]:
+    """Requests per slot and length spread of every row, from its columns or its named protocol."""
+    named = {name: PROTOCOLS[name] for name in PROTOCOLS}
+    found = {}
+    for column in _PROCEDURE:
+        values = {name: getattr(procedure, column) for name, procedure in named.items()}
+        stated = table[column].to_numpy(dtype=np.float64)
+        implied = table["protocol"].map(values).to_numpy(dtype=np.float64)
+        found[column] = np.where(np.isfinite(stated), stated, implied)
+    return found
+
+
+def resolve_options(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The completed table with every column of OPTIONS; empty where nothing is known."""
+    import pandas as pd
+
+    table = table.copy()
+    known = {name: np.full(len(table), np.nan) for name in OPTIONS}
+    driven = table.assign(**_procedure(table))
+    for recipe in recipes():
+        rows = recipe.meets(driven)
+        for name, value in recipe.options.items():
+            known[name][rows] = value
+    for name in OPTIONS:
+        stated = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+        table[name] = pd.Series(stated, index=table.index, dtype="float64").fillna(
+            pd.Series(known[name], index=table.index)
+        )
+    return table

@@ -1,0 +1,97 @@
+"""`simkit validate`, `simkit support` and `simkit tools`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+
+# --- `simkit validate`.
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="DGDR and DGD documents.")],
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 0,
+) -> None:
+    """Check DGDR and DGD documents; every fault with its path and remedy.
+
+    Example: simkit validate request.yaml out/dgd.yaml
+    """
+    from simkit.formats.validate import validate_documents
+    from simkit.io.yamlio import load_documents
+
+    found = {str(path): validate_documents(load_documents(path), str(path)) for path in files}
+    faulty = sum(len(faults) for faults in found.values())
+    show(form, lambda: _document(found), lambda console: _table(found, console))
+    if faulty:
+        raise typer.Exit(2)
+
+
+def _document(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "files": [
+            {
+                "file": name,
+                "faults": [{"path": f.path, "problem": f.problem, "remedy": f.remedy} for f in faults],
+            }
+            for name, faults in found.items()
+        ]
+    }
+
+
+def _table(found: dict[str, Any], console: Any) -> None:
+    from simkit.reports.tables import faults_table
+
+    for name, faults in found.items():
+        console.print(name, style="bold", highlight=False)
+        faults_table(faults, console)
+
+
+# --- `simkit support`.
+
+
+def support(
+    gpu: Annotated[str | None, typer.Option("--gpu", help="Only this GPU, for example h200_sxm.")] = None,
+    backend: Annotated[str | None, typer.Option("--backend", help="Only vllm, sglang or trtllm.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="For this model, in its own formats.")] = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 0,
+) -> None:
+    """List GPUs, engines and kinds of models: Dynamo's support, and what our predictions rest on.
+
+    Example: simkit support --gpu h200_sxm --model deepseek-ai/DeepSeek-R1
+    """
+    from simkit.reports.support import support_table
+    from simkit.verbs.support import support as run
+    from simkit.verbs.support import support_document
+
+    document = support_document(run(gpu, backend, model))
+    show(form, lambda: document, lambda console: support_table(document, console))
+
+
+# --- `simkit tools`.
+
+
+def tools(
+    make: Annotated[list[str] | None, typer.Option("--make", help="aiperf or dynamo; repeatable.")] = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 0,
+) -> None:
+    """Say where AIPerf and Dynamo are found, or put them into environments of their own in the user's cache.
+
+    Example: simkit tools --make aiperf --make dynamo
+    """
+    from simkit.io.tools import TOOLS, find_tool, make_tool, tool_named
+    from simkit.reports.terminal import grid
+
+    for name in make or ():
+        make_tool(tool_named(name), lambda text: remark(text, quiet=quiet))
+    found = {name: find_tool(tool) for name, tool in TOOLS.items()}
+    rows = {name: str(path) if path else None for name, path in found.items()}
+    lines = [(name, path or f"not found; simkit tools --make {name}") for name, path in rows.items()]
+    show(form, lambda: rows, lambda console: grid(console, lines))

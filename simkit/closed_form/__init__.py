@@ -1,0 +1,1 @@
+"""Latency, throughput and memory of deployments under a load, in closed form."""

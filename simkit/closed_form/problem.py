@@ -1,0 +1,48 @@
+"""A Request with everything it names looked up: what the search works on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perfmodels.hardware import TransferPath
+from perfmodels.model.dtypes import Precision
+from perfmodels.model.shape import ModelShape
+from perfmodels.uncertainty.intervals import ErrorModel
+from simkit.core.request import Request
+from simkit.engines.engine_model import EngineModel
+
+Domain = frozenset[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One question, ready to be searched.
+
+    engines holds one EngineModel per backend to consider. domain lists the (GPU, backend,
+    architecture class) triples that measured runs cover; answers outside it are flagged. kv_formats: formats
+    of the KV cache to try beside an engine's own, by backend.
+    """
+
+    request: Request
+    engines: tuple[EngineModel, ...]
+    total_gpus: int
+    path: TransferPath
+    errors: Mapping[str, ErrorModel]
+    domain: Domain
+    dynamo_rules: bool = False
+    limit: int = 10
+    kv_formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> ModelShape:
+        """The model's shape."""
+        return self.engines[0].shape
+
+    @property
+    def precision(self) -> Precision:
+        """The stored formats of the first engine."""
+        return self.engines[0].precision
+
+    def covers(self, model: EngineModel) -> bool:
+        """Whether measured runs exist for this GPU, engine and kind of model."""
+        known = (model.device.name, model.engine.backend, model.shape.architecture_class) in self.domain
+        return known and model.engine.draft is None  # no measured run drafted

@@ -1,0 +1,212 @@
+"""What a deployment does under a load: the numbers every verb reports, as estimated and as simulated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simkit.core.deployment import Deployment
+from simkit.core.request import Request
+
+# --- What a request-level simulation of a candidate found, beside its closed form.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """One latency over the requests that count [s]."""
+
+    mean_s: float
+    p50_s: float
+    p90_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """One candidate under its steady load, request by request.
+
+    requests are those counted. ttft_factor and itl_factor are what measured runs say of the closed form, and
+    are in all latencies here as they are in the estimate. violation is the worst bounded latency over
+    its bound, 0 without bounds. goodput_per_s: requests a second that keep every bound, None without one.
+    doubtful: the closed form was in doubt at this load.
+    """
+
+    requests: int
+    concurrency: float
+    ttft: Spread
+    itl: Spread
+    e2e: Spread
+    request_rate_per_s: float
+    output_tokens_per_s: float
+    output_tokens_per_s_per_gpu: float
+    violation: float
+    ttft_factor: float = 1.0
+    itl_factor: float = 1.0
+    goodput_per_s: float | None = None
+    good_frac: float | None = None
+    sla_probability: float | None = None
+    preemptions: int = 0
+    doubtful: bool = False
+
+    @property
+    def meets_sla(self) -> bool:
+        """Whether every bound holds as simulated."""
+        return self.violation <= 1.0
+
+    def bounded_s(self, name: str, statistic: str) -> float:
+        """What a bound (ttft_s, itl_s, e2e_s) speaks of: mean, p50, p90 or p99 [s]."""
+        spread: Spread = getattr(self, name.removesuffix("_s"))
+        value: float = getattr(spread, f"{statistic}_s")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalists:
+    """How far the second look went: simulated of `asked` candidates, best first.
+
+    stopped: "" when all were simulated, else "time budget" or "interrupted". moved says in words why the
+    first changed, empty where it stands. failed: what could not be simulated and why.
+    """
+
+    asked: int
+    simulated: int
+    seed: int
+    stopped: str = ""
+    moved: str = ""
+    failed: tuple[str, ...] = ()
+
+
+# --- What a deployment does under a load: the numbers every verb reports.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One latency in seconds: mean, percentiles over requests, and a 90 % interval for the mean."""
+
+    mean_s: float
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    lo_s: float
+    hi_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One deployment under one load.
+
+    concurrency is the requests in flight over all replicas; memory_bytes is per GPU of the
+    tighter pool, by part; sla_probability is None when no bound was asked for. The
+    cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
+    their rated power, an upper bound, None where that is not known. goodput_per_s counts the requests that
+    keep every bound by themselves, None without bounds. overloaded: the load cannot be sustained; doubtful:
+    the order of events decides at it, so that a simulation says more. notes say both in words.
+    """
+
+    concurrency: float
+    ttft: Latency
+    itl: Latency
+    e2e: Latency
+    output_tokens_per_s: float
+    output_tokens_per_s_per_gpu: float
+    tokens_per_s_per_user: float
+    request_rate_per_s: float
+    memory_bytes: Mapping[str, float]
+    kv_capacity_tokens: float
+    sla_probability: float | None
+    in_domain: bool
+    bottleneck: str
+    cost_per_million_output_tokens: float | None = None
+    max_energy_j_per_output_token: float | None = None
+    goodput_per_s: float | None = None
+    notes: tuple[str, ...] = ()
+    overloaded: bool = False
+    doubtful: bool = False
+
+
+def bounded(estimate: Estimate, name: str, statistic: str) -> float:
+    """What a bound (ttft_s, itl_s, e2e_s) speaks of: the mean of a latency, or a percentile [s]."""
+    latency: Latency = getattr(estimate, name.removesuffix("_s"))
+    value: float = getattr(latency, f"{statistic}_s")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A deployment and its estimate; tied marks one that predictions cannot tell from the selected one.
+
+    Where it was simulated, meets_sla is what the simulation says.
+    """
+
+    deployment: Deployment
+    estimate: Estimate
+    meets_sla: bool
+    tied: bool = False
+    simulated: Simulated | None = None
+
+    @property
+    def sla_probability(self) -> float | None:
+        """As simulated where it was, else as estimated."""
+        return self.simulated.sla_probability if self.simulated else self.estimate.sla_probability
+
+    def bounded_s(self, name: str, statistic: str) -> float:
+        """What a bound speaks of, as simulated where it was [s]."""
+        if self.simulated:
+            return self.simulated.bounded_s(name, statistic)
+        return bounded(self.estimate, name, statistic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why some configurations were left out, how many, and the one that came nearest."""
+
+    reason: str
+    count: int
+    nearest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeOff:
+    """What would be chosen after a change of the question; candidate is None where nothing would run."""
+
+    change: str
+    candidate: Candidate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """A bound (ttft_s, itl_s, e2e_s) out of reach, and the least that can be held beside the others."""
+
+    bound: str
+    asked_s: float
+    needed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer to a Request: candidates best first, and why the rest are not among them.
+
+    candidates holds the selected one first; expected_best is the one that would be if every prediction
+    came true, which the selected one need not be: it is chosen to hold the SLA. pareto holds the front
+    of output tokens per second per GPU against tokens per second per user, knee the position in it
+    from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
+    unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
+    finalists says which candidates were simulated too, None where none was asked for.
+    """
+
+    request: Request
+    candidates: tuple[Candidate, ...]
+    pareto: tuple[Candidate, ...]
+    rejected: tuple[Rejection, ...]
+    meets_sla: bool
+    explanation: tuple[str, ...] = ()
+    expected_best: Candidate | None = None
+    knee: int | None = None
+    trade_offs: tuple[TradeOff, ...] = ()
+    relaxations: tuple[Relaxation, ...] = ()
+    bottlenecks: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    finalists: Finalists | None = None
+
+    @property
+    def selected(self) -> Candidate:
+        """The configuration to deploy."""
+        return self.candidates[0]

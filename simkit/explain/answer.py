@@ -1,0 +1,204 @@
+"""The answer in words: what was chosen, what binds, what else was close, what simulating changed."""
+
+from simkit.core.estimate import Candidate, Recommendation, TradeOff
+from simkit.core.slo import Slo
+from simkit.core.words import bound_label, gpus, layout, milliseconds
+from simkit.core.words import bound_label as _label
+from simkit.core.words import milliseconds as _ms
+from simkit.search.picking import SURE_SHARE, Preference
+
+# --- The answer in words: what was chosen, what binds, what else was close.
+
+
+def explanation(rec: Recommendation) -> tuple[str, ...]:
+    """Three sentences: the choice, what binds or is missed, what else was close; then what was simulated."""
+    return (_choice(rec.selected), _bounds(rec), _runner_up(rec), *finalist_lines(rec))
+
+
+def trade_off_lines(rec: Recommendation) -> tuple[str, ...]:
+    """One line for each change of the question: what would be chosen, and what it gains."""
+    return tuple(_trade_off(item, rec) for item in rec.trade_offs)
+
+
+def _choice(best: Candidate) -> str:
+    estimate, deployment = best.estimate, best.deployment
+    mode = "aggregated" if deployment.mode == "agg" else "disaggregated"
+    return (
+        f"{deployment.backend} {mode}, {layout(deployment)} on {gpus(deployment.num_gpus)}, is expected to "
+        f"give {estimate.output_tokens_per_s:,.0f} output tokens/s "
+        f"({estimate.output_tokens_per_s_per_gpu:,.0f} per GPU) at {estimate.concurrency:,.0f} requests in "
+        f"flight; {estimate.bottleneck} takes most of the time."
+    )
+
+
+def _bounds(rec: Recommendation) -> str:
+    best, slo = rec.selected, rec.request.slo
+    if best.estimate.overloaded:
+        return (
+            "No configuration within the GPUs sustains the load asked for; the one shown comes nearest with "
+            f"{best.estimate.request_rate_per_s:,.2f} requests/s: add GPUs or lower the load."
+        )
+    if not slo.bounds:
+        return "No latency bound was given, so throughput alone decided."
+    ratios = {name: best.bounded_s(name, slo.statistic) / bound for name, bound in slo.bounds.items()}
+    tightest = max(ratios, key=lambda name: ratios[name])
+    name = _label(tightest) if slo.statistic == "mean" else f"{_label(tightest)} {slo.statistic}"
+    pair = f"{_ms(best.bounded_s(tightest, slo.statistic))} against {_ms(slo.bounds[tightest])}"
+    pair += " as simulated" if best.simulated else ""
+    if rec.meets_sla:
+        chance = best.sla_probability or 0.0
+        return (
+            f"{name} is the tightest bound, {pair}, and all bounds hold with probability "
+            f"{chance:.0%}{_instead(rec)}."
+        )
+    return (
+        f"No configuration within the GPUs holds the SLA; the nearest misses {name} with {pair}: "
+        f"{_way_out(rec)}."
+    )
+
+
+def _instead(rec: Recommendation) -> str:
+    """The expected best and why it was not taken; empty where it was."""
+    best, other = rec.selected, rec.expected_best
+    if other is None or (other.deployment == best.deployment and other.estimate == best.estimate):
+        return ""
+    chance = other.estimate.sla_probability or 0.0
+    name = f"{other.deployment.backend} {layout(other.deployment)}"
+    if other.deployment == best.deployment:
+        name = f"the same at {other.estimate.concurrency:,.0f} in flight"
+    return f"; on expectation alone {name} is better ({_gain(other, best)}), but holds with only {chance:.0%}"
+
+
+def _gain(other: Candidate, best: Candidate) -> str:
+    """How one candidate differs from another, in the first of GPUs, throughput and latency that does."""
+    extra = other.deployment.num_gpus - best.deployment.num_gpus
+    change = other.estimate.output_tokens_per_s / max(best.estimate.output_tokens_per_s, 1e-12) - 1.0
+    words = [f"{gpus(abs(extra))} {'more' if extra > 0 else 'fewer'}"] if extra else []
+    return ", ".join([*words, f"{change:+.0%} output tokens/s"])
+
+
+def _way_out(rec: Recommendation) -> str:
+    """Which bound alone would save the SLA and by how much; else which must give together."""
+    slo = rec.request.slo
+    found = [(item.bound, item.needed_s, item.asked_s) for item in rec.relaxations]
+    joint = [(name, rec.selected.bounded_s(name, slo.statistic), bound) for name, bound in slo.bounds.items()]
+    ways = [
+        f"{_label(name)} to {_ms(needed_s)} ({_more(needed_s / asked_s)})"
+        for name, needed_s, asked_s in found or joint
+        if needed_s > asked_s
+    ]
+    return f"relax {(' or ' if found else ' and ').join(ways)}, or add GPUs"
+
+
+def _more(ratio: float) -> str:
+    """`12% more`, `2.4 times`, `140 times`."""
+    if ratio < 2:
+        return f"{ratio - 1:.0%} more"
+    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:,.0f} times"
+
+
+def _runner_up(rec: Recommendation) -> str:
+    if len(rec.candidates) == 1:
+        return "No other layout was left to compare with."
+    first, second = rec.candidates[:2]
+    tied = sum(item.tied for item in rec.candidates)
+    extra = second.deployment.num_gpus - first.deployment.num_gpus
+    gain = second.estimate.output_tokens_per_s_per_gpu / max(
+        first.estimate.output_tokens_per_s_per_gpu, 1e-12
+    )
+    more = f"{gpus(abs(extra))} {'more' if extra > 0 else 'fewer'}" if extra else "the same number of GPUs"
+    others = f"; {tied} of the {len(rec.candidates)} shown are within the noise of the first" if tied else ""
+    return (
+        f"The runner-up, {second.deployment.backend} {layout(second.deployment)}, uses {more} and gives "
+        f"{gain - 1.0:+.0%} output tokens/s per GPU{others}."
+    )
+
+
+def _trade_off(item: TradeOff, rec: Recommendation) -> str:
+    best, other = rec.selected, item.candidate
+    change = _change(item.change, rec.request.slo)
+    if other is None:
+        return f"{change}: nothing that would run"
+    chance = other.estimate.sla_probability
+    held = "" if chance is None else f", P(SLA) {chance:.0%}"
+    missed = "" if other.meets_sla else " (misses the SLA)"
+    if other.deployment == best.deployment and abs(_more_tokens(other, best)) < 5e-3:
+        return f"{change}: the same choice{held}{missed}"
+    name = f"{other.deployment.backend} {layout(other.deployment)}"
+    latency = f"TTFT {_ms(other.estimate.ttft.mean_s)}, ITL {_ms(other.estimate.itl.mean_s)}"
+    if other.estimate.overloaded:
+        latency, held, missed = "still overloaded", "", ""
+    return f"{change}: {name} ({_gain(other, best)}, {latency}{held}){missed}"
+
+
+def _more_tokens(other: Candidate, best: Candidate) -> float:
+    return other.estimate.output_tokens_per_s / max(best.estimate.output_tokens_per_s, 1e-12) - 1.0
+
+
+def _change(change: str, slo: Slo) -> str:
+    """`ITL 33.0 ms` for `itl_s +10%`, the rest as it is."""
+    name, _, _ = change.partition(" +")
+    return f"{_label(name)} +10%, {_ms(1.1 * slo.bounds[name])}" if name in slo.bounds else change
+
+
+# --- What simulating the best candidates changed, in words.
+
+
+def finalist_lines(rec: Recommendation) -> tuple[str, ...]:
+    """How many were simulated and what came of it; nothing where none was asked for."""
+    found = rec.finalists
+    if found is None:
+        return ()
+    done = [item.simulated for item in rec.candidates if item.simulated]
+    if not done:
+        why = f" ({found.stopped})" if found.stopped else ""
+        return (f"None of the {found.asked} finalists was simulated{why}: figures are of the closed form.",)
+    counts = sorted({item.requests for item in done})
+    requests = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+    head = f"{found.simulated} of {found.asked} finalists simulated, {requests} requests each"
+    stop = f"; stopped by the {found.stopped}" if found.stopped == "time budget" else ""
+    stop = "; interrupted" if found.stopped == "interrupted" else stop
+    return (f"{head}{stop}. {found.moved or 'The first stays first.'}", *_doubt(rec), *found.failed)
+
+
+def _doubt(rec: Recommendation) -> tuple[str, ...]:
+    ranks = [
+        rank
+        for rank, item in enumerate(rec.candidates, start=1)
+        if item.simulated and item.simulated.doubtful
+    ]
+    if not ranks:
+        return ()
+    named = ", ".join(map(str, ranks))
+    return (
+        f"Of rank {named} the closed form is in doubt, as the order of events decides at that load: its "
+        "simulated figures are the ones to go by.",
+    )
+
+
+def moved_words(before: Candidate, after: Candidate, slo: Slo, preference: Preference) -> str:
+    """Why the first before the simulation is no longer first; empty where it is."""
+    if before.deployment == after.deployment:
+        return ""
+    names = [f"{item.deployment.backend} {layout(item.deployment)}" for item in (after, before)]
+    return f"{names[0]} takes the first place from {names[1]}: {_reason(before, after, slo, preference)}."
+
+
+def _reason(before: Candidate, after: Candidate, slo: Slo, preference: Preference) -> str:
+    found = before.simulated
+    if found is None:
+        return "that one was not simulated"
+    if not found.meets_sla:
+        ratios = {name: found.bounded_s(name, slo.statistic) / bound for name, bound in slo.bounds.items()}
+        name = max(ratios, key=lambda key: ratios[key])
+        pair = (
+            f"{milliseconds(found.bounded_s(name, slo.statistic))} against {milliseconds(slo.bounds[name])}"
+        )
+        return f"simulated, that one misses {bound_label(name)} with {pair}"
+    if after.deployment.num_gpus != before.deployment.num_gpus and preference.objective == "fewest_gpus":
+        return f"simulated, {after.deployment.num_gpus} GPUs are enough"
+    chances = [item.sla_probability or 0.0 for item in (before, after)]
+    if chances[0] < SURE_SHARE * chances[1]:
+        return f"simulated, that one holds the SLA with {chances[0]:.0%} only, against {chances[1]:.0%}"
+    gains = {"latency": "its latency is lower", "goodput": "more of its requests keep every bound"}
+    return f"simulated, {gains.get(preference.objective, 'it gives more output')}"

@@ -1,0 +1,1 @@
+"""Documents of others and ours, read, written and checked."""

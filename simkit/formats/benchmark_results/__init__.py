@@ -1,0 +1,1 @@
+"""What benchmark tools write, read as runs in one vocabulary (simkit.core.measured)."""

@@ -1,0 +1,90 @@
+"""Reading foreign JSON: numbers that may be absent, and errors that name file, field and remedy."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from simkit.core.errors import InputError
+from simkit.core.measured import MeasuredSpread
+
+_MS = 1e-3
+
+
+class Load(TypedDict):
+    """How requests were offered: a closed loop of so many slots, or arrivals at a rate."""
+
+    concurrency: float | None
+    request_rate_per_s: float | None
+    requests_per_slot: float | None
+
+
+MAX_BYTES = 2_000_000_000
+
+
+def load_json(path: Path) -> Any:
+    """A JSON file as parsed. Raises InputError where it cannot be read or is no JSON."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: more than {MAX_BYTES // 10**9} GB; give the summary file of the run")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not valid JSON ({str(error).splitlines()[0]}); the run may have been cut off, repeat it"
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """The first 16 hex digits of the file's SHA-256: enough to tell files apart."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None for what is absent, text, or not a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def at(document: Any, *keys: str) -> Any:
+    """What lies under nested keys; None where any of them is missing."""
+    for key in keys:
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(key)
+    return document
+
+
+def needed(document: Any, path: Path, *keys: str) -> float:
+    """A number that a reader cannot do without."""
+    value = number(at(document, *keys))
+    if value is None:
+        raise InputError(
+            f"{path}: {'.'.join(keys)} is missing or no number; expected the result of a finished streaming "
+            "benchmark, repeat the run to its end"
+        )
+    return value
+
+
+def positive(value: Any) -> float | None:
+    """A number above zero, else None."""
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
+def spread_ms(entry: Any, names: Mapping[str, str]) -> MeasuredSpread:
+    """A Spread from a mapping of milliseconds; names gives the key of each statistic."""
+    found = {stat: number(at(entry, *key.split("."))) for stat, key in names.items()}
+    return MeasuredSpread(**{f"{stat}_s": None if v is None else v * _MS for stat, v in found.items()})
+
+
+def scaled(spread: MeasuredSpread, factor: float) -> MeasuredSpread:
+    """Every statistic times a factor."""
+    values = {name: getattr(spread, name) for name in MeasuredSpread.__slots__}
+    return MeasuredSpread(
+        **{name: None if value is None else value * factor for name, value in values.items()}
+    )

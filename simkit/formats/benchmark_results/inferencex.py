@@ -1,0 +1,65 @@
+"""InferenceX's (formerly InferenceMAX's) per-point results: vLLM's benchmark with times in seconds.
+
+Its procedure is a closed loop of ten prompts per slot with lengths uniform from 0.8 to 1.0 of the nominal
+ones; the files hold the nominal lengths.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simkit.core.measured import MeasuredSpread, Run, Source
+from simkit.formats.benchmark_results.fields import needed, number, positive, sha256_of
+
+_REQUESTS_PER_SLOT = 10.0
+_SPREAD = 0.2
+
+
+def is_inferencex(document: Any) -> bool:
+    """Whether a parsed JSON file is an InferenceX point."""
+    return isinstance(document, Mapping) and "conc" in document and "mean_ttft" in document
+
+
+def read_inferencex(document: Mapping[str, Any], path: Path) -> Run:
+    """The run in a parsed result. ISL and OSL are nominal; means are at nine tenths of them."""
+    slots = needed(document, path, "conc")
+    per_gpu = positive(document.get("output_tput_per_gpu"))
+    gpus = _output_gpus(document)
+    return Run(
+        source=Source(tool="inferencex", path=str(path), sha256=sha256_of(path)),
+        model=document["model"] if isinstance(document.get("model"), str) else None,
+        isl_tokens=needed(document, path, "isl"),
+        osl_tokens=needed(document, path, "osl"),
+        concurrency=slots,
+        requests_per_slot=_REQUESTS_PER_SLOT,
+        length_spread=_SPREAD,
+        num_requests=round(slots * _REQUESTS_PER_SLOT),
+        ttft=_spread(document, "ttft"),
+        itl=_spread(document, "tpot"),
+        icl=_spread(document, "itl"),
+        e2e=_spread(document, "e2el"),
+        output_tokens_per_s=per_gpu * gpus if per_gpu and gpus else None,
+        notes=_notes(document),
+    )
+
+
+def _spread(document: Mapping[str, Any], metric: str) -> MeasuredSpread:
+    names = {"mean": "mean", "p50": "median", "p90": "p90", "p99": "p99", "std": "std"}
+    return MeasuredSpread(
+        **{f"{stat}_s": number(document.get(f"{key}_{metric}")) for stat, key in names.items()}
+    )
+
+
+def _output_gpus(document: Mapping[str, Any]) -> float | None:
+    """The GPUs that output_tput_per_gpu was divided by: those that decode."""
+    if document.get("is_multinode"):
+        return positive(document.get("num_decode_gpu"))
+    return positive(document.get("tp"))
+
+
+def _notes(document: Mapping[str, Any]) -> tuple[str, ...]:
+    found = {
+        "speculative decoding was on": str(document.get("spec_decoding", "none")).lower() not in ("none", ""),
+        "throughput per GPU counts decode GPUs only": bool(document.get("is_multinode")),
+    }
+    return tuple(note for note, applies in found.items() if applies)

@@ -1,0 +1,71 @@
+"""`vllm bench serve --save-result`: its TPOT is our ITL, its ITL (single gaps) our ICL."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simkit.core.measured import Run, Source
+from simkit.formats.benchmark_results.fields import needed, number, positive, sha256_of, spread_ms
+
+
+def is_vllm_bench(document: Any) -> bool:
+    """Whether a parsed JSON file is a result of vLLM's (or SGLang's, which copied it) benchmark."""
+    return isinstance(document, Mapping) and "mean_ttft_ms" in document and "completed" in document
+
+
+def read_vllm_bench(document: Mapping[str, Any], path: Path) -> Run:
+    """The run in a parsed result file."""
+    completed = int(needed(document, path, "completed"))
+    requests = max(completed, 1)
+    slots = positive(document.get("max_concurrency"))
+    rate = positive(document.get("request_rate"))  # "inf": everything at once
+    return Run(
+        source=Source(
+            tool="vllm-bench",
+            path=str(path),
+            started=_text(document.get("date")),
+            sha256=sha256_of(path),
+        ),
+        model=_text(document.get("model_id")),
+        isl_tokens=needed(document, path, "total_input_tokens") / requests,
+        osl_tokens=needed(document, path, "total_output_tokens") / requests,
+        concurrency=None if rate else slots,
+        request_rate_per_s=rate,
+        requests_per_slot=completed / slots if slots and not rate else None,
+        num_requests=completed,
+        num_errors=_failed(document, completed),
+        duration_s=positive(document.get("duration")),
+        ttft=_spread(document, "ttft"),
+        itl=_spread(document, "tpot"),
+        icl=_spread(document, "itl"),
+        e2e=_spread(document, "e2el"),
+        output_tokens_per_s=positive(document.get("output_throughput")),
+        requests_per_s=positive(document.get("request_throughput")),
+        goodput_per_s=number(document.get("request_goodput:", document.get("request_goodput"))),
+        notes=_notes(slots, rate),
+    )
+
+
+def _spread(document: Mapping[str, Any], metric: str) -> Any:
+    names = {"mean": "mean", "p50": "median", "p90": "p90", "p99": "p99", "std": "std"}
+    return spread_ms(document, {stat: f"{key}_{metric}_ms" for stat, key in names.items()})
+
+
+def _failed(document: Mapping[str, Any], completed: int) -> int:
+    failed = number(document.get("failed"))
+    if failed is None:
+        failed = (number(document.get("num_prompts")) or completed) - completed
+    return max(int(failed), 0)
+
+
+def _notes(slots: float | None, rate: float | None) -> tuple[str, ...]:
+    """What the benchmark's load leaves open."""
+    if slots and rate:
+        return (f"arrivals held back at {slots:g} in flight: neither an open nor a closed loop",)
+    if not slots and not rate:
+        return ("all requests sent at once: a burst, no steady load",)
+    return ()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""DynamoGraphDeployments: rendered, read back, checked."""

@@ -1,0 +1,234 @@
+"""DynamoGraphDeployments read back as a Deployment: ours, a peer's, hand-edited; v1beta1 and v1alpha1."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from perfmodels.model.dtypes import Precision
+from simkit.catalog.models import load_model
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated
+from simkit.core.draft import Draft, draft_refusal, parse_draft
+from simkit.core.errors import InputError
+from simkit.engines.flag_parser import with_weights
+from simkit.engines.flag_writer import draft_flags
+from simkit.formats.dgd.alpha import ALPHA, BETA, from_v1alpha1
+from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
+from simkit.formats.dgd.workers import Worker, is_worker, read_worker
+from simkit.io.yamlio import load_documents
+
+# --- The draft of a deployment that simkit wrote: flags say all but the acceptance, which an annotation has.
+
+
+_EDITED = (
+    f"metadata.annotations.{DRAFT_ANNOTATION} says another draft than the flags do: it is passed over, and "
+    "speculative decoding not modelled"
+)
+
+
+def with_draft(workers: Sequence[Worker], text: str | None) -> list[Worker]:
+    """The workers with the annotated draft where their flags still say the same; a note where they do not.
+
+    Raises InputError where the annotation says no draft.
+    """
+    if text is None:
+        return list(workers)
+    try:
+        draft = parse_draft(text)
+    except InputError as error:
+        raise InputError(f"metadata.annotations.{DRAFT_ANNOTATION}: {error}; correct or remove it") from error
+    if not any(worker.pool.engine.speculative for worker in workers):  # flags removed, or mocked engines
+        return [replace(worker, notes=(*worker.notes, _EDITED)) for worker in workers]
+    return [_drafting(worker, draft) for worker in workers]
+
+
+def _drafting(worker: Worker, draft: Draft) -> Worker:
+    engine, plan = worker.pool.engine, worker.pool.plan
+    if not engine.speculative:
+        return worker
+    if draft_refusal(engine.backend, draft, plan) or not _within(
+        draft_flags(engine.backend, draft, plan), worker.args
+    ):
+        return replace(worker, notes=(*worker.notes, _EDITED))
+    known = replace(engine, speculative=False, draft=draft)
+    return replace(worker, pool=replace(worker.pool, engine=known))
+
+
+def _within(flags: Sequence[str], args: Sequence[str]) -> bool:
+    """Whether the flags stand in the arguments, one after the other."""
+    size = len(flags)
+    return any(list(args[start : start + size]) == list(flags) for start in range(len(args) - size + 1))
+
+
+# --- DynamoGraphDeployments read back as a Deployment: ours, a peer's, hand-edited; v1beta1 and v1alpha1.
+
+
+KIND = "DynamoGraphDeployment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelHint:
+    """What a deployment's flags do not say of its model. None: not known."""
+
+    moe: bool | None = None
+    precision: Precision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedDgd:
+    """A deployment read from a document. notes says what was assumed or passed over."""
+
+    deployment: Deployment
+    model: str
+    name: str
+    image: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+HintOf = Callable[[str], ModelHint]
+
+
+def read_dgd(path: str | Path) -> ParsedDgd:
+    """The deployment in a DGD file, ConfigMaps beside it allowed; models are looked up in the catalogue."""
+    return parse_dgd(load_documents(path), source=str(path), hint_of=catalogue_hint)
+
+
+def catalogue_hint(name: str) -> ModelHint:
+    """What the catalogue knows of a model; nothing when it does not hold it."""
+    try:
+        model = load_model(name)
+    except InputError:
+        return ModelHint()
+    return ModelHint(moe=model.shape.is_moe, precision=model.precision)
+
+
+def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None = None) -> ParsedDgd:
+    """The deployment in a list of documents; exactly one of them must be a DynamoGraphDeployment.
+
+    hint_of tells of a model, by its served name, whether it has routed experts and how its weights
+    are stored; what simkit wrote into the document counts more.
+    """
+    try:
+        document = _the_dgd(documents)
+        metadata = _mapping(document.get("metadata"))
+        components = _worker_components(document)
+        model = read_worker(components[0], moe=None).model
+        hint = _hint(metadata, model, hint_of)
+        workers = with_draft(
+            [read_worker(component, moe=hint.moe) for component in components], _annotated_draft(metadata)
+        )
+        deployment = deployment_of(workers, hint.precision or Precision())
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    return ParsedDgd(
+        deployment=deployment,
+        model=model,
+        name=str(metadata.get("name") or ""),
+        image=workers[0].image,
+        notes=tuple(dict.fromkeys(note for worker in workers for note in worker.notes)),
+    )
+
+
+def _the_dgd(documents: Sequence[Any]) -> Mapping[str, Any]:
+    """The one deployment among the documents, in the shape of v1beta1."""
+    found = [item for item in documents if isinstance(item, Mapping) and item.get("kind") == KIND]
+    if len(found) != 1:
+        kinds = [item.get("kind") for item in documents if isinstance(item, Mapping)]
+        raise InputError(
+            f"expected one {KIND}, found {len(found)} among {len(documents)} documents "
+            f"({', '.join(str(kind) for kind in kinds) or 'none'}); give the file that holds one"
+        )
+    version = found[0].get("apiVersion")
+    if version not in (ALPHA, BETA):
+        raise InputError(f"apiVersion: expected {BETA} or {ALPHA}, got {version!r}; write the version used")
+    return from_v1alpha1(found[0]) if version == ALPHA else found[0]
+
+
+def _worker_components(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    spec = document.get("spec")
+    components = spec.get("components") if isinstance(spec, Mapping) else None
+    if not isinstance(components, list) or not all(isinstance(item, Mapping) for item in components):
+        raise InputError("spec.components: expected a list of components; see the v1beta1 examples")
+    workers = [item for item in components if is_worker(item)]
+    if not workers:
+        names = ", ".join(str(item.get("name")) for item in components) or "none"
+        raise InputError(f"no worker among the components ({names}); one must be of type worker or decode")
+    return workers
+
+
+def _hint(metadata: Mapping[str, Any], model: str, hint_of: HintOf | None) -> ModelHint:
+    """What simkit wrote into the document first, then the caller's knowledge of the model."""
+    notes = _mapping(metadata.get("annotations"))
+    hint = hint_of(model) if hint_of else ModelHint()
+    if EXPERTS_ANNOTATION in notes:
+        hint = replace(hint, moe=str(notes[EXPERTS_ANNOTATION]) == "true")
+    if PRECISION_ANNOTATION in notes:
+        hint = replace(hint, precision=_annotated_precision(str(notes[PRECISION_ANNOTATION])))
+    return hint
+
+
+def _annotated_draft(metadata: Mapping[str, Any]) -> str | None:
+    text = _mapping(metadata.get("annotations")).get(DRAFT_ANNOTATION)
+    return None if text is None else str(text)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _annotated_precision(text: str) -> Precision:
+    try:
+        found = Precision(**dict(part.split("=", 1) for part in text.split()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"metadata.annotations.{PRECISION_ANNOTATION}: expected formats such as 'gemm=fp8 moe=fp8 kv=fp8 "
+            f"other=bf16', got {text!r}; correct or remove it"
+        ) from error
+    # Formats below 16 bits are restated by a flag; without it they were edited away.
+    return found if found.kv in ("bf16", "fp16") else replace(found, kv="bf16")
+
+
+def deployment_of(workers: Sequence[Worker], precision: Precision) -> Deployment:
+    """Pools put together by their roles; precision is the checkpoint's, where flags do not say otherwise."""
+    by_role = _by_role(workers)
+    precision = _precision(workers, precision)
+    if "aggregated" in by_role:
+        return Aggregated(worker=by_role["aggregated"].pool, precision=precision)
+    prefill, decode = by_role["prefill"], by_role["decode"]
+    if prefill.backend != decode.backend:
+        raise InputError(
+            f"prefill runs {prefill.backend} and decode {decode.backend}, which cannot hand KV cache to "
+            "each other; use one backend"
+        )
+    return Disaggregated(prefill=prefill.pool, decode=decode.pool, precision=precision)
+
+
+def _by_role(workers: Sequence[Worker]) -> dict[str, Worker]:
+    found: dict[str, Worker] = {}
+    for worker in workers:
+        if worker.role in found:
+            raise InputError(
+                f"components {found[worker.role].name!r} and {worker.name!r} are both {worker.role} pools; "
+                "a mixed deployment is not modelled, keep one component per role"
+            )
+        found[worker.role] = worker
+    if len(found) == 1 and "aggregated" not in found:
+        (role,) = found
+        missing = "decode" if role == "prefill" else "prefill"
+        raise InputError(f"a {role} pool without a {missing} pool; add one, or make it type worker")
+    if len(found) > 1 and "aggregated" in found:
+        names = ", ".join(worker.name for worker in workers)
+        raise InputError(f"components {names} mix aggregated and disaggregated serving; keep one kind")
+    return found
+
+
+def _precision(workers: Sequence[Worker], base: Precision) -> Precision:
+    """Flags win over what is known of the model: --kv-cache-dtype and --quantization."""
+    formats = {worker.kv_dtype for worker in workers if worker.kv_dtype}
+    if len(formats) > 1:
+        raise InputError(
+            f"prefill and decode store the KV cache as {' and '.join(sorted(formats))}; use one format"
+        )
+    named = next((worker for worker in workers if worker.weight_dtype), workers[0])
+    result = with_weights(base, named.quantization, named.weight_dtype)
+    return replace(result, kv=formats.pop()) if formats else result

@@ -1,0 +1,1 @@
+"""DynamoGraphDeploymentRequests: read, checked, written."""

@@ -1,0 +1,1 @@
+"""Command lines that people start engines with, read as deployments."""

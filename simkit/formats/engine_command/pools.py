@@ -1,0 +1,229 @@
+"""One started engine as a pool of engines, and what to tell people of how it was read."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from simkit.core.deployment import Pool
+from simkit.core.engine import Role
+from simkit.core.errors import InputError
+from simkit.engines.flag_parser import WorkerSettings, parse_flags
+from simkit.engines.flag_reader import Flags
+from simkit.engines.flags import TABLES, FlagTable
+from simkit.engines.plan_flags import engines_apart
+from simkit.formats.engine_command.arguments import Arguments, not_modelled
+from simkit.formats.engine_command.starts import EngineStart
+
+# --- What to tell people of an imported command: what was passed over, assumed or read otherwise.
+
+
+_CHUNKS_ON = ("--enable-chunked-prefill", "--trtllm.enable_chunked_prefill")
+_CHUNKS_OFF = ("--no-enable-chunked-prefill",)
+_LONGEST_NAME = 60
+_MOST_NAMES = 40
+
+
+def notes_on(
+    start: EngineStart, arguments: Arguments, settings: WorkerSettings, apart: int
+) -> tuple[str, ...]:
+    """One line each: prefix, environment, flags not modelled, words left, defaults taken."""
+    return (*_around(start), *_flags(arguments), *_reading(arguments, settings, apart))
+
+
+def _around(start: EngineStart) -> Iterator[str]:
+    if start.prefix:
+        yield f"passed over in front of {start.label}: {_names(start.prefix)}"
+    if start.environment:  # names only: values may be secrets
+        yield f"environment variables not modelled: {_names(start.environment)}"
+
+
+def _flags(arguments: Arguments) -> Iterator[str]:
+    table = TABLES[arguments.backend]
+    passed = [
+        name
+        for name, values in arguments.flags.items
+        if name not in table.known and not name.startswith("--speculative") and not_modelled(name, values)
+    ]
+    if passed:
+        yield f"flags not modelled: {_names(passed)}"
+    settings = (*table.tp, *table.pp, *table.ep, *table.max_num_seqs, *table.token_budget, *table.memory_frac)
+    counts = Counter(name for name, _ in arguments.flags.items if name in settings)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        yield f"given more than once, the last counts: {_names(twice)}"
+    if arguments.left:
+        yield f"words that belong to no flag, not read: {_names(arguments.left)}"
+
+
+def _reading(arguments: Arguments, settings: WorkerSettings, apart: int) -> Iterator[str]:
+    flags, engine = arguments.flags, settings.engine
+    if apart > 1:
+        yield f"data parallelism over {apart} ranks that share nothing: read as {apart} engines"
+    if flags.switch(_CHUNKS_ON, _CHUNKS_OFF) is (None if engine.backend == "trtllm" else False):
+        yield (
+            "chunked prefill is off: the engine refuses prompts above "
+            f"{engine.max_num_batched_tokens:,} tokens; predicted, and written to a DGD, with it on"
+        )
+    assumed = ", ".join(_assumed(arguments.backend, flags, settings))
+    if assumed:
+        yield f"not given, the engine's usual values are taken: {assumed}"
+
+
+def _assumed(backend: str, flags: Flags, settings: WorkerSettings) -> Iterator[str]:
+    table, engine = TABLES[backend], settings.engine
+    if not flags.has(table.max_num_seqs):
+        yield f"{table.max_num_seqs[0]} {engine.max_num_seqs}"
+    if not flags.has(table.token_budget):
+        yield f"{table.token_budget[0]} {engine.max_num_batched_tokens}"
+    if engine.memory_frac is not None and not flags.has(table.memory_frac):
+        yield f"{table.memory_frac[0].removeprefix('--trtllm.')} {engine.memory_frac:g}"
+
+
+def _names(names: Iterable[str]) -> str:
+    """Names in one line, none of them long, control characters shown."""
+    unique = list(dict.fromkeys(names))
+    shown = [_short(name) for name in unique[:_MOST_NAMES]]
+    more = len(unique) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _short(name: str) -> str:
+    text = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
+    return text if text.isprintable() else repr(text)
+
+
+# --- One started engine as a pool of engines.
+
+
+_DRAFT = ("--speculative", "--trtllm.speculative_config.")
+_SIDES: dict[str, Role] = {"kv_producer": "prefill", "kv_consumer": "decode"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedPool:
+    """What one command serves. The pool counts the engines that its data parallelism makes."""
+
+    start: EngineStart
+    pool: Pool
+    role: Role
+    settings: WorkerSettings
+    carried: tuple[str, ...] = ()  # arguments that an equal worker needs and no setting here says
+    notes: tuple[str, ...] = ()
+
+
+def served_pool(start: EngineStart, arguments: Arguments, *, moe: bool) -> ServedPool:
+    """The pool that a command starts; moe: whether the model has routed experts.
+
+    Raises InputError where flags contradict each other or ask for more GPUs than the command has.
+    """
+    flags, table = arguments.flags, TABLES[start.backend]
+    try:
+        _check_switches(flags, table.prefix_on, table.prefix_off)
+        apart = engines_apart(start.backend, flags, moe=moe)
+        settings = parse_flags(start.backend, _without(flags, table.dp) if apart > 1 else flags, moe=moe)
+        pool = Pool(plan=settings.plan, engine=settings.engine, replicas=apart)
+        _check_gpus(start, flags, pool)
+    except InputError as error:
+        raise InputError(f"{start.label}: {error}") from error
+    return ServedPool(
+        start=start,
+        pool=pool,
+        role=settings.role or _transfer_role(flags) or "aggregated",
+        settings=settings,
+        carried=_carried(flags, table),
+        notes=notes_on(start, arguments, settings, apart),
+    )
+
+
+def _carried(flags: Flags, table: FlagTable) -> tuple[str, ...]:
+    """Quantisation on loading and the draft model, as arguments of Dynamo's worker of the same engine."""
+    found: list[str] = []
+    for name, values in flags.items:
+        if name in table.quantization and values:
+            found += [table.quantization[0], values[0]]
+        elif name in table.speculative or name.startswith(_DRAFT):
+            found += [f"{name}={values[0]}", *values[1:]] if values else [name]
+    return tuple(found)
+
+
+def first_nodes(starts: Sequence[EngineStart], flags: Sequence[Flags]) -> list[int]:
+    """Which of several starts are engines of their own: the rest are further nodes of one of them."""
+    rank = [max(item.integer(("--node-rank",)) or 0, int(item.has(("--headless",)))) for item in flags]
+    leading = [index for index in range(len(starts)) if rank[index] == 0]
+    return leading or [0]
+
+
+def merged(pools: Sequence[ServedPool]) -> list[ServedPool]:
+    """Equal engines started by one command each, as one pool with so many replicas."""
+    found: list[ServedPool] = []
+    for item in pools:
+        same = next((i for i, other in enumerate(found) if _alike(other, item)), None)
+        if same is None:
+            found.append(item)
+            continue
+        pool = replace(found[same].pool, replicas=found[same].pool.replicas + item.pool.replicas)
+        notes = tuple(dict.fromkeys((*found[same].notes, *item.notes)))
+        found[same] = replace(found[same], pool=pool, notes=notes)
+    return found
+
+
+def _alike(one: ServedPool, other: ServedPool) -> bool:
+    def essence(item: ServedPool) -> tuple[object, ...]:
+        settings = item.settings
+        return item.role, item.pool.plan, item.pool.engine, settings.kv_dtype, item.carried
+
+    return essence(one) == essence(other)
+
+
+def _without(flags: Flags, names: Sequence[str]) -> Flags:
+    return Flags(items=tuple(item for item in flags.items if item[0] not in names))
+
+
+def _check_switches(flags: Flags, on: tuple[str, ...], off: tuple[str, ...]) -> None:
+    if flags.has(on) and flags.has(off):
+        raise InputError(f"{on[0]} and {off[0]} contradict each other; keep one")
+
+
+def _transfer_role(flags: Flags) -> Role | None:
+    """vLLM's own servers say their side of a disaggregated deployment in the connector's settings."""
+    text = flags.text(("--kv-transfer-config",))
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError("flag --kv-transfer-config: not valid JSON; correct it") from error
+    side = document.get("kv_role") if isinstance(document, dict) else None
+    return _SIDES.get(str(side))
+
+
+def _check_gpus(start: EngineStart, flags: Flags, pool: Pool) -> None:
+    nodes = _nodes(flags)
+    if nodes and pool.num_gpus % nodes:
+        raise InputError(
+            f"{pool.num_gpus} GPUs ({pool.plan.label}) do not divide over {nodes} nodes; make the sizes and "
+            "--nnodes agree"
+        )
+    # Ray finds its nodes by itself, so how many GPUs there are is not said.
+    if start.num_gpus is None or flags.text(("--distributed-executor-backend",)) == "ray":
+        return
+    given = start.num_gpus * (nodes or 1)
+    if pool.num_gpus > given:
+        over = f" on {nodes} nodes" if nodes and nodes > 1 else ""
+        raise InputError(
+            f"the flags need {pool.num_gpus} GPUs ({pool.replicas} x {pool.plan.label}), but the command is "
+            f"given {given}{over} (CUDA_VISIBLE_DEVICES or --gpus); make them agree"
+        )
+
+
+def _nodes(flags: Flags) -> int | None:
+    """How many nodes an engine spans, where its flags say so."""
+    nodes = flags.integer(("--nnodes",))
+    local, ranks = (
+        flags.integer(("--data-parallel-size-local", "-dpl")),
+        flags.integer(("--data-parallel-size", "-dp")),
+    )
+    if nodes is None and local and ranks and ranks > local:
+        nodes = -(-ranks // local)
+    return nodes or None

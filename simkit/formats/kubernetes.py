@@ -1,0 +1,184 @@
+"""Kubernetes documents: merging a partial one into a whole, and the schemas they must hold to."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from simkit.core.errors import InputError
+from simkit.formats.faults import Fault, join_path, shown, unknown_key, wrong_type
+
+# --- Merging a partial Kubernetes document into a whole one, by the rules of its schema.
+# Mappings merge. A list that the schema keys (containers by name, mounts by path, ...) merges entry by
+# entry; every other list is atomic and is replaced. Null cannot stand for "remove", as in Dynamo.
+
+
+# The fields that tell entries of a list apart, as the core/v1 and Dynamo schemas declare them.
+LIST_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "components": ("name",),
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "env": ("name",),
+    "envs": ("name",),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "volumeDevices": ("devicePath",),
+    "ports": ("containerPort", "protocol"),
+    "imagePullSecrets": ("name",),
+    "hostAliases": ("ip",),
+    "resourceClaims": ("name",),
+    "claims": ("name",),
+    "schedulingGates": ("name",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+    "roles": ("name",),
+})  # fmt: skip
+_DEFAULTS = {"protocol": "TCP"}
+
+
+def merge(base: Any, change: Any, path: str) -> Any:
+    """`base` with `change` merged in; neither is altered. path is where `change` stands, for messages."""
+    _refuse_null(change, path)
+    return _merge(base, change, "", path)
+
+
+def _merge(base: Any, change: Any, key: str, path: str) -> Any:
+    if isinstance(base, Mapping) and isinstance(change, Mapping):
+        merged = dict(base)
+        for name, value in change.items():
+            merged[name] = _merge(base.get(name), value, str(name), f"{path}.{name}")
+        return merged
+    if isinstance(base, Mapping | list) and not isinstance(change, type(base)):
+        kind = "a mapping" if isinstance(base, Mapping) else "a list"
+        raise InputError(f"{path}: expected {kind}, got {type(change).__name__}; write {kind} there")
+    if key in LIST_KEYS and isinstance(base, list) and isinstance(change, list):
+        return _merge_entries(base, change, LIST_KEYS[key], path)
+    return copy.deepcopy(change)
+
+
+def _merge_entries(base: list[Any], change: list[Any], keys: tuple[str, ...], path: str) -> list[Any]:
+    """Entries that say the same by `keys` merge; new ones go to the end, in their order."""
+    added = [_identity(item, keys, f"{path}[{index}]") for index, item in enumerate(change)]
+    if len(set(added)) < len(added):
+        twice = next(name for name in added if added.count(name) > 1)
+        raise InputError(f"{path}: {'/'.join(twice)} is given twice; merge the two entries")
+    pending = dict(zip(added, change, strict=True))
+    merged = []
+    for item in base:
+        name = _identity(item, keys, path)
+        merged.append(_merge(item, pending.pop(name, {}), "", f"{path}[{'/'.join(name)}]"))
+    return [*merged, *copy.deepcopy(list(pending.values()))]
+
+
+def _identity(item: Any, keys: tuple[str, ...], path: str) -> tuple[str, ...]:
+    values = [item.get(key, _DEFAULTS.get(key)) for key in keys] if isinstance(item, Mapping) else [None]
+    if any(value is None for value in values):
+        raise InputError(f"{path}: entries are told apart by {' and '.join(keys)}; give it in every entry")
+    return tuple(str(value) for value in values)
+
+
+def _refuse_null(value: Any, path: str) -> None:
+    if value is None:
+        raise InputError(f"{path}: null removes nothing, as fields can only be set; leave the key out")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_null(item, f"{path}.{key}")
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_null(item, f"{path}[{index}]")
+
+
+# --- Kubernetes' own schemas: pods, claims, Jobs and ConfigMaps as the API server takes them.
+# The schemas are those that the package kubernetes-validate carries; here they only become faults.
+
+
+# A release that current clusters run or exceed; unknown fields are refused, as kubectl apply does.
+KUBERNETES = "1.34.0"
+_FOLDER = f"kubernetes-json-schema/v{KUBERNETES}-local-strict"
+_FILES = {
+    "PodTemplateSpec": "podtemplatespec-v1",
+    "PodSpec": "podspec-v1",
+    "Container": "container-v1",
+    "Probe": "probe-v1",
+    "PersistentVolumeClaim": "persistentvolumeclaim-v1",
+    "Job": "job-batch-v1",
+    "JobSpec": "jobspec-batch-v1",
+    "ConfigMap": "configmap-v1",
+}
+_WORDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+}
+_MOST_FAULTS = 50  # of one object; a document of nonsense need not be listed to its end
+
+
+def schema_faults(kind: str, value: Any, path: str) -> list[Fault]:
+    """Everything in which `value` is not a Kubernetes object of that kind; path is where it stands."""
+    found: list[Fault] = []
+    for error in _validator(kind).iter_errors(value):
+        found += _faults(error, path)
+        if len(found) >= _MOST_FAULTS:
+            break
+    return list(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=len(_FILES))
+def _validator(kind: str) -> Any:
+    from jsonschema import Draft202012Validator
+    from kubernetes_validate.utils import schema_contents
+    from referencing import Resource
+
+    schema = schema_contents(f"{_FOLDER}/{_FILES[kind]}.json", KUBERNETES)
+    registry = Resource.from_contents(schema) @ _registry()
+    return Draft202012Validator(schema, registry=registry)
+
+
+@lru_cache(maxsize=1)
+def _registry() -> Any:
+    from kubernetes_validate.utils import schema_contents
+    from referencing import Registry, Resource
+
+    return Resource.from_contents(schema_contents(f"{_FOLDER}/_definitions.json", KUBERNETES)) @ Registry()
+
+
+def _faults(error: Any, path: str) -> Iterator[Fault]:
+    where = _where(path, error)
+    rule, value, expected = error.validator, error.instance, error.validator_value
+    if rule == "additionalProperties" and isinstance(value, Mapping):
+        known = error.schema.get("properties", {})
+        for key in value:
+            if key not in known:
+                yield unknown_key(where, str(key), known)
+    elif rule == "required":
+        for key in expected:
+            if isinstance(value, Mapping) and key not in value:
+                yield Fault(path=f"{where}.{key}", problem="required but missing", remedy="add it")
+    elif rule == "type":
+        yield wrong_type(where, _type_words(expected), value)
+    elif rule in ("oneOf", "anyOf"):
+        yield wrong_type(where, _type_words([part.get("type") for part in expected]), value)
+    elif rule == "enum":
+        listed = ", ".join(str(item) for item in expected)
+        yield Fault(path=where, problem=f"expected one of {listed}, got {shown(value)}", remedy="write one")
+    else:
+        yield Fault(
+            path=where, problem=f"breaks Kubernetes' rule {rule}, got {shown(value)}", remedy="correct it"
+        )
+
+
+def _where(path: str, error: Any) -> str:
+    inner = join_path(error.absolute_path)
+    if not inner:
+        return path
+    return f"{path}{inner}" if not path or inner.startswith("[") else f"{path}.{inner}"
+
+
+def _type_words(types: Any) -> str:
+    names = [types] if isinstance(types, str) else list(types)
+    flat = [part for name in names for part in (name if isinstance(name, list) else [name])]
+    words = [_WORDS.get(str(name), str(name)) for name in flat if name != "null"]
+    return " or ".join(dict.fromkeys(words)) or "something else"

@@ -1,0 +1,103 @@
+"""A recommendation.json read back: the question it answers and the deployments it names."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from perfmodels.model.dtypes import Precision
+from perfmodels.parallel import ParallelPlan
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.draft import Draft
+from simkit.core.engine import default_engine
+from simkit.core.errors import InputError
+from simkit.core.request import Hardware, Request
+from simkit.core.slo import Slo
+from simkit.core.workload import Workload
+from simkit.io.yamlio import read_text
+
+Document = dict[str, Any]
+
+_LATENCIES = ("ttft_ms", "itl_ms", "e2e_ms")
+_NUMBERS = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "request_rate_per_s", "kv_capacity_tokens")
+
+
+def read_recommendation(path: Path) -> Document:
+    """The document, its selected candidate checked for what is read of it. Raises InputError."""
+    try:
+        document = json.loads(read_text(path))
+        candidate, request = document["selected"], document["request"]
+        words = [candidate["bottleneck"], request["model"]]
+        numbers = [candidate[name][key] for name in _LATENCIES for key in ("mean", "lo", "hi")]
+        numbers += [candidate[name] for name in _NUMBERS]
+        deployment_of(candidate)
+    except (ValueError, KeyError, TypeError, InputError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise _no_recommendation(path, reason) from error
+    if not all(isinstance(word, str) for word in words):
+        raise _no_recommendation(path, "model and bottleneck must be text")
+    if not all(number is None or isinstance(number, Real) for number in numbers):
+        raise _no_recommendation(path, "latencies and rates must be numbers")
+    return dict(document)
+
+
+def _no_recommendation(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: not a recommendation.json ({reason}); write one with simkit recommend -o DIR")
+
+
+def request_of(document: Mapping[str, Any]) -> Request:
+    """The question that a recommendation answers. Raises InputError where it does not say."""
+    asked = document["request"]
+    try:
+        sla = {f"{name}_s": _seconds(asked["sla"][f"{name}_ms"]) for name in ("ttft", "itl", "e2e")}
+        return Request(
+            model=asked["model"],
+            hardware=Hardware(**_known(Hardware, asked["hardware"])),
+            workload=Workload(**_known(Workload, asked["workload"])),
+            slo=Slo(**sla, statistic=asked.get("sla_statistic", "mean")),
+            modes=(document["selected"]["mode"],),
+            gpu_hour_price=asked.get("gpu_hour_price"),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"its request is incomplete ({error!r})") from error
+
+
+def deployment_of(candidate: Mapping[str, Any]) -> Deployment:
+    """A candidate's engines, plans and counts. Raises InputError where it does not say."""
+    try:
+        if candidate["mode"] == "agg":
+            worker = {**candidate, "workers": candidate["replicas"]}
+            precision = _precision(candidate["engine"])
+            return Aggregated(worker=_pool(candidate["backend"], worker), precision=precision)
+        prefill, decode = (_pool(candidate["backend"], candidate[role]) for role in ("prefill", "decode"))
+        precision = _precision(candidate["decode"]["engine"])
+        return Disaggregated(prefill=prefill, decode=decode, precision=precision)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"its deployment is incomplete ({error!r})") from error
+
+
+def _pool(backend: str, item: Mapping[str, Any]) -> Pool:
+    names = ("version", "max_num_seqs", "max_num_batched_tokens", "memory_frac")
+    settings = {name: item["engine"][name] for name in names}
+    drafted = item["engine"].get("speculative")  # answers from before drafts were searched lack it
+    settings["draft"] = None if drafted is None else Draft(**drafted)
+    return Pool(
+        plan=ParallelPlan(**item["plan"]),
+        engine=default_engine(backend, **settings),
+        replicas=item["workers"],
+    )
+
+
+def _precision(engine: Mapping[str, Any]) -> Precision:
+    return Precision(gemm=engine["gemm_dtype"], moe=engine["moe_dtype"], kv=engine["kv_dtype"])
+
+
+def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _seconds(value_ms: float | None) -> float | None:
+    return None if value_ms is None else value_ms / 1e3

@@ -1,0 +1,177 @@
+"""Lines of a trace file, compressed or not, checked and gathered into arrays."""
+
+import gzip
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, cast
+
+import numpy as np
+
+from simkit.core.errors import InputError
+from simkit.sim.load.lengths import MOST_TOKENS
+from simkit.sim.requests import IntArray, Requests
+
+# --- Lines of a trace file, compressed or not, and the checks that every format shares.
+
+
+MAX_LINE_BYTES = 1 << 24
+MOST_TIME_S = 1e10  # three centuries; a larger time stamp is a mistake
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+
+
+class Entry(NamedTuple):
+    """One request of a trace; time_s counts from any moment, block_ids name the prompt's blocks."""
+
+    time_s: float
+    isl_tokens: int
+    osl_tokens: int
+    block_ids: list[int] | None = None
+
+
+class LineFault(NamedTuple):
+    """A line that is no request, counted from 1, and why."""
+
+    line: int
+    problem: str
+
+
+def trace_lines(path: Path) -> Iterator[bytes]:
+    """Every line without its end; a line longer than MAX_LINE_BYTES comes cut off at that length.
+
+    Raises InputError where the file cannot be read to its end.
+    """
+    number = 0
+    try:
+        with path.open("rb") as file:
+            opened = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file
+            for line in _cut_lines(cast(BinaryIO, opened)):
+                number += 1
+                yield (line.removeprefix(_BOM) if number == 1 else line).strip()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{path}: its gzip data breaks off or is damaged after line {number} ({error}); "
+            "fetch the file again"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); expected a trace: Mooncake JSONL, "
+            "Azure CSV or BurstGPT CSV"
+        ) from error
+
+
+def _cut_lines(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(MAX_LINE_BYTES):
+        yield line
+        while len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE_BYTES)
+
+
+def tokens(name: str, value: object) -> int:
+    """A token count as it must be; ValueError says what is wrong."""
+    if type(value) is not int or not 1 <= value <= MOST_TOKENS:
+        raise ValueError(f"{name} must be a whole number from 1 to {MOST_TOKENS:,}, got {shown(value)}")
+    return value
+
+
+def seconds(name: str, value: object, scale: float = 1.0) -> float:
+    """A time stamp in seconds after multiplying by `scale`; ValueError says what is wrong."""
+    most = MOST_TIME_S / scale
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(f"{name} must be a number from 0 to {most:.0e}, got {shown(value)}")
+    return float(value) * scale
+
+
+def shown(value: object, limit: int = 40) -> str:
+    """The value as it may stand in a message: its first letters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+# --- Entries of a trace gathered into arrays, and the lines that are none counted.
+
+
+FAULTS_KEPT = 5
+
+
+class EntryReader(Protocol):
+    """A format."""
+
+    def entry(self, line: bytes) -> Entry | None:
+        """One line's request."""
+
+
+class Columns:
+    """Entries as they come, in compact arrays."""
+
+    def __init__(self) -> None:
+        self.time_s, self.isl, self.osl = array("d"), array("q"), array("q")
+        self.blocks: list[int] = []
+        self.edges = array("q", [0])
+
+    def add(self, entry: Entry) -> None:
+        """Append one."""
+        self.time_s.append(entry.time_s)
+        self.isl.append(entry.isl_tokens)
+        self.osl.append(entry.osl_tokens)
+        self.blocks += entry.block_ids or ()
+        self.edges.append(len(self.blocks))
+
+    def requests(self, block_tokens: int) -> Requests:
+        """All of them in the order of the file."""
+        return Requests(
+            arrival_s=np.array(self.time_s, dtype=np.float64),
+            isl_tokens=np.array(self.isl, dtype=np.int64),
+            osl_tokens=np.array(self.osl, dtype=np.int64),
+            block_ids=_numbered(self.blocks),
+            block_starts=np.array(self.edges, dtype=np.int64),
+            block_tokens=block_tokens,
+        )
+
+
+class LineCount:
+    """Reads lines and remembers those that are no request."""
+
+    def __init__(self) -> None:
+        self.lines = self.malformed = self.failed = 0
+        self.first: list[LineFault] = []
+
+    @property
+    def example(self) -> str:
+        """The first fault in brackets, as the end of a message."""
+        return f" (line {self.first[0].line}: {self.first[0].problem})" if self.first else ""
+
+    def read(self, numbered: Iterable[tuple[int, bytes]], reader: EntryReader, into: Columns) -> None:
+        """Every line: an entry into the columns, or counted as failed or malformed."""
+        for number, line in numbered:
+            self.lines += 1
+            try:
+                if len(line) >= MAX_LINE_BYTES:
+                    raise ValueError(f"longer than {MAX_LINE_BYTES >> 20} MiB")
+                entry = reader.entry(line)
+            except ValueError as error:
+                self._note(number, str(error))
+                continue
+            if entry is None:
+                self.failed += 1
+            else:
+                into.add(entry)
+
+    def _note(self, number: int, problem: str) -> None:
+        self.malformed += 1
+        if len(self.first) < FAULTS_KEPT:
+            self.first.append(LineFault(number, problem))
+
+
+def _numbered(ids: list[int]) -> IntArray:
+    """Ids from 0 that fit into 64 bits as they are; others (hashes) numbered in the order they come."""
+    try:
+        found = np.array(ids, dtype=np.int64)
+    except OverflowError:
+        found = np.array([-1], dtype=np.int64)
+    if len(found) and np.min(found) < 0:
+        seen: dict[int, int] = {}
+        found = np.array([seen.setdefault(item, len(seen)) for item in ids], dtype=np.int64)
+    return found

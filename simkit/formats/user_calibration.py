@@ -1,0 +1,115 @@
+"""A user's calibration on disk: the observations themselves, so that more can be added later."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfmodels.arrays import FloatArray
+from perfmodels.uncertainty.user_runs import APART
+from simkit.catalog.calibrations import ERRORS, artifact
+from simkit.closed_form.user_calibration import Observation, OwnCalibration, calibration_of
+from simkit.core.errors import InputError
+from simkit.formats.benchmark_results.fields import load_json
+from simkit.io.yamlio import write_text_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "simkit.own_calibration"
+VERSION = 1
+
+
+def write_own(path: Path, own: OwnCalibration, *, mocked: bool = False) -> None:
+    """Write the calibration; it names the shipped model it corrects. mocked: its runs used no GPU."""
+    document = {
+        "kind": KIND,
+        "version": VERSION,
+        "corrects": str(artifact(ERRORS).get("sha256", "none"))[:12],
+        "mocked": mocked,
+        "observations": [asdict(item) for item in own.observations],
+    }
+    write_text_atomic(path, json.dumps(document, indent=1) + "\n")
+
+
+def read_own(path: str | Path) -> OwnCalibration:
+    """The calibration in a file.
+
+    Raises InputError where it is none, corrects another version of the shipped model than is installed, or
+    was made from mocked engines.
+    """
+    place = Path(path)
+    document = load_json(place)
+    if (
+        not isinstance(document, Mapping)
+        or document.get("kind") != KIND
+        or document.get("version") != VERSION
+    ):
+        raise InputError(f"{place}: no calibration of one's own runs; make one by simkit fit --own")
+    shipped = str(artifact(ERRORS).get("sha256", "none"))[:12]
+    if document.get("corrects") != shipped:
+        raise InputError(
+            f"{place}: corrects model {document.get('corrects')}, and {shipped} is installed; fit it again"
+        )
+    if document.get("mocked"):
+        raise InputError(f"{place}: made from mocked engines, says nothing of GPUs; measure real ones")
+    try:
+        return calibration_of([_observation(item) for item in document["observations"]])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{place}: damaged calibration ({error}); fit it again") from error
+
+
+def _observation(item: Mapping[str, Any]) -> Observation:
+    return Observation(
+        features=tuple(float(value) for value in item["features"]),
+        log_ratios={str(name): float(value) for name, value in item["log_ratios"].items()},
+        source=str(item.get("source", "")),
+    )
+
+
+def table_features(joined: "pd.DataFrame") -> Any:
+    """Features [n, k] of a table with predictions; rows without one have not-a-number."""
+    import numpy as np
+
+    apart = (joined["mode"] == "disagg").to_numpy() if "mode" in joined else np.zeros(len(joined), dtype=bool)
+    gpus = np.where(apart, _engine_gpus(joined, "decode_"), _engine_gpus(joined, ""))
+    columns = [
+        joined["concurrency"],
+        joined["isl_tokens"],
+        joined["osl_tokens"],
+        joined["predicted_ttft_ms_mean"] * 1e-3,
+        joined["predicted_itl_ms_mean"] * 1e-3,
+        gpus,
+        np.where(apart, APART, 1.0),
+    ]
+    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
+
+
+def _engine_gpus(joined: "pd.DataFrame", prefix: str) -> FloatArray:
+    """GPUs of one engine; columns that are absent or empty count as one."""
+    import numpy as np
+
+    product = np.ones(len(joined))
+    for name in ("tp", "pp", "attn_dp"):
+        if f"{prefix}{name}" in joined:
+            product *= joined[f"{prefix}{name}"].astype(float).fillna(1.0).to_numpy()
+    return product
+
+
+def observations_of_table(joined: "pd.DataFrame") -> list[Observation]:
+    """One observation per row that was both predicted and measured."""
+    import numpy as np
+
+    features = table_features(joined)
+    found = []
+    for position, row in enumerate(joined.to_dict("records")):
+        ratios = {
+            name: float(np.log(row[f"{name}_ms_mean"] / row[f"predicted_{name}_ms_mean"]))
+            for name in ("ttft", "itl")
+            if row.get(f"{name}_ms_mean", 0) > 0 and row[f"predicted_{name}_ms_mean"] > 0
+        }
+        if ratios and np.all(features[position] > 0):
+            source = str(row.get("run_id", position))
+            found.append(Observation(features=tuple(features[position]), log_ratios=ratios, source=source))
+    return found

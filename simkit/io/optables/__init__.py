@@ -1,1 +1,0 @@
-"""Readers of measured operator tables, one module per family."""

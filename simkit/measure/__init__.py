@@ -1,0 +1,1 @@
+"""Measuring a deployment, and what the measurement says of its prediction."""

@@ -1,0 +1,76 @@
+"""What a deployment does when its engines are mocked: simulated at the same step times, in Dynamo's stack.
+
+Dynamo's mocker has no host of its own, and no engine's habits that measured runs taught; what stays is the
+time that the frontend takes for a request, one after the other.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from simkit.closed_form.problem import Problem
+from simkit.core.estimate import Candidate, Latency
+from simkit.core.workload import Workload
+from simkit.verbs.loads import LoadOptions, offered_load
+from simkit.verbs.simulate import SimulateOptions, request_times
+
+# Frontend and mocker on one machine, engines that take no time: reports/loop_error/README.md.
+STACK_REQUEST_S = 3e-3
+STACK_SERIAL_S = 1e-3
+
+
+def as_mocked(problem: Problem) -> Problem:
+    """The problem with the stack in the place of every engine's host, and nothing learned from runs."""
+    engines = tuple(
+        replace(
+            model,
+            residuals=None,
+            efficiency=replace(
+                model.efficiency,
+                request_host_s=STACK_REQUEST_S,
+                request_token_s=0.0,
+                request_serial_s=STACK_SERIAL_S,
+            ),
+        )
+        for model in problem.engines
+    )
+    return replace(problem, engines=engines)
+
+
+def mocked(problem: Problem, candidate: Candidate, workload: Workload) -> Candidate:
+    """The candidate with latencies as simulated; intervals keep their width."""
+    asked = as_mocked(replace(problem, request=replace(problem.request, workload=workload)))
+    slots = workload.concurrency
+    counted = round(slots * (workload.requests_per_slot or 1.0)) if slots else None
+    options = SimulateOptions(load=LoadOptions(requests=counted, warmup=math.ceil(slots or 0.0)))
+    load = offered_load(workload, options.load, options.seed)
+    times = request_times(asked, candidate.deployment, load, options)
+    ttft, itl = times.ttft_s[load.warmup :], times.itl_s[load.warmup :]
+    e2e = times.finished_s[load.warmup :] - times.sent_s[load.warmup :]
+    estimate = candidate.estimate
+    gain = 1.0 if slots is None else estimate.e2e.mean_s / float(np.mean(e2e))
+    changed = replace(
+        estimate,
+        ttft=_simulated(estimate.ttft, ttft),
+        itl=_simulated(estimate.itl, itl),
+        e2e=_simulated(estimate.e2e, e2e),
+        output_tokens_per_s=estimate.output_tokens_per_s * gain,
+        output_tokens_per_s_per_gpu=estimate.output_tokens_per_s_per_gpu * gain,
+        request_rate_per_s=estimate.request_rate_per_s * gain,
+    )
+    return replace(candidate, estimate=changed)
+
+
+def _simulated(before: Latency, values: FloatArray) -> Latency:
+    """Statistics of simulated requests, with the interval of the estimate moved along with the mean."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return before
+    mean = float(np.mean(known))
+    p50, p90, p99 = (float(value) for value in np.percentile(known, (50, 90, 99)))
+    scale = mean / before.mean_s if before.mean_s > 0 else 1.0
+    return Latency(
+        mean_s=mean, p50_s=p50, p90_s=p90, p99_s=p99, lo_s=before.lo_s * scale, hi_s=before.hi_s * scale
+    )

@@ -1,0 +1,1 @@
+"""Which deployments to try, evaluated as one table, ranked and picked."""

@@ -1,0 +1,150 @@
+"""From a row of numbers back to a Candidate: deployment, estimate, bottleneck."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from perfmodels.parallel import ParallelPlan, PlanArray
+from perfmodels.units import MIB
+from simkit.closed_form.bottlenecks import bottleneck, decode_bottleneck, prefill_bottleneck, with_costs
+from simkit.closed_form.estimates import PointValues, estimate_of
+from simkit.closed_form.problem import Problem
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.engine import EngineOptions, default_engine
+from simkit.core.estimate import Candidate
+from simkit.engines.engine_memory import memory_fraction, sglang_fraction
+from simkit.engines.engine_model import EngineModel
+from simkit.search.candidate_table import Points
+from simkit.search.prepared import PreparedEngine
+
+_GRAPH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+
+
+def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int) -> Candidate:
+    """The Candidate at `row` of an engine's table."""
+    deployment, model = _deployment(engine, points, row), engine.model_of(_serving(points, row))
+    violation = float(points.take(np.array([row])).violation(problem.request.slo)[0])
+    values = PointValues(
+        num_gpus=float(points.num_gpus[row]),
+        concurrency=float(points.concurrency[row]),
+        requests_per_s=float(points.requests_per_s[row]),
+        ttft_s=float(points.ttft_s[row]),
+        itl_s=float(points.itl_s[row]),
+        waiting_s=float(points.waiting_s[row]),
+        batch=float(points.batch[row]),
+        prefill_share=float(points.prefill_share[row]),
+        osl_tokens=engine.osl_tokens,
+        kv_capacity_tokens=float(points.kv_capacity_tokens[row]) * _lanes(points, engine, row),
+        ttft_log_sd=float(points.ttft_log_sd[row]),
+        itl_log_sd=float(points.itl_log_sd[row]),
+        memory_bytes=_memory(engine, points, row),
+        bottleneck=_bottleneck(engine, points, row),
+        in_domain=problem.covers(model),
+        notes=("overloaded: the offered rate cannot be sustained",) if points.saturated[row] else (),
+        overloaded=bool(points.saturated[row]),
+    )
+    estimate = with_costs(problem, model, estimate_of(values, problem.request.slo, problem.errors))
+    return Candidate(deployment=deployment, estimate=estimate, meets_sla=violation <= 1.0)
+
+
+def _is_disaggregated(points: Points, row: int) -> bool:
+    return bool(points.decode_plan[row] >= 0)
+
+
+def _serving(points: Points, row: int) -> float:
+    """The choice that decodes."""
+    return float((points.decode_plan if _is_disaggregated(points, row) else points.plan)[row])
+
+
+def _lanes(points: Points, engine: PreparedEngine, row: int) -> float:
+    """Lanes that hold caches of running requests: capacity is reported for the whole deployment."""
+    plan = engine.plan_of(_serving(points, row))
+    workers = points.decode_workers if _is_disaggregated(points, row) else points.workers
+    return float(workers[row]) * plan.attn_dp * plan.pp
+
+
+def _memory(engine: PreparedEngine, points: Points, row: int) -> dict[str, float]:
+    position = engine.row_of(_serving(points, row))
+    return {name: float(values[position]) for name, values in engine.serving.memory_bytes.items()}
+
+
+def _deployment(engine: PreparedEngine, points: Points, row: int) -> Deployment:
+    precision = engine.model_of(points.plan[row]).precision
+    workers, batch, first = int(points.workers[row]), float(points.batch[row]), float(points.plan[row])
+    if not _is_disaggregated(points, row):
+        return Aggregated(worker=_pool(engine, first, workers, batch), precision=precision)
+    second, others = float(points.decode_plan[row]), int(points.decode_workers[row])
+    return Disaggregated(
+        prefill=_pool(engine, first, workers),
+        decode=_pool(engine, second, others, batch),
+        precision=precision,
+    )
+
+
+def _pool(engine: PreparedEngine, choice: float, workers: int, batch: float | None = None) -> Pool:
+    """Engines of one choice; batch: sequences per lane, None where they only prefill."""
+    plan, options = engine.plan_of(choice), engine.model_of(choice).engine
+    sized = options if batch is None else sized_engine(options, batch * plan.pp)
+    return Pool(plan=plan, engine=_fitted(engine, choice, sized), replicas=workers)
+
+
+def sized_engine(options: EngineOptions, batch: float) -> EngineOptions:
+    """The engine with room for half as many sequences again as a rank's mean batch, at a graph size.
+
+    Never more than it admits anyway.
+    """
+    wanted = min(1.5 * batch, options.max_num_seqs)
+    size = next((size for size in _GRAPH_SIZES if size >= wanted), _GRAPH_SIZES[-1])
+    return replace(options, max_num_seqs=min(int(max(size, 8)), options.max_num_seqs))
+
+
+def _fitted(engine: PreparedEngine, choice: float, options: EngineOptions) -> EngineOptions:
+    """The engine with its context cut to what the cache holds; else vLLM refuses to start.
+
+    The limit is a whole number of blocks of 1,024 tokens, and never below the workload's lengths.
+    """
+    capacity = float(engine.serving.kv_capacity_tokens[engine.row_of(choice)])
+    if options.memory_frac is None:
+        options = _with_fraction(engine.model_of(choice), engine.plan_of(choice), options)
+    if capacity >= engine.model.shape.max_context_tokens:
+        return options
+    needed = math.ceil(engine.workload.isl_tokens + engine.workload.osl_tokens)
+    return replace(options, max_model_len=max(int(capacity // 1024) * 1024, needed))
+
+
+def _with_fraction(model: EngineModel, plan: ParallelPlan, options: EngineOptions) -> EngineOptions:
+    """The memory fraction written out where the engine would not take it by itself.
+
+    SGLang's default depends on the token budget too, so that another budget wants it written.
+    """
+    array = PlanArray.of([plan])
+    used = float(memory_fraction(model, array)[0])
+    default = float(sglang_fraction(model.device.memory_bytes / MIB, array)[0])
+    own = options.max_num_batched_tokens == default_engine(options.backend).max_num_batched_tokens
+    return options if own and used == default else replace(options, memory_frac=used)
+
+
+def _bottleneck(engine: PreparedEngine, points: Points, row: int) -> str:
+    """What takes most of the time: the phase, and the operator within it."""
+    serving = _serving(points, row)
+    lengths: Any = engine.lengths
+    isl, osl = float(np.asarray(lengths.isl_tokens)), engine.osl_tokens
+    load = (float(points.batch[row]), float(points.prefill_share[row]))
+    return bottleneck(engine.model_of(serving), engine.plan_of(serving), (isl, osl), load)
+
+
+def phase_bottlenecks(engine: PreparedEngine, points: Points, row: int) -> dict[str, str]:
+    """The costliest operator of each phase of the deployment at `row`."""
+    lengths: Any = engine.lengths
+    isl, osl = float(np.asarray(lengths.isl_tokens)), engine.osl_tokens
+    first = points.plan[row]
+    found = {"prefill": prefill_bottleneck(engine.model_of(first), engine.plan_of(first), isl)}
+    if osl > 1:
+        serving = _serving(points, row)
+        batch = float(points.batch[row])
+        found["decode"] = decode_bottleneck(
+            engine.model_of(serving), engine.plan_of(serving), (isl, osl), batch
+        )
+    return found

@@ -1,0 +1,120 @@
+"""Search one engine: both modes, for the asked load and over the whole range of loads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from simkit.closed_form.problem import Problem
+from simkit.engines.engine_model import EngineModel
+from simkit.search import aggregated, disaggregated
+from simkit.search.candidate_table import Points, concatenate
+from simkit.search.engine_settings import variants
+from simkit.search.picking import Preference, best_per_layout, leading, pareto_front, ranking
+from simkit.search.prepared import PreparedEngine, prepare_engine, restricted
+from simkit.search.probabilities import chances
+from simkit.search.space import SpaceRules, plan_space
+
+_PARETO_LIMIT = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineResult:
+    """One engine's points: those to rank, the best layouts among them, and its Pareto front.
+
+    points are all that were evaluated for the load asked, of which `holding` keep the SLA; chance holds
+    the probability of the SLA of every point in best. expected is the one point that is best when
+    predictions are taken at their word, nearest_miss the one that came closest without holding (empty
+    when none missed). wider is the engine with the plans that one GPU more would allow.
+    """
+
+    engine: PreparedEngine
+    wider: PreparedEngine
+    points: Points
+    best: Points
+    chance: FloatArray
+    expected: Points
+    pareto: Points
+    nearest_miss: Points
+    holding: int
+
+
+def preference_of(problem: Problem, osl_tokens: float) -> Preference:
+    """Fewest GPUs when a load is given, else throughput; latency or goodput when asked for."""
+    workload = problem.request.workload
+    loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
+    objective = "fewest_gpus" if loaded else "throughput"
+    if problem.request.optimization in ("latency", "goodput"):
+        objective = problem.request.optimization
+    return Preference(objective=objective, total_gpus=problem.total_gpus, osl_tokens=osl_tokens)
+
+
+def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
+    """All points of one engine; None when no plan fits at all."""
+    rules = SpaceRules(
+        max_gpus=problem.total_gpus + 1,
+        backend=model.engine.backend,
+        expert_format=model.precision.moe,
+        dense_format=model.precision.gemm,
+        dynamo_rules=problem.dynamo_rules,
+    )
+    plans = plan_space(model.shape, model.device, rules)
+    wider = prepare_engine(variants(problem, model), plans, problem.request.workload, problem.path)
+    engine = restricted(wider, problem.total_gpus)
+    sweep = gather(problem, engine, loaded=False)
+    if sweep is None:
+        none = _none()
+        return EngineResult(
+            engine=engine, wider=wider, points=none, best=none, chance=np.zeros(0), expected=none,
+            pareto=none, nearest_miss=none, holding=0,
+        )  # fmt: skip
+    return _result(problem, (engine, wider), sweep, load_points(problem, engine) or sweep)
+
+
+def load_points(problem: Problem, engine: PreparedEngine) -> Points | None:
+    """Points under the load asked for; None where none was asked for or nothing can be tried."""
+    workload = problem.request.workload
+    loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
+    return gather(problem, engine, loaded=True) if loaded else None
+
+
+def _result(
+    problem: Problem, engines: tuple[PreparedEngine, PreparedEngine], sweep: Points, points: Points
+) -> EngineResult:
+    engine, wider = engines
+    slo, preference = problem.request.slo, preference_of(problem, engine.osl_tokens)
+    chance = chances(problem, engine.model, points)
+    kept = best_per_layout(points, ranking(points, slo, preference, chance), problem.limit, len(engine.plans))
+    best = points.take(kept)
+    violation = points.violation(slo)
+    missed = np.flatnonzero((violation > 1.0) & (points.saturated == 0))
+    return EngineResult(
+        engine=engine,
+        wider=wider,
+        points=points,
+        best=best,
+        chance=chance[kept],
+        expected=points.take(leading(points, slo, preference)),
+        pareto=_front(concatenate([sweep, best]), engine.osl_tokens),
+        nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
+        holding=int(np.count_nonzero(violation <= 1.0)),
+    )
+
+
+def _front(points: Points, osl_tokens: float) -> Points:
+    return points.take(pareto_front(points, osl_tokens, _PARETO_LIMIT))
+
+
+def gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points | None:
+    """Points of the modes asked for, within problem.total_gpus; None where there are none."""
+    tables = []
+    for mode, module in (("agg", aggregated), ("disagg", disaggregated)):
+        if mode in problem.request.modes:
+            search = module.load_points if loaded else module.throughput_points
+            tables.append(search(engine, problem.total_gpus))
+    found = [table for table in tables if table is not None and len(table)]
+    return concatenate(found) if found else None
+
+
+def _none() -> Points:
+    return Points(**{name: np.zeros(0) for name in Points.__slots__})

@@ -1,0 +1,29 @@
+"""How likely each row of a table holds the SLA."""
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from simkit.closed_form.estimates import log_spreads, sla_probability
+from simkit.closed_form.problem import Problem
+from simkit.engines.engine_model import EngineModel
+from simkit.search.candidate_table import Points
+
+
+def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
+    """Probability [rows] that every bound holds, as estimates show it; 1 without bounds, 0 where overloaded.
+
+    Outside the measured domain errors are wider.
+    """
+    errors = problem.errors
+    if not problem.covers(model):
+        errors = {name: error.beyond() for name, error in errors.items()}
+    means = (points.ttft_s, points.itl_s, points.e2e_s)
+    spreads = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))
+    slo = problem.request.slo
+    bounded = tuple(points.metric(f"{name}_s", slo.statistic) for name in ("ttft", "itl", "e2e"))
+    with np.errstate(invalid="ignore"):
+        found = sla_probability((bounded[0], bounded[1], bounded[2]), slo, errors, spreads)
+    if found is None:
+        return np.ones(len(points))
+    sustained: FloatArray = np.where((points.saturated > 0) | np.isnan(found), 0.0, found)
+    return sustained

@@ -1,0 +1,183 @@
+"""The main question: over all engines and modes, which deployment is best, and why not the others."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from perfmodels.memory import weight_bytes_per_gpu
+from perfmodels.parallel import PlanArray
+from perfmodels.units import GIB
+from simkit.closed_form.problem import Problem
+from simkit.core.errors import InfeasibleError
+from simkit.core.estimate import Candidate, Recommendation, Rejection
+from simkit.core.words import gpus
+from simkit.engines.support import moe_support
+from simkit.search.candidate_table import Points, concatenate
+from simkit.search.candidates import candidate, phase_bottlenecks
+from simkit.search.engine_search import EngineResult, preference_of, search_engine
+from simkit.search.picking import SURE_SHARE, knee, leading, pareto_front, ranking
+from simkit.search.prepared import PreparedEngine
+from simkit.search.space import largest_context, smallest_engine
+from simkit.search.ties import promoted_on_tie, tied_with_first, with_every_group
+from simkit.search.trade_offs import relaxations, trade_offs
+
+Row = tuple[PreparedEngine, Points, int]
+
+# SGLang goes first among equals: the only engine with full support for mixtures of experts in Dynamo.
+_TIE_ORDER = {"sglang": 0, "trtllm": 1, "vllm": 2}
+
+
+def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> Recommendation:
+    """Rank every deployment of every engine.
+
+    skip: once there is something to recommend, whether to leave the next engine out. Raises
+    InfeasibleError when the model does not fit the GPUs in any split.
+    """
+    results: list[EngineResult] = []
+    for model in problem.engines:
+        if any(len(item.best) for item in results) and skip(model.engine.backend):
+            continue
+        results += [result for result in (search_engine(problem, model),) if result]
+    filled = [result for result in results if len(result.best)]
+    if not filled:
+        raise InfeasibleError(_too_small(problem, results))
+    ranked = _ranked(problem, filled)
+    candidates = _candidates(problem, ranked)
+    meets = candidates[0].meets_sla
+    front = _pareto(problem, filled)
+    engine, table, row = ranked[0]
+    return Recommendation(
+        request=problem.request,
+        candidates=candidates,
+        expected_best=_expected(problem, filled),
+        pareto=front,
+        knee=_knee(front),
+        rejected=_rejections(problem, results),
+        meets_sla=meets,
+        trade_offs=trade_offs(problem, filled, candidates[0]),
+        relaxations=() if meets else relaxations(problem, filled),
+        bottlenecks=phase_bottlenecks(engine, table, row),
+    )
+
+
+def _ranked(problem: Problem, results: list[EngineResult]) -> list[Row]:
+    """The best layouts of all engines in one order; equal scores in the engines' tie order."""
+    ordered = sorted(results, key=lambda r: _TIE_ORDER.get(_backend(r), 9))
+    table = concatenate([result.best for result in ordered])
+    owner = np.concatenate([np.full(len(r.best), i) for i, r in enumerate(ordered)])
+    row = np.concatenate([np.arange(len(r.best)) for r in ordered])
+    preference, slo = preference_of(problem, ordered[0].engine.osl_tokens), problem.request.slo
+    chance = np.concatenate([result.chance for result in ordered])
+    order = ranking(table, slo, preference, chance)
+    if problem.shape.is_moe:
+        full = np.isin(owner, [i for i, r in enumerate(ordered) if moe_support(_backend(r)) == "full"])
+        as_sure = (table.violation(slo) <= 1.0) & (chance >= SURE_SHARE * chance[order[0]])
+        order = promoted_on_tie(order, full, table, as_sure, preference)
+    order = with_every_group(order, owner, problem.limit)
+    return [(ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order]
+
+
+def _candidates(problem: Problem, ranked: list[Row]) -> tuple[Candidate, ...]:
+    """The rows as candidates, those that cannot be told from the first marked."""
+    table = concatenate([points.take(np.array([row])) for _, points, row in ranked])
+    tied = tied_with_first(table, preference_of(problem, ranked[0][0].osl_tokens))
+    found = [candidate(problem, engine, points, row) for engine, points, row in ranked]
+    alike = [
+        bool(tie) and item.meets_sla == found[0].meets_sla for tie, item in zip(tied, found, strict=True)
+    ]
+    return tuple(replace(item, tied=tie) for item, tie in zip(found, alike, strict=True))
+
+
+def _knee(front: tuple[Candidate, ...]) -> int | None:
+    speeds = np.array([item.estimate.tokens_per_s_per_user for item in front])
+    return knee(speeds, np.array([item.estimate.output_tokens_per_s_per_gpu for item in front]))
+
+
+def _expected(problem: Problem, results: list[EngineResult]) -> Candidate:
+    """The best when predictions are taken at their word."""
+    table = concatenate([result.expected for result in results])
+    preference = preference_of(problem, results[0].engine.osl_tokens)
+    best = results[int(leading(table, problem.request.slo, preference)[0])]
+    return candidate(problem, best.engine, best.expected, 0)
+
+
+def _backend(result: EngineResult) -> str:
+    return result.engine.model.engine.backend
+
+
+def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, ...]:
+    table = concatenate([result.pareto for result in results])
+    owner = np.concatenate([np.full(len(r.pareto), i) for i, r in enumerate(results)])
+    row = np.concatenate([np.arange(len(r.pareto)) for r in results])
+    front = pareto_front(table, results[0].engine.osl_tokens)
+    return tuple(
+        candidate(problem, results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front
+    )
+
+
+def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejection, ...]:
+    """Reasons by count, most common first."""
+    rejections = []
+    for result in results:
+        backend = _backend(result)
+        small = result.engine.too_small
+        if small:
+            nearest = max(small, key=lambda plan: plan.num_gpus)
+            rejections.append(
+                Rejection(
+                    reason=f"{backend}: weights and one request's cache do not fit",
+                    count=len(small),
+                    nearest=f"{nearest.label} on {gpus(nearest.num_gpus)}",
+                )
+            )
+        missed = len(result.points) - result.holding
+        if missed and problem.request.slo.bounds and len(result.best):
+            rejections.append(_sla_rejection(result, missed))
+    return tuple(sorted(rejections, key=lambda r: -r.count))
+
+
+def _sla_rejection(result: EngineResult, count: int) -> Rejection:
+    miss, engine = result.nearest_miss, result.engine
+    nearest = "none sustains the load"
+    if len(miss):
+        label = f"{miss.workers[0]:.0f} x {engine.plan_of(miss.plan[0]).label}"
+        if miss.decode_plan[0] >= 0:
+            decode = f"{miss.decode_workers[0]:.0f} x {engine.plan_of(miss.decode_plan[0]).label}"
+            label = f"prefill {label} + decode {decode}"
+        nearest = (
+            f"{label} at {miss.concurrency[0]:,.0f} in flight: TTFT {miss.ttft_s[0] * 1e3:,.0f} ms, "
+            f"ITL {miss.itl_s[0] * 1e3:,.1f} ms"
+        )
+    backend = _backend(result)
+    return Rejection(reason=f"{backend}: SLA missed or load not sustained", count=count, nearest=nearest)
+
+
+def _too_small(problem: Problem, results: list[EngineResult]) -> str:
+    """Why nothing fits, and what would: fewer tokens, more GPUs, smaller weights."""
+    result = results[0]
+    if any(len(item.engine.kept) for item in results):
+        return (
+            f"no deployment in mode {' or '.join(problem.request.modes)} fits {gpus(problem.total_gpus)}: "
+            "disaggregation takes a prefill and a decode engine and more than one output token; raise "
+            "hardware.totalGpus or use --mode agg"
+        )
+    model = result.engine.model
+    plans = [plan for plan in result.engine.plans if plan.num_gpus <= problem.total_gpus]
+    widest = max(plans, key=lambda plan: plan.num_gpus)
+    weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])
+    workload = problem.request.workload
+    need = smallest_engine(model, workload)
+    remedy = "no engine of up to 512 GPUs holds it"
+    if need:
+        nodes = f" on {need.nodes} nodes" if need.nodes > 1 else ""
+        remedy = f"it takes at least {gpus(need.plan.num_gpus)} ({need.plan.label}{nodes})"
+    context = largest_context(model, plans)
+    shorter = f"shorten prompt plus output to {context:,} tokens, " if context else ""
+    return (
+        f"model {model.shape.name!r} does not fit {problem.total_gpus} x {model.device.name}: with "
+        f"{widest.label} each GPU needs {weights / GIB:,.1f} GiB for weights plus cache for one request of "
+        f"{workload.isl_tokens:,.0f}+{workload.osl_tokens:,.0f} tokens, and has "
+        f"{model.device.memory_bytes / GIB:,.1f} GiB; {remedy}: raise hardware.totalGpus, {shorter}"
+        "or take a quantised checkpoint"
+    )

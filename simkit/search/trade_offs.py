@@ -1,0 +1,109 @@
+"""What a GPU more or fewer or slack on a bound would buy, and what an SLA out of reach takes."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from simkit.closed_form.problem import Problem
+from simkit.core.estimate import Candidate, Relaxation, TradeOff
+from simkit.core.slo import Slo
+from simkit.search.candidate_table import Points, concatenate
+from simkit.search.candidates import candidate
+from simkit.search.engine_search import EngineResult, gather, load_points, preference_of
+from simkit.search.picking import leading
+from simkit.search.prepared import PreparedEngine, restricted
+from simkit.search.probabilities import chances
+
+SLACK = 0.1
+
+Tables = Iterable[tuple[PreparedEngine, Points]]
+
+
+def trade_offs(problem: Problem, results: list[EngineResult], selected: Candidate) -> tuple[TradeOff, ...]:
+    """The choice again with each bound 10 % looser, with one GPU fewer, and with one more."""
+    tables = [(result.engine, result.points) for result in results]
+    found = [
+        TradeOff(change=f"{name} +{SLACK:.0%}", candidate=_best(_slackened(problem, name), tables))
+        for name in problem.request.slo.bounds
+    ]
+    loaded = preference_of(problem, 1.0).objective == "fewest_gpus"
+    gpus = selected.deployment.num_gpus if loaded else problem.total_gpus
+    for change, count in (("one GPU fewer", gpus - 1), ("one GPU more", gpus + 1)):
+        asked = replace(problem, total_gpus=count)
+        found.append(TradeOff(change=change, candidate=_with_gpus(asked, results, exactly=loaded)))
+    return tuple(found)
+
+
+def _slackened(problem: Problem, name: str) -> Problem:
+    slo = problem.request.slo
+    looser = slo.with_bound(name, slo.bounds[name] * (1.0 + SLACK))
+    return replace(problem, request=replace(problem.request, slo=looser))
+
+
+def _with_gpus(problem: Problem, results: list[EngineResult], *, exactly: bool) -> Candidate | None:
+    """The best of problem.total_gpus GPUs; exactly: of deployments that use all of them, the surest."""
+    tables = []
+    for result in results if problem.total_gpus >= 1 else ():
+        engine = restricted(result.wider, problem.total_gpus)
+        points = (load_points if exactly else _sweep)(problem, engine)
+        if points is not None:
+            tables.append((engine, points.take(points.num_gpus == problem.total_gpus) if exactly else points))
+    return _surest(problem, tables) if exactly and problem.request.slo.bounds else _best(problem, tables)
+
+
+def _sweep(problem: Problem, engine: PreparedEngine) -> Points | None:
+    return load_points(problem, engine) or gather(problem, engine, loaded=False)
+
+
+def _best(problem: Problem, tables: Tables) -> Candidate | None:
+    """The first of all engines' rows by the robust order; None where there are none."""
+    slo, firsts, certain = problem.request.slo, [], []
+    for engine, points in tables:
+        chance = chances(problem, engine.model, points)
+        row = leading(points, slo, preference_of(problem, engine.osl_tokens), chance)
+        if len(row):
+            firsts.append((engine, points.take(row)))
+            certain.append(chance[row])
+    if not firsts:
+        return None
+    table = concatenate([points for _, points in firsts])
+    preference = preference_of(problem, firsts[0][0].osl_tokens)
+    engine, points = firsts[int(leading(table, slo, preference, np.concatenate(certain))[0])]
+    return candidate(problem, engine, points, 0)
+
+
+def _surest(problem: Problem, tables: Tables) -> Candidate | None:
+    """The row most likely to hold the SLA."""
+    firsts = []
+    for engine, points in tables:
+        if len(points):
+            chance = chances(problem, engine.model, points)
+            row = int(np.argmax(chance))
+            firsts.append((float(chance[row]), engine, points.take(np.array([row]))))
+    if not firsts:
+        return None
+    _, engine, points = max(firsts, key=lambda item: item[0])
+    return candidate(problem, engine, points, 0)
+
+
+def relaxations(problem: Problem, results: list[EngineResult]) -> tuple[Relaxation, ...]:
+    """For each bound, how far it alone must be relaxed for the SLA to be expected to hold.
+
+    A bound that cannot save the SLA by itself, because the others are missed too, is left out.
+    """
+    slo = problem.request.slo
+    found = []
+    for name, bound_s in slo.bounds.items():
+        others = slo.with_bound(name, None)
+        needed_s = min((_least(result.points, name, others) for result in results), default=np.inf)
+        if np.isfinite(needed_s):
+            found.append(Relaxation(bound=name, asked_s=bound_s, needed_s=needed_s))
+    return tuple(sorted(found, key=lambda item: item.needed_s / item.asked_s))
+
+
+def _least(points: Points, name: str, others: Slo) -> float:
+    """The lowest value of one latency among rows that hold the other bounds; inf where none does."""
+    value = points.metric(name, others.statistic)
+    holds = (points.violation(others) <= 1.0) & np.isfinite(value)
+    return float(value[holds].min(initial=np.inf))

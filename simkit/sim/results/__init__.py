@@ -1,0 +1,1 @@
+"""What a simulated run did: distributions, totals, goodput, a timeline."""

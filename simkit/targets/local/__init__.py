@@ -1,0 +1,1 @@
+"""This machine: Dynamo with mocked engines, or an engine's own server."""
