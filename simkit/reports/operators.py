@@ -29,7 +29,8 @@ Interpolation, transfer and worst points were computed for at most 60 models of 
 _TRANSFER = """\
 Each model's rows predicted as if its GPU had no tables at all: the nearest relative's efficiency, scaled by
 the speeds of light (perfmodels/op_times/learned.py). Median and 90th percentile of the absolute error,
-medians over models. GPUs with a near twin (H100 and H200, B200 and GB200) are easy; A100, L40S and B60 have none."""
+medians over models. GPUs with a near twin (H100 and H200, B200 and GB200) are easy; A100, L40S and B60
+have none."""
 
 
 def write_operator_report(
