@@ -88,7 +88,7 @@ def test_a_time_out_is_told_from_an_end(tmp_path):
 ABANDON = """
 import os, sys
 from pathlib import Path
-from simkit.adapters.processes import Child, Launch
+from simkit.io.processes import Child, Launch
 place = Path(sys.argv[1])
 (place / "kv").mkdir()
 words = [sys.executable, "-c", "import time; time.sleep(60)"]
