@@ -20,12 +20,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(HERE.parent)]
 
 SEEDS = (*sorted((ROOT / "experiments" / "guide").glob("*.yaml")), *sorted((HERE / "seeds").glob("*.yaml")))
-READERS = (
-    "simkit/io/dgdr*.py",
-    "simkit/formats/faults.py",
-    "simkit/formats/faults.py",
-    "simkit/io/yamlio.py",
-)
+READERS = ("simkit/formats/dgdr/*.py", "simkit/formats/faults.py", "simkit/io/yamlio.py")
 TEXT_SHARE = 0.15
 PROGRESS = 10_000
 

@@ -26,7 +26,7 @@ class Operator:
 
     wire_bytes is the message a rank contributes; group_size how many ranks take part. fmt is the
     stored number format, which decides the peak rate. dims and variant are what the family's learned
-    model asks for (perfmodels.families); without a variant a share of peak is taken. imbalance
+    model asks for (perfmodels.op_times.families); without a variant a share of peak is taken. imbalance
     multiplies the time of the slowest rank then. beside names the operator it runs in parallel with.
     """
 

@@ -1,7 +1,7 @@
 """A small load generator in this process: streams chat completions from an OpenAI-compatible server.
 
 For local checks and tests, where AIPerf's start alone would take longer than the measurement. Prompts are
-random digits: in the tokenizer of `adapters.tokenizer` one token each; elsewhere the server's own count is
+random digits: in the tokenizer of `simkit.io.tokenizer` one token each; elsewhere the server's own count is
 what is reported.
 """
 

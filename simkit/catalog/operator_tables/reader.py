@@ -1,7 +1,7 @@
 """Reads the operator tables of the PyPI package aiconfigurator-core: parquet files of measured times.
 
 Files lie at <root>/<gpu>/<family>/<engine>/<version>/<name>.parquet with latency in milliseconds.
-Every family turns its own columns into sizes (perfmodels.families) and a variant.
+Every family turns its own columns into sizes (perfmodels.op_times.families) and a variant.
 Needed to fit operator models, never to use them.
 """
 
