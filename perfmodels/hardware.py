@@ -7,9 +7,6 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 
-# --- Accelerators and the links between them, as datasheet numbers in SI.
-
-
 # Where a format has no native unit, engines fall back to the next one in its row.
 _FALLBACK = {
     "fp4": ("fp4", "bf16", "fp16"),  # four-bit weights without FP4 units are unpacked to 16 bits

@@ -96,9 +96,6 @@ def _searched_layers(config: Config, blocks: list[Mapping[str, Any]]) -> tuple[F
     return tuple(DenseFfn(num_layers=count, intermediate_size=size) for size, count in sizes.items())
 
 
-# --- From a Hugging Face config.json to a ModelShape. Pure: takes the parsed mapping.
-
-
 # Families whose layer arithmetic was worked through; others are read as their nearest relative.
 KNOWN_FAMILIES = frozenset({
     "llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_vl_text",

@@ -75,9 +75,6 @@ def point_to_point_time_s(message_bytes: FloatLike, link: Link) -> FloatArray:
     return np.where(message > 0, link.latency_s + message / link.bandwidth_bytes_per_s, 0.0)
 
 
-# --- Time of collectives: learned grids for measured groups, link models beyond, shares of peak otherwise.
-
-
 def learned_exchange_s(operator: Operator, device: Device, learned: LearnedTimes) -> FloatArray | None:
     """Time of a collective [s] from what was measured; None where nothing was.
 

@@ -62,9 +62,6 @@ def _recurrence(
     )  # fmt: skip
 
 
-# --- Operators of one attention group: projections and the attention itself.
-
-
 def attention_operators(
     hidden: int, group: AttentionGroup, precision: Precision, plan: PlanArray, step: Step
 ) -> list[Operator]:

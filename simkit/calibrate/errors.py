@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# --- How far left-out predictions were off: quantiles for intervals, scores, coverage, by what was left out.
-
-
 ERROR_METRICS = ("ttft", "itl", "e2e")
 # New deployments resemble those with their group left out; new models and GPUs those without theirs.
 SCHEME_WEIGHTS = {"split_group": 0.5, "family": 0.25, "gpu": 0.25}

@@ -14,9 +14,6 @@ from simkit.calibrate.training import TrainingRuns, predict_runs
 from simkit.catalog.calibrations import FACTORS, artifact, efficiency, shipped_residuals
 from simkit.engines.engine_model import METRICS
 
-# --- Predictions of measured runs by models that have not seen them: whole groups left out, factors refitted.
-
-
 # What may be left out. A family is every model of one architecture and size: DeepSeek-R1 goes with -V3.
 SCHEMES = ("split_group", "model", "family", "gpu", "engine")
 

@@ -86,9 +86,6 @@ def _steps(logs: FloatArray) -> LinearSteps:
     return LinearSteps(**dict(zip(names, values, strict=False)))
 
 
-# --- Step times of a running engine from a few of its runs, and what they say of other loads.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopQuestion:
     """A closed loop of equal requests; requests counts all that are measured."""

@@ -67,9 +67,6 @@ def _number_format(tail: list[str]) -> str | None:
     return next((name for markers, name in _FORMATS if markers & words), None)
 
 
-# --- Reading one model: a catalogue file, or a folder as Hugging Face lays it out.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
     """What is known about a model before its shape is computed.

@@ -156,9 +156,6 @@ def write_operators(
     gpu_models.cache_clear()
 
 
-# --- Which fitted operator models answer for a GPU: its own, then its relatives', nearest first.
-
-
 _OTHER_VENDOR, _OTHER_GENERATION = 4.0, 1.0
 
 

@@ -48,9 +48,6 @@ def cache_formats(tuning: Tuning, backend: str, device: Device, stored: Precisio
     return CacheFormats(usual="fp8", refusal=reason)
 
 
-# --- From a Request to a Problem: look up what it names, fill in what it leaves open, and say so.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """How to search, beyond what the request says.

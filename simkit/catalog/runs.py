@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# --- Tables of serving runs: what was deployed, under which load, and what was measured.
-
-
 REQUIRED = ("model", "gpu", "backend", "isl_tokens", "osl_tokens", "concurrency")
 AGG_PLAN = ("tp", "pp", "attn_dp", "moe_tp", "ep")
 MEASURED = ("ttft_ms_mean", "itl_ms_mean")

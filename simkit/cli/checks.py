@@ -7,8 +7,6 @@ import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 
-# --- `simkit validate`.
-
 
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="DGDR and DGD documents.")],
@@ -50,9 +48,6 @@ def _table(found: dict[str, Any], console: Any) -> None:
         faults_table(faults, console)
 
 
-# --- `simkit support`.
-
-
 def support(
     gpu: Annotated[str | None, typer.Option("--gpu", help="Only this GPU, for example h200_sxm.")] = None,
     backend: Annotated[str | None, typer.Option("--backend", help="Only vllm, sglang or trtllm.")] = None,
@@ -71,9 +66,6 @@ def support(
 
     document = support_document(run(gpu, backend, model))
     show(form, lambda: document, lambda console: support_table(document, console))
-
-
-# --- `simkit tools`.
 
 
 def tools(

@@ -10,8 +10,6 @@ import typer
 from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 
-# --- `simkit doctor`.
-
 
 @with_request_flags
 def doctor(
@@ -46,9 +44,6 @@ def doctor(
     )
     if not found.comparison.within:
         raise typer.Exit(1)
-
-
-# --- `simkit next-runs`.
 
 
 @with_request_flags

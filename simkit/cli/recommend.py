@@ -19,8 +19,6 @@ from simkit.cli.request_flags import (
     with_tuning_flags,
 )
 
-# --- How `simkit recommend` saves and shows its stages: the closed form, then simulated finalists.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedStages:
@@ -88,9 +86,6 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
         "or with more time, to simulate the rest",
         quiet=asked.quiet,
     )
-
-
-# --- `simkit recommend`.
 
 
 _OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."

@@ -18,8 +18,6 @@ from simkit.core.workload import Lengths
 from simkit.engines.engine_memory import weight_share
 from simkit.engines.engine_model import EngineModel
 
-# --- Many deployments of one model on one engine and GPU, each under its own load: arrays in, arrays out.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRows:

@@ -57,9 +57,6 @@ def _scaled(latency: Latency, factor: float) -> Latency:
     return Latency(**{name: getattr(latency, name) * factor for name in Latency.__slots__})
 
 
-# --- Measured candidates ranked, and which of the others can still win.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What a candidate is judged by: mean latencies [s], output tokens/s and GPUs."""

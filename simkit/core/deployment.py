@@ -49,9 +49,6 @@ def _plan(kind: str | None, part: dict[str, int], pp: int, *, moe: bool) -> Para
     return ParallelPlan(tp=tp, attn_dp=dp, moe_tp=moe_tp, ep=ep, pp=pp)
 
 
-# --- A deployment: engines, their plans and how many of each.
-
-
 Mode = Literal["agg", "disagg"]
 
 

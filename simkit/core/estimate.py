@@ -74,9 +74,6 @@ class Finalists:
     failed: tuple[str, ...] = ()
 
 
-# --- What a deployment does under a load: the numbers every verb reports.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """One latency in seconds: mean, percentiles over requests, and a 90 % interval for the mean."""

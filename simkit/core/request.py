@@ -51,9 +51,6 @@ class Tuning:
         return TOKEN_BUDGETS if self.max_num_batched_tokens is None else ()
 
 
-# --- What the user asks for, whatever document or flags it came from.
-
-
 SearchStrategy = Literal["rapid", "thorough"]
 
 

@@ -29,9 +29,6 @@ def mean_lengths(isl: FloatArray, osl: FloatArray, spread: float) -> Lengths:
     return Lengths(isl_tokens=np.maximum(isl * share, 1.0), osl_tokens=np.maximum(osl * share, 1.0))
 
 
-# --- What the clients send: lengths and load.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """Request lengths and the load offered.

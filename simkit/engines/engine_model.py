@@ -49,9 +49,6 @@ class Residuals:
     runs: MeasuredRuns
 
 
-# --- What step times depend on besides the plan: the model, its formats, the GPU, the engine.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineModel:
     """One engine serving one model on one kind of GPU: what step times depend on besides the plan.

@@ -106,9 +106,6 @@ def _alike(name: str, size: float) -> bool:
     return abs(dtype(name).bytes_per_element / size - 1) < 0.1
 
 
-# --- Worker arguments read back: ours, a peer's or hand-edited, long names and aliases.
-
-
 # Dynamo's and the engines' own words; TensorRT-LLM's server calls the two phases context and generation.
 _ROLES = {
     "agg": "aggregated", "pd": "aggregated", "prefill_and_decode": "aggregated", "null": "aggregated",

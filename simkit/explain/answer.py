@@ -7,8 +7,6 @@ from simkit.core.words import bound_label as _label
 from simkit.core.words import milliseconds as _ms
 from simkit.search.picking import SURE_SHARE, Preference
 
-# --- The answer in words: what was chosen, what binds, what else was close.
-
 
 def explanation(rec: Recommendation) -> tuple[str, ...]:
     """Three sentences: the choice, what binds or is missed, what else was close; then what was simulated."""
@@ -139,9 +137,6 @@ def _change(change: str, slo: Slo) -> str:
     """`ITL 33.0 ms` for `itl_s +10%`, the rest as it is."""
     name, _, _ = change.partition(" +")
     return f"{_label(name)} +10%, {_ms(1.1 * slo.bounds[name])}" if name in slo.bounds else change
-
-
-# --- What simulating the best candidates changed, in words.
 
 
 def finalist_lines(rec: Recommendation) -> tuple[str, ...]:

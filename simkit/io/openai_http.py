@@ -10,8 +10,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from simkit.core.errors import InputError
 
-# --- What an OpenAI-compatible server says of itself: alive, and serving which models.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:

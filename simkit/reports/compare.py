@@ -93,9 +93,6 @@ def _why(doc: Doc) -> tuple[str, ...]:
     return (*doc["why"], *costly)
 
 
-# --- A diagnosis as JSON and as a page.
-
-
 _SHOWN = 6
 
 

@@ -108,9 +108,6 @@ def command_line(request: Doc, finalists: Doc | None = None) -> str:
     return one_line(shlex.join(["simkit", "recommend", *given, "-o", "DIR"]))
 
 
-# --- What the Markdown and the HTML report say, as strings ready for their templates.
-
-
 CANDIDATES_SHOWN = 20
 
 

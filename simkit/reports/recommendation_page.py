@@ -5,8 +5,6 @@ from simkit.reports.context import environment, recommendation_context
 from simkit.reports.figures import figure_svg, pareto_figure
 from simkit.reports.pareto_text import pareto_text
 
-# --- The recommendation as one self-contained HTML page: nothing is fetched, no script runs.
-
 
 def recommendation_html(rec: Recommendation) -> str:
     """report.html. The Pareto plot is inline SVG; light and dark follow the reader's settings."""
@@ -16,9 +14,6 @@ def recommendation_html(rec: Recommendation) -> str:
     template = environment().get_template("report.html.j2")
     svg = Markup(plot)  # noqa: S704 -- drawn here; its texts are escaped by the SVG writer
     return template.render(pareto_svg=svg, **recommendation_context(rec)).rstrip() + "\n"
-
-
-# --- The recommendation as Markdown.
 
 
 def recommendation_markdown(rec: Recommendation) -> str:

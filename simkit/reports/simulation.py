@@ -99,9 +99,6 @@ def verdict_line(own: Document) -> str:
     return f"MISSES the SLA ({sla['statistic']}): {missed}"
 
 
-# --- report.md of a simulated run.
-
-
 def simulation_markdown(doc: Mapping[str, Any]) -> str:
     """What the terminal shows, with the timeline's figure."""
     own = doc["simkit"]

@@ -13,9 +13,6 @@ from simkit.core.workload import Workload
 from simkit.engines.engine_memory import kv_reservation, memory_rules, visible_bytes
 from simkit.engines.engine_model import EngineModel
 
-# --- Which ways of splitting one engine over GPUs are worth asking about.
-
-
 MAX_NODES_PER_ENGINE = 4  # Dynamo's profiler sweeps MoE engines over up to four nodes
 # Columns of an expert that share one scale cannot be cut; MXFP4 kernels pad theirs instead.
 _COLUMN_BLOCKS = {"fp8_block": 128, "nvfp4": 16, "int4_wo": 32}

@@ -63,9 +63,6 @@ def _ms(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
-# --- What differs between two deployments, requests or recommendations, in settings, figures and operators.
-
-
 LATENCIES = ("ttft_ms", "itl_ms", "e2e_ms")
 FIGURES = (
     "concurrency", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user",

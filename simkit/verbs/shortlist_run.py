@@ -32,9 +32,6 @@ def under_own_load(request: Request, concurrency: float | None) -> Request:
     return replace(request, workload=replace(workload, concurrency=concurrency))
 
 
-# --- One candidate simulated under its steady load, beside its closed form.
-
-
 LATENCIES = ("ttft", "itl", "e2e")
 _PIECE = 2_000
 

@@ -6,8 +6,6 @@ import pandas as pd
 
 from simkit.catalog.operator_tables.reader import Table, number_format
 
-# --- Dense matrix products: gemm_perf.
-
 
 def _normalise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({

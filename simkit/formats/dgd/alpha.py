@@ -6,9 +6,6 @@ from typing import Any
 
 from simkit.core.errors import InputError
 
-# --- DynamoGraphDeployments of v1alpha1 (a map of services) in the shape of v1beta1 (a list of components).
-
-
 Document = dict[str, Any]
 
 ALPHA = "nvidia.com/v1alpha1"

@@ -140,9 +140,6 @@ def _text(release: Sequence[int] | None) -> str:
     return ".".join(str(part) for part in release or ())
 
 
-# --- What one component of a DynamoGraphDeployment must hold, in the shape of v1beta1.
-
-
 TYPES = ("frontend", "worker", "prefill", "decode", "planner", "epp")
 _MAX_NAME = 63
 _CLOSED: Mapping[str, tuple[str, ...]] = {

@@ -64,9 +64,6 @@ def _timing_args(site: Site, pool: Pool) -> list[str]:
     return [part for name, value in words for part in ([name] if value is None else [name, str(value)])]
 
 
-# --- Frontend and workers of a DynamoGraphDeployment, as v1beta1 components.
-
-
 NAMES: Mapping[str, str] = MappingProxyType(
     {"aggregated": "worker", "prefill": "prefill", "decode": "decode"}
 )

@@ -60,9 +60,6 @@ def _within(flags: Sequence[str], args: Sequence[str]) -> bool:
     return any(list(args[start : start + size]) == list(flags) for start in range(len(args) - size + 1))
 
 
-# --- DynamoGraphDeployments read back as a Deployment: ours, a peer's, hand-edited; v1beta1 and v1alpha1.
-
-
 KIND = "DynamoGraphDeployment"
 
 

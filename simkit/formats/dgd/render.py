@@ -73,9 +73,6 @@ def _container(site: Site, config: str) -> Document:
     }
 
 
-# --- A deployment as the Kubernetes documents that Dynamo's operator takes. Pure: values in, documents out.
-
-
 VERSIONS = ("v1beta1", "v1alpha1")
 MAX_NAME = 45  # deployment name and component name together, in the names of pods
 _LONGEST_COMPONENT = len("Frontend")

@@ -16,9 +16,6 @@ from simkit.engines.flags import TABLES
 from simkit.engines.releases import Release, release_of
 from simkit.formats.dgd.network import Fabric, fabric_of
 
-# --- What every component of a deployment is rendered from: images, model path, volumes, secrets.
-
-
 Document = dict[str, Any]
 
 REGISTRY = "nvcr.io/nvidia/ai-dynamo"

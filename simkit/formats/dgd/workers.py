@@ -80,9 +80,6 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# --- One worker component of a DynamoGraphDeployment, read as a pool of engines.
-
-
 ROLE_OF_TYPE: Mapping[str, Role] = MappingProxyType(
     {"worker": "aggregated", "prefill": "prefill", "decode": "decode"}
 )

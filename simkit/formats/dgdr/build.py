@@ -80,9 +80,6 @@ def _unpredicted(overrides: model.Overrides | None) -> list[str]:
     ]
 
 
-# --- A checked DGDR as a Request: defaults filled in, milliseconds turned into seconds, warnings collected.
-
-
 _TOLERATIONS = "template.spec.tolerations"
 
 

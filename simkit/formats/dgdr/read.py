@@ -94,9 +94,6 @@ def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-# --- DGDR documents to Requests and back: the edge where milliseconds become seconds.
-
-
 __all__ = [
     "apply_overrides",
     "current_document",

@@ -103,9 +103,6 @@ def job_crd_faults(document: Mapping[str, Any]) -> list[Fault]:
     return [Fault(path=path, problem="required by Kubernetes but missing", remedy="write containers: []")]
 
 
-# --- What a DGDR must hold beyond the type of each field: rules that span fields, and names.
-
-
 _IMAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")
 
 

@@ -104,9 +104,6 @@ def spare_words(name: str, values: Sequence[str], *, known: bool) -> tuple[str, 
     return tuple(values[1:]) if known or name in SERVER_FLAGS or name in _HARMLESS else ()
 
 
-# --- The arguments of a started engine: its model, its flags, and the settings file that they name.
-
-
 _FILES = ("--config", "--extra-llm-api-options", "--extra-engine-args")
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)(?:/snapshots/[^/]*)?/?$")
 

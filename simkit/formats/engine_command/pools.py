@@ -93,9 +93,6 @@ def _short(name: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-# --- One started engine as a pool of engines.
-
-
 _DRAFT = ("--speculative", "--trtllm.speculative_config.")
 _SIDES: dict[str, Role] = {"kv_producer": "prefill", "kv_consumer": "decode"}
 

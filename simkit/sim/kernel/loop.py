@@ -12,8 +12,6 @@ from simkit.sim.kernel.pages import unit_pages
 from simkit.sim.kernel.routes import arrive, offer, send
 from simkit.sim.kernel.state import State
 
-# --- Compiled: notes of the state of a cluster.
-
 
 @inner
 def sample(state: State, now_s: float) -> None:

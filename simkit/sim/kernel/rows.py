@@ -100,9 +100,6 @@ def _lane(group: int, pool: int, replica: int) -> IntArray:
     return row
 
 
-# --- Requests as rows of the kernel's arrays, and rows read back.
-
-
 def checked(cluster: Cluster, requests: Requests, *, open_loop: bool) -> None:
     """Raise InputError for requests that cannot be served or sent as they are."""
     if len(requests) == 0:
