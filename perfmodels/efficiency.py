@@ -28,7 +28,7 @@ class Efficiency:
     time by which it delays those who decode (below 1: they share steps). request_host_s and
     request_token_s per prompt token precede every request's first token (HTTP, tokenizer, scheduling);
     request_serial_s is what the one process all requests pass spends on each, so that a burst queues
-    there too. admission_steps are the steps that pass before the engine turns to a request that
+    there too. admission_steps are the steps that pass before the engine schedules a request that
     arrives while others decode. wave_frac is how long requests that arrive together because they
     finished together wait for each other, as a share of the prefill of those ahead of them.
     """

@@ -46,7 +46,7 @@ class LocalKriging:
     """The posterior for one combination of groups.
 
     runs and their weights [n] give the mean, judges (the nearest kin among them, thinned) and the
-    inverse [k, k] of their own covariance the variance. prior is the variance of a question nobody
+    inverse [k, k] of their own covariance the variance. prior is the variance of a question that no run
     resembles.
     """
 

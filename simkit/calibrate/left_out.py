@@ -62,7 +62,7 @@ def _one(
 
 
 def _without(runs: TrainingRuns, held: np.ndarray, asked: tuple[str, Whole]) -> Efficiency:
-    """An engine's factors without the held runs; an engine nobody measured has the priors."""
+    """An engine's factors without the held runs; an engine without runs has the priors."""
     backend, whole = asked
     return fit_engine(runs, backend, ~held, whole.factors[backend], whole.pull)
 

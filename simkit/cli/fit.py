@@ -55,15 +55,7 @@ def fit(
     if own:
         _fit_own(own, output or Path("own.json"), mixed=operators is not None or bool(runs))
         return
-    if operators is None and not runs:
-        raise InputError(
-            "nothing to fit: give --operators DIR with measured operator tables, --runs FILE with runs, "
-            "or --own with a few of your own"
-        )
-    if operators is not None and not operators.is_dir():
-        raise InputError(f"--operators {operators}: expected an existing folder")
-    if operators is not None and runs and output is not None:
-        raise InputError("-o names one folder: fit --operators and --runs one after the other")
+    _check(operators, runs or [], output)
 
     def say(line: str) -> None:
         if not quiet:
@@ -73,6 +65,18 @@ def fit(
         _fit_operators(operators, output, family or [], say)
     if runs:
         _fit_runs(runs, output, say)
+
+
+def _check(operators: Path | None, runs: list[Path], output: Path | None) -> None:
+    if operators is None and not runs:
+        raise InputError(
+            "nothing to fit: give --operators DIR with measured operator tables, --runs FILE with runs, "
+            "or --own with a few of your own"
+        )
+    if operators is not None and not operators.is_dir():
+        raise InputError(f"--operators {operators}: expected an existing folder")
+    if operators is not None and runs and output is not None:
+        raise InputError("-o names one folder: fit --operators and --runs one after the other")
 
 
 def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:

@@ -71,7 +71,7 @@ def _save(result: Any, problem: Any, asked: AskedStages) -> list[str]:
 
 
 def _progress(text: str, asked: AskedStages) -> None:
-    """The best so far, for somebody who watches."""
+    """Progress on a terminal: the best so far."""
     remark(text, quiet=asked.quiet or not sys.stderr.isatty())
 
 

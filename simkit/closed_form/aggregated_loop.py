@@ -1,7 +1,7 @@
 """Mean latencies of aggregated engines in closed form.
 
 A lane serves B requests at a time. Each of them costs the engine one prefill and osl - 1 decode steps
-of t(B); everybody's prefills delay everybody else. A request that arrives waits for the step under
+of t(B); each request's prefill delays all others. A request that arrives waits for the step under
 way, for the prompts ahead of it and for its own. How many are ahead depends on how far the requests
 are in step with each other: all of them in the opening burst of a closed-loop benchmark; where lengths
 are equal those of the same step, or all again where the engine prefills everything before it decodes
@@ -72,7 +72,7 @@ class Host:
 
     request_s precedes its prefill [s]; serial_s is the part spent in a process
     that takes requests one by one. admission_steps, poll_steps and hold_steps are counted in decode
-    steps: the steps until the scheduler turns to a new request, the steps between two looks at its
+    steps: the steps until the scheduler takes a new request, the steps between two looks at its
     inbox, and the steps it holds requests back to batch their prompts. wave_frac: how long requests
     that arrive together wait for each other, as a share of the prefill of those ahead. request_s,
     poll_steps and hold_steps are scalars or one per row.
@@ -107,10 +107,10 @@ def closed_loop(
     opening = 0.5 * others * found.service_s + 0.5 * others * times.plan.lanes[:, None] * host.serial_s
     waiting = found.look_s + (1.0 - share) * steady + share * np.maximum(opening, found.queue_s)
     ttft = before + waiting
-    # A prompt that somebody waits for does not stall that request's decoding once more.
+    # Do not count a prefill twice: as queueing in TTFT and as a stall in ITL.
     spared = (1.0 - share) * np.maximum(steady - found.queue_s, 0.0) / np.maximum(decodes, 1.0)
     itl = np.maximum(found.itl_s - spared, np.minimum(times.decode_at(batch), found.itl_s))
-    # However the rest falls out, the engine does one thing at a time.
+    # Lower bound: total engine time of all prefills and decode steps.
     least = batch * times.stall_s[:, None] + decodes * times.decode_at(batch)
     late = np.maximum(least - ttft - decodes * itl, 0.0)
     ttft, waiting = ttft + late, waiting + late
@@ -148,16 +148,16 @@ def _balance(
     """How many of `batch` requests decode while the rest are on their way there; load is (batch, decodes).
 
     With n decoding, n / decodes requests finish per step and as many prompts come in, each of which
-    delays everybody by stall_s. Where prompts share steps with decodes no more come in per step than its
-    token budget holds: beyond that the others queue. Decoding and waiting share the batch by Little's law;
-    a damped fixed point finds n.
+    delays every decoding sequence by stall_s. Where prompts share steps with decodes no more come in per
+    step than its token budget holds: beyond that the others queue. Decoding and waiting share the batch
+    by Little's law; a damped fixed point finds n.
     """
     batch, decodes = load
     steps = np.maximum(decodes, 1e-9)
     burst = times.burst_prefill_s[:, None]
     most = steps * times.per_step[:, None] if times.mixed else np.full_like(batch, np.inf)
-    rest = (batch - 1.0) / batch  # nobody is delayed by a prompt of its own
-    engaged = np.clip(batch - 1.0, 0.0, 1.0) * np.clip(decodes, 0.0, 1.0)  # somebody else is decoding
+    rest = (batch - 1.0) / batch  # a request is not delayed by its own prompt
+    engaged = np.clip(batch - 1.0, 0.0, 1.0) * np.clip(decodes, 0.0, 1.0)  # another request is decoding
     decoding = np.minimum(batch, most)
     for _ in range(_ROUNDS):
         step = times.decode_at(np.maximum(decoding, 1.0))
@@ -262,7 +262,7 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
         enough = served * decodes * times.decode_at(np.maximum(middle, 1.0)) / room <= middle
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     step = times.decode_at(np.clip(high, 1.0, cap))
-    busy = np.clip(high, 0.0, 1.0)  # share of arrivals that find somebody decoding
+    busy = np.clip(high, 0.0, 1.0)  # share of arrivals that find a decoding sequence
     missed = max(host.admission_steps - 0.5, 0.0)  # arrivals come in the middle of a step, not at its end
     look = busy * (
         step * (missed + times.mixed + rows_like(host.hold_steps, step)) + _poll_s(step, rho, host)

@@ -112,7 +112,7 @@ def row_work(
     lengths, requests in flight over all workers).
     """
     lengths, concurrency = load
-    nobody = np.zeros_like(concurrency)
+    zeros = np.zeros_like(concurrency)
     split = len(pools) > 1
     return RowWork(
         model=model,
@@ -122,9 +122,9 @@ def row_work(
         lengths=lengths,
         concurrency=concurrency,
         procedure=procedure,
-        poll_steps=nobody + model.engine.poll_steps,
-        hold_steps=nobody + model.engine.hold_steps,
-        transfer_s=handover_s(model, pools[0].plan, lengths, kv_path(model)) if split else nobody,
+        poll_steps=zeros + model.engine.poll_steps,
+        hold_steps=zeros + model.engine.hold_steps,
+        transfer_s=handover_s(model, pools[0].plan, lengths, kv_path(model)) if split else zeros,
     )
 
 

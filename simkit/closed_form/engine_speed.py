@@ -31,7 +31,7 @@ class PhaseTimes:
     decode_s [rows, len(BATCH_GRID)]: a step with that many sequences per lane and no prompt.
     prefill_s [rows]: engine time of one prompt alone; burst_prefill_s [rows]: per prompt when
     several share the token budget; floor_s [rows]: what any step with prompts costs, however few their
-    tokens; stall_s [rows]: by how much one prompt of a full step delays everybody who decodes;
+    tokens; stall_s [rows]: by how much one prompt of a full step delays every decoding sequence;
     together [rows]: whole prompts that share a step; per_step [rows]: prompts whose tokens fill one, parts
     of prompts counted; chunks [rows]: steps one prompt takes.
     mixed: prompts share steps with decodes. tokens_per_step (one, or [rows]): gained by a sequence.

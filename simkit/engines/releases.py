@@ -89,7 +89,7 @@ def release_number(*versions: str | None) -> Number | None:
 
 
 def unknown_release_note(*versions: str | None) -> str | None:
-    """A remark where nobody looked at the release that is named."""
+    """A remark where the named release has not been checked."""
     number, nearest = release_number(*versions), release_of(*versions)
     if number is None or number == nearest.number:
         return None

@@ -23,7 +23,7 @@ _MS_PER_S = 1e3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceFile:
-    """Requests of a file replayed at their own times, in the place of synthetic ones."""
+    """Requests of a file replayed at their own times, instead of synthetic ones."""
 
     path: str
     kind: str = "mooncake-trace"

@@ -32,7 +32,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def get(url: str, path: str, timeout_s: float = 5.0) -> Reply | None:
-    """The answer to a GET; None where nobody answers in time or what comes is no HTTP."""
+    """The answer to a GET; None after a time-out, a refused connection or an answer that is not HTTP."""
     parts = split_url(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)

@@ -18,7 +18,7 @@ from simkit.targets.local.engine import engine_words, listed_name, require_engin
 from simkit.targets.local.service import ServicePlan, serving
 
 PORT = "{port}"
-OF_DEPLOYMENT = "deployment"  # in the place of a command: the engine of what is deployed
+OF_DEPLOYMENT = "deployment"  # instead of a command: the engine of what is deployed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

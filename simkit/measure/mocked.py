@@ -22,7 +22,7 @@ STACK_SERIAL_S = 1e-3
 
 
 def as_mocked(problem: Problem) -> Problem:
-    """The problem with the stack in the place of every engine's host, and nothing learned from runs."""
+    """The problem with the stack's times instead of the engines' host times, without residuals of runs."""
     engines = tuple(
         replace(
             model,

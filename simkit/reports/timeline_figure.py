@@ -56,7 +56,7 @@ def _draw_requests(flight: "Axes", rate: "Axes", timeline: Timeline) -> None:
 
 
 def _draw_cache(axes: "Axes", timeline: Timeline, samples: Samples) -> None:
-    """Shares of the KV cache: of sequences, and of prefixes that nobody uses at the moment."""
+    """Shares of the KV cache: of sequences, and of prefixes that no sequence uses at the moment."""
     shares = [timeline.held(samples.time_s, values) for values in (samples.used_frac, samples.idle_frac)]
     look: Any = {"labels": ["sequences", "idle prefixes"], "colors": ["#2b84c2", "#b9d6ea"]}
     axes.stackplot(timeline.time_s, *map(np.nan_to_num, shares), step="post", lw=0, **look)

@@ -80,7 +80,7 @@ def guide_search(gpu: str) -> str:
 
 
 def _missing(known: frozenset[str], family: str) -> tuple[str, ...]:
-    """The families without a table here, in the way of doing it that lacks fewest."""
+    """Operator families without measured data, for the best-covered kernel choice."""
     return min((tuple(sorted(needed - known)) for needed in NEEDED[family]), key=len)
 
 

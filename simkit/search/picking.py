@@ -10,7 +10,7 @@ from simkit.core.slo import Slo
 from simkit.search.candidate_table import Points
 
 Order = NDArray[np.intp]
-# Far inside the error of any prediction: nobody could tell two such deployments apart.
+# Far inside the error of any prediction: such deployments cannot be told apart.
 TIE = 0.02
 # Less certainty breaks more bounds, more gives away throughput: reports/accuracy/sla_choice.md.
 SURE_SHARE = 0.8

@@ -75,7 +75,7 @@ class Samples:
     """The cluster at moments of a run, at most some thousand; arrays [moments].
 
     waiting: sent and neither prefilling nor decoding; running: the rest; used_frac and idle_frac: share
-    of all cache that sequences use, and that keeps prefixes nobody uses at the moment.
+    of all cache that sequences use, and that keeps prefixes that no sequence uses at the moment.
     """
 
     time_s: FloatArray

@@ -10,7 +10,7 @@ from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 
 # Shares of the declared output for which there must be cache: of those who run, and of a newcomer. SGLang
-# begins with 0.7 and lowers it to 0.14 of that over 600 steps in which nobody is preempted.
+# begins with 0.7 and lowers it to 0.14 of that over 600 steps without a preemption.
 _RESERVED = {"vllm": (0.0, 0.0), "sglang": (0.7 * 0.14, 1.0), "trtllm": (1.0, 1.0)}
 _SGLANG_HEADROOM_STEPS = 20
 
@@ -51,9 +51,9 @@ class SchedulerPolicy:
     may, for which there must be cache to admit it (0: the prompt is enough, and a sequence is preempted
     and recomputed when pages run out; both 1: that never happens). least_output_first: who is
     preempted, the one with the least output or the last admitted; headroom_steps: decode steps for
-    which there must be room once somebody is.
+    which there must be room once a sequence is.
     poll_steps, hold_steps, admission_steps: decode steps between two looks at the inbox, for which prompts
-    are held back, and until the engine turns to a request. request_*_s: host time before a request's
+    are held back, and until the engine schedules a request. request_*_s: host time before a request's
     prefill, per prompt token, and per request of the opening burst before it. declared_tokens: the
     output limit that requests declare, None where each declares its own length, as benchmarks do.
     captured: batch sizes of captured graphs; a batch is computed as the next one of them.

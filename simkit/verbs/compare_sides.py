@@ -123,7 +123,7 @@ def _estimated(path: Path, request: Request, deployment: Deployment) -> Side:
     problem, result = estimate_problem(request, deployment)
     document = plain(estimate_document(problem.request, result))
     question = plain(request_document(problem.request))
-    del question["hardware"]["total_gpus"], question["modes"]  # nobody asked: the deployment has them
+    del question["hardware"]["total_gpus"], question["modes"]  # not asked for: the deployment has them
     return Side(
         name=str(path),
         kind=DEPLOYMENT,

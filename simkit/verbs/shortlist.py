@@ -18,7 +18,7 @@ from simkit.verbs.recommend import dressed, searched
 from simkit.verbs.shortlist_run import Finalist, log_sd, simulated_candidate
 
 # --- Two fidelities: the closed form over everything, then a simulation of the best candidates.
-# Best first, until all asked for are simulated, time is up, or somebody interrupts: what is there is kept.
+# Best first, until all asked for are simulated, time is up, or an interrupt: what was simulated is kept.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class _Round:
         return tried if tried < len(self.candidates) and more else None
 
     def add(self, position: int, finalist: Finalist) -> None:
-        """Put the simulated candidate in the place of the other."""
+        """Replace the other candidate by the simulated one."""
         self.candidates[position] = finalist.candidate
         self.found[position] = finalist.closed_form
 

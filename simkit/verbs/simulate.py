@@ -82,7 +82,7 @@ def simulate(
     """
     options = options or SimulateOptions()
     asked = as_request(request)
-    if NO_SLA in asked.warnings:  # bounds that nobody asked for judge no run
+    if NO_SLA in asked.warnings:  # default bounds do not judge a run
         asked = replace(asked, slo=Slo())
     problem, chosen = question(asked, deployment)
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)

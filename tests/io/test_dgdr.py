@@ -1,6 +1,5 @@
 """DGDR documents: what is accepted and what it means, and how each mistake is told."""
 
-import copy
 import json
 import math
 from pathlib import Path
@@ -12,9 +11,7 @@ from simkit.core.request import Hardware, ModelCache
 from simkit.core.slo import Slo
 from simkit.formats.dgdr.model import GPU_SKUS, NO_SLA, known_keys
 from simkit.formats.dgdr.read import (
-    apply_overrides,
     dgdr_faults,
-    parse_setting,
     read_document,
     read_request,
     request_from_document,
@@ -352,37 +349,3 @@ def test_request_to_document_round_trips_every_field():
     document = request_to_document(request)
     assert document["spec"]["sla"] == {"ttft": 250, "itl": 12.5, "optimizationType": "latency"}
     assert request_from_document(document, "f") == request
-
-
-def test_set_path_leaves_the_original_alone():
-    before = copy.deepcopy(FULL)
-    document = set_path(FULL, "sla.ttft", 300)
-    assert document["spec"]["sla"]["ttft"] == 300
-    assert set_path({}, "spec.workload.isl", 5) == {"spec": {"workload": {"isl": 5}}}
-    assert before == FULL
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("model.name", "spec.model is a value and holds no keys"), ("sla..ttft", "empty key in the path")],
-)
-def test_set_path_refuses(path, expected):
-    with pytest.raises(InputError, match=expected):
-        set_path(FULL, path, 1)
-
-
-def test_settings_are_read_as_yaml():
-    assert parse_setting("sla.ttft=300") == ("sla.ttft", 300)
-    assert parse_setting("image=a/b:1=2") == ("image", "a/b:1=2")
-    with pytest.raises(InputError, match="expected path=value"):
-        parse_setting("sla.ttft")
-
-
-def test_overrides_change_and_check_a_request():
-    request = read_request(GUIDE / "qwen-small.yaml")
-    changed_request = apply_overrides(request, {"sla.e2eLatency": 3000, "workload.isl": 128})
-    assert changed_request.slo == Slo(e2e_s=3.0)
-    assert changed_request.workload.isl_tokens == 128
-    assert changed_request.warnings == ()
-    with pytest.raises(InputError, match="did you mean sla"):
-        apply_overrides(request, {"slas.ttft": 300})

@@ -77,7 +77,7 @@ _ALIASES = MappingProxyType({
 
 
 def fabric_of(hardware: Hardware, resource: str | None = None) -> Fabric | None:
-    """The fabric between nodes, None where there is none or nobody said there was.
+    """The fabric between nodes, None where there is none or none was stated.
 
     hardware.rdma says whether, hardware.interconnect which; without a name it is InfiniBand's
     device plugin, which serves RoCE as well. A plain GPU link (nvlink, pcie) names no fabric.

@@ -145,7 +145,7 @@ def _sku_faults(document: Mapping[str, Any]) -> list[Fault]:
 
 @lru_cache(maxsize=1024)
 def canonical_gpu(name: str) -> str | None:
-    """The catalogue's name for a GPU however it is written; None when nobody knows it."""
+    """The catalogue's name for a GPU however it is written; None where it is unknown."""
     try:
         return gpu(name).name
     except UnknownNameError:

@@ -28,7 +28,7 @@ from simkit.sim.kernel.state import State
 
 @inner
 def gate_open(state: State, lane: int, now_s: float) -> bool:
-    """Whether the scheduler turns to the first waiting request now; nobody waits where none decode."""
+    """Whether the first waiting request may be scheduled now; without decodes it is at once."""
     row = state.lanes[lane]
     if row[c.L_HEAD] < 0 or row[c.L_FULL] == 1:
         return False

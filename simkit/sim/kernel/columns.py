@@ -50,7 +50,7 @@ MOVING: Final = 5
 FINISHED: Final = 6
 
 # Lanes, whole numbers. clock: decode steps so far; private: pages that belong to one sequence; units: cached
-# prefix units, idle of them referred to by nobody; gate: clock at which prompts may be admitted, -1 unset;
+# prefix units, idle of them without references; gate: clock at which prompts may be admitted, -1 unset;
 # full: no room for the first of the queue, 0 again when pages are given back or shared; placed, last_placed:
 # first and last of those whose cache has come from another engine; held: sequences with pages whose cache is
 # on its way or has come, promised: pages that these may take besides.

@@ -61,7 +61,7 @@ def _lane_step_s(state: State, lane: int) -> float:
 
 @inner
 def _undisturbed(state: State, group: int, now_s: float) -> tuple[int, float]:
-    """Up to how many decode steps and seconds nothing changes: no end, no lack of pages, nobody's turn."""
+    """Up to how many decode steps and seconds nothing changes: no end, no lack of pages, no admission."""
     if state.counters[c.S_STEPPING] == 1:
         return 1, np.inf
     start, steps, until_s = state.groups[group, c.G_FIRST], _MANY, np.inf
@@ -77,7 +77,7 @@ def _undisturbed(state: State, group: int, now_s: float) -> tuple[int, float]:
                 steps = min(steps, row[c.L_GATE] - row[c.L_CLOCK])
             elif eligible_s > now_s:
                 until_s = min(until_s, eligible_s - now_s)
-            elif may_admit(state, lane):  # somebody preempted just now
+            elif may_admit(state, lane):  # a sequence was preempted just now
                 steps = 1
         steps = steps_that_fit(state, lane, steps)
     return max(steps, 1), until_s
@@ -99,7 +99,7 @@ def interrupt(state: State, group: int, at_s: float) -> None:
     begin_s = state.groups_f[group, c.GF_BEGIN]
     if state.groups[group, c.G_KIND] != c.DECODES_ONLY or at_s >= state.groups_f[group, c.GF_END]:
         return
-    # A cache that moves in no time comes as the run begins: one step is under way then, too.
+    # With zero KV-transfer time the sequence joins after the step that is running now.
     steps, time_s = walk(state, group, state.groups[group, c.G_STEPS], max(at_s - begin_s, _AT_ONCE_S))
     state.groups[group, c.G_STEPS] = steps
     state.groups_f[group, c.GF_END] = begin_s + time_s

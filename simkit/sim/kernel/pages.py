@@ -8,7 +8,7 @@ from simkit.sim.kernel.state import State
 
 # --- Compiled: pages of KV cache and prefixes that several requests share.
 # A lane has so many pages. Each is private to a sequence, part of a cached prefix unit (a block of a
-# request's block_ids, several pages), or free. A unit that nobody refers to stays until its pages are
+# request's block_ids, several pages), or free. A unit without references stays until its pages are
 # needed; the longest unused goes first, the end of a prefix before its beginning.
 
 
@@ -81,7 +81,7 @@ def found_units(state: State, lane: int, request: int) -> int:
 
 @inner
 def idle_units(state: State, lane: int, request: int, count: int) -> int:
-    """How many of the first units nobody refers to."""
+    """How many of the first units have no reference."""
     first, idle = state.requests[request, c.R_BLOCK], 0
     for index in range(first, first + count):
         idle += state.refs[lane, state.block_ids[index]] == 0
@@ -176,7 +176,7 @@ def steps_that_fit(state: State, lane: int, most: int) -> int:
     return most
 
 
-# --- Compiled: cache that sequences may still take, under rules that admit nobody without room for it.
+# --- Compiled: cache that sequences may still take, under rules that admit a sequence only with room for it.
 
 
 @inner

@@ -57,7 +57,7 @@ def offer(state: State, request: int, now_s: float) -> None:
 
 @inner
 def arrive(state: State, now_s: float) -> None:
-    """A request reaches its engine and waits until that turns to it, or its cache arrives."""
+    """A request reaches its engine and waits to be scheduled, or for its cache to arrive."""
     request = pop(state)
     lane, late_s = state.requests[request, c.R_LANE], 0.0
     group, first = state.lanes[lane, c.L_GROUP], True

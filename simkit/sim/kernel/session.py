@@ -21,7 +21,7 @@ from simkit.sim.requests import IntArray, Requests, RequestTimes
 def forgotten(state: State, units: Units, done: NDArray[np.bool_]) -> tuple[State, Units]:
     """The same without the requests that are `done`; those left keep their order under new numbers."""
     kept = ~done
-    number = np.append(np.cumsum(kept) - 1, -1)  # -1, nobody, stays -1
+    number = np.append(np.cumsum(kept) - 1, -1)  # -1 (no request) stays -1
     rows = state.requests[kept]
     rows[:, c.R_NEXT] = number[rows[:, c.R_NEXT]]
     blocks, rows[:, c.R_BLOCK] = _kept_blocks(state, kept)

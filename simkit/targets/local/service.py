@@ -112,7 +112,7 @@ class LocalService:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on at this moment."""
+    """A port of this machine that is free at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -123,7 +123,7 @@ def free_port() -> int:
 def serving(
     plan_of: Callable[[int], ServicePlan], registry: Path, attempts: int = 3
 ) -> Iterator[LocalService]:
-    """A service on a free port, ready; tried again where somebody took the port in between."""
+    """A service on a free port, ready; tried again where another process took the port in between."""
     service = None
     for attempt in range(attempts):
         candidate = LocalService(plan_of(free_port()), registry)
