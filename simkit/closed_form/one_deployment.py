@@ -19,7 +19,7 @@ from simkit.closed_form.problem import Problem
 from simkit.closed_form.residuals import correction_table, features_of, levels_of, nearest_run
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.errors import InfeasibleError
-from simkit.core.estimate import Candidate, bounded
+from simkit.core.estimate import Candidate, holds
 from simkit.core.workload import Lengths, workload_lengths
 from simkit.engines.engine_model import EngineModel, NearestRun
 
@@ -72,11 +72,10 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
         outcome = _disaggregated(problem, deployment)
     values = _values(problem, deployment, outcome)
     estimate = with_costs(problem, outcome.model, estimate_of(values, problem.request.slo, problem.errors))
-    slo = problem.request.slo
-    holds = all(bounded(estimate, name, slo.statistic) <= bound for name, bound in slo.bounds.items())
-    holds = holds and not outcome.loop.saturated[0, 0]
     return SingleEstimate(
-        candidate=Candidate(deployment=deployment, estimate=estimate, meets_sla=holds),
+        candidate=Candidate(
+            deployment=deployment, estimate=estimate, meets_sla=holds(estimate, problem.request.slo)
+        ),
         by_operator=_operators(problem, deployment, outcome),
         nearest=_nearest(problem, deployment, outcome),
     )

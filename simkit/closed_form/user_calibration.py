@@ -10,7 +10,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.user_runs import APART, ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features
 from simkit.core.deployment import Aggregated, Deployment
 from simkit.core.errors import InputError
-from simkit.core.estimate import Candidate, Estimate, Latency
+from simkit.core.estimate import Candidate, Estimate, Latency, holds, with_latencies
 from simkit.core.measured import Run
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
@@ -97,20 +97,11 @@ def sharpened(candidate: Candidate, workload: Workload, slo: Slo, own: OwnCalibr
     decodes = max(workload.osl_tokens * (1.0 - workload.length_spread / 2.0) - 1.0, 0.0)
     e2e = _end_to_end(estimate.e2e, ttft, itl, decodes)
     gain = 1.0 if workload.request_rate_per_s is not None else estimate.e2e.mean_s / e2e.mean_s
-    means = {"ttft_s": ttft.mean_s, "itl_s": itl.mean_s, "e2e_s": e2e.mean_s}
     changed = replace(
-        estimate,
-        ttft=ttft,
-        itl=itl,
-        e2e=e2e,
-        output_tokens_per_s=estimate.output_tokens_per_s * gain,
-        output_tokens_per_s_per_gpu=estimate.output_tokens_per_s_per_gpu * gain,
-        request_rate_per_s=estimate.request_rate_per_s * gain,
-        tokens_per_s_per_user=1.0 / itl.mean_s if itl.mean_s > 0 else math.inf,
+        with_latencies(estimate, (ttft, itl, e2e), gain),
         sla_probability=_probability({"ttft_s": ttft, "itl_s": itl, "e2e_s": e2e}, slo),
     )
-    holds = not estimate.overloaded and all(means[name] <= bound for name, bound in slo.bounds.items())
-    return replace(candidate, estimate=changed, meets_sla=holds)
+    return replace(candidate, estimate=changed, meets_sla=holds(changed, slo))
 
 
 def _corrected(latency: Latency, found: tuple[FloatArray, FloatArray] | None) -> Latency:

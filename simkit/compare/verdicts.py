@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from simkit.compare.measurement_plan import engine_name
 from simkit.core.deployment import Disaggregated
-from simkit.core.estimate import Candidate, Latency
+from simkit.core.estimate import Candidate, Latency, holds, with_latencies
 from simkit.core.measured import Run
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
@@ -38,19 +38,8 @@ def with_factors(
     decodes = max(workload.osl_tokens * (1.0 - workload.length_spread / 2.0) - 1.0, 0.0)
     e2e = Latency(**{name: getattr(ttft, name) + decodes * getattr(itl, name) for name in Latency.__slots__})
     gain = 1.0 if workload.request_rate_per_s is not None else estimate.e2e.mean_s / e2e.mean_s
-    means = {"ttft_s": ttft.mean_s, "itl_s": itl.mean_s, "e2e_s": e2e.mean_s}
-    changed = replace(
-        estimate,
-        ttft=ttft,
-        itl=itl,
-        e2e=e2e,
-        output_tokens_per_s=estimate.output_tokens_per_s * gain,
-        output_tokens_per_s_per_gpu=estimate.output_tokens_per_s_per_gpu * gain,
-        request_rate_per_s=estimate.request_rate_per_s * gain,
-        tokens_per_s_per_user=1.0 / itl.mean_s if itl.mean_s > 0 else math.inf,
-    )
-    holds = all(means[name] <= bound for name, bound in slo.bounds.items())
-    return replace(candidate, estimate=changed, meets_sla=holds)
+    changed = with_latencies(estimate, (ttft, itl, e2e), gain)
+    return replace(candidate, estimate=changed, meets_sla=holds(changed, slo))
 
 
 def _scaled(latency: Latency, factor: float) -> Latency:

@@ -1,10 +1,12 @@
 """What a deployment does under a load: the numbers every verb reports, as estimated and as simulated."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from simkit.core.deployment import Deployment
 from simkit.core.request import Request
+from simkit.core.slo import Slo
 
 # --- What a request-level simulation of a candidate found, beside its closed form.
 
@@ -124,6 +126,36 @@ def bounded(estimate: Estimate, name: str, statistic: str) -> float:
     latency: Latency = getattr(estimate, name.removesuffix("_s"))
     value: float = getattr(latency, f"{statistic}_s")
     return value
+
+
+def holds(estimate: Estimate, slo: Slo) -> bool:
+    """Whether the load is sustained and every bound holds for the statistic that it is on."""
+    kept = all(bounded(estimate, name, slo.statistic) <= bound for name, bound in slo.bounds.items())
+    return kept and not estimate.overloaded
+
+
+def with_latencies(estimate: Estimate, latencies: tuple[Latency, Latency, Latency], gain: float) -> Estimate:
+    """The estimate with other latencies (TTFT, ITL, end to end) and `gain` times the requests per second.
+
+    Throughput, cost and energy follow. The share of requests that keep every bound stays as it was: what it
+    depends on, the waiting behind the means, is not known here.
+    """
+    ttft, itl, e2e = latencies
+    cost, energy = estimate.cost_per_million_output_tokens, estimate.max_energy_j_per_output_token
+    good = estimate.goodput_per_s
+    return replace(
+        estimate,
+        ttft=ttft,
+        itl=itl,
+        e2e=e2e,
+        output_tokens_per_s=estimate.output_tokens_per_s * gain,
+        output_tokens_per_s_per_gpu=estimate.output_tokens_per_s_per_gpu * gain,
+        request_rate_per_s=estimate.request_rate_per_s * gain,
+        goodput_per_s=None if good is None else good * gain,
+        tokens_per_s_per_user=1.0 / itl.mean_s if itl.mean_s > 0 else math.inf,
+        cost_per_million_output_tokens=None if cost is None else cost / gain,
+        max_energy_j_per_output_token=None if energy is None else energy / gain,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.closed_form.problem import Problem
-from simkit.core.estimate import Candidate, Latency
+from simkit.core.estimate import Candidate, Latency, with_latencies
 from simkit.core.workload import Workload
 from simkit.verbs.loads import LoadOptions, offered_load
 from simkit.verbs.simulate import SimulateOptions, request_times
@@ -51,16 +51,12 @@ def mocked(problem: Problem, candidate: Candidate, workload: Workload) -> Candid
     e2e = times.finished_s[load.warmup :] - times.sent_s[load.warmup :]
     estimate = candidate.estimate
     gain = 1.0 if slots is None else estimate.e2e.mean_s / float(np.mean(e2e))
-    changed = replace(
-        estimate,
-        ttft=_simulated(estimate.ttft, ttft),
-        itl=_simulated(estimate.itl, itl),
-        e2e=_simulated(estimate.e2e, e2e),
-        output_tokens_per_s=estimate.output_tokens_per_s * gain,
-        output_tokens_per_s_per_gpu=estimate.output_tokens_per_s_per_gpu * gain,
-        request_rate_per_s=estimate.request_rate_per_s * gain,
+    latencies = (
+        _simulated(estimate.ttft, ttft),
+        _simulated(estimate.itl, itl),
+        _simulated(estimate.e2e, e2e),
     )
-    return replace(candidate, estimate=changed)
+    return replace(candidate, estimate=with_latencies(estimate, latencies, gain))
 
 
 def _simulated(before: Latency, values: FloatArray) -> Latency:
