@@ -34,12 +34,13 @@ class AskedStages:
 
 def staged(
     request: Any, asked: AskedStages, *, finalists: int | None, budget_s: float | None, seed: int
-) -> Any:
-    """The recommendation. Its folder holds the best so far from the end of the closed form on.
+) -> tuple[Any, Mapping[str, Any]]:
+    """The recommendation and its document. The folder holds the best so far once the closed form is done.
 
     A budget without a number of finalists takes as many of those listed as it allows.
     """
     from simkit.catalog.problems import SearchOptions, build_problem
+    from simkit.reports.document import recommendation_document
     from simkit.verbs.shortlist import FinalistOptions, Stages, Watch, recommend_in_stages
 
     watch = Watch(budget_s=budget_s)
@@ -48,24 +49,26 @@ def staged(
     wanted = FinalistOptions(count=finalists, seed=seed) if finalists or budget_s is not None else None
 
     stages = Stages(
-        save=lambda result: _save(result, problem, asked), say=lambda text: _progress(text, asked)
+        save=lambda result: _save(result, problem, asked, recommendation_document(result)),
+        say=lambda text: _progress(text, asked),
     )
     with stoppable():
         result = recommend_in_stages(problem, wanted, watch, stages)
-    names = _save(result, problem, asked)
+    document = recommendation_document(result)
+    names = _save(result, problem, asked, document)
     if names:
         remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
     _how_to_resume(result, asked)
-    return result
+    return result, document
 
 
-def _save(result: Any, problem: Any, asked: AskedStages) -> list[str]:
+def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[str]:
     """What was written, by its name at the top of the folder."""
     if asked.output is None:
         return []
     from simkit.verbs.folder import folder_texts, write_folder
 
-    texts = folder_texts(result, top=asked.top, version=asked.dgd_version, problem=problem)
+    texts = folder_texts(result, top=asked.top, version=asked.dgd_version, problem=problem, document=document)
     written = [path.relative_to(asked.output).parts[0] for path in write_folder(asked.output, texts)]
     return list(dict.fromkeys(written))
 
@@ -126,7 +129,6 @@ def recommend(
     """
     from simkit.core.errors import unknown_name
     from simkit.core.request import known_objective
-    from simkit.reports.document import recommendation_document
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
@@ -138,18 +140,18 @@ def recommend(
     asked = AskedStages(
         limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules
     )
-    result = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)
-    show(form, lambda: recommendation_document(result), lambda console: _table(result, console, limit))
+    result, document = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)
+    show(form, lambda: document, lambda console: _table(document, console, limit))
     if result.finalists and result.finalists.stopped == "interrupted":
         raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts
     if not result.meets_sla:
         raise typer.Exit(1)
 
 
-def _table(result: Any, console: Any, limit: int) -> None:
+def _table(document: Any, console: Any, limit: int) -> None:
     from simkit.reports.pareto_text import pareto_text
     from simkit.reports.tables import recommendation_table
 
-    recommendation_table(result, console, limit)
+    recommendation_table(document, console, limit)
     console.print()
-    console.print(pareto_text(result), markup=False, highlight=False)
+    console.print(pareto_text(document), markup=False, highlight=False)

@@ -5,8 +5,6 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from simkit.core.estimate import Recommendation
-from simkit.reports.document import recommendation_document
 from simkit.reports.labels import draft_label, layout_label
 from simkit.reports.simulated import simulated_columns
 
@@ -16,9 +14,8 @@ _PLAN = ("tp", "pp", "attn_dp", "moe_tp", "ep")
 _STATISTICS = ("mean", "p50", "p90", "p99", "lo", "hi")
 
 
-def candidates_csv(rec: Recommendation) -> str:
-    """One row per candidate, best first; a missing number is an empty cell."""
-    doc = recommendation_document(rec)
+def candidates_csv(doc: Doc) -> str:
+    """One row per candidate of a recommendation's document, best first; a missing number is an empty cell."""
     rows = [_row(rank, item, doc["request"]) for rank, item in enumerate(doc["candidates"], start=1)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()

@@ -4,8 +4,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simkit.core.estimate import Recommendation
-from simkit.reports.document import recommendation_document
 from simkit.reports.labels import (
     ENGINES,
     MISSING,
@@ -158,9 +156,8 @@ def markdown_text(text: str) -> str:
     return harmless
 
 
-def recommendation_context(rec: Recommendation) -> dict[str, Any]:
-    """The strings of a recommendation report."""
-    doc = recommendation_document(rec)
+def recommendation_context(doc: Doc) -> dict[str, Any]:
+    """The strings of a report from a recommendation's document."""
     best = doc["selected"]
     return {
         "model": doc["request"]["model"],

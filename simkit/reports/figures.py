@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simkit.core.estimate import Recommendation
-from simkit.reports.document import recommendation_document
 from simkit.reports.labels import engine_name, layout_label, natural_order, partition_label, percent
 
 if TYPE_CHECKING:
@@ -43,9 +41,11 @@ _STYLE: Any = {  # matplotlib types its keys as literals, which a spread dict ca
 }
 
 
-def pareto_figure(rec: Recommendation) -> "Figure":
-    """Output tokens/s per GPU against tokens/s per user: candidates, the front, the selected one."""
-    doc = recommendation_document(rec)
+def pareto_figure(doc: Mapping[str, Any]) -> "Figure":
+    """Output tokens/s per GPU against tokens/s per user: candidates, the front, the selected one.
+
+    doc is a recommendation's document.
+    """
     with figure_style():
         figure, axes = _new_figure(7.2, 4.3)
         for backend, mode in dict.fromkeys((c["backend"], c["mode"]) for c in doc["candidates"]):

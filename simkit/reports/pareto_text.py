@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simkit.core.estimate import Recommendation
-from simkit.reports.document import recommendation_document
 from simkit.reports.labels import count, number
 
 _HEIGHT = 11  # plot rows; title, axis, ticks and legend come on top
@@ -14,9 +12,11 @@ _MARKS = ((".", "other candidate"), ("o", "Pareto front"), ("K", "its knee"), ("
 Point = tuple[float, float]
 
 
-def pareto_text(rec: Recommendation, width: int = 78) -> str:
-    """The plot as plain ASCII, at most 18 lines of `width` columns; empty with nothing to draw."""
-    doc = recommendation_document(rec)
+def pareto_text(doc: Mapping[str, Any], width: int = 78) -> str:
+    """The plot of a recommendation's document as ASCII, at most 18 lines of `width` columns.
+
+    Empty with nothing to draw.
+    """
     layers = {
         ".": _points(doc["candidates"]),
         "o": _points(doc["pareto"]),

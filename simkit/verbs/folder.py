@@ -17,7 +17,7 @@ from simkit.formats.dgdr.read import request_to_document
 from simkit.formats.validate import answer_faults
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
-from simkit.reports.document import dumps, recommendation_document
+from simkit.reports.document import Document, dumps, recommendation_document
 from simkit.reports.recommendation_page import recommendation_html, recommendation_markdown
 from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
 
@@ -76,9 +76,14 @@ def _site(rec: Recommendation, candidate: Candidate, profile: Mapping[str, bytes
 
 
 def folder_texts(
-    rec: Recommendation, *, top: int = 1, version: str = "v1beta1", problem: Problem | None = None
+    rec: Recommendation,
+    *,
+    top: int = 1,
+    version: str = "v1beta1",
+    problem: Problem | None = None,
+    document: Document | None = None,
 ) -> dict[str, str | bytes]:
-    """File name to content of everything the folder holds.
+    """File name to content of everything the folder holds; document: the answer's own, if made already.
 
     With the problem that was searched, a Planner or mocker gets profiling data: a folder for programs that
     read files, and within the DGD where they are read there.
@@ -93,10 +98,11 @@ def folder_texts(
         documents = dgd_documents(rec, candidate, version, profile=deployed, problem=problem)
         texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
-    texts["recommendation.json"] = dumps(recommendation_document(rec))
-    texts["candidates.csv"] = candidates_csv(rec)
-    texts["report.md"] = recommendation_markdown(rec)
-    texts["report.html"] = recommendation_html(rec)
+    document = document or recommendation_document(rec)
+    texts["recommendation.json"] = dumps(document)
+    texts["candidates.csv"] = candidates_csv(document)
+    texts["report.md"] = recommendation_markdown(document)
+    texts["report.html"] = recommendation_html(document)
     texts["benchmark.sh"] = benchmark_script(rec, rec.request.model)
     return texts
 

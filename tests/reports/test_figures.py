@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simkit.reports.document import recommendation_document
 from simkit.reports.figures import (
     error_bars_figure,
     figure_png,
@@ -30,7 +31,7 @@ def frame():
 
 
 def test_pareto_svg_is_deterministic(rec):
-    first, second = (figure_svg(pareto_figure(rec)) for _ in range(2))
+    first, second = (figure_svg(pareto_figure(recommendation_document(rec))) for _ in range(2))
     assert first == second
     assert first.startswith("<svg")
     assert "currentColor" in first

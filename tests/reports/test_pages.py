@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from simkit.reports.candidates_csv import candidates_csv
+from simkit.reports.document import recommendation_document
 from simkit.reports.recommendation_page import recommendation_html, recommendation_markdown
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -40,7 +41,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(make):
-    return recommendation_html(make())
+    return recommendation_html(recommendation_document(make()))
 
 
 def test_html_is_self_contained(html):
@@ -72,7 +73,7 @@ def test_html_answers(html):
 
 
 def test_html_escapes_what_it_is_given(hostile):
-    html = recommendation_html(hostile)
+    html = recommendation_html(recommendation_document(hostile))
     page = Page(html)
     assert "script" not in page.tags
     assert "<script" not in html
@@ -81,23 +82,23 @@ def test_html_escapes_what_it_is_given(hostile):
 
 
 def test_html_is_deterministic(html, make):
-    assert recommendation_html(make()) == html
+    assert recommendation_html(recommendation_document(make())) == html
 
 
 def test_missed_sla(make):
     missed = make(meets_sla=False)
-    assert "The SLA is missed" in recommendation_html(missed)
-    assert "The SLA is missed" in recommendation_markdown(missed)
+    assert "The SLA is missed" in recommendation_html(recommendation_document(missed))
+    assert "The SLA is missed" in recommendation_markdown(recommendation_document(missed))
 
 
 def test_nothing_found(make):
     empty = make(candidates=(), pareto=(), meets_sla=False)
-    assert "No configuration found" in recommendation_html(empty)
-    assert "No configuration found" in recommendation_markdown(empty)
+    assert "No configuration found" in recommendation_html(recommendation_document(empty))
+    assert "No configuration found" in recommendation_markdown(recommendation_document(empty))
 
 
 def test_markdown_tables_are_whole(rec):
-    lines = recommendation_markdown(rec).splitlines()
+    lines = recommendation_markdown(recommendation_document(rec)).splitlines()
     assert lines[0].startswith("<!-- Regenerate with: simkit recommend")
     start = next(i for i, line in enumerate(lines) if line.startswith("| # |"))
     columns = lines[start].count("|")
@@ -106,7 +107,7 @@ def test_markdown_tables_are_whole(rec):
 
 
 def test_markdown_escapes_what_it_is_given(hostile):
-    text = recommendation_markdown(hostile)
+    text = recommendation_markdown(recommendation_document(hostile))
     assert "<script" not in text
     assert "\n# rm" not in text
     rows = [line for line in text.splitlines() if line.startswith("| 1 | evil")]
@@ -115,7 +116,7 @@ def test_markdown_escapes_what_it_is_given(hostile):
 
 
 def test_csv_reads_back(rec):
-    rows = list(csv.DictReader(io.StringIO(candidates_csv(rec))))
+    rows = list(csv.DictReader(io.StringIO(candidates_csv(recommendation_document(rec)))))
     assert len(rows) == 12
     first, second = rows[0], rows[1]
     assert (first["layout"], first["tp"], first["prefill_tp"]) == ("2 x tp4", "4", "")
@@ -128,5 +129,5 @@ def test_csv_reads_back(rec):
 
 
 def test_csv_survives_a_hostile_name(hostile):
-    rows = list(csv.DictReader(io.StringIO(candidates_csv(hostile))))
+    rows = list(csv.DictReader(io.StringIO(candidates_csv(recommendation_document(hostile)))))
     assert rows[0]["model"] == hostile.request.model

@@ -94,7 +94,7 @@ def test_markup_in_names_is_text(hostile, printed):
 def test_ascii_terminal(rec):
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    recommendation_table(rec, Console(file=stream, width=100))
+    recommendation_table(recommendation_document(rec), Console(file=stream, width=100))
     stream.flush()
     assert b"2 x tp4" in raw.getvalue()
 
@@ -136,7 +136,7 @@ def test_faults_are_whole(printed):
 
 
 def test_pareto_text(rec):
-    lines = pareto_text(rec).splitlines()
+    lines = pareto_text(recommendation_document(rec)).splitlines()
     assert len(lines) <= 18
     assert max(map(len, lines)) <= 80
     assert sum(line.count("*") for line in lines) == 2  # the point and the legend
