@@ -41,7 +41,7 @@ CASES = [
 # What a search does, by the function that does it; the rest is ranking, ties and words.
 PARTS = {
     "operators and memory of all plans": ("group_times",),
-    "residuals of measured runs": ("correction_table",),
+    "residuals of measured runs": ("_work_out",),
     "loops over all points": ("gather",),
     "candidates and front described": ("candidate", "phase_bottlenecks"),
 }

@@ -25,7 +25,8 @@ from simkit.core.deployment import Aggregated, Pool
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
 from simkit.formats.traces.read import read_trace
-from simkit.sim.cluster import Cluster, cluster_of, simulate_stream
+from simkit.sim.cluster import Cluster, simulate_stream
+from simkit.sim.deployed import cluster_of
 from simkit.sim.requests import Requests
 
 FIRST = "import time; a = time.perf_counter(); from benchmarks.simulation import *; "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from perfmodels.arrays import FloatArray
+from perfmodels.arrays import FloatArray, FloatLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,28 @@ class ParallelPlan:
         else:
             base = f"tp{self.tp}"
         return base + (f"pp{self.pp}" if self.pp > 1 else "")
+
+
+def expert_split(
+    ranks: FloatLike,
+    attn_dp: FloatLike,
+    stated: tuple[FloatLike, FloatLike],
+    *,
+    moe: bool | NDArray[np.bool_],
+) -> tuple[FloatArray, FloatArray]:
+    """How experts are split where that is not stated: (tensor parallel inside an expert, expert parallel).
+
+    ranks is tp * attn_dp; stated is (moe_tp, ep), NaN where nothing is said; all of one shape. Data-parallel
+    attention comes with expert parallelism over all ranks, tensor parallelism splits every expert. Models
+    without experts have one of each, unless attention is data parallel.
+    """
+    ranks, attn_dp = np.asarray(ranks, dtype=np.float64), np.asarray(attn_dp, dtype=np.float64)
+    moe_tp, ep = (np.asarray(size, dtype=np.float64) for size in stated)
+    usual = np.where((attn_dp > 1) & np.isnan(moe_tp), ranks, 1.0)
+    ep = np.where(np.isnan(ep), usual, ep)
+    whole = np.asarray(moe) & (np.mod(ranks, np.maximum(ep, 1.0)) == 0)
+    moe_tp = np.where(np.isnan(moe_tp), np.where(whole, ranks / np.maximum(ep, 1.0), 1.0), moe_tp)
+    return moe_tp, ep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

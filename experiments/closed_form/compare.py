@@ -8,7 +8,7 @@ between one request and twice what the cache holds.
 """
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.catalog.calibrations import efficiency
+from simkit.catalog.engine_models import engine_model
+from simkit.catalog.gpus import gpu as device
 from simkit.catalog.models import load_model
 from simkit.closed_form.aggregated_loop import Procedure, closed_loop
 from simkit.closed_form.deployment_table import host_of
@@ -29,7 +30,6 @@ from simkit.sim.load.lengths import spread_length
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests
 from simkit.sim.step_table import StepTable
-from simkit.verbs.predict import unfitted_model_of
 
 OUT = Path(__file__).resolve().parents[2] / "reports" / "closed_form"
 MODELS = {
@@ -64,8 +64,7 @@ def draw(rng: np.random.Generator) -> tuple[Case, EngineModel] | None:
     isl, osl = (
         int(np.exp(rng.uniform(np.log(low), np.log(high)))) for low, high in ((64, 12_000), (16, 2000))
     )
-    key = {"model": model, "gpu": gpu, "backend": backend, "protocol": "steady"}
-    engine = replace(unfitted_model_of(key), efficiency=efficiency(backend))
+    engine = engine_model(load_model(model), device(gpu), backend)
     spread = float(rng.choice([0.0, 0.2, 0.5]))
     plan = PlanArray.of([plan_of(model, tp)])
     times = phase_times(

@@ -23,7 +23,7 @@ from simkit.engines.engine_memory import kv_reservation
 from simkit.engines.engine_model import EngineModel
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
-from simkit.verbs.predict import blocks, complete_table, engine_model_of
+from simkit.verbs.deployment_rows import blocks, complete_table, engine_model_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = PlanArray.of([ParallelPlan()])
@@ -64,7 +64,7 @@ def overloaded_runs() -> Iterator[Run]:
     wanted = (frame["model"] == "Qwen/Qwen3-32B") & (frame["backend"] == "sglang") & (frame["tp"] == 1)
     frame = frame[wanted & (frame["gpu"] == "h100_sxm")].reset_index(drop=True)
     for block in blocks(complete_table(frame), np.arange(len(frame))):
-        model = engine_model_of(block.key)
+        model = engine_model_of(block)
         for position in block.index:
             row = frame.iloc[position]
             lengths = Lengths(

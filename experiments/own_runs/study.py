@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, OwnRuns, band, log_features, most_telling
+from perfmodels.uncertainty.intervals import NormalErrors
+from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, OwnRuns, log_features, most_telling
 from simkit.formats.user_calibration import table_features
 
 SWEEP = (
@@ -113,7 +114,7 @@ def _add(score: Score, sweep: Sweep, metric: str, split: tuple, prior) -> None:
     errors = sweep.errors[metric]
     own = OwnRuns(prior=prior, features=sweep.features[given], log_ratios=errors[given])
     mean, spread = own.correct(sweep.features[rest])
-    low, high = band(mean, spread)
+    low, high = NormalErrors().interval(np.exp(mean), log_sd=spread)
     truth = np.exp(errors[rest])
     score.before.append(float(np.median(np.abs(1.0 / truth - 1.0))))
     score.constant.append(float(np.median(np.abs(np.exp(np.mean(errors[given])) / truth - 1.0))))

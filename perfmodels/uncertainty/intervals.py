@@ -6,6 +6,7 @@ prediction into an interval and a bound into a probability.
 """
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -62,6 +63,28 @@ class ErrorModel:
         chance: FloatArray = np.interp(room, self.log_ratios, self.levels, left=0.0, right=1.0)
         return chance
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalErrors:
+    """Errors of log predictions that are normal: log_sd is their standard deviation itself."""
+
+    def interval(
+        self, predicted: FloatLike, coverage: float = 0.9, log_sd: FloatLike = 1.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Bounds that hold the measurement with probability `coverage`."""
+        reach = NormalDist().inv_cdf(0.5 + coverage / 2.0) * np.asarray(log_sd, dtype=np.float64)
+        value = np.asarray(predicted, dtype=np.float64)
+        return value * np.exp(-reach), value * np.exp(reach)
+
+    def probability_below(self, predicted: FloatLike, bound: float, log_sd: FloatLike = 1.0) -> FloatArray:
+        """Probability that the measurement stays at or under `bound`."""
+        spread = np.maximum(np.asarray(log_sd, dtype=np.float64), 1e-12)
+        with np.errstate(divide="ignore"):
+            room = np.log(bound / np.asarray(predicted, dtype=np.float64)) / spread
+        return np.vectorize(NormalDist().cdf, otypes=[np.float64])(room)  # type: ignore[no-any-return]
+
+
+Errors = ErrorModel | NormalErrors
 
 LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)
 

@@ -16,7 +16,6 @@ FEATURES = (
     "concurrency", "isl_tokens", "osl_tokens", "predicted_ttft_s", "predicted_itl_s", "engine_gpus", "apart",
 )  # fmt: skip
 APART = float(np.e)  # the last feature where prefill and decode run apart; 1 where they run together
-_NORMAL_90 = 1.645
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +90,6 @@ def log_features(columns: FloatArray) -> FloatArray:
         raise ValueError(f"features must be positive and have the columns {', '.join(FEATURES)}")
     found: FloatArray = np.log(values)
     return found
-
-
-def band(mean: FloatArray, spread: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Factors that bound measured over predicted with 90 % probability."""
-    return np.exp(mean - _NORMAL_90 * spread), np.exp(mean + _NORMAL_90 * spread)
 
 
 def most_telling(

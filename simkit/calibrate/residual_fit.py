@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.residual_gp import Amplitudes, Kriging, group_left_out, solved
 from simkit.calibrate.training import Fitted, TrainingRuns
+from simkit.closed_form.residuals import factor_at
 from simkit.engines.engine_model import KIN, LEVELS, METRICS
 
 # Beyond these (in logs) a residual is a fault of the run, not of the model: it counts as this much.
@@ -99,18 +101,33 @@ def corrected(
     split is (train, held), masks; `fitted` must come from factors that did not see the held runs.
     """
     train, held = split
-    rows = np.flatnonzero(held)
-    found = {}
-    for metric in METRICS:
-        tuning = tunings[metric]
-        model = solved(krige(runs, fitted, metric, (tuning, train)))
-        value, spread = getattr(fitted, f"{metric}_s")[rows].copy(), np.zeros(len(rows))
-        codes = np.stack([runs.codes[level][rows] for level in LEVELS])
-        for key in np.unique(codes, axis=1).T:
-            members = np.flatnonzero(np.all(codes == key[:, None], axis=0))
-            near = model.at({name: runs.vocabulary[name][i] for name, i in zip(LEVELS, key, strict=True)})
-            features = fitted.features[rows[members]]
-            value[members] *= np.exp(-near.mean(features))
-            spread[members] = np.sqrt(near.variance(features) + tuning.noise**2)
-        found[metric] = (value, spread)
+    models = {metric: solved(krige(runs, fitted, metric, (tunings[metric], train))) for metric in METRICS}
+    noise = {metric: tunings[metric].noise ** 2 for metric in METRICS}
+    return corrected_by(runs, fitted, (models, noise), np.flatnonzero(held))
+
+
+def corrected_by(
+    runs: TrainingRuns,
+    fitted: Fitted,
+    learned: tuple[Mapping[str, Kriging], Mapping[str, float]],
+    rows: NDArray[np.intp],
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """(prediction [s], log standard deviation) by metric of the runs at `rows`.
+
+    learned is what runs say of residuals, and the variance of one run around it, both by metric.
+    """
+    models, noise = learned
+    codes = np.stack([runs.codes[level][rows] for level in LEVELS])
+    found = {name: (getattr(fitted, f"{name}_s")[rows].copy(), np.zeros(len(rows))) for name in METRICS}
+    for key in np.unique(codes, axis=1).T:
+        members = np.flatnonzero(np.all(codes == key[:, None], axis=0))
+        here, share = rows[members], fitted.share[rows[members]]
+        levels = {name: runs.vocabulary[name][i] for name, i in zip(LEVELS, key, strict=True)}
+        for metric, (value, spread) in found.items():
+            near = models[metric].at(levels)
+            low, high = (
+                factor_at(near, table[here], noise[metric]) for table in (fitted.below, fitted.above)
+            )
+            value[members] *= low[0] + share * (high[0] - low[0])
+            spread[members] = low[1] + share * (high[1] - low[1])
     return found

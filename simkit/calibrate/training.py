@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
-from simkit.closed_form.deployment_table import RowTimes, RowWork, concat_rows, row_times
+from simkit.closed_form.deployment_table import RowWork, concat_rows, row_neighbours, row_outcomes
+from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.residuals import features_of, levels_of
 from simkit.engines.engine_model import LEVELS
-from simkit.verbs.predict import TableBlock, block_work, blocks, complete_table, unfitted_model_of
+from simkit.verbs.deployment_rows import TableBlock, block_work, blocks, complete_table, engine_model_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,11 +49,17 @@ class TrainingRuns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Predictions of all runs [runs], and the features of their load."""
+    """Predictions of all runs [runs], and the features of their load [runs, d].
+
+    Corrections are taken between the features below and above on BATCH_GRID, at share [runs] of the way.
+    """
 
     ttft_s: FloatArray
     itl_s: FloatArray
     features: FloatArray
+    below: FloatArray
+    above: FloatArray
+    share: FloatArray
 
 
 def training_runs(frame: "pd.DataFrame") -> TrainingRuns:
@@ -61,7 +68,7 @@ def training_runs(frame: "pd.DataFrame") -> TrainingRuns:
     found: dict[tuple[str, str], list[tuple[TableBlock, RowWork]]] = {}
     names = {level: np.full(len(table), "", dtype=object) for level in LEVELS}
     for block in blocks(table, np.arange(len(table))):
-        model = unfitted_model_of(block.key)
+        model = replace(engine_model_of(block), residuals=None)
         key = (str(block.key["backend"]), str(block.key["mode"]))
         found.setdefault(key, []).append((block, block_work(model, block)))
         for level, group in levels_of(model, key[1]).items():
@@ -94,21 +101,29 @@ def _part(backend: str, items: list[tuple[TableBlock, RowWork]]) -> Part:
     )
 
 
-def part_times(part: Part, factors: Efficiency) -> RowTimes:
-    """Latencies of a part's runs under other factors."""
-    return row_times(replace(part.work, model=replace(part.work.model, efficiency=factors)))
+def part_times(part: Part, factors: Efficiency) -> Outcomes:
+    """What comes of a part's runs under other factors, uncorrected."""
+    return row_outcomes(_under(part, factors))
+
+
+def _under(part: Part, factors: Efficiency) -> RowWork:
+    return replace(part.work, model=replace(part.work.model, efficiency=factors))
 
 
 def predict_runs(runs: TrainingRuns, factors: Mapping[str, Efficiency]) -> Fitted:
     """Predictions of every run by its engine's factors."""
-    ttft, itl = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
-    features = np.zeros((len(runs), 0))
+    ttft, itl, share = (np.full(len(runs), np.nan) for _ in range(3))
+    tables: dict[str, list[FloatArray]] = {"features": [], "below": [], "above": []}
+    order = np.concatenate([part.index for part in runs.parts])
     for part in runs.parts:
         times = part_times(part, factors[part.backend])
         ttft[part.index], itl[part.index] = times.ttft_s, times.itl_s
-        share = times.prefill_share if len(part.work.pools) == 1 else np.zeros(len(part.index))
-        here = features_of(part.work.pools[-1].plan, part.work.lengths, (times.batch, share))
-        if not features.shape[1]:
-            features = np.zeros((len(runs), here.shape[1]))
-        features[part.index] = here
-    return Fitted(ttft_s=ttft, itl_s=itl, features=features)
+        prompts = times.prefill_share if len(part.work.pools) == 1 else np.zeros(len(part.index))
+        tables["features"].append(
+            features_of(part.work.pools[-1].plan, part.work.lengths, (times.batch, prompts))
+        )
+        below, above, share[part.index] = row_neighbours(_under(part, factors[part.backend]), times.batch)
+        tables["below"].append(below)
+        tables["above"].append(above)
+    placed = {name: np.concatenate(rows)[np.argsort(order)] for name, rows in tables.items()}
+    return Fitted(ttft_s=ttft, itl_s=itl, share=share, **placed)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, band, log_features, most_telling
+from perfmodels.uncertainty.intervals import NormalErrors
+from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, log_features, most_telling
 from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.catalog.runs import MEASURED, read_table
+from simkit.closed_form.estimates import NORMAL_90
 from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.user_calibration import (
@@ -72,9 +74,8 @@ def sharpened_table(frame: "pd.DataFrame", table: "pd.DataFrame", own: OwnCalibr
     out = table.copy()
     before = _latency_ms(joined)
     for metric in PRIORS:
-        found = own.factors(metric, features[usable]) if usable.any() else None
-        if found is not None:
-            _apply(out, metric, usable, found)
+        if usable.any():
+            _sharpen(out, metric, usable, (own, features[usable]))
     for name in ("ttft", "itl"):
         joined[f"predicted_{name}_ms_mean"] = out[f"predicted_{name}_ms_mean"]
     rate = "predicted_output_tokens_per_s_per_gpu"
@@ -82,13 +83,19 @@ def sharpened_table(frame: "pd.DataFrame", table: "pd.DataFrame", own: OwnCalibr
     return out
 
 
-def _apply(out: "pd.DataFrame", metric: str, usable: np.ndarray, found: tuple) -> None:  # type: ignore[type-arg]
-    mean, spread = found
+def _sharpen(
+    out: "pd.DataFrame", metric: str, usable: np.ndarray, known: tuple[OwnCalibration, FloatArray]
+) -> None:
+    """Mean and interval of a metric as own runs suggest; known is (calibration, features of usable rows)."""
+    own, features = known
     names = [f"predicted_{metric}_ms_{side}" for side in ("mean", "lo", "hi")]
     said, low, high = (out.loc[usable, name].to_numpy(dtype=np.float64) for name in names)
-    spread = np.minimum(spread, np.log(high / low) / 3.29)
-    down, up = band(mean, spread)
-    for name, values in zip(names, (said * np.exp(mean), said * down, said * up), strict=True):
+    found = own.belief(metric, features, np.log(high / low) / (2.0 * NORMAL_90))
+    if found is None:
+        return
+    expected = said * np.exp(found[0])
+    bounds = NormalErrors().interval(expected, log_sd=found[1])
+    for name, values in zip(names, (expected, *bounds), strict=True):
         out.loc[usable, name] = values
 
 

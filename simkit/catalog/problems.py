@@ -3,16 +3,14 @@
 from dataclasses import dataclass, replace
 
 from perfmodels.hardware import Device
-from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.model.dtypes import Precision, dtype
-from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.catalog.calibrations import efficiency, error_models, measured_domain, shipped_residuals
+from simkit.catalog.calibrations import error_models, measured_domain
+from simkit.catalog.engine_models import checkpoint_bytes, engine_model, served_precision
 from simkit.catalog.gpus import gpu, with_hardware
 from simkit.catalog.models import Model, load_model
-from simkit.catalog.operators import learned_times
 from simkit.closed_form.deployment_table import kv_path
 from simkit.closed_form.problem import Problem
-from simkit.core.engine import BACKENDS, default_engine
+from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError
 from simkit.core.request import Request, Tuning, asks_for_load_scaling
 from simkit.engines.engine_model import EngineModel
@@ -211,43 +209,6 @@ def cluster_device(request: Request) -> Device:
             "for example --gpu h200_sxm --total-gpus 8"
         )
     return with_hardware(gpu(hardware.gpu), hardware.gpus_per_node, hardware.vram_mb)
-
-
-def engine_model(
-    model: Model, device: Device, backend: str, precision: Precision | None = None
-) -> EngineModel:
-    """One engine serving the model as its checkpoint is stored, with the engine's defaults."""
-    stored = precision or served_precision(model.precision, backend)
-    return EngineModel(
-        shape=model.shape,
-        precision=stored,
-        device=device,
-        engine=default_engine(backend),
-        efficiency=efficiency(backend),
-        learned=learned_times(device, backend),
-        residuals=shipped_residuals(),
-        weight_scale=weight_scale(model),
-    )
-
-
-def weight_scale(model: Model) -> float:
-    """Bytes of the checkpoint's files over the bytes counted from its shape; 1 where they are not known."""
-    if model.weight_bytes is None:
-        return 1.0
-    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
-    return model.weight_bytes / float(counted[0])
-
-
-def checkpoint_bytes(model: Model) -> float:
-    """Bytes of the weights as they are downloaded."""
-    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
-    return model.weight_bytes or float(counted[0])
-
-
-def served_precision(stored: Precision, backend: str) -> Precision:
-    """Formats at run time: TensorRT-LLM keeps the cache of quantised checkpoints in FP8."""
-    quantised = dtype(stored.moe).bytes_per_element <= 1.01 and dtype(stored.gemm).bytes_per_element <= 1.01
-    return replace(stored, kv="fp8") if backend == "trtllm" and quantised else stored
 
 
 def _modes(request: Request, total_gpus: int) -> tuple[tuple[str, ...], list[str]]:

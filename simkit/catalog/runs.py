@@ -26,6 +26,7 @@ PROTOCOLS = {
     "nvidia_internal": Procedure(requests_per_slot=10, length_spread=0.0),
     "steady": Procedure(),
 }
+PUBLIC_BENCHMARKS = (PROTOCOLS["inferencex"], PROTOCOLS["nvidia_internal"])
 
 
 def read_table(path: Path) -> "pd.DataFrame":

@@ -27,7 +27,7 @@ def simulate(
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     replicas: Annotated[int | None, typer.Option("--replicas", help="Aggregated engines.")] = None,
     router: Annotated[str, typer.Option("--router", help="round_robin or least_loaded.")] = "round_robin",
-    statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
+    statistic: Annotated[str | None, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help=_OUTPUT_HELP)] = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,

@@ -48,7 +48,7 @@ class LoopTimes:
     prefill_share the share of engine time that goes to prompts; requests_per_s the throughput of
     what the load was given for (a lane, or all workers of disaggregated pools); saturated marks
     offered rates that cannot be sustained. *_log_sd is how unsure a latency is: the standard
-    deviation of its log, one where nothing is known. offered: requests_per_s was given, not found.
+    deviation of its log, one where nothing is known.
     doubtful marks loads whose order of events decides, where the closed form is far off a simulation more
     often (reports/closed_form).
     """
@@ -62,7 +62,6 @@ class LoopTimes:
     saturated: NDArray[np.bool_]
     ttft_log_sd: FloatLike = 1.0
     itl_log_sd: FloatLike = 1.0
-    offered: bool = False
     doubtful: NDArray[np.bool_] | bool = False
 
 
@@ -276,5 +275,4 @@ def open_loop(times: PhaseTimes, rate_per_s: FloatArray, lengths: Lengths, host:
         prefill_share=rho,
         requests_per_s=np.minimum(rate_per_s, sustained),
         saturated=saturated,
-        offered=True,
     )

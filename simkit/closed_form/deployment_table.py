@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.hardware import TransferPath, rdma_path, tcp_path, transfer_time_s
 from perfmodels.memory import kv_bytes_per_token_per_gpu
 from perfmodels.parallel import PlanArray
-from simkit.closed_form import aggregated_loop, disaggregated_loop
-from simkit.closed_form.aggregated_loop import Host, LoopTimes, Procedure
+from simkit.closed_form.aggregated_loop import Host, Procedure
+from simkit.closed_form.disaggregated_loop import Pools
 from simkit.closed_form.engine_speed import LaneCapacity, PhaseTimes, plan_capacity, scaled_times
-from simkit.closed_form.residuals import Correction
+from simkit.closed_form.outcomes import Engines, Load, Outcomes, Replicas, only_column, outcomes
+from simkit.closed_form.residuals import corrections_of, grid_features, grid_place
 from simkit.closed_form.step_work import PhaseWork, PromptWork, column, phase_work
 from simkit.core.workload import Lengths
-from simkit.engines.engine_memory import weight_share
 from simkit.engines.engine_model import EngineModel
 
 
@@ -35,7 +36,6 @@ class PoolWork:
     workers: FloatArray
     work: PhaseWork
     capacity: LaneCapacity
-    weights_share: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,22 +55,19 @@ class RowWork:
     hold_steps: FloatArray
     transfer_s: FloatArray
 
+    @property
+    def num_gpus(self) -> FloatArray:
+        """GPUs of all workers."""
+        sizes = [pool.workers * pool.plan.num_gpus for pool in self.pools]
+        total: FloatArray = np.sum(np.stack(sizes), axis=0)
+        return total
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowTimes:
-    """Mean latencies and throughput of every row, and the load behind them.
-
-    fits says whether its memory model closes; weights_share is weights over device memory, the worse
-    pool's; batch and prefill_share are those of LoopTimes.
-    """
-
-    ttft_s: FloatArray
-    itl_s: FloatArray
-    output_tokens_per_s_per_gpu: FloatArray
-    batch: FloatArray
-    prefill_share: FloatArray
-    fits: np.ndarray
-    weights_share: FloatArray
+    @property
+    def fits(self) -> NDArray[np.bool_]:
+        """Whether every engine has room for one request at least."""
+        room = np.stack([pool.capacity.max_seqs for pool in self.pools])
+        all_hold: NDArray[np.bool_] = np.all(room >= 1.0, axis=0)
+        return all_hold
 
 
 def host_of(model: EngineModel, lengths: Lengths) -> Host:
@@ -141,67 +138,46 @@ def _pool_work(model: EngineModel, pool: PoolRows, lengths: Lengths, *, prefilli
         workers=pool.workers,
         work=phase_work(model, plan, means).take(position),
         capacity=plan_capacity(model, plan, means, "prefill" if prefilling else "decode").take(position),
-        weights_share=weight_share(model, plan)[position],
     )
 
 
-def row_times(work: RowWork) -> RowTimes:
-    """Latencies of every row under the factors of work.model."""
+def row_outcomes(work: RowWork, *, mode: str | None = None) -> Outcomes:
+    """What comes of every row under the factors of work.model [rows].
+
+    mode: agg or disagg corrects it by the model's residuals, for rows of one model and GPU; None does not.
+    """
     model, lengths = work.model, work.lengths
     times = [scaled_times(model, pool.work, pool.plan, pool.capacity) for pool in work.pools]
     host = replace(host_of(model, lengths), poll_steps=work.poll_steps, hold_steps=work.hold_steps)
+    corrections = None if mode is None else corrections_of(model, mode, times[-1], lengths)
+    load = Load(amount=work.concurrency[:, None], lengths=lengths, procedure=work.procedure)
+    return only_column(outcomes(_engines(work, times), load, host, corrections))
+
+
+def row_neighbours(work: RowWork, batch: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Where corrections of rows at `batch` [rows] sequences a lane are taken from.
+
+    The features at the points of BATCH_GRID below and above [rows, d], and how far between them [rows].
+    """
+    pool, mode = work.pools[-1], "agg" if len(work.pools) == 1 else "disagg"
+    features = grid_features(
+        mode, scaled_times(work.model, pool.work, pool.plan, pool.capacity), work.lengths
+    )
+    right, share = grid_place(batch)
+    rows = np.arange(len(batch))
+    return features[rows, right - 1], features[rows, right], share
+
+
+def _engines(work: RowWork, times: list[PhaseTimes]) -> Engines:
     if len(times) == 1:
-        lanes = work.pools[0].workers * work.pools[0].plan.lanes
-        loop = aggregated_loop.closed_loop(
-            times[0], (work.concurrency / lanes)[:, None], lengths, work.procedure, host
-        )
-    else:
-        pools = _matched(work, times)
-        loop = disaggregated_loop.closed_loop(pools, work.concurrency[:, None], lengths, work.procedure, host)
-    return _rows(loop, work, times[-1])
-
-
-def _matched(work: RowWork, times: list[PhaseTimes]) -> disaggregated_loop.Pools:
-    return disaggregated_loop.Pools(
+        return Replicas(serving=times[0], workers=work.pools[0].workers)
+    return Pools(
         prefill=times[0],
         decode=times[1],
         prefill_workers=work.pools[0].workers,
         decode_workers=work.pools[1].workers,
         transfer_s=work.transfer_s,
     )
-
-
-def _rows(loop: LoopTimes, work: RowWork, serving: PhaseTimes) -> RowTimes:
-    ttft, itl = loop.ttft_s[:, 0], loop.itl_s[:, 0]
-    osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
-    gpus = sum((pool.workers * pool.plan.num_gpus for pool in work.pools), np.zeros_like(ttft))
-    return RowTimes(
-        ttft_s=ttft,
-        itl_s=itl,
-        output_tokens_per_s_per_gpu=output_tokens_per_s(work.concurrency, (ttft, itl), osl) / gpus,
-        batch=loop.batch[:, 0],
-        prefill_share=loop.prefill_share[:, 0],
-        fits=serving.max_seqs >= 1.0,
-        weights_share=np.max(np.stack([pool.weights_share for pool in work.pools]), axis=0),
-    )
-
-
-def with_correction(times: RowTimes, work: RowWork, found: Correction) -> RowTimes:
-    """Latencies times what measured runs suggest; throughput by Little's law."""
-    ttft, itl = times.ttft_s * found.ttft_factor, times.itl_s * found.itl_factor
-    osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
-    gpus = sum((pool.workers * pool.plan.num_gpus for pool in work.pools), np.zeros_like(ttft))
-    tokens = output_tokens_per_s(work.concurrency, (ttft, itl), osl)
-    return replace(times, ttft_s=ttft, itl_s=itl, output_tokens_per_s_per_gpu=tokens / gpus)
-
-
-def output_tokens_per_s(
-    concurrency: FloatArray, latency: tuple[FloatArray, FloatArray], osl: FloatLike
-) -> FloatArray:
-    """Output tokens per second of a closed loop, by Little's law; latency is (TTFT, ITL) [s]."""
-    ttft, itl = latency
-    tokens: FloatArray = concurrency * osl / (ttft + itl * (np.asarray(osl) - 1.0))
-    return tokens
 
 
 # --- Row work of several models and GPUs put end to end, so that one engine's factors apply to all at once.
@@ -259,7 +235,6 @@ def _pool(pools: Sequence[PoolWork]) -> PoolWork:
             per_step=np.concatenate([pool.work.per_step for pool in pools]),
         ),
         capacity=LaneCapacity.joined([pool.capacity for pool in pools]),
-        weights_share=np.concatenate([pool.weights_share for pool in pools]),
     )
 
 

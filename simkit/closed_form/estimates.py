@@ -2,93 +2,194 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
-from perfmodels.uncertainty.intervals import ErrorModel
+from perfmodels.parallel import ParallelPlan
+from perfmodels.uncertainty.intervals import Errors, NormalErrors
+from simkit.closed_form.bottlenecks import bottleneck, with_costs
 from simkit.closed_form.percentiles import NORMAL, goodput_share, itl_quantile, ttft_quantile
-from simkit.core.estimate import Estimate, Latency
+from simkit.closed_form.problem import Problem
+from simkit.core.engine import EngineOptions
+from simkit.core.estimate import Estimate, Latency, Means
 from simkit.core.slo import Slo
+from simkit.core.workload import workload_lengths
+from simkit.engines.engine_model import EngineModel
+
+METRIC_NAMES = ("ttft", "itl", "e2e")
+NORMAL_90 = NormalDist().inv_cdf(0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PointValues:
-    """One evaluated point: one row of a Points table with what else an Estimate shows."""
+class Behind:
+    """The pool that decodes behind a point: an engine's model, plan and memory per GPU, and how many engines.
 
-    num_gpus: float
-    concurrency: float
-    requests_per_s: float
-    ttft_s: float
-    itl_s: float
-    waiting_s: float
-    batch: float
-    prefill_share: float
-    osl_tokens: float
-    kv_capacity_tokens: float
-    ttft_log_sd: float
-    itl_log_sd: float
+    lane_tokens: cached tokens of one lane.
+    """
+
+    model: EngineModel
+    plan: ParallelPlan
+    workers: float
+    lane_tokens: float
     memory_bytes: Mapping[str, float]
-    bottleneck: str
-    in_domain: bool
-    notes: tuple[str, ...] = ()
-    overloaded: bool = False
-    doubtful: bool = False
-
-    @property
-    def e2e_s(self) -> float:
-        """Mean request latency."""
-        return self.ttft_s + max(self.osl_tokens - 1.0, 0.0) * self.itl_s
 
 
-def estimate_of(point: PointValues, slo: Slo, errors: Mapping[str, ErrorModel]) -> Estimate:
-    """The full record of one point; its intervals are wider outside the measured domain."""
-    if not point.in_domain:
-        errors = {name: model.beyond() for name, model in errors.items()}
-    decodes = max(point.osl_tokens - 1.0, 0.0)
-    e2e_s = point.e2e_s
-    spread = log_spreads((point.ttft_s, point.itl_s, e2e_s), (point.ttft_log_sd, point.itl_log_sd))
-    ttft = _latency(point.ttft_s, _waiting_quantiles(point), (errors["ttft"], spread[0]))
-    itl = _latency(point.itl_s, _stall_quantiles(point), (errors["itl"], spread[1]))
-    e2e_quantiles = {q: _at(ttft, q) + decodes * _at(itl, q) for q in NORMAL}
-    bounded = (point.ttft_s, point.itl_s, e2e_s)
-    if slo.statistic != "mean":
-        percentile = int(slo.statistic.removeprefix("p"))
-        bounded = (_at(ttft, percentile), _at(itl, percentile), e2e_quantiles[percentile])
-    probability = sla_probability(bounded, slo, errors, spread)
-    tokens_per_s = point.requests_per_s * point.osl_tokens
-    return Estimate(
-        concurrency=point.concurrency,
-        ttft=ttft,
-        itl=itl,
-        e2e=_latency(e2e_s, e2e_quantiles, (errors["e2e"], spread[2])),
-        output_tokens_per_s=tokens_per_s,
-        output_tokens_per_s_per_gpu=tokens_per_s / point.num_gpus,
-        tokens_per_s_per_user=1.0 / point.itl_s if point.itl_s > 0 else math.inf,
-        request_rate_per_s=point.requests_per_s,
-        memory_bytes=point.memory_bytes,
-        kv_capacity_tokens=point.kv_capacity_tokens,
-        sla_probability=None if probability is None else float(probability),
-        in_domain=point.in_domain,
-        bottleneck=point.bottleneck,
-        notes=point.notes,
-        overloaded=point.overloaded,
-        doubtful=point.doubtful,
-        goodput_per_s=_goodput(point, slo),
+def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapping[str, float]) -> Estimate:
+    """The full record of one point; numbers are the fields of simkit.closed_form.outcomes by name.
+
+    Intervals are wider outside the measured domain.
+    """
+    lengths, slo = workload_lengths(problem.request.workload), problem.request.slo
+    isl, osl = (float(np.asarray(value)) for value in (lengths.isl_tokens, lengths.osl_tokens))
+    in_domain, doubtful = problem.covers(behind.model), bool(numbers["doubtful"])
+    latencies = (numbers["ttft_s"], numbers["itl_s"], numbers["e2e_s"])
+    spreads = log_spreads(latencies, (numbers["ttft_log_sd"], numbers["itl_log_sd"]))
+    names = ("ttft_s", "itl_s", "waiting_s", "batch", "prefill_share", "in_flight", "requests_per_s")
+    means = Means(
+        **{name: numbers[name] for name in names},
+        osl_tokens=osl,
+        num_gpus=num_gpus,
+        saturated=bool(numbers["saturated"]),
+        offered=problem.request.workload.request_rate_per_s is not None,
+        errors=errors_of(problem, in_domain=in_domain),
+        log_sds={name: float(spread) for name, spread in zip(METRIC_NAMES, spreads, strict=True)},
+    )
+    estimate = Estimate(
+        **figures_of(means, slo),
+        memory_bytes=behind.memory_bytes,
+        kv_capacity_tokens=behind.lane_tokens * behind.workers * behind.plan.attn_dp * behind.plan.pp,
+        in_domain=in_domain,
+        bottleneck=bottleneck(behind.model, behind.plan, (isl, osl), (means.batch, means.prefill_share)),
+        notes=_notes(problem, behind.model.engine, saturated=means.saturated, doubtful=doubtful),
+        overloaded=means.saturated,
+        doubtful=doubtful,
+    )
+    return with_costs(problem, behind.model, estimate)
+
+
+def corrected(
+    estimate: Estimate, slo: Slo, factors: Mapping[str, float], certain: Mapping[str, float] | None = None
+) -> Estimate:
+    """The estimate with TTFT and ITL times their factors (by "ttft" and "itl"), all else following.
+
+    certain: standard deviations of the logs of latencies that runs on the same cluster tell; errors of
+    those are normal. Raises ValueError where the estimate does not hold what it was made of.
+    """
+    means = means_of(estimate)
+    changed = replace(
+        means,
+        ttft_s=means.ttft_s * factors.get("ttft", 1.0),
+        waiting_s=means.waiting_s * factors.get("ttft", 1.0),
+        itl_s=means.itl_s * factors.get("itl", 1.0),
+    )
+    if means.saturated:
+        pass  # those who queue without end are not counted: what is served stays
+    elif means.offered:
+        changed = replace(changed, in_flight=means.requests_per_s * changed.e2e_s)
+    else:
+        changed = replace(changed, requests_per_s=means.in_flight / changed.e2e_s)
+    if certain:
+        changed = _certain(changed, estimate, certain)
+    gain = changed.requests_per_s / means.requests_per_s if means.requests_per_s > 0 else 1.0
+    cost, energy = estimate.cost_per_million_output_tokens, estimate.max_energy_j_per_output_token
+    return replace(
+        estimate,
+        **figures_of(changed, slo),
+        cost_per_million_output_tokens=None if cost is None else cost / gain,
+        max_energy_j_per_output_token=None if energy is None else energy / gain,
     )
 
 
-def _goodput(point: PointValues, slo: Slo) -> float | None:
+def means_of(estimate: Estimate) -> Means:
+    """What an estimate was made of. Raises ValueError where it does not hold that."""
+    if estimate.means is None:
+        raise ValueError("an estimate without its means cannot be corrected or simulated beside")
+    return estimate.means
+
+
+def _certain(means: Means, estimate: Estimate, certain: Mapping[str, float]) -> Means:
+    """The same with normal errors of the metrics that are told, and of the latency that follows from both."""
+    spread = {name: certain.get(name, normal_spread(getattr(estimate, name))) for name in ("ttft", "itl")}
+    latencies = (means.ttft_s, means.itl_s, means.e2e_s)
+    whole = float(log_spreads(latencies, (spread["ttft"], spread["itl"]))[2])
+    told = {**certain, "e2e": whole}
+    return replace(
+        means,
+        errors={**means.errors, **dict.fromkeys(told, NormalErrors())},
+        log_sds={**means.log_sds, **told},
+    )
+
+
+def normal_spread(latency: Latency) -> float:
+    """Standard deviation of the log of a latency whose 90 % interval a normal error would give."""
+    if not 0 < latency.lo_s < latency.hi_s < math.inf:
+        return math.inf
+    return math.log(latency.hi_s / latency.lo_s) / (2.0 * NORMAL_90)
+
+
+def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
+    """Every field of an Estimate that follows from its means."""
+    errors, spread = means.errors, means.log_sds
+    ttft = _latency(means.ttft_s, _waiting_quantiles(means), (errors["ttft"], spread["ttft"]))
+    itl = _latency(means.itl_s, _stall_quantiles(means), (errors["itl"], spread["itl"]))
+    e2e_quantiles = {q: _at(ttft, q) + means.decodes * _at(itl, q) for q in NORMAL}
+    e2e = _latency(means.e2e_s, e2e_quantiles, (errors["e2e"], spread["e2e"]))
+    asked = tuple(getattr(latency, f"{slo.statistic}_s") for latency in (ttft, itl, e2e))
+    spreads = (spread["ttft"], spread["itl"], spread["e2e"])
+    probability = sla_probability((asked[0], asked[1], asked[2]), slo, errors, spreads)
+    tokens_per_s = means.requests_per_s * means.osl_tokens
+    return {
+        "means": means,
+        "ttft": ttft,
+        "itl": itl,
+        "e2e": e2e,
+        "concurrency": means.in_flight,
+        "request_rate_per_s": means.requests_per_s,
+        "output_tokens_per_s": tokens_per_s,
+        "output_tokens_per_s_per_gpu": tokens_per_s / means.num_gpus,
+        "tokens_per_s_per_user": 1.0 / means.itl_s if means.itl_s > 0 else math.inf,
+        "sla_probability": None if probability is None else float(probability),
+        "goodput_per_s": _goodput(means, slo),
+    }
+
+
+def errors_of(problem: Problem, *, in_domain: bool) -> Mapping[str, Errors]:
+    """Past errors by metric; wider where no measured run is of the kind."""
+    return problem.errors if in_domain else {name: model.beyond() for name, model in problem.errors.items()}
+
+
+def _notes(problem: Problem, engine: EngineOptions, *, saturated: bool, doubtful: bool) -> tuple[str, ...]:
+    """What the numbers leave out: overload, and settings of the deployment that are not modelled."""
+    workload = problem.request.workload
+    longest = workload.isl_tokens + workload.osl_tokens
+    limit = engine.max_model_len or longest
+    notes = {
+        "overloaded: the offered rate cannot be sustained": saturated,
+        "speculative decoding is set and not modelled: real ITL is lower": engine.speculative,
+        "the acceptance of drafted tokens is taken as given; the step shown leaves out what drafts them": (
+            engine.draft is not None
+        ),
+        "the order of events decides at this load (prompts crowd out decoding, or requests move in step): "
+        "confirm it with simkit simulate": doubtful,
+        f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
+    }
+    return tuple(note for note, applies in notes.items() if applies)
+
+
+def _goodput(means: Means, slo: Slo) -> float | None:
     if not slo.bounds:
         return None
-    return 0.0 if point.overloaded else point.requests_per_s * float(goodput_share(point, slo))
+    return 0.0 if means.saturated else means.requests_per_s * float(goodput_share(means, slo))
 
 
 def sla_probability(
     means: tuple[FloatLike, FloatLike, FloatLike],
     slo: Slo,
-    errors: Mapping[str, ErrorModel],
+    errors: Mapping[str, Errors],
     log_sds: tuple[FloatLike, FloatLike, FloatLike] = (1.0, 1.0, 1.0),
 ) -> FloatArray | None:
     """Probability that every bound holds for what is measured; None without bounds.
@@ -125,7 +226,7 @@ def _at(latency: Latency, percentile: int) -> float:
     return {50: latency.p50_s, 90: latency.p90_s, 99: latency.p99_s}[percentile]
 
 
-def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[ErrorModel, FloatArray]) -> Latency:
+def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[Errors, float]) -> Latency:
     model, spread = errors
     low, high = model.interval(mean_s, log_sd=spread)
     return Latency(
@@ -138,10 +239,10 @@ def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[ErrorM
     )
 
 
-def _waiting_quantiles(point: PointValues) -> dict[int, float]:
-    return {q: float(ttft_quantile(point.ttft_s, point.waiting_s, q)) for q in NORMAL}
+def _waiting_quantiles(means: Means) -> dict[int, float]:
+    return {q: float(ttft_quantile(means.ttft_s, means.waiting_s, q)) for q in NORMAL}
 
 
-def _stall_quantiles(point: PointValues) -> dict[int, float]:
-    stalls = (point.prefill_share, point.batch)
-    return {q: float(itl_quantile(point.itl_s, stalls, q)) for q in NORMAL}
+def _stall_quantiles(means: Means) -> dict[int, float]:
+    stalls = (means.prefill_share, means.batch)
+    return {q: float(itl_quantile(means.itl_s, stalls, q)) for q in NORMAL}

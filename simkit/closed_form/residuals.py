@@ -3,17 +3,20 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.model.shape import ModelShape
 from perfmodels.parallel import PlanArray
-from perfmodels.uncertainty.residual_gp import Levels
+from perfmodels.uncertainty.residual_gp import Levels, LocalKriging
 from simkit.closed_form.aggregated_loop import LoopTimes, prefill_share
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.closed_form.step_work import BATCH_GRID
 from simkit.core.workload import Lengths
 from simkit.engines.engine_memory import version_numbers
 from simkit.engines.engine_model import METRICS, EngineModel, NearestRun, Residuals
+
+_VALUES = ("ttft_factor", "itl_factor", "ttft_log_sd", "itl_log_sd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +76,21 @@ def features_of(plan: PlanArray, lengths: Lengths, load: tuple[FloatArray, Float
 
 
 def correction(residuals: Residuals, levels: Levels, features: FloatArray) -> Correction:
-    """What the measured runs nearest to `features` [..., d] say."""
-    flat = features.reshape(-1, features.shape[-1])
-    shape = features.shape[:-1]
-    factors, spreads = {}, {}
+    """What the measured runs nearest to `features` [n, d] say."""
+    found = {}
     for name in METRICS:
         near = residuals.models[name].at(levels)
-        factors[name] = np.exp(-near.mean(flat)).reshape(shape)
-        spreads[name] = np.sqrt(near.variance(flat) + residuals.noise[name]).reshape(shape)
-    return Correction(
-        ttft_factor=factors["ttft"],
-        itl_factor=factors["itl"],
-        ttft_log_sd=spreads["ttft"],
-        itl_log_sd=spreads["itl"],
-    )
+        found[f"{name}_factor"], found[f"{name}_log_sd"] = factor_at(near, features, residuals.noise[name])
+    return Correction(**found)
+
+
+def factor_at(near: LocalKriging, features: FloatArray, noise: float) -> tuple[FloatArray, FloatArray]:
+    """What to multiply a prediction by at `features` [n, d], and the standard deviation of its log [n].
+
+    noise: variance of one measurement.
+    """
+    spread: FloatArray = np.sqrt(near.variance(features) + noise)
+    return np.exp(-near.mean(features)), spread
 
 
 def nearest_run(residuals: Residuals, levels: Levels, features: FloatArray) -> NearestRun | None:
@@ -104,61 +108,69 @@ def nearest_run(residuals: Residuals, levels: Levels, features: FloatArray) -> N
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionTable:
-    """Corrections of every plan over BATCH_GRID [rows, grid]; between its points linear in log batch."""
+class Corrections:
+    """Corrections of every plan over BATCH_GRID, worked out where they are asked for and kept.
 
-    values: Correction
+    Between points of the grid they are linear in the log of the batch; beyond it they stay as at its edge.
+    """
 
-    def apply(self, loop: LoopTimes, rows: np.ndarray, osl_tokens: FloatLike) -> LoopTimes:
-        """Latencies of `loop` [n, loads] corrected; rows [n] says which plan each row has."""
-        held = np.clip(loop.batch, BATCH_GRID[0], BATCH_GRID[-1])
-        right = np.clip(np.searchsorted(BATCH_GRID, held), 1, len(BATCH_GRID) - 1)
-        share = np.log(held / BATCH_GRID[right - 1]) / np.log(BATCH_GRID[right] / BATCH_GRID[right - 1])
+    def __init__(self, model: EngineModel, mode: str, times: PhaseTimes, lengths: Lengths) -> None:
+        """times [rows]: the pool that decodes. Raises ValueError where the model carries no residuals."""
+        if model.residuals is None:
+            raise ValueError("corrections need the residuals of measured runs")
+        self._residuals, self._levels = model.residuals, levels_of(model, mode)
+        self._features = grid_features(mode, times, lengths)
+        self._known = np.zeros(self._features.shape[:2], dtype=bool)
+        self._values = np.ones((len(_VALUES), *self._known.shape))
 
-        def at(table: FloatArray) -> FloatArray:
-            below, above = table[rows[:, None], right - 1], table[rows[:, None], right]
-            value: FloatArray = below + share * (above - below)
-            return value
+    def at(self, batch: FloatArray, rows: NDArray[np.intp] | None = None) -> Correction:
+        """Corrections at `batch` [n, loads] sequences a lane; rows [n] says which plan each row has."""
+        places = (np.arange(len(batch)) if rows is None else rows)[:, None]
+        right, share = grid_place(batch)
+        self._work_out(places, right)
+        below, above = self._values[:, places, right - 1], self._values[:, places, right]
+        return Correction(**dict(zip(_VALUES, below + share * (above - below), strict=True)))
 
-        values = self.values
-        found = Correction(
-            ttft_factor=at(values.ttft_factor),
-            itl_factor=at(values.itl_factor),
-            ttft_log_sd=at(values.ttft_log_sd),
-            itl_log_sd=at(values.itl_log_sd),
+    def applied(self, loop: LoopTimes, rows: NDArray[np.intp] | None = None) -> LoopTimes:
+        """The latencies of `loop` times their factors, and how unsure they are."""
+        found = self.at(loop.batch, rows)
+        return replace(
+            loop,
+            ttft_s=loop.ttft_s * found.ttft_factor,
+            waiting_s=loop.waiting_s * found.ttft_factor,
+            itl_s=loop.itl_s * found.itl_factor,
+            ttft_log_sd=found.ttft_log_sd,
+            itl_log_sd=found.itl_log_sd,
         )
-        return corrected(loop, found, osl_tokens)
+
+    def _work_out(self, rows: NDArray[np.intp], right: NDArray[np.intp]) -> None:
+        asked = np.zeros_like(self._known)
+        asked[rows, right] = asked[rows, right - 1] = True
+        missing = asked & ~self._known
+        if missing.any():
+            found = correction(self._residuals, self._levels, self._features[missing])
+            self._values[:, missing] = [getattr(found, name) for name in _VALUES]
+            self._known |= missing
 
 
-def corrected(loop: LoopTimes, found: Correction, osl_tokens: FloatLike) -> LoopTimes:
-    """Latencies times their factors; throughput follows by Little's law where the load is closed."""
-    ttft, itl = loop.ttft_s * found.ttft_factor, loop.itl_s * found.itl_factor
-    decodes = np.maximum(np.asarray(osl_tokens, dtype=np.float64) - 1.0, 0.0)
-    decodes = decodes[:, None] if decodes.ndim else decodes
-    before, after = loop.ttft_s + decodes * loop.itl_s, ttft + decodes * itl
-    with np.errstate(invalid="ignore"):
-        pace = np.where(np.isfinite(after), before / after, 1.0)
-    return replace(
-        loop,
-        ttft_s=ttft,
-        itl_s=itl,
-        requests_per_s=loop.requests_per_s if loop.offered else loop.requests_per_s * pace,
-        ttft_log_sd=found.ttft_log_sd,
-        itl_log_sd=found.itl_log_sd,
-    )
-
-
-def correction_table(
-    model: EngineModel, mode: str, times: PhaseTimes, lengths: Lengths
-) -> CorrectionTable | None:
-    """Corrections for every plan of `times`, the one that decodes; None where nothing is known."""
-    if model.residuals is None:
-        return None
+def grid_features(mode: str, times: PhaseTimes, lengths: Lengths) -> FloatArray:
+    """Features of every plan of `times`, the one that decodes, over BATCH_GRID [rows, grid, d]."""
     batch = np.broadcast_to(BATCH_GRID, times.decode_s.shape)
     share = prefill_share(times, batch, lengths) if mode == "agg" else np.zeros(batch.shape)
-    features = features_of(times.plan.expand(), _column(lengths), (batch, share))
-    return CorrectionTable(values=correction(model.residuals, levels_of(model, mode), features))
+    return features_of(times.plan.expand(), _column(lengths), (batch, share))
+
+
+def grid_place(batch: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    """Where batches lie on BATCH_GRID: the point above, and how far between the one below and it, in logs."""
+    held = np.clip(batch, BATCH_GRID[0], BATCH_GRID[-1])
+    right = np.clip(np.searchsorted(BATCH_GRID, held), 1, len(BATCH_GRID) - 1)
+    share = np.log(held / BATCH_GRID[right - 1]) / np.log(BATCH_GRID[right] / BATCH_GRID[right - 1])
+    return right, share
+
+
+def corrections_of(model: EngineModel, mode: str, times: PhaseTimes, lengths: Lengths) -> Corrections | None:
+    """Corrections for every plan of `times`, the one that decodes; None where nothing is known."""
+    return None if model.residuals is None else Corrections(model, mode, times, lengths)
 
 
 def _column(lengths: Lengths) -> Lengths:
@@ -167,3 +179,28 @@ def _column(lengths: Lengths) -> Lengths:
         return array[:, None] if array.ndim else array
 
     return Lengths(isl_tokens=expanded(lengths.isl_tokens), osl_tokens=expanded(lengths.osl_tokens))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineHabits:
+    """What measured runs say of an engine, for whoever walks through time step by step.
+
+    decode_factor [batches]: what decode steps of so many sequences take over what they are computed to;
+    first_token_factor: the same of the TTFT of a request that is alone.
+    """
+
+    decode_factor: FloatArray
+    first_token_factor: float
+
+
+def engine_habits(
+    model: EngineModel, mode: str, times: PhaseTimes, lengths: Lengths, batch: FloatArray
+) -> EngineHabits | None:
+    """Habits of the one engine of `times`, which decodes, at `batch` sequences; None: nothing is known."""
+    known = corrections_of(model, mode, times, lengths)
+    if known is None:
+        return None
+    return EngineHabits(
+        decode_factor=known.at(batch[None, :]).itl_factor[0],
+        first_token_factor=float(known.at(np.ones((1, 1))).ttft_factor[0, 0]),
+    )

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from simkit.closed_form.estimates import METRIC_NAMES, corrected
 from simkit.compare.measurement_plan import engine_name
 from simkit.core.deployment import Disaggregated
-from simkit.core.estimate import Candidate, Latency, holds, with_latencies
+from simkit.core.estimate import Candidate, Latency, bounded, holds
 from simkit.core.measured import Run
-from simkit.core.slo import Slo
-from simkit.core.workload import Workload
+from simkit.core.slo import STATISTICS, Slo
 
 # --- Disaggregated candidates corrected by what their engines were measured to take, each alone.
 
@@ -20,9 +20,7 @@ def mean_factor(pairs: list[tuple[float, float]]) -> float | None:
     return math.exp(sum(logs) / len(logs)) if logs else None
 
 
-def with_factors(
-    candidate: Candidate, workload: Workload, slo: Slo, factors: Mapping[str, float]
-) -> Candidate:
+def with_factors(candidate: Candidate, slo: Slo, factors: Mapping[str, float]) -> Candidate:
     """The candidate with TTFT times its prefill engine's factor and ITL times its decode engine's.
 
     factors are by engine name; what has none stays. Aggregated candidates stay as they are.
@@ -33,28 +31,27 @@ def with_factors(
     backend = deployment.backend
     prefill = factors.get(engine_name("prefill", deployment.prefill.plan, backend), 1.0)
     decode = factors.get(engine_name("decode", deployment.decode.plan, backend), 1.0)
-    estimate = candidate.estimate
-    ttft, itl = _scaled(estimate.ttft, prefill), _scaled(estimate.itl, decode)
-    decodes = max(workload.osl_tokens * (1.0 - workload.length_spread / 2.0) - 1.0, 0.0)
-    e2e = Latency(**{name: getattr(ttft, name) + decodes * getattr(itl, name) for name in Latency.__slots__})
-    gain = 1.0 if workload.request_rate_per_s is not None else estimate.e2e.mean_s / e2e.mean_s
-    changed = with_latencies(estimate, (ttft, itl, e2e), gain)
+    changed = corrected(candidate.estimate, slo, {"ttft": prefill, "itl": decode})
     return replace(candidate, estimate=changed, meets_sla=holds(changed, slo))
-
-
-def _scaled(latency: Latency, factor: float) -> Latency:
-    return Latency(**{name: getattr(latency, name) * factor for name in Latency.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a candidate is judged by: mean latencies [s], output tokens/s and GPUs."""
+    """What a candidate is judged by: latencies [s], output tokens/s, GPUs, requests/s that keep every bound.
 
-    ttft_s: float
-    itl_s: float
-    e2e_s: float
+    bounded_s: figures of latencies by what a bound may be on, as ("ttft_s", "mean"). A percentile that is
+    not known keeps no bound.
+    """
+
+    bounded_s: Mapping[tuple[str, str], float]
     output_tokens_per_s: float
     num_gpus: int
+    goodput_per_s: float | None = None
+
+    @property
+    def e2e_s(self) -> float:
+        """Mean request latency."""
+        return self.bounded_s["e2e_s", "mean"]
 
     @property
     def per_gpu(self) -> float:
@@ -62,21 +59,33 @@ class Figures:
         return self.output_tokens_per_s / self.num_gpus
 
     def holds(self, slo: Slo) -> bool:
-        """Whether every bound is kept."""
-        return all(getattr(self, name) <= bound for name, bound in slo.bounds.items())
+        """Whether every bound is kept by the statistic that it is on."""
+        return self.violation(slo) <= 1.0
 
     def violation(self, slo: Slo) -> float:
         """Worst latency over its bound."""
-        return max((getattr(self, name) / bound for name, bound in slo.bounds.items()), default=0.0)
+        ratios = [
+            self.bounded_s.get((name, slo.statistic), math.inf) / bound for name, bound in slo.bounds.items()
+        ]
+        return max(ratios, default=0.0)
 
 
 def measured_figures(run: Run, num_gpus: int) -> Figures | None:
-    """The figures of a run; None where it lacks a latency."""
-    ttft, itl, e2e = run.ttft.mean_s, run.itl.mean_s, run.e2e.mean_s
-    if ttft is None or itl is None or e2e is None or run.output_tokens_per_s is None:
+    """The figures of a run; None where it lacks a mean latency or its throughput."""
+    said = {
+        (f"{name}_s", statistic): getattr(getattr(run, name), f"{statistic}_s")
+        for name in METRIC_NAMES
+        for statistic in STATISTICS
+    }
+    known = {key: value for key, value in said.items() if value is not None}
+    means = all((f"{name}_s", "mean") in known for name in METRIC_NAMES)
+    if not means or run.output_tokens_per_s is None:
         return None
     return Figures(
-        ttft_s=ttft, itl_s=itl, e2e_s=e2e, output_tokens_per_s=run.output_tokens_per_s, num_gpus=num_gpus
+        bounded_s=known,
+        output_tokens_per_s=run.output_tokens_per_s,
+        num_gpus=num_gpus,
+        goodput_per_s=run.goodput_per_s,
     )
 
 
@@ -84,30 +93,40 @@ def predicted_figures(candidate: Candidate) -> Figures:
     """The figures as expected."""
     estimate = candidate.estimate
     return Figures(
-        ttft_s=estimate.ttft.mean_s,
-        itl_s=estimate.itl.mean_s,
-        e2e_s=estimate.e2e.mean_s,
+        bounded_s={
+            (f"{name}_s", statistic): bounded(estimate, f"{name}_s", statistic)
+            for name in METRIC_NAMES
+            for statistic in STATISTICS
+        },
         output_tokens_per_s=estimate.output_tokens_per_s,
         num_gpus=candidate.deployment.num_gpus,
+        goodput_per_s=estimate.goodput_per_s,
     )
 
 
 def hoped_figures(candidate: Candidate) -> Figures:
-    """The best its 90 % intervals allow: latencies at their lower ends, throughput as much higher."""
-    estimate = candidate.estimate
-    gain = estimate.e2e.mean_s / estimate.e2e.lo_s if estimate.e2e.lo_s > 0 else math.inf
+    """The best its 90 % intervals allow: latencies at their lower ends, throughput as much higher.
+
+    Percentiles fall with their mean; every request that is served keeps the bounds.
+    """
+    estimate, expected = candidate.estimate, predicted_figures(candidate)
+    low = {
+        f"{name}_s": latency.lo_s / latency.mean_s if latency.mean_s > 0 else 1.0
+        for name in METRIC_NAMES
+        if isinstance(latency := getattr(estimate, name), Latency)
+    }
+    gain = 1.0 / low["e2e_s"] if low["e2e_s"] > 0 else math.inf
     return Figures(
-        ttft_s=estimate.ttft.lo_s,
-        itl_s=estimate.itl.lo_s,
-        e2e_s=estimate.e2e.lo_s,
-        output_tokens_per_s=estimate.output_tokens_per_s * gain,
-        num_gpus=candidate.deployment.num_gpus,
+        bounded_s={key: value * low[key[0]] for key, value in expected.bounded_s.items()},
+        output_tokens_per_s=expected.output_tokens_per_s * gain,
+        num_gpus=expected.num_gpus,
+        goodput_per_s=None if estimate.goodput_per_s is None else estimate.request_rate_per_s * gain,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """The order of preference: the SLA first, then the objective (fewest_gpus, throughput, latency)."""
+    """The order of preference: the SLA first, then the objective (simkit.core.request.objective_of)."""
 
     slo: Slo
     objective: str
@@ -120,6 +139,8 @@ class Judge:
             return (0.0, figures.e2e_s, figures.num_gpus)
         if self.objective == "fewest_gpus":
             return (0.0, float(figures.num_gpus), -figures.per_gpu)
+        if self.objective == "goodput":
+            return (0.0, -(figures.goodput_per_s or 0.0), figures.num_gpus, figures.e2e_s)
         return (0.0, -figures.per_gpu, figures.e2e_s)
 
     def hopeless(self, candidate: Candidate, best: Figures | None) -> str:
@@ -134,8 +155,16 @@ class Judge:
             return ""
         if not hoped.holds(self.slo):
             return "misses the SLA even at the good end of its intervals"
+        return self._why_worse(hoped, best)
+
+    def _why_worse(self, hoped: Figures, best: Figures) -> str:
         if self.objective == "fewest_gpus" and hoped.num_gpus > best.num_gpus:
             return f"takes {hoped.num_gpus} GPUs, and {best.num_gpus} were measured to be enough"
         if self.objective == "latency":
             return f"at best {hoped.e2e_s:.3g} s end to end, and {best.e2e_s:.3g} s was measured"
+        if self.objective == "goodput":
+            return (
+                f"at best {hoped.goodput_per_s or 0.0:,.3g} good requests/s, and "
+                f"{best.goodput_per_s or 0.0:,.3g} were measured"
+            )
         return f"at best {hoped.per_gpu:,.0f} tokens/s per GPU, and {best.per_gpu:,.0f} were measured"

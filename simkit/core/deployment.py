@@ -1,12 +1,15 @@
 """A deployment: engines, their plans and how many of each; plans by their short names (`2xtp4`, `dep16`)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from perfmodels.model.dtypes import Precision
-from perfmodels.parallel import ParallelPlan
-from simkit.core.engine import EngineOptions
+from perfmodels.parallel import ParallelPlan, expert_split
+from simkit.core.engine import EngineOptions, Role
 from simkit.core.errors import InputError
 
 # --- The short names of plans, read back: `tp4`, `2xtp8pp2`, `dep16`, `tep8`, `tp2dp4ep8`.
@@ -44,12 +47,15 @@ def _plan(kind: str | None, part: dict[str, int], pp: int, *, moe: bool) -> Para
     if kind:
         return ParallelPlan(tp=part["width"], ep=part["width"], pp=pp)
     tp, dp = part["tp"], part.get("dp", 1)
-    ep = part.get("ep", tp * dp if dp > 1 and "moe_tp" not in part else 1)
-    moe_tp = part.get("moe_tp", tp * dp // ep if moe and (tp * dp) % ep == 0 else 1)
-    return ParallelPlan(tp=tp, attn_dp=dp, moe_tp=moe_tp, ep=ep, pp=pp)
+    stated = (part.get("moe_tp", np.nan), part.get("ep", np.nan))
+    moe_tp, ep = expert_split(tp * dp, dp, stated, moe=moe)
+    return ParallelPlan(tp=tp, attn_dp=dp, moe_tp=int(moe_tp), ep=int(ep), pp=pp)
 
 
 Mode = Literal["agg", "disagg"]
+
+# What the pools of a deployment do, in their order.
+ROLES: Mapping[Mode, tuple[Role, ...]] = {"agg": ("aggregated",), "disagg": ("prefill", "decode")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """What a deployment does under a load: the numbers every verb reports, as estimated and as simulated."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from perfmodels.uncertainty.intervals import Errors
 from simkit.core.deployment import Deployment
 from simkit.core.request import Request
 from simkit.core.slo import Slo
@@ -25,10 +25,9 @@ class Spread:
 class Simulated:
     """One candidate under its steady load, request by request.
 
-    requests are those counted. ttft_factor and itl_factor are what measured runs say of the closed form, and
-    are in all latencies here as they are in the estimate. violation is the worst bounded latency over
-    its bound, 0 without bounds. goodput_per_s: requests a second that keep every bound, None without one.
-    doubtful: the closed form was in doubt at this load.
+    requests are those counted. violation is the worst bounded latency over its bound, 0 without bounds.
+    goodput_per_s: requests a second that keep every bound, None without one. doubtful: the closed form was in
+    doubt at this load. Cost and energy are as in an Estimate, at the simulated throughput.
     """
 
     requests: int
@@ -40,13 +39,13 @@ class Simulated:
     output_tokens_per_s: float
     output_tokens_per_s_per_gpu: float
     violation: float
-    ttft_factor: float = 1.0
-    itl_factor: float = 1.0
     goodput_per_s: float | None = None
     good_frac: float | None = None
     sla_probability: float | None = None
     preemptions: int = 0
     doubtful: bool = False
+    cost_per_million_output_tokens: float | None = None
+    max_energy_j_per_output_token: float | None = None
 
     @property
     def meets_sla(self) -> bool:
@@ -89,6 +88,41 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the figures of an estimate are made of: means over requests, and past errors of such predictions.
+
+    in_flight and requests_per_s are over the whole deployment; waiting_s is the part of TTFT spent queueing,
+    batch the sequences of a lane, prefill_share the share of engine time that goes to prompts. offered: the
+    rate was given, else the requests in flight. errors and log_sds are by metric (ttft, itl, e2e): how wide
+    errors are, in units of how unsure the prediction itself is.
+    """
+
+    ttft_s: float
+    itl_s: float
+    waiting_s: float
+    batch: float
+    prefill_share: float
+    in_flight: float
+    requests_per_s: float
+    osl_tokens: float
+    num_gpus: float
+    saturated: bool
+    offered: bool
+    errors: Mapping[str, Errors]
+    log_sds: Mapping[str, float]
+
+    @property
+    def decodes(self) -> float:
+        """Tokens of a request after the first."""
+        return max(self.osl_tokens - 1.0, 0.0)
+
+    @property
+    def e2e_s(self) -> float:
+        """Request latency."""
+        return self.ttft_s + self.decodes * self.itl_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """One deployment under one load.
 
@@ -97,7 +131,8 @@ class Estimate:
     cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
     their rated power, an upper bound, None where that is not known. goodput_per_s counts the requests that
     keep every bound by themselves, None without bounds. overloaded: the load cannot be sustained; doubtful:
-    the order of events decides at it, so that a simulation says more. notes say both in words.
+    the order of events decides at it, so that a simulation says more. notes say both in words. means: what
+    all this was made of, None where it was not worked out here.
     """
 
     concurrency: float
@@ -119,6 +154,7 @@ class Estimate:
     notes: tuple[str, ...] = ()
     overloaded: bool = False
     doubtful: bool = False
+    means: Means | None = None
 
 
 def bounded(estimate: Estimate, name: str, statistic: str) -> float:
@@ -132,30 +168,6 @@ def holds(estimate: Estimate, slo: Slo) -> bool:
     """Whether the load is sustained and every bound holds for the statistic that it is on."""
     kept = all(bounded(estimate, name, slo.statistic) <= bound for name, bound in slo.bounds.items())
     return kept and not estimate.overloaded
-
-
-def with_latencies(estimate: Estimate, latencies: tuple[Latency, Latency, Latency], gain: float) -> Estimate:
-    """The estimate with other latencies (TTFT, ITL, end to end) and `gain` times the requests per second.
-
-    Throughput, cost and energy follow. The share of requests that keep every bound stays as it was: what it
-    depends on, the waiting behind the means, is not known here.
-    """
-    ttft, itl, e2e = latencies
-    cost, energy = estimate.cost_per_million_output_tokens, estimate.max_energy_j_per_output_token
-    good = estimate.goodput_per_s
-    return replace(
-        estimate,
-        ttft=ttft,
-        itl=itl,
-        e2e=e2e,
-        output_tokens_per_s=estimate.output_tokens_per_s * gain,
-        output_tokens_per_s_per_gpu=estimate.output_tokens_per_s_per_gpu * gain,
-        request_rate_per_s=estimate.request_rate_per_s * gain,
-        goodput_per_s=None if good is None else good * gain,
-        tokens_per_s_per_user=1.0 / itl.mean_s if itl.mean_s > 0 else math.inf,
-        cost_per_million_output_tokens=None if cost is None else cost / gain,
-        max_energy_j_per_output_token=None if energy is None else energy / gain,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,10 +206,14 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeOff:
-    """What would be chosen after a change of the question; candidate is None where nothing would run."""
+    """What would be chosen after a change of the question; candidate is None where nothing would run.
+
+    loosened: the bound (ttft_s, itl_s, e2e_s) that was given more room, None where something else changed.
+    """
 
     change: str
     candidate: Candidate | None
+    loosened: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

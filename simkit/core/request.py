@@ -184,3 +184,12 @@ class Request:
                 "searchStrategy 'thorough' cannot run with backend 'auto': each engine is really "
                 "deployed; set backend to vllm, sglang or trtllm"
             )
+
+
+def objective_of(request: Request) -> str:
+    """What counts after the SLA: fewest GPUs under a given load, else throughput; or what was asked for."""
+    if request.optimization in ("latency", "goodput"):
+        return request.optimization
+    workload = request.workload
+    loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
+    return "fewest_gpus" if loaded else "throughput"

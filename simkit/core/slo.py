@@ -16,12 +16,16 @@ def known_statistic(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
-    """Bounds on latencies in seconds; None is no bound. statistic is what is bound: mean, p50, p90 or p99."""
+    """Bounds on latencies in seconds; None is no bound. statistic is what is bound: mean, p50, p90 or p99.
+
+    assumed: nobody gave bounds, these are the ones that Dynamo's profiler takes then.
+    """
 
     ttft_s: float | None = None
     itl_s: float | None = None
     e2e_s: float | None = None
     statistic: str = "mean"
+    assumed: bool = False
 
     def __post_init__(self) -> None:
         known_statistic(self.statistic)

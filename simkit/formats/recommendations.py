@@ -56,7 +56,13 @@ def request_of(document: Mapping[str, Any]) -> Request:
             model=asked["model"],
             hardware=Hardware(**_known(Hardware, asked["hardware"])),
             workload=Workload(**_known(Workload, asked["workload"])),
-            slo=Slo(**sla, statistic=asked.get("sla_statistic", "mean")),
+            slo=Slo(
+                ttft_s=sla["ttft_s"],
+                itl_s=sla["itl_s"],
+                e2e_s=sla["e2e_s"],
+                statistic=asked.get("sla_statistic", "mean"),
+                assumed=asked.get("sla_assumed", False),
+            ),
             modes=(document["selected"]["mode"],),
             gpu_hour_price=asked.get("gpu_hour_price"),
         )

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from simkit.closed_form.estimates import corrected
 from simkit.closed_form.problem import Problem
-from simkit.core.estimate import Candidate, Latency, with_latencies
+from simkit.core.estimate import Candidate, Latency, holds
 from simkit.core.workload import Workload
 from simkit.verbs.loads import LoadOptions, offered_load
 from simkit.verbs.simulate import SimulateOptions, request_times
@@ -49,14 +50,22 @@ def mocked(problem: Problem, candidate: Candidate, workload: Workload) -> Candid
     times = request_times(asked, candidate.deployment, load, options)
     ttft, itl = times.ttft_s[load.warmup :], times.itl_s[load.warmup :]
     e2e = times.finished_s[load.warmup :] - times.sent_s[load.warmup :]
-    estimate = candidate.estimate
-    gain = 1.0 if slots is None else estimate.e2e.mean_s / float(np.mean(e2e))
-    latencies = (
-        _simulated(estimate.ttft, ttft),
-        _simulated(estimate.itl, itl),
-        _simulated(estimate.e2e, e2e),
+    before, slo = candidate.estimate, problem.request.slo
+    factors = {"ttft": _ratio(before.ttft, ttft), "itl": _ratio(before.itl, itl)}
+    changed = corrected(before, slo, factors)
+    changed = replace(
+        changed,
+        ttft=_simulated(changed.ttft, ttft),
+        itl=_simulated(changed.itl, itl),
+        e2e=_simulated(changed.e2e, e2e),
     )
-    return replace(candidate, estimate=with_latencies(estimate, latencies, gain))
+    return replace(candidate, estimate=changed, meets_sla=holds(changed, slo))
+
+
+def _ratio(before: Latency, values: FloatArray) -> float:
+    """Simulated over estimated mean; one where a request has no such latency."""
+    known = values[np.isfinite(values)]
+    return float(np.mean(known)) / before.mean_s if len(known) and before.mean_s > 0 else 1.0
 
 
 def _simulated(before: Latency, values: FloatArray) -> Latency:

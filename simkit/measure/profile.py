@@ -8,7 +8,7 @@ from typing import Any
 from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.user_calibration import sharpened
-from simkit.compare.measurement_plan import Trial, engine_trials, layout_name, loaded, whole_trials
+from simkit.compare.measurement_plan import Trial, engine_trials, layout_name, whole_trials
 from simkit.compare.verdicts import Figures, mean_factor, predicted_figures, with_factors
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Recommendation
@@ -158,8 +158,8 @@ def _thorough(
     bench.store.enter(DECODE, "decode engines")
     engines += [bench.run(trial) for trial in engine_trials(problem, able, "decode")]
     bench.store.enter(SELECTING, "disaggregated candidates")
-    factors, workload, slo = engine_factors(engines), problem.request.workload, problem.request.slo
-    expected = [with_factors(item, loaded(workload, item), slo, factors) for item in apart]
+    factors = engine_factors(engines)
+    expected = [with_factors(item, problem.request.slo, factors) for item in apart]
     return tuple(engines), _wholes(bench, (problem, first), expected, wholes)
 
 

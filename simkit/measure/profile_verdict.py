@@ -12,6 +12,7 @@ from simkit.compare.verdicts import Figures, Judge, measured_figures, predicted_
 from simkit.core.errors import ExternalError
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.measured import Run
+from simkit.core.request import objective_of
 from simkit.core.workload import Workload
 from simkit.measure.trials import Bench, Expect, TrialResult
 
@@ -44,12 +45,7 @@ class ProfileOutcome:
 
 def judge_of(problem: Problem) -> Judge:
     """What counts for this request."""
-    workload = problem.request.workload
-    given = workload.concurrency is not None or workload.request_rate_per_s is not None
-    objective = "fewest_gpus" if given else "throughput"
-    if problem.request.optimization == "latency":
-        objective = "latency"
-    return Judge(slo=problem.request.slo, objective=objective)
+    return Judge(slo=problem.request.slo, objective=objective_of(problem.request))
 
 
 def conclude(

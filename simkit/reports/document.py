@@ -183,6 +183,7 @@ def request_document(request: Request) -> Document:
         "workload": asdict(request.workload),
         "sla": _sla(request.slo),
         "sla_statistic": request.slo.statistic,
+        "sla_assumed": request.slo.assumed,
         "gpu_hour_price": request.gpu_hour_price,
         "modes": request.modes,
         "search_strategy": request.search_strategy,

@@ -36,7 +36,8 @@ def simulated_document(found: Simulated) -> dict[str, Any]:
         "meets_sla": found.meets_sla,
         "preemptions": found.preemptions,
         "closed_form_doubtful": found.doubtful,
-        "measured_factors": {"ttft": found.ttft_factor, "itl": found.itl_factor},
+        "cost_per_million_output_tokens": found.cost_per_million_output_tokens,
+        "max_energy_j_per_output_token": found.max_energy_j_per_output_token,
     }
 
 

@@ -38,6 +38,7 @@ def simulation_table(doc: Document, console: "Console") -> None:
         if name in doc:
             rows.add_row(*cells(console, [label, *latency_cells(doc, name, key)]))
     console.print(rows)
+    say(console, own["believe"], style="dim")
     grid(console, facts(doc))
     verdict = verdict_line(own)
     if verdict:
@@ -115,6 +116,8 @@ def simulation_markdown(doc: Mapping[str, Any]) -> str:
         "",
         *([f"**{verdict}**", ""] if verdict else []),
         *_table([" ".join(head.split("\n")) for head in heads], rows),
+        "",
+        _text(own["believe"]),
         "",
         *(f"- {label}: {text}" for label, text in facts(doc)),
         "",

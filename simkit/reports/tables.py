@@ -6,8 +6,6 @@ Numbers never wrap, names may.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simkit.core.estimate import Recommendation
-from simkit.reports.document import recommendation_document
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -48,9 +46,8 @@ class ShownFault(Protocol):
         """What to do."""
 
 
-def recommendation_table(rec: Recommendation, console: "Console", limit: int = 10) -> None:
-    """The candidates side by side, then why, warnings and what was left out."""
-    doc = recommendation_document(rec)
+def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
+    """The candidates of a recommendation's document side by side; why, warnings, what was left out."""
     say(console, _headline(doc), style="bold")
     shown = doc["candidates"][:limit]
     if shown:
@@ -212,7 +209,8 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
         f"{number(doc['tokens_per_s_per_user'])} per user"
     )
     memory = ", ".join(f"{part} {number(size)}" for part, size in doc["memory_gib"].items())
-    facts = [["load", rate], ["output", tokens], ["memory per GPU", f"{memory} GiB"]]
+    facts = [["procedure", doc["procedure"]]] if doc.get("procedure") else []
+    facts += [["load", rate], ["output", tokens], ["memory per GPU", f"{memory} GiB"]]
     facts.append(["KV capacity", f"{count(doc['kv_capacity_tokens'])} tokens"])
     facts.append(["bottleneck", doc["bottleneck"]])
     if doc["sla_probability"] is not None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
-from simkit.closed_form.aggregated_loop import LoopTimes
+from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.percentiles import goodput_share, itl_quantile, ttft_quantile
 from simkit.core.slo import Slo
 
@@ -20,7 +20,7 @@ class Points:
 
     plan and decode_plan index the choices of a PreparedEngine; an aggregated row has workers = replicas,
     decode_workers = 0 and decode_plan = -1; in a disaggregated one plan and workers are those of
-    prefill. concurrency and requests_per_s are over the whole deployment. usual is 1 where the engines keep
+    prefill. in_flight and requests_per_s are over the whole deployment. usual is 1 where the engines keep
     their usual settings, 0 where something was changed (simkit.search.engine_settings).
     """
 
@@ -29,7 +29,7 @@ class Points:
     decode_plan: FloatArray
     decode_workers: FloatArray
     num_gpus: FloatArray
-    concurrency: FloatArray
+    in_flight: FloatArray
     requests_per_s: FloatArray
     ttft_s: FloatArray
     itl_s: FloatArray
@@ -39,6 +39,7 @@ class Points:
     prefill_share: FloatArray
     kv_capacity_tokens: FloatArray
     saturated: FloatArray
+    doubtful: FloatArray
     ttft_log_sd: FloatArray
     itl_log_sd: FloatArray
     usual: FloatArray
@@ -100,9 +101,9 @@ class Layout:
     usual: FloatArray
 
 
-def flatten(layout: Layout, loop: LoopTimes, totals: tuple[FloatArray, FloatArray], osl: float) -> Points:
-    """Rows of [layouts, loads] arrays; totals is (concurrency, requests per second) of the deployment."""
-    shape = np.broadcast_shapes(loop.ttft_s.shape, totals[0].shape)
+def flatten(layout: Layout, found: Outcomes) -> Points:
+    """Rows of outcomes [layouts, loads]."""
+    shape = found.ttft_s.shape
 
     def spread(value: FloatArray) -> FloatArray:
         column = value[:, None] if value.ndim == 1 else value
@@ -110,15 +111,5 @@ def flatten(layout: Layout, loop: LoopTimes, totals: tuple[FloatArray, FloatArra
 
     return Points(
         **{f.name: spread(getattr(layout, f.name)) for f in fields(Layout)},
-        concurrency=spread(totals[0]),
-        requests_per_s=spread(totals[1]),
-        ttft_s=spread(loop.ttft_s),
-        itl_s=spread(loop.itl_s),
-        e2e_s=spread(loop.ttft_s + loop.itl_s * max(osl - 1.0, 0.0)),
-        waiting_s=spread(loop.waiting_s),
-        batch=spread(loop.batch),
-        prefill_share=spread(loop.prefill_share),
-        saturated=spread(loop.saturated.astype(np.float64)),
-        ttft_log_sd=spread(np.asarray(loop.ttft_log_sd, dtype=np.float64)),
-        itl_log_sd=spread(np.asarray(loop.itl_log_sd, dtype=np.float64)),
+        **{f.name: spread(getattr(found, f.name)) for f in fields(Outcomes)},
     )

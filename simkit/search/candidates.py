@@ -8,12 +8,13 @@ import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.units import MIB
-from simkit.closed_form.bottlenecks import bottleneck, decode_bottleneck, prefill_bottleneck, with_costs
-from simkit.closed_form.estimates import PointValues, estimate_of
+from simkit.closed_form.bottlenecks import decode_bottleneck, prefill_bottleneck
+from simkit.closed_form.estimates import Behind, estimate_of
+from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import EngineOptions, default_engine
-from simkit.core.estimate import Candidate
+from simkit.core.estimate import Candidate, holds
 from simkit.engines.engine_memory import memory_fraction, sglang_fraction
 from simkit.engines.engine_model import EngineModel
 from simkit.search.candidate_table import Points
@@ -24,29 +25,18 @@ _GRAPH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int) -> Candidate:
     """The Candidate at `row` of an engine's table."""
-    deployment, model = _deployment(engine, points, row), engine.model_of(_serving(points, row))
-    violation = float(points.take(np.array([row])).violation(problem.request.slo)[0])
-    values = PointValues(
-        num_gpus=float(points.num_gpus[row]),
-        concurrency=float(points.concurrency[row]),
-        requests_per_s=float(points.requests_per_s[row]),
-        ttft_s=float(points.ttft_s[row]),
-        itl_s=float(points.itl_s[row]),
-        waiting_s=float(points.waiting_s[row]),
-        batch=float(points.batch[row]),
-        prefill_share=float(points.prefill_share[row]),
-        osl_tokens=engine.osl_tokens,
-        kv_capacity_tokens=float(points.kv_capacity_tokens[row]) * _lanes(points, engine, row),
-        ttft_log_sd=float(points.ttft_log_sd[row]),
-        itl_log_sd=float(points.itl_log_sd[row]),
+    deployment, serving = _deployment(engine, points, row), _serving(points, row)
+    pool = deployment.pools[-1]
+    behind = Behind(
+        model=replace(engine.model_of(serving), engine=pool.engine),
+        plan=pool.plan,
+        workers=float(pool.replicas),
+        lane_tokens=float(points.kv_capacity_tokens[row]),
         memory_bytes=_memory(engine, points, row),
-        bottleneck=_bottleneck(engine, points, row),
-        in_domain=problem.covers(model),
-        notes=("overloaded: the offered rate cannot be sustained",) if points.saturated[row] else (),
-        overloaded=bool(points.saturated[row]),
     )
-    estimate = with_costs(problem, model, estimate_of(values, problem.request.slo, problem.errors))
-    return Candidate(deployment=deployment, estimate=estimate, meets_sla=violation <= 1.0)
+    numbers = {name: float(getattr(points, name)[row]) for name in Outcomes.__slots__}
+    estimate = estimate_of(problem, behind, deployment.num_gpus, numbers)
+    return Candidate(deployment=deployment, estimate=estimate, meets_sla=holds(estimate, problem.request.slo))
 
 
 def _is_disaggregated(points: Points, row: int) -> bool:
@@ -56,13 +46,6 @@ def _is_disaggregated(points: Points, row: int) -> bool:
 def _serving(points: Points, row: int) -> float:
     """The choice that decodes."""
     return float((points.decode_plan if _is_disaggregated(points, row) else points.plan)[row])
-
-
-def _lanes(points: Points, engine: PreparedEngine, row: int) -> float:
-    """Lanes that hold caches of running requests: capacity is reported for the whole deployment."""
-    plan = engine.plan_of(_serving(points, row))
-    workers = points.decode_workers if _is_disaggregated(points, row) else points.workers
-    return float(workers[row]) * plan.attn_dp * plan.pp
 
 
 def _memory(engine: PreparedEngine, points: Points, row: int) -> dict[str, float]:
@@ -124,15 +107,6 @@ def _with_fraction(model: EngineModel, plan: ParallelPlan, options: EngineOption
     default = float(sglang_fraction(model.device.memory_bytes / MIB, array)[0])
     own = options.max_num_batched_tokens == default_engine(options.backend).max_num_batched_tokens
     return options if own and used == default else replace(options, memory_frac=used)
-
-
-def _bottleneck(engine: PreparedEngine, points: Points, row: int) -> str:
-    """What takes most of the time: the phase, and the operator within it."""
-    serving = _serving(points, row)
-    lengths: Any = engine.lengths
-    isl, osl = float(np.asarray(lengths.isl_tokens)), engine.osl_tokens
-    load = (float(points.batch[row]), float(points.prefill_share[row]))
-    return bottleneck(engine.model_of(serving), engine.plan_of(serving), (isl, osl), load)
 
 
 def phase_bottlenecks(engine: PreparedEngine, points: Points, row: int) -> dict[str, str]:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
-from simkit.closed_form import disaggregated_loop
-from simkit.closed_form.aggregated_loop import LoopTimes
 from simkit.closed_form.disaggregated_loop import Pools
+from simkit.closed_form.outcomes import Outcomes, outcomes, outcomes_at_batch
 from simkit.closed_form.step_work import BATCH_GRID
 from simkit.search.candidate_table import Layout, Points, flatten
 from simkit.search.picking import TIE
@@ -127,8 +125,10 @@ def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
         return None
     pools = _pools(engine, pairs)
     batch = np.minimum(BATCH_GRID[None, :], pools.decode.max_seqs[:, None])
-    loop, in_flight = disaggregated_loop.at_decode_batch(pools, batch, engine.lengths, engine.host)
-    return _points(engine, pairs, pools, (engine.corrected("disagg", loop, pairs.decode_row), in_flight))
+    corrected = (engine.corrections["disagg"], pairs.decode_row)
+    return _points(
+        engine, pairs, pools, outcomes_at_batch(pools, batch, engine.lengths, engine.host, corrected)
+    )
 
 
 def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
@@ -138,29 +138,12 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     pairs = _pairs(engine, total_gpus, fill=False)
     if len(pairs) == 0:
         return None
-    pools, workload = _pools(engine, pairs), engine.workload
-    shape = (len(pairs), 1)
-    if workload.request_rate_per_s is None:
-        in_flight = np.full(shape, workload.concurrency or 1.0)
-        loop = disaggregated_loop.closed_loop(pools, in_flight, engine.lengths, engine.procedure, engine.host)
-        loop = engine.corrected("disagg", loop, pairs.decode_row)
-    else:
-        rate = np.full(shape, workload.request_rate_per_s)
-        loop = disaggregated_loop.open_loop(pools, rate, engine.lengths, engine.host)
-        loop = engine.corrected("disagg", loop, pairs.decode_row)
-        residence = loop.ttft_s + loop.itl_s * (engine.osl_tokens - 1.0)
-        held = loop.batch * pools.decode_lanes[:, None]
-        in_flight = np.where(loop.saturated, held, rate * residence)
-    return _points(engine, pairs, pools, (loop, in_flight))
+    pools, load = _pools(engine, pairs), engine.load((len(pairs), 1))
+    found = outcomes(pools, load, engine.host, engine.corrections["disagg"], pairs.decode_row)
+    return _points(engine, pairs, pools, found)
 
 
-def _points(
-    engine: PreparedEngine,
-    pairs: Pairs,
-    pools: Pools,
-    outcome: tuple[LoopTimes, NDArray[np.float64]],
-) -> Points:
-    loop, in_flight = outcome
+def _points(engine: PreparedEngine, pairs: Pairs, pools: Pools, found: Outcomes) -> Points:
     layout = Layout(
         plan=engine.kept[pairs.prefill_row].astype(np.float64),
         workers=pairs.prefill_workers,
@@ -170,4 +153,4 @@ def _points(
         kv_capacity_tokens=pools.decode.kv_capacity_tokens,
         usual=engine.usual[pairs.prefill_row] * engine.usual[pairs.decode_row],
     )
-    return flatten(layout, loop, (in_flight, loop.requests_per_s), engine.osl_tokens)
+    return flatten(layout, found)

@@ -6,6 +6,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.closed_form.problem import Problem
+from simkit.core.request import objective_of
 from simkit.engines.engine_model import EngineModel
 from simkit.search import aggregated, disaggregated
 from simkit.search.candidate_table import Points, concatenate
@@ -41,12 +42,9 @@ class EngineResult:
 
 def preference_of(problem: Problem, osl_tokens: float) -> Preference:
     """Fewest GPUs when a load is given, else throughput; latency or goodput when asked for."""
-    workload = problem.request.workload
-    loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
-    objective = "fewest_gpus" if loaded else "throughput"
-    if problem.request.optimization in ("latency", "goodput"):
-        objective = problem.request.optimization
-    return Preference(objective=objective, total_gpus=problem.total_gpus, osl_tokens=osl_tokens)
+    return Preference(
+        objective=objective_of(problem.request), total_gpus=problem.total_gpus, osl_tokens=osl_tokens
+    )
 
 
 def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:

@@ -1,7 +1,7 @@
 """One engine with all its plans evaluated: the input of both searches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from perfmodels.hardware import TransferPath
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.closed_form.aggregated_loop import Host, LoopTimes, Procedure
+from simkit.closed_form.aggregated_loop import Host
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.engine_speed import PhaseTimes
-from simkit.closed_form.residuals import CorrectionTable, correction_table
+from simkit.closed_form.outcomes import Load, load_of
+from simkit.closed_form.residuals import Corrections, corrections_of
 from simkit.core.draft import draft_refusal
 from simkit.core.workload import Lengths, Workload, workload_lengths
 from simkit.engines.engine_model import EngineModel
@@ -42,7 +43,7 @@ class PreparedEngine:
     too_small: tuple[ParallelPlan, ...]
     path: TransferPath
     workload: Workload
-    corrections: Mapping[str, CorrectionTable | None]
+    corrections: Mapping[str, Corrections | None]
 
     @property
     def model(self) -> EngineModel:
@@ -86,22 +87,15 @@ class PreparedEngine:
         """Mean output length."""
         return float(np.asarray(self.lengths.osl_tokens))
 
-    @property
-    def procedure(self) -> Procedure:
-        """How the workload's closed loop is driven."""
-        return Procedure(
-            requests_per_slot=self.workload.requests_per_slot, length_spread=self.workload.length_spread
-        )
+    def load(self, shape: tuple[int, ...]) -> Load:
+        """The workload's load, asked of rows and loads [shape]."""
+        asked = load_of(self.workload)
+        return replace(asked, amount=np.broadcast_to(asked.amount, shape))
 
     @property
     def host(self) -> Host:
         """Times outside the GPU."""
         return host_of(self.model, self.lengths)
-
-    def corrected(self, mode: str, loop: LoopTimes, rows: Index) -> LoopTimes:
-        """Latencies as measured runs suggest; rows says which row of `serving` decodes."""
-        table = self.corrections[mode]
-        return loop if table is None else table.apply(loop, rows, self.osl_tokens)
 
 
 def restricted(engine: PreparedEngine, max_gpus: int) -> PreparedEngine:
@@ -109,22 +103,22 @@ def restricted(engine: PreparedEngine, max_gpus: int) -> PreparedEngine:
     rows = np.flatnonzero(engine.serving.plan.num_gpus <= max_gpus)
     if len(rows) == len(engine.kept) and all(plan.num_gpus <= max_gpus for plan in engine.too_small):
         return engine
+    serving = engine.serving.take(rows)
     return replace(
         engine,
-        serving=engine.serving.take(rows),
+        serving=serving,
         prefilling=engine.prefilling.take(rows),
         transfer_s=engine.transfer_s[rows],
         kept=engine.kept[rows],
         too_small=tuple(plan for plan in engine.too_small if plan.num_gpus <= max_gpus),
-        corrections={mode: _rows_of(table, rows) for mode, table in engine.corrections.items()},
+        corrections=_corrections(engine.model, serving, engine.lengths),
     )
 
 
-def _rows_of(table: CorrectionTable | None, rows: Index) -> CorrectionTable | None:
-    if table is None:
-        return None
-    values = {field.name: getattr(table.values, field.name)[rows] for field in fields(table.values)}
-    return replace(table, values=replace(table.values, **values))
+def _corrections(
+    model: EngineModel, serving: PhaseTimes, lengths: Lengths
+) -> Mapping[str, Corrections | None]:
+    return {mode: corrections_of(model, mode, serving, lengths) for mode in MODES}
 
 
 def prepare_engine(
@@ -151,7 +145,7 @@ def prepare_engine(
         too_small=tuple(plans[i] for i in np.flatnonzero(~anywhere)),
         path=path,
         workload=workload,
-        corrections={mode: correction_table(model, mode, serving, lengths) for mode in MODES},
+        corrections=_corrections(model, serving, lengths),
     )
 
 

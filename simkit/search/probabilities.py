@@ -3,7 +3,7 @@
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.closed_form.estimates import log_spreads, sla_probability
+from simkit.closed_form.estimates import errors_of, log_spreads, sla_probability
 from simkit.closed_form.problem import Problem
 from simkit.engines.engine_model import EngineModel
 from simkit.search.candidate_table import Points
@@ -14,9 +14,7 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
 
     Outside the measured domain errors are wider.
     """
-    errors = problem.errors
-    if not problem.covers(model):
-        errors = {name: error.beyond() for name, error in errors.items()}
+    errors = errors_of(problem, in_domain=problem.covers(model))
     means = (points.ttft_s, points.itl_s, points.e2e_s)
     spreads = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))
     slo = problem.request.slo

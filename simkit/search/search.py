@@ -146,7 +146,7 @@ def _sla_rejection(result: EngineResult, count: int) -> Rejection:
             decode = f"{miss.decode_workers[0]:.0f} x {engine.plan_of(miss.decode_plan[0]).label}"
             label = f"prefill {label} + decode {decode}"
         nearest = (
-            f"{label} at {miss.concurrency[0]:,.0f} in flight: TTFT {miss.ttft_s[0] * 1e3:,.0f} ms, "
+            f"{label} at {miss.in_flight[0]:,.0f} in flight: TTFT {miss.ttft_s[0] * 1e3:,.0f} ms, "
             f"ITL {miss.itl_s[0] * 1e3:,.1f} ms"
         )
     backend = _backend(result)

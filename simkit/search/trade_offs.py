@@ -24,7 +24,9 @@ def trade_offs(problem: Problem, results: list[EngineResult], selected: Candidat
     """The choice again with each bound 10 % looser, with one GPU fewer, and with one more."""
     tables = [(result.engine, result.points) for result in results]
     found = [
-        TradeOff(change=f"{name} +{SLACK:.0%}", candidate=_best(_slackened(problem, name), tables))
+        TradeOff(
+            change=f"{name} +{SLACK:.0%}", candidate=_best(_slackened(problem, name), tables), loosened=name
+        )
         for name in problem.request.slo.bounds
     ]
     loaded = preference_of(problem, 1.0).objective == "fewest_gpus"

@@ -3,25 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from perfmodels.arrays import FloatArray
-from perfmodels.parallel import PlanArray
-from simkit.closed_form.deployment_table import handover_s
-from simkit.closed_form.engine_speed import plan_capacity
-from simkit.closed_form.one_deployment import pool_model
-from simkit.closed_form.problem import Problem
-from simkit.core.deployment import Aggregated, Deployment, Pool
-from simkit.core.engine import Role
-from simkit.core.errors import InfeasibleError, InputError, unknown_name
-from simkit.core.workload import Lengths, workload_lengths
-from simkit.engines.engine_model import EngineModel
+from simkit.core.errors import InputError, unknown_name
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests, RequestTimes
 from simkit.sim.step_table import StepTable
 
 ROUTERS = ("round_robin", "least_loaded")
-_PROMPTS: FloatArray = np.concatenate([[1.0], 2.0 ** np.arange(5, 21, 0.5)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,48 +84,6 @@ class Simulation:
     samples: Samples
     num_steps: int
     peak_used_frac: FloatArray
-
-
-def cluster_of(problem: Problem, deployment: Deployment, *, router: str = "round_robin") -> Cluster:
-    """The cluster of a deployment, with the memory and step-time models of its estimate.
-
-    Raises InfeasibleError where a pool has no room for a cache.
-    """
-    lengths = workload_lengths(problem.request.workload)
-    if isinstance(deployment, Aggregated):
-        pool = deployment.worker
-        model = pool_model(problem, deployment, pool)
-        return Cluster(pools=(_engine_pool(model, pool, lengths, "aggregated"),), router=router)
-    prefill, decode = deployment.prefill, deployment.decode
-    sender = pool_model(problem, deployment, prefill)
-    receiver = pool_model(problem, deployment, decode)
-    plan = PlanArray.of([prefill.plan])
-    prompts = [Lengths(isl_tokens=tokens, osl_tokens=1.0) for tokens in _PROMPTS]
-    moved = [float(handover_s(sender, plan, prompt, problem.path)[0]) for prompt in prompts]
-    return Cluster(
-        pools=(
-            _engine_pool(sender, prefill, lengths, "prefill"),
-            _engine_pool(receiver, decode, lengths, "decode"),
-        ),
-        handover=Handover(tokens=_PROMPTS, time_s=np.array(moved)),
-        router=router,
-    )
-
-
-def _engine_pool(model: EngineModel, pool: Pool, lengths: Lengths, role: Role) -> EnginePool:
-    capacity = float(plan_capacity(model, PlanArray.of([pool.plan]), lengths, role).kv_capacity_tokens[0])
-    if capacity < pool.engine.kv_block_tokens:
-        raise InfeasibleError(
-            f"{pool.plan.label} on {model.device.name}: weights and working memory leave no room for a KV "
-            "cache; use more GPUs per engine or a quantised checkpoint"
-        )
-    return EnginePool(
-        table=StepTable.of(model, pool.plan, max_seqs=pool.engine.max_num_seqs),
-        policy=SchedulerPolicy.of(pool.engine, model.efficiency, capacity),
-        replicas=pool.replicas,
-        ranks=pool.plan.attn_dp,
-        stages=pool.plan.pp,
-    )
 
 
 def simulate(

@@ -1,7 +1,7 @@
 """Step times of one engine as two tables, evaluated once and interpolated while simulating."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -132,6 +132,16 @@ class StepTable:
             prefill_context=ends,
             prefill_s=np.repeat((steps.step_s + steps.token_s * ends)[:, None], 2, axis=1),
             floor_s=steps.step_s,
+        )
+
+    def paced(self, *, decode: FloatLike = 1.0, prefill: float = 1.0) -> "StepTable":
+        """Decode steps times `decode` (one, or [decode_batch]), steps of prompts times `prefill`."""
+        factor = np.broadcast_to(np.asarray(decode, dtype=np.float64), self.decode_batch.shape)
+        return replace(
+            self,
+            decode_s=self.decode_s * factor[:, None],
+            prefill_s=self.prefill_s * prefill,
+            floor_s=self.floor_s * prefill,
         )
 
     def decode_at(self, batch: FloatLike, context: FloatLike) -> FloatArray:

@@ -7,7 +7,8 @@ from typing import Any
 
 from perfmodels.model.params import active_params, kv_bytes_per_token_full, total_params
 from perfmodels.parallel import ParallelPlan
-from simkit.catalog.problems import build_problem, served_precision
+from simkit.catalog.engine_models import served_precision
+from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import OperatorLine, SingleEstimate, estimate_deployment
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool, parse_layout
@@ -15,6 +16,7 @@ from simkit.core.draft import draft_refusal
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 from simkit.core.request import Request
+from simkit.explain.procedures import procedure_words
 from simkit.reports.document import candidate_document
 from simkit.search.engine_settings import Variants
 from simkit.search.prepared import prepare_engine
@@ -147,6 +149,7 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
         },
         "by_operator": [_operator(line) for line in result.by_operator],
         "nearest_run": _nearest(result),
+        "procedure": procedure_words(problem_request.workload),
     }
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from simkit.closed_form.estimates import means_of
 from simkit.closed_form.one_deployment import SingleEstimate
 from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError, SimkitError
@@ -15,7 +16,7 @@ from simkit.search.engine_search import preference_of
 from simkit.search.picking import Preference
 from simkit.search.shortlist import reranked, with_ties
 from simkit.verbs.recommend import dressed, searched
-from simkit.verbs.shortlist_run import Finalist, log_sd, simulated_candidate
+from simkit.verbs.shortlist_run import Finalist, simulated_candidate
 
 # --- Two fidelities: the closed form over everything, then a simulation of the best candidates.
 # Best first, until all asked for are simulated, time is up, or an interrupt: what was simulated is kept.
@@ -139,7 +140,7 @@ def _decided(
 
 
 def _with_ties(problem: Problem, order: list[Candidate], preference: Preference) -> tuple[Candidate, ...]:
-    return with_ties(order, [log_sd(problem, item.estimate, "e2e") for item in order], preference)
+    return with_ties(order, [means_of(item.estimate).log_sds["e2e"] for item in order], preference)
 
 
 def _bottlenecks(course: _Round, best: Candidate) -> dict[str, str]:

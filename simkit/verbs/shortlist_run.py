@@ -1,19 +1,18 @@
 """One candidate simulated under its steady load, beside its closed form."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perfmodels.arrays import FloatArray
-from simkit.closed_form.estimates import sla_probability
+from simkit.closed_form.estimates import means_of, sla_probability
 from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
 from simkit.closed_form.problem import Problem
-from simkit.core.estimate import Candidate, Estimate, Latency, Simulated, Spread
+from simkit.core.estimate import Candidate, Estimate, Simulated, Spread
 from simkit.core.request import Request
 from simkit.core.slo import Slo
-from simkit.sim.cluster import Cluster, cluster_of, simulate_stream
+from simkit.sim.cluster import Cluster, simulate_stream
+from simkit.sim.deployed import cluster_of
 from simkit.sim.load.steady_load import SteadyLoad, steady_load
 from simkit.sim.requests import RequestTimes, part, times_joined, times_part, times_where
 from simkit.sim.results.summary import RunSummary, summarize
@@ -53,14 +52,11 @@ def simulated_candidate(problem: Problem, candidate: Candidate, seed: int) -> Fi
     asked = under_own_load(problem.request, max(round(candidate.estimate.concurrency), 1))
     loaded = replace(problem, request=asked)
     closed = estimate_deployment(loaded, candidate.deployment)
-    factors = _factors(loaded, candidate, closed.candidate.estimate)
     expected = (closed.candidate.estimate.concurrency, closed.candidate.estimate.e2e.mean_s)
     load = steady_load(asked.workload, expected, np.random.default_rng(seed))
     cluster = cluster_of(loaded, candidate.deployment)
-    counted = _scaled(times_part(_times(cluster, load, seed), load.first, load.last), factors)
-    found = _simulated(problem, candidate, load, counted)
-    doubtful = closed.candidate.estimate.doubtful
-    found = replace(found, ttft_factor=factors[0], itl_factor=factors[1], doubtful=doubtful)
+    counted = times_part(_times(cluster, load, seed), load.first, load.last)
+    found = _simulated(problem, closed.candidate, load, counted)
     return Finalist(
         candidate=replace(candidate, simulated=found, meets_sla=found.meets_sla), closed_form=closed
     )
@@ -73,24 +69,6 @@ def _times(cluster: Cluster, load: SteadyLoad, seed: int) -> RequestTimes:
     found = list(simulate_stream(cluster, pieces, concurrency=load.concurrency, seed=seed))
     whole = times_joined(found)
     return times_where(whole, np.argsort(whole.sent_s, kind="stable"))
-
-
-def _factors(problem: Problem, candidate: Candidate, closed: Estimate) -> tuple[float, float]:
-    """What measured runs say of TTFT and ITL of such deployments: the closed form with them over without."""
-    bare = replace(problem, engines=tuple(replace(item, residuals=None) for item in problem.engines))
-    raw = estimate_deployment(bare, candidate.deployment).candidate.estimate
-    return _ratio(closed.ttft, raw.ttft), _ratio(closed.itl, raw.itl)
-
-
-def _ratio(one: Latency, other: Latency) -> float:
-    found = one.mean_s / other.mean_s if other.mean_s > 0 else 1.0
-    return found if math.isfinite(found) and found > 0 else 1.0
-
-
-def _scaled(times: RequestTimes, factors: tuple[float, float]) -> RequestTimes:
-    first_s: FloatArray = times.sent_s + factors[0] * times.ttft_s
-    finished_s: FloatArray = first_s + factors[1] * (times.finished_s - times.first_token_s)
-    return replace(times, first_token_s=first_s, finished_s=finished_s)
 
 
 def _simulated(problem: Problem, candidate: Candidate, load: SteadyLoad, times: RequestTimes) -> Simulated:
@@ -114,8 +92,10 @@ def _simulated(problem: Problem, candidate: Candidate, load: SteadyLoad, times: 
         ),
         goodput_per_s=None if good is None else rate * good,
         good_frac=good,
-        sla_probability=_probability(problem, candidate.estimate, spreads),
+        sla_probability=_probability(candidate.estimate, spreads, slo),
         preemptions=summary.preemptions,
+        doubtful=candidate.estimate.doubtful,
+        **_costs(candidate.estimate, tokens_per_s / candidate.deployment.num_gpus),
     )
 
 
@@ -140,25 +120,18 @@ def _bounded(spreads: Mapping[str, Spread], name: str, slo: Slo) -> float:
     return value
 
 
-def _probability(problem: Problem, estimate: Estimate, spreads: Mapping[str, Spread]) -> float | None:
+def _probability(estimate: Estimate, spreads: Mapping[str, Spread], slo: Slo) -> float | None:
     """P(SLA) about the simulated values, as unsure as the closed form."""
-    slo = problem.request.slo
-    values = tuple(_bounded(spreads, f"{name}_s", slo) for name in LATENCIES)
-    errors = problem.errors
-    if not estimate.in_domain:
-        errors = {name: model.beyond() for name, model in errors.items()}
-    log_sds = [log_sd(problem, estimate, name) for name in LATENCIES]
-    means = (values[0], values[1], values[2])
-    found = sla_probability(means, slo, errors, (log_sds[0], log_sds[1], log_sds[2]))
+    means = means_of(estimate)
+    ttft, itl, e2e = (_bounded(spreads, f"{name}_s", slo) for name in LATENCIES)
+    unsure = (means.log_sds["ttft"], means.log_sds["itl"], means.log_sds["e2e"])
+    found = sla_probability((ttft, itl, e2e), slo, means.errors, unsure)
     return None if found is None else float(found)
 
 
-def log_sd(problem: Problem, estimate: Estimate, name: str) -> float:
-    """How unsure an estimate's latency is (ttft, itl, e2e), read back from its interval."""
-    latency: Latency = getattr(estimate, name)
-    model = problem.errors[name] if estimate.in_domain else problem.errors[name].beyond()
-    low, high = model.interval(1.0)
-    width = math.log(float(high) / float(low))
-    if not (0 < latency.lo_s < latency.hi_s < math.inf) or width <= 0:
-        return 1.0
-    return math.log(latency.hi_s / latency.lo_s) / width
+def _costs(estimate: Estimate, per_gpu: float) -> dict[str, float | None]:
+    """Cost and energy of a token at the simulated throughput, from those of the closed form."""
+    gain = per_gpu / estimate.output_tokens_per_s_per_gpu if estimate.output_tokens_per_s_per_gpu > 0 else 1.0
+    names = ("cost_per_million_output_tokens", "max_energy_j_per_output_token")
+    said = {name: getattr(estimate, name) for name in names}
+    return {name: None if value is None or gain <= 0 else value / gain for name, value in said.items()}

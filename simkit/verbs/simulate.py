@@ -14,8 +14,7 @@ from simkit.core.estimate import Candidate
 from simkit.core.request import Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.formats.dgdr.model import NO_SLA
-from simkit.sim.cluster import cluster_of
+from simkit.sim.deployed import cluster_of
 from simkit.sim.load.arrivals import ClosedLoop, OpenLoop
 from simkit.sim.requests import RequestTimes
 from simkit.sim.results.summary import check_statistic
@@ -30,19 +29,21 @@ class SimulateOptions:
     """What is sent and how the simulation runs.
 
     replicas: how many engines of an aggregated deployment, None for as many as it has. statistic: which
-    figure of a latency its SLA bound holds for, "mean" or "p50" to "p99". Runs of more than keep_requests
-    are summed up while they run: constant memory, percentiles within 0.2 %, no table of requests.
+    figure of a latency its SLA bound holds for ("mean" or "p50" to "p99"), None for that of the SLA.
+    Runs of more than keep_requests are summed up while they run: constant memory, percentiles within 0.2 %,
+    no table of requests.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
     router: str = "round_robin"
     replicas: int | None = None
-    statistic: str = "mean"
+    statistic: str | None = None
     seed: int = 0
     keep_requests: int = 1_000_000
 
     def __post_init__(self) -> None:
-        check_statistic(self.statistic)
+        if self.statistic is not None:
+            check_statistic(self.statistic)
         if self.replicas is not None and not 1 <= self.replicas <= 4096:
             raise InputError(f"--replicas must be from 1 to 4096, got {self.replicas}")
 
@@ -52,13 +53,14 @@ class SimulationResult:
     """What a simulated run shows.
 
     run: its figures and, if kept, its requests. closed_form: the estimate of the whole run ("benchmark", of
-    a closed loop only) and of the steady state ("steady"). missed: bounds of the SLA that do not hold,
-    with the value found [s].
+    a closed loop only) and of the steady state ("steady"). missed: bounds of the SLA that do not hold by
+    the statistic, with the value found [s].
     """
 
     deployment: Deployment
     load: OfferedLoad
     options: SimulateOptions
+    statistic: str
     request: Request
     run: SimulatedRun
     closed_form: Mapping[str, Candidate]
@@ -82,13 +84,14 @@ def simulate(
     """
     options = options or SimulateOptions()
     asked = as_request(request)
-    if NO_SLA in asked.warnings:  # default bounds do not judge a run
-        asked = replace(asked, slo=Slo())
+    if asked.slo.assumed:  # nobody asked for them: they do not judge a run
+        asked = replace(asked, slo=Slo(statistic=asked.slo.statistic))
     problem, chosen = question(asked, deployment)
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)
     load = offered_load(problem.request.workload, _on_pages(options.load, chosen), options.seed)
     problem = _under(problem, load.workload)
     course = _course(problem, chosen, load, options)
+    statistic = options.statistic or problem.request.slo.statistic
     run = (whole_run if load.total <= options.keep_requests else streamed_run)(course)
     return SimulationResult(
         deployment=chosen,
@@ -97,7 +100,8 @@ def simulate(
         request=problem.request,
         run=run,
         closed_form=closed_forms(_under(problem, served_workload(load, run)), chosen),
-        missed=run.summary.missed(problem.request.slo, options.statistic),
+        statistic=statistic,
+        missed=run.summary.missed(problem.request.slo, statistic),
     )
 
 

@@ -1,10 +1,12 @@
 """A simulated run as a JSON document (AIPerf's summary, ours beside it) and as a folder."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from simkit.core.estimate import Candidate, Latency
+from simkit.explain.procedures import SideBySide, which_to_believe
 from simkit.formats.simulated import requests_parquet, timeline_csv
 from simkit.formats.traces.read import Trace
 from simkit.reports.aiperf_summary import aiperf_document
@@ -51,6 +53,7 @@ def _own(result: SimulationResult) -> dict[str, Any]:
         "percentile_relative_error": summary.percentile_error,
         "settled": _means(result.run.settled) if result.run.settled else None,
         "closed_form": {name: _closed_form(item) for name, item in result.closed_form.items()},
+        "believe": which_to_believe(_side_by_side(result)),
         "sla": _sla(result),
         "notes": _notes(result),
     }
@@ -96,9 +99,34 @@ def _closed_form(candidate: Candidate) -> dict[str, float]:
     }
 
 
+def _side_by_side(result: SimulationResult) -> SideBySide:
+    forms, summary = result.closed_form, result.run.summary
+    name = "benchmark" if "benchmark" in forms else "steady"
+    estimate = forms[name].estimate
+    unknown = {
+        "prefix-cache hits": summary.cached_tokens > 0,
+        "preemptions": summary.preemptions > 0,
+        "requests that come as a trace has them": result.load.trace is not None,
+        "offered rates that cannot be sustained": estimate.overloaded,
+    }
+    gaps = [
+        abs(math.log(found.mean / mean_s))
+        for metric, mean_s in (("ttft_s", estimate.ttft.mean_s), ("itl_s", estimate.itl.mean_s))
+        if (found := summary.distributions.get(metric)) is not None
+        and found.mean > 0
+        and 0 < mean_s < math.inf
+    ]
+    return SideBySide(
+        unknown=tuple(words for words, applies in unknown.items() if applies),
+        doubtful=estimate.doubtful,
+        in_domain=estimate.in_domain,
+        apart=math.exp(max(gaps, default=0.0)),
+    )
+
+
 def _sla(result: SimulationResult) -> dict[str, Any]:
     return {
-        "statistic": result.options.statistic,
+        "statistic": result.statistic,
         "bounds": {_in_ms(name): bound * _MS for name, bound in result.request.slo.bounds.items()},
         "met": result.meets_sla,
         "missed": {_in_ms(name): value * _MS for name, value in result.missed.items()},

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from perfmodels.hardware import Device
 from perfmodels.model.dtypes import Precision
+from simkit.catalog.engine_models import served_precision
 from simkit.catalog.evidence import evidence
 from simkit.catalog.gpus import gpu as load_gpu
 from simkit.catalog.gpus import gpu_names
 from simkit.catalog.models import load_model
 from simkit.catalog.operators import relatives
-from simkit.catalog.problems import served_precision
 from simkit.core.engine import BACKENDS
 from simkit.core.errors import unknown_name
 from simkit.engines.support import moe_support

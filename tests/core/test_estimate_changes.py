@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from simkit.closed_form.estimates import corrected
 from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.closed_form.user_calibration import Observation, calibration_of, features_of, sharpened
 from simkit.compare.measurement_plan import engine_name
 from simkit.compare.verdicts import with_factors
-from simkit.core.estimate import bounded, holds, with_latencies
+from simkit.core.estimate import bounded, holds
 from simkit.core.slo import Slo
 from simkit.search.search import search
 
@@ -43,7 +44,7 @@ def halved_by_factors(problem, candidate, slo):
     names = [
         engine_name(role, pool.plan, backend) for role, pool in zip(("prefill", "decode"), pools, strict=True)
     ]
-    return with_factors(candidate, problem.request.workload, slo, dict.fromkeys(names, 0.5))
+    return with_factors(candidate, slo, dict.fromkeys(names, 0.5))
 
 
 CHANGES = pytest.mark.parametrize(
@@ -82,5 +83,16 @@ def test_an_overloaded_estimate_holds_nothing(asked):
     estimate = candidate.estimate
     assert holds(estimate, Slo())
     assert not holds(replace(estimate, overloaded=True), Slo())
-    same = with_latencies(estimate, (estimate.ttft, estimate.itl, estimate.e2e), 1.0)
-    assert same == estimate
+
+
+@pytest.mark.parametrize("mode", ["agg", "disagg"])
+def test_factors_of_one_change_nothing(asked):
+    problem, candidate = asked
+    assert corrected(candidate.estimate, problem.request.slo, {"ttft": 1.0, "itl": 1.0}) == candidate.estimate
+
+
+@pytest.mark.parametrize("mode", ["agg"])
+def test_an_estimate_of_unknown_origin_is_not_corrected(asked):
+    problem, candidate = asked
+    with pytest.raises(ValueError, match="without its means"):
+        corrected(replace(candidate.estimate, means=None), problem.request.slo, {"ttft": 2.0})

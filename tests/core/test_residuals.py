@@ -9,7 +9,8 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.uncertainty.residual_gp import prior_variance
 from simkit.closed_form.aggregated_loop import Host, Procedure, closed_loop, prefill_share
 from simkit.closed_form.engine_speed import phase_times
-from simkit.closed_form.residuals import correction, correction_table, features_of, levels_of, nearest_run
+from simkit.closed_form.outcomes import Load, Replicas, outcomes
+from simkit.closed_form.residuals import correction, corrections_of, features_of, levels_of, nearest_run
 from simkit.closed_form.step_work import BATCH_GRID
 from simkit.core.workload import Lengths
 
@@ -30,8 +31,7 @@ def times(model):
 def test_a_table_meets_the_direct_answer_at_its_grid(model, times):
     batch = np.tile(BATCH_GRID[None, :9], (2, 1))
     loop = closed_loop(times, batch, LENGTHS, Procedure(), Host())
-    table = correction_table(model, "agg", times, LENGTHS)
-    found = table.apply(loop, np.arange(2), LENGTHS.osl_tokens)
+    found = corrections_of(model, "agg", times, LENGTHS).applied(loop)
     share = prefill_share(times, batch, LENGTHS)
     direct = correction(
         model.residuals, levels_of(model, "agg"), features_of(PLANS.expand(), LENGTHS, (batch, share))
@@ -42,10 +42,20 @@ def test_a_table_meets_the_direct_answer_at_its_grid(model, times):
 
 
 def test_littles_law_survives_a_correction(model, times):
-    loop = closed_loop(times, np.full((2, 1), 20.0), LENGTHS, Procedure(), Host(request_s=0.02))
-    found = correction_table(model, "agg", times, LENGTHS).apply(loop, np.arange(2), LENGTHS.osl_tokens)
-    residence = found.ttft_s + 1023 * found.itl_s
-    assert found.requests_per_s * residence == pytest.approx(20.0)
+    engines = Replicas(serving=times, workers=np.ones(2))
+    load = Load(amount=np.full((2, 1), 20.0), lengths=LENGTHS)
+    corrections = corrections_of(model, "agg", times, LENGTHS)
+    plain, found = (outcomes(engines, load, Host(request_s=0.02), item) for item in (None, corrections))
+    assert np.all(found.ttft_s != plain.ttft_s)
+    assert found.requests_per_s * (found.ttft_s + 1023 * found.itl_s) == pytest.approx(20.0)
+
+
+def test_corrections_between_points_of_the_grid_lie_between_them_and_are_worked_out_once(model, times):
+    corrections = corrections_of(model, "agg", times, LENGTHS)
+    low, middle, high = (corrections.at(np.full((2, 1), value)).itl_factor for value in (64.0, 80.0, 96.0))
+    assert np.all((middle - low) * (high - middle) >= 0)
+    rows = corrections.at(np.full((1, 1), 80.0), np.array([1])).itl_factor
+    assert rows == middle[1:]
 
 
 def test_a_gpu_engine_and_model_nobody_measured_are_not_corrected(model, times):
@@ -76,4 +86,4 @@ def test_the_nearest_run_is_of_the_same_model_and_shape(model):
 
 
 def test_without_residuals_there_is_no_table(model, times):
-    assert correction_table(replace(model, residuals=None), "agg", times, LENGTHS) is None
+    assert corrections_of(replace(model, residuals=None), "agg", times, LENGTHS) is None

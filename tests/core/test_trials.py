@@ -32,8 +32,9 @@ def asked(problem_of):
     return problem, search(problem).candidates
 
 
-def figures(ttft=0.1, itl=0.01, tokens=1000.0, gpus=1, e2e=1.0):
-    return Figures(ttft_s=ttft, itl_s=itl, e2e_s=e2e, output_tokens_per_s=tokens, num_gpus=gpus)
+def figures(ttft=0.1, itl=0.01, tokens=1000.0, gpus=1, e2e=1.0, good=None):
+    means = {("ttft_s", "mean"): ttft, ("itl_s", "mean"): itl, ("e2e_s", "mean"): e2e}
+    return Figures(bounded_s=means, output_tokens_per_s=tokens, num_gpus=gpus, goodput_per_s=good)
 
 
 def test_every_layout_is_a_trial_once_and_its_name_may_be_a_files(asked):
@@ -88,13 +89,13 @@ def test_a_factor_is_a_geometric_mean_and_scales_what_it_belongs_to(asked):
         engine_name("prefill", apart.deployment.prefill.plan, "vllm"): 2.0,
         engine_name("decode", apart.deployment.decode.plan, "vllm"): 0.5,
     }
-    after = with_factors(apart, problem.request.workload, problem.request.slo, names).estimate
+    after = with_factors(apart, problem.request.slo, names).estimate
     assert after.ttft.mean_s == pytest.approx(2.0 * apart.estimate.ttft.mean_s)
     assert after.itl.hi_s == pytest.approx(0.5 * apart.estimate.itl.hi_s)
     assert after.e2e.mean_s == pytest.approx(after.ttft.mean_s + 199 * after.itl.mean_s)
     assert after.output_tokens_per_s > apart.estimate.output_tokens_per_s
     together = next(item for item in candidates if item.deployment.mode == "agg")
-    assert with_factors(together, problem.request.workload, Slo(), names) is together
+    assert with_factors(together, Slo(), names) is together
 
 
 def test_the_sla_comes_first_then_the_objective():
@@ -120,6 +121,7 @@ def test_the_sla_comes_first_then_the_objective():
         ("fewest_gpus", figures(gpus=1), "were measured to be enough"),
         ("throughput", figures(tokens=1e9), "tokens/s per GPU"),
         ("latency", figures(e2e=1e-6), "end to end"),
+        ("goodput", figures(good=1e9), "good requests/s"),
     ],
 )
 def test_what_cannot_win_any_more_is_told_why(asked, objective, best, said):
@@ -140,7 +142,9 @@ def test_a_candidate_that_misses_the_sla_at_its_best_is_hopeless_only_against_on
 def test_hopes_are_the_good_ends(asked):
     candidate = asked[1][0]
     hoped, expected = hoped_figures(candidate), predicted_figures(candidate)
-    assert hoped.ttft_s == candidate.estimate.ttft.lo_s < expected.ttft_s
+    mean = ("ttft_s", "mean")
+    assert hoped.bounded_s[mean] == pytest.approx(candidate.estimate.ttft.lo_s)
+    assert hoped.bounded_s[mean] < expected.bounded_s[mean]
     assert hoped.output_tokens_per_s > expected.output_tokens_per_s
 
 

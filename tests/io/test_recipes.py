@@ -6,7 +6,7 @@ import pytest
 
 from simkit.catalog import runs
 from simkit.core.errors import InputError
-from simkit.verbs.predict import complete_table
+from simkit.verbs.deployment_rows import complete_table
 
 
 def rows(**changes):

@@ -11,7 +11,7 @@ from simkit.sim.cluster import Cluster, EnginePool, simulate
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests
 from simkit.sim.step_table import StepTable
-from simkit.verbs.predict import blocks, complete_table, engine_model_of
+from simkit.verbs.deployment_rows import blocks, complete_table, engine_model_of
 
 RUNS = Path(__file__).parents[2] / "data" / "runs" / "serving_runs_fit.csv"
 CACHE_TOKENS = 7533  # what --mem-fraction-static 0.8 leaves by our memory model; docs/memory_implied.md
@@ -30,7 +30,7 @@ def found():
     """(measured, simulated) mean TTFT of every run [s]."""
     frame = overloaded()
     block = next(iter(blocks(complete_table(frame), np.arange(len(frame)))))
-    model = engine_model_of(block.key)
+    model = engine_model_of(block)
     pool = EnginePool(
         table=StepTable.of(model, ParallelPlan()),
         policy=SchedulerPolicy.of(model.engine, model.efficiency, CACHE_TOKENS),

@@ -124,7 +124,7 @@ def _workload(block: model.WorkloadFields) -> Workload:
 
 def _slo(block: model.Sla) -> Slo:
     if not has_bounds(block):
-        return Slo(ttft_s=model.DEFAULT_TTFT_MS / 1e3, itl_s=model.DEFAULT_ITL_MS / 1e3)
+        return Slo(ttft_s=model.DEFAULT_TTFT_MS / 1e3, itl_s=model.DEFAULT_ITL_MS / 1e3, assumed=True)
     return Slo(ttft_s=_seconds(block.ttft), itl_s=_seconds(block.itl), e2e_s=_seconds(block.e2e_latency))
 
 

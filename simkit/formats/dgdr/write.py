@@ -6,7 +6,7 @@ from typing import Any
 from simkit.core.request import DeployOptions, ModelCache, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
-from simkit.formats.dgdr.model import API_VERSION, KIND, NO_SLA
+from simkit.formats.dgdr.model import API_VERSION, KIND
 
 
 def request_to_document(request: Request) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _workload_document(workload: Workload) -> dict[str, Any]:
 
 
 def _sla_document(request: Request) -> dict[str, Any]:
-    slo = Slo() if NO_SLA in request.warnings else request.slo
+    slo = Slo() if request.slo.assumed else request.slo
     return _without_none({
         "ttft": _milliseconds(slo.ttft_s),
         "itl": _milliseconds(slo.itl_s),

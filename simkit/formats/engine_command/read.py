@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from perfmodels.model.dtypes import Precision
+from simkit.catalog.engine_models import served_precision
 from simkit.catalog.models import Model, load_model
-from simkit.catalog.problems import served_precision
 from simkit.core.deployment import Deployment
 from simkit.core.engine import Role
 from simkit.core.errors import InputError, UnknownNameError

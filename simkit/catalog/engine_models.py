@@ -1,0 +1,58 @@
+"""One engine serving one model on one GPU, with all that is known of it: the only maker of engine models."""
+
+from dataclasses import replace
+
+from perfmodels.hardware import Device
+from perfmodels.memory import weight_bytes_per_gpu
+from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.catalog.calibrations import efficiency, shipped_residuals
+from simkit.catalog.models import Model
+from simkit.catalog.operators import learned_times
+from simkit.core.engine import default_engine
+from simkit.engines.engine_model import EngineModel
+
+
+def engine_model(
+    model: Model, device: Device, backend: str, precision: Precision | None = None, **settings: object
+) -> EngineModel:
+    """The engine with its defaults; settings are fields of EngineOptions that differ from them.
+
+    precision: formats at run time, those in which the engine serves the checkpoint unless stated.
+    """
+    served = served_precision(model.precision, backend)
+    chosen = precision or served
+    stored = (chosen.gemm, chosen.moe) == (served.gemm, served.moe)
+    return EngineModel(
+        shape=model.shape,
+        precision=chosen,
+        device=device,
+        engine=default_engine(backend, **settings),
+        efficiency=efficiency(backend),
+        learned=learned_times(device, backend),
+        residuals=shipped_residuals(),
+        weight_scale=weight_scale(model) if stored else 1.0,
+    )
+
+
+def weight_scale(model: Model) -> float:
+    """Bytes of the checkpoint's files over the bytes counted from its shape; 1 where they are not known."""
+    if model.weight_bytes is None:
+        return 1.0
+    return model.weight_bytes / _counted_bytes(model)
+
+
+def checkpoint_bytes(model: Model) -> float:
+    """Bytes of the weights as they are downloaded."""
+    return model.weight_bytes or _counted_bytes(model)
+
+
+def _counted_bytes(model: Model) -> float:
+    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
+    return float(counted[0])
+
+
+def served_precision(stored: Precision, backend: str) -> Precision:
+    """Formats at run time: TensorRT-LLM keeps the cache of quantised checkpoints in FP8."""
+    quantised = all(dtype(name).bytes_per_element <= 1.01 for name in (stored.moe, stored.gemm))
+    return replace(stored, kv="fp8") if backend == "trtllm" and quantised else stored

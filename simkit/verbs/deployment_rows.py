@@ -1,0 +1,234 @@
+"""Rows of a table of runs as deployments under loads: filled in, checked, put together by engine model."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perfmodels.hardware import Device
+from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.parallel import PlanArray, expert_split
+from simkit.catalog.calibrations import measured_domain
+from simkit.catalog.engine_models import engine_model, served_precision
+from simkit.catalog.gpus import gpu
+from simkit.catalog.models import Model, load_model
+from simkit.catalog.runs import AGG_PLAN, OPTIONS, PROTOCOLS, PUBLIC_BENCHMARKS, resolve_options
+from simkit.closed_form.aggregated_loop import Procedure
+from simkit.closed_form.deployment_table import PoolRows, RowWork, row_work
+from simkit.core.errors import SimkitError
+from simkit.core.workload import mean_lengths
+from simkit.engines.engine_model import EngineModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLES = ("", "prefill_", "decode_")
+_GROUP = (
+    "model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "kv_dtype", "mode",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableBlock:
+    """Rows predicted in one go: what they share, where they stand in the table, the rows."""
+
+    key: dict[str, Any]
+    index: np.ndarray
+    frame: "pd.DataFrame"
+    procedure: Procedure
+
+
+def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with optional columns with their defaults, numbers as numbers."""
+    import pandas as pd
+
+    table = frame.reset_index(drop=True).copy()
+    for name in _GROUP:
+        table[name] = table[name].astype("object") if name in table else None
+        table[name] = table[name].where(table[name].notna(), None)
+    table["mode"] = table["mode"].fillna("agg")
+    table["run_id"] = table["run_id"] if "run_id" in table else [f"row-{i}" for i in range(len(table))]
+    for name in (f"{role}{size}" for role in ROLES for size in (*AGG_PLAN, "workers")):
+        table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+    experts = _with_experts(table["model"])
+    for role in ROLES:
+        _fill_plan(table, role, experts)
+    for name in ("isl_tokens", "osl_tokens", "concurrency", "num_gpus", "requests_per_slot", "length_spread"):
+        table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+    protocol = table["protocol"].astype("object") if "protocol" in table else None
+    table["protocol"] = protocol.where(protocol.notna(), "steady") if protocol is not None else "steady"
+    return resolve_options(table)
+
+
+def _with_experts(models: "pd.Series[Any]") -> np.ndarray:
+    """Which rows name a mixture of experts; a model that is not known is refused later, with its reason."""
+    known: dict[Any, bool] = {}
+    for name in models.dropna().unique():
+        try:
+            known[name] = load_model(str(name)).shape.is_moe
+        except SimkitError:
+            known[name] = False
+    return np.array([known.get(name, False) for name in models], dtype=bool)
+
+
+def _fill_plan(table: "pd.DataFrame", role: str, experts: np.ndarray) -> None:
+    """Sizes that a row leaves out, as short names leave them out (perfmodels.parallel.expert_split)."""
+    for size in ("tp", "pp", "attn_dp", "workers"):
+        table[f"{role}{size}"] = table[f"{role}{size}"].fillna(1.0)
+    tp, attn_dp, moe_tp, ep = (
+        table[f"{role}{name}"].to_numpy() for name in ("tp", "attn_dp", "moe_tp", "ep")
+    )
+    filled = expert_split(tp * attn_dp, attn_dp, (moe_tp, ep), moe=experts)
+    table[f"{role}moe_tp"], table[f"{role}ep"] = filled
+
+
+def row_faults(table: "pd.DataFrame") -> np.ndarray:
+    """A reason for each row that lacks what a prediction needs, else an empty string."""
+    faults = np.full(len(table), "", dtype=object)
+    for name in ("isl_tokens", "osl_tokens", "concurrency"):
+        values = table[name].to_numpy()
+        faults[~((values > 0) & (values < 1e9))] = f"{name} must be a positive number below 1e9"
+    waves, spread = table["requests_per_slot"].to_numpy(), table["length_spread"].to_numpy()
+    faults[np.isfinite(waves) & (waves <= 0)] = "requests_per_slot must be positive"
+    faults[np.isfinite(spread) & ~((spread >= 0) & (spread < 1))] = "length_spread must be in [0, 1)"
+    for name in ("model", "gpu", "backend"):
+        faults[table[name].isna().to_numpy()] = f"{name} is empty"
+    unknown = ~table["mode"].isin(["agg", "disagg"]).to_numpy()
+    faults[unknown] = "mode must be agg or disagg"
+    odd = ~table["protocol"].isin(list(PROTOCOLS)).to_numpy()
+    faults[odd] = (
+        f"protocol must be one of {', '.join(PROTOCOLS)}; or give requests_per_slot and length_spread"
+    )
+    for role in ROLES:
+        tp, dp, moe_tp, ep = (table[f"{role}{name}"].to_numpy() for name in ("tp", "attn_dp", "moe_tp", "ep"))
+        uneven = (moe_tp * ep > 1) & (tp * dp != moe_tp * ep)
+        faults[uneven] = f"{role}tp*attn_dp must equal {role}moe_tp*ep"
+        sizes = np.stack([tp, dp, moe_tp, ep])
+        faults[((sizes < 1) | (sizes != np.floor(sizes))).any(axis=0)] = (
+            f"{role}tp, attn_dp, moe_tp and ep must be whole numbers of at least 1"
+        )
+    return faults
+
+
+def blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[TableBlock]:
+    """Split by everything but plans, lengths and load."""
+    import pandas as pd
+
+    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread", *OPTIONS]
+    keys: list[tuple[Hashable, ...]] = [
+        tuple("" if pd.isna(value) else value for value in row)
+        for row in table[columns].itertuples(index=False, name=None)
+    ]
+    members: dict[tuple[Hashable, ...], list[int]] = {}
+    for position, key in enumerate(keys):
+        members.setdefault(key, []).append(position)
+    for key, positions in members.items():
+        values = dict(zip(columns, key, strict=True))
+        yield TableBlock(
+            key=values,
+            index=rows[positions],
+            frame=table.iloc[positions],
+            procedure=_procedure(values),
+        )
+
+
+def _procedure(key: dict[str, Any]) -> Procedure:
+    named = PROTOCOLS[str(key["protocol"])]
+    waves, spread = key["requests_per_slot"], key["length_spread"]
+    return Procedure(
+        requests_per_slot=float(waves) if waves != "" else named.requests_per_slot,
+        length_spread=float(spread) if spread != "" else named.length_spread,
+    )
+
+
+@lru_cache(maxsize=256)
+def _known_gpu(name: str) -> Device:
+    """A catalogue entry, read once: tables name the same few many times."""
+    return gpu(name)
+
+
+def block_precision(block: TableBlock, model: Model) -> Precision:
+    """Formats of a block's rows: what they state, the named scheme of a checkpoint, else as it is stored.
+
+    Published 4-bit checkpoints of mixtures of experts store the experts so and keep attention in 16
+    bits; "fp8" of a checkpoint that is stored in blocks means those blocks.
+    """
+    key, stored = block.key, model.precision
+    named = str(key["precision"] or "")
+    whole = {"fp4": "nvfp4", "int4": "int4_wo"}.get(named, named)
+    moe = _scheme(str(key["moe_dtype"] or whole or stored.moe), stored.moe)
+    gemm = _scheme(str(key["gemm_dtype"] or whole or stored.gemm), stored.gemm)
+    if whole and model.shape.is_moe and dtype(moe).bytes_per_element < 1.0:
+        gemm = stored.gemm if moe == stored.moe else "bf16"
+    if gemm == "mxfp4":  # no engine multiplies dense matrices in it
+        gemm = "bf16"
+    stated = Precision(gemm=gemm, moe=moe, kv=stored.kv)
+    if key["kv_dtype"]:
+        return replace(stated, kv=dtype(str(key["kv_dtype"])).name)
+    if block.procedure in PUBLIC_BENCHMARKS:
+        return replace(stated, kv=_benchmark_cache(key, stated))
+    return served_precision(stated, str(key["backend"]))
+
+
+def _scheme(named: str, stored: str) -> str:
+    return stored if named == "fp8" and stored == "fp8_block" else named
+
+
+def _benchmark_cache(key: dict[str, Any], stated: Precision) -> str:
+    """Format of the cache where a public benchmark ran; its tables do not record it.
+
+    They keep the cache of quantised checkpoints in FP8 (with 16 bits several measured runs could not have
+    held their load), but for MXFP4 ones, and for SGLang on GPUs before Blackwell, whose FP8 decode kernels
+    are several times slower than the 16-bit ones.
+    """
+    quantised = dtype(stated.moe).bytes_per_element <= 1.01 and str(key["precision"]) != "mxfp4"
+    slow = key["backend"] == "sglang" and "fp4" not in _known_gpu(str(key["gpu"])).peak_flop_per_s
+    return "fp8" if quantised and not slow else stated.kv
+
+
+def engine_model_of(block: TableBlock) -> EngineModel:
+    """The engine model of a block's rows."""
+    key, model = block.key, load_model(str(block.key["model"]))
+    settings: dict[str, object] = {name: int(key[name]) for name in OPTIONS if key[name] != ""}
+    if key["backend_version"]:
+        settings["version"] = str(key["backend_version"])
+    precision, device = block_precision(block, model), _known_gpu(str(key["gpu"]))
+    return engine_model(model, device, str(key["backend"]), precision, **settings)
+
+
+def is_measured(block: TableBlock) -> bool:
+    """Whether measured runs cover the GPU, engine and kind of model."""
+    kind = load_model(str(block.key["model"])).shape.architecture_class
+    return (_known_gpu(str(block.key["gpu"])).name, str(block.key["backend"]), kind) in measured_domain()
+
+
+def block_work(model: EngineModel, block: TableBlock) -> RowWork:
+    """A block's rows before the engine's factors."""
+    names = ("isl_tokens", "osl_tokens", "concurrency")
+    isl, osl, concurrency = (block.frame[name].to_numpy(dtype=np.float64) for name in names)
+    load = (mean_lengths(isl, osl, float(block.procedure.length_spread)), concurrency)
+    pools = (
+        (_agg_pool(block.frame),)
+        if block.key["mode"] == "agg"
+        else (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
+    )
+    return row_work(model, pools, load, block.procedure)
+
+
+def _plan(frame: "pd.DataFrame", prefix: str) -> PlanArray:
+    return PlanArray(**{name: frame[f"{prefix}{name}"].to_numpy(dtype=np.float64) for name in AGG_PLAN})
+
+
+def _agg_pool(frame: "pd.DataFrame") -> PoolRows:
+    plan = _plan(frame, "")
+    gpus = frame["num_gpus"].to_numpy(dtype=np.float64)
+    replicas = np.where(np.isfinite(gpus), np.maximum(np.floor(gpus / plan.num_gpus), 1.0), 1.0)
+    return PoolRows(plan=plan, workers=replicas)
+
+
+def _role_pool(frame: "pd.DataFrame", role: str) -> PoolRows:
+    return PoolRows(
+        plan=_plan(frame, f"{role}_"), workers=frame[f"{role}_workers"].to_numpy(dtype=np.float64)
+    )
