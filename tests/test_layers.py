@@ -23,13 +23,13 @@ ROOMS = {
     "io": "core",
     "catalog": "core engines closed_form search io",
     "formats": "core engines closed_form search sim compare io catalog",
-    "reports": "core sim explain compare",
+    "reports": "core engines sim explain compare",
     "targets": "core engines io",
     "verbs": "core engines closed_form search sim explain io catalog formats reports",
     "calibrate": "core engines closed_form sim compare io catalog formats verbs",
     "measure": "core engines closed_form compare io catalog formats reports targets verbs",
     "profiler": "core closed_form io catalog formats reports verbs",
-    "cli": "core sim io catalog formats reports verbs calibrate measure",
+    "cli": "core engines sim io catalog formats reports verbs calibrate measure",
 }
 MAY_IMPORT = {
     "perfmodels": set(),
@@ -53,7 +53,7 @@ EFFECTS = frozenset({
 MAY_USE = {
     "perfmodels/op_fit/operator.py": {"pandas"},
     "simkit/engines/flag_reader.py": {"json"},
-    "simkit/engines/flag_writer.py": {"json"},
+    "simkit/engines/common.py": {"json"},
 }
 EFFECTFUL_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import SimkitError
 from simkit.core.request import Request
+from simkit.engines.registry import default_engine
 from simkit.formats.dgd.render import render
 from simkit.formats.dgdr.read import dgdr_faults, request_from_document, request_to_document
 from simkit.formats.validate import validate_documents

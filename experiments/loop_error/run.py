@@ -21,9 +21,9 @@ from perfmodels.parallel import ParallelPlan
 from simkit.cli.measuring import stoppable
 from simkit.closed_form.planner_profile import StepTables
 from simkit.core.deployment import Pool
-from simkit.core.engine import default_engine
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.formats.aiperf_command import BenchmarkOptions
 from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.planner.files import mocker_npz

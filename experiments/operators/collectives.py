@@ -49,7 +49,7 @@ def predicted_s(rows: pd.DataFrame, name: str) -> np.ndarray:
     if rows["op"].iloc[0] == "send_recv":
         near, far = (point_to_point_time_s(message, link) for link in (device.intra_node, device.inter_node))
         return np.where(across, far, near)
-    model = learned_times(device, "nccl").link_model("all_reduce")
+    model = learned_times(device, "vllm").link_model("all_reduce")
     per_node = rows["gpus_per_node"].to_numpy()
     times = np.empty(len(rows))
     for size in np.unique(per_node):

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from simkit.core.engine import EngineOptions, default_engine
+from simkit.core.engine import EngineOptions
+from simkit.engines.registry import default_engine
 
 OSL = 48
 TOKEN_BUDGET, MOST_SEQUENCES = 2048, 64

@@ -16,9 +16,9 @@ from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import pool_model
 from simkit.closed_form.planner_profile import EngineProfile, ProfileRanges, step_tables
 from simkit.core.deployment import Aggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Lengths, Workload
+from simkit.engines.registry import default_engine
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "replay"
 Arrays = dict[str, list[float]]

@@ -53,8 +53,9 @@ class Pick:
 class LearnedTimes:
     """Where operator times of `engine` on `device` come from.
 
-    gpus: devices with fitted models, nearest relative first (the device itself where it has any);
-    catalogue and links: their models and link models by GPU name.
+    borrowed: the engine at hand is another one, without tables of its own. gpus: devices with fitted
+    models, nearest relative first (the device itself where it has any); catalogue and links: their models
+    and link models by GPU name.
     """
 
     device: Device
@@ -62,6 +63,7 @@ class LearnedTimes:
     gpus: tuple[Device, ...]
     catalogue: Callable[[str], Catalogue]
     links: Callable[[str], Links]
+    borrowed: bool = False
     _picks: dict[tuple[str, str], Pick | None] = field(default_factory=dict, compare=False, repr=False)
 
     def time_s(self, family: OpFamily, variant: str, dims: Dims) -> FloatArray | None:
@@ -147,7 +149,8 @@ class LearnedTimes:
     def _reason(self, key: OpKey, variant: str) -> str:
         parts = [f"{key.family} as on {key.gpu}"] if key.gpu != self.device.name else []
         parts += [f"as {key.variant}, not {variant}"] if key.variant != variant else []
-        parts += [f"{key.engine}'s kernel"] if key.engine not in (self.engine, *SHARED) else []
+        own = () if self.borrowed else (self.engine,)
+        parts += [f"{key.engine}'s kernel"] if key.engine not in (*own, *SHARED) else []
         return ", ".join(parts)
 
 

@@ -15,6 +15,7 @@ from perfmodels.uncertainty.residual_gp import Kriging
 from simkit.closed_form.problem import Domain
 from simkit.core.errors import InputError
 from simkit.engines.engine_model import KIN, LEVELS, METRICS, MeasuredRuns, Residuals
+from simkit.engines.registry import engine_spec
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_bytes_atomic
 
@@ -38,8 +39,8 @@ def artifact(name: str) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=8)
 def efficiency(backend: str) -> Efficiency:
-    """Factors fitted for one engine; unknown engines get the plain defaults."""
-    return Efficiency(**artifact(FACTORS)["engines"].get(backend, {}))
+    """Factors fitted for one engine, or for the one that it borrows them from."""
+    return Efficiency(**artifact(FACTORS)["engines"].get(engine_spec(backend).fitted_as, {}))
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,8 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.catalog.calibrations import efficiency, shipped_residuals
 from simkit.catalog.models import Model
 from simkit.catalog.operators import learned_times
-from simkit.core.engine import default_engine
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.registry import default_engine, engine_spec
 
 
 def engine_model(
@@ -53,6 +53,7 @@ def _counted_bytes(model: Model) -> float:
 
 
 def served_precision(stored: Precision, backend: str) -> Precision:
-    """Formats at run time: TensorRT-LLM keeps the cache of quantised checkpoints in FP8."""
+    """Formats at run time: some engines keep the cache of quantised checkpoints in a format of their own."""
     quantised = all(dtype(name).bytes_per_element <= 1.01 for name in (stored.moe, stored.gemm))
-    return replace(stored, kv="fp8") if backend == "trtllm" and quantised else stored
+    own = engine_spec(backend).formats.quantised_cache
+    return replace(stored, kv=own) if own is not None and quantised else stored

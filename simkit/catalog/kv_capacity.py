@@ -8,10 +8,10 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.units import GIB
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import load_model
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.engines.engine_memory import memory_rules, visible_bytes
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.registry import default_engine
 
 _CACHE_FORMATS = ("bf16", "bfloat16", "fp16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2")
 _CONTEXT_TOKENS = 8192.0  # windowed layers count at their average over this context

@@ -19,6 +19,7 @@ from perfmodels.op_times.learned import LearnedTimes
 from perfmodels.op_times.link import Algorithm, LinkModel
 from simkit.catalog.gpus import gpu as load_gpu
 from simkit.core.errors import InputError
+from simkit.engines.registry import engine_spec
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_bytes_atomic, write_text_atomic
 
@@ -164,11 +165,13 @@ _known: dict[tuple[str, str], LearnedTimes] = {}
 
 def learned_times(device: Device, engine: str) -> LearnedTimes:
     """Operator times of `engine` on `device`, from the shipped models; what was picked is remembered."""
+    lender = engine_spec(engine).fitted_as
     found = _known.get((device.name, engine))
     if found is None or found.device != device:
         found = LearnedTimes(
             device=device,
-            engine=engine,
+            engine=lender,
+            borrowed=lender != engine,
             gpus=relatives(device),
             catalogue=operator_models,
             links=link_models,

@@ -10,11 +10,12 @@ from simkit.catalog.gpus import gpu, with_hardware
 from simkit.catalog.models import Model, load_model
 from simkit.closed_form.deployment_table import kv_path
 from simkit.closed_form.problem import Problem
-from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError
 from simkit.core.request import Request, Tuning, asks_for_load_scaling
+from simkit.core.words import listed
 from simkit.engines.engine_model import EngineModel
-from simkit.engines.support import fp8_cache, unsupported
+from simkit.engines.registry import engine_names
+from simkit.engines.support import borrowed_note, fp8_cache, unsupported
 
 # --- In which format each engine may keep the KV cache, as far as a request leaves it open.
 
@@ -120,6 +121,7 @@ def _model(request: Request, options: SearchOptions) -> Model:
 def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
     """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
     asked, notes = _asked_backends(request)
+    notes += [note for note in map(borrowed_note, asked) if note]
     reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
     able = tuple(name for name in asked if not reasons[name])
     warnings = notes + [reason for reason in reasons.values() if reason]
@@ -183,9 +185,11 @@ def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:
     if request.backend != "auto":
         return (request.backend,), []
     if request.deploy.mocker or not asks_for_load_scaling(request.deploy.planner or {}):
-        return BACKENDS, []
-    return ("vllm",), [
-        "load-based planner scaling: only vllm was considered, as it alone reports forward-pass metrics"
+        return engine_names(), []
+    able = engine_names(lambda spec: spec.worker.reports_steps)
+    were, report = ("was", "it alone reports") if len(able) == 1 else ("were", "they alone report")
+    return able, [
+        f"load-based planner scaling: only {listed(able)} {were} considered, as {report} forward-pass metrics"
     ]
 
 

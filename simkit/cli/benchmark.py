@@ -11,9 +11,11 @@ from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, wit
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError, unknown_name
+from simkit.engines.registry import example_start
 
 _WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
-_ENGINE = "Start this engine here: 'vllm serve ... --port {port}', or deployment for the one of the DGD."
+_SERVE = example_start()
+_ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deployment for the one of the DGD."
 
 
 @with_meter_flags

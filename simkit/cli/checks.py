@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.engines.registry import engine_choices
 
 
 def validate(
@@ -50,7 +51,7 @@ def _table(found: dict[str, Any], console: Any) -> None:
 
 def support(
     gpu: Annotated[str | None, typer.Option("--gpu", help="Only this GPU, for example h200_sxm.")] = None,
-    backend: Annotated[str | None, typer.Option("--backend", help="Only vllm, sglang or trtllm.")] = None,
+    backend: Annotated[str | None, typer.Option("--backend", help=f"Only {engine_choices()}.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="For this model, in its own formats.")] = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,

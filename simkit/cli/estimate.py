@@ -10,8 +10,9 @@ from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
 from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import with_request_flags, with_tuning, with_tuning_flags
 from simkit.core.errors import InputError
+from simkit.engines.registry import example_start
 
-_COMMAND_HELP = "Engine command line to estimate: 'vllm serve ...', @FILE, or - for standard input."
+_COMMAND_HELP = f"Engine command line to estimate: '{example_start()} ...', @FILE, or - for standard input."
 _DGD_HELP = "Write a DGD that runs the same engines; with --command or a layout."
 
 

@@ -11,6 +11,7 @@ import typer
 
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
+from simkit.engines.registry import engine_choices
 from simkit.formats.dgdr.read import (
     current_document,
     parse_setting,
@@ -150,7 +151,7 @@ class _Flag:
 
 _FLAGS = (
     _Flag("model", str, "model", "Hugging Face id, or a folder or config.json."),
-    _Flag("backend", str, "backend", "auto, vllm, sglang or trtllm."),
+    _Flag("backend", str, "backend", f"{engine_choices('auto')}."),
     _Flag("gpu", str, "hardware.gpuSku", "GPU, for example h200_sxm."),
     _Flag("total_gpus", int, "hardware.totalGpus", "GPUs in the cluster."),
     _Flag("gpus_per_node", int, "hardware.numGpusPerNode", "GPUs in a node."),

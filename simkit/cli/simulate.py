@@ -10,8 +10,9 @@ from simkit.cli.asked_deployment import Sources, asked_deployment
 from simkit.cli.load_flags import load_options, with_load_flags, with_procedure, with_rate
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
+from simkit.engines.registry import example_start
 
-_COMMAND_HELP = "Engine command line to simulate: 'vllm serve ...', @FILE, or - for standard input."
+_COMMAND_HELP = f"Engine command line to simulate: '{example_start()} ...', @FILE, or - for standard input."
 _OUTPUT_HELP = "Folder for summary.json, requests.parquet, timeline.csv and .png, report.md."
 _STATISTIC_HELP = "What an SLA bound holds for: mean, p50, p75, p90, p95, p99 or max."
 

@@ -8,7 +8,6 @@ ICML 2023, equation 1). The acceptance depends on model, draft and text: it is g
 from dataclasses import dataclass, replace
 
 from perfmodels.model.shape import ModelShape
-from perfmodels.parallel import ParallelPlan
 from simkit.core.errors import InputError, unknown_name
 
 # Whether drafting takes a layer and an output head on the GPU; n-grams are looked up on the host.
@@ -66,18 +65,6 @@ class Draft:
     def label(self) -> str:
         """`mtp, 3 tokens, acceptance 0.8`."""
         return f"{self.method}, {self.tokens} tokens, acceptance {self.acceptance:g}"
-
-
-def draft_refusal(backend: str, draft: Draft, plan: ParallelPlan) -> str:
-    """Why an engine would not draft under a plan; empty when it would.
-
-    Pipelines are left out for all: engines came to draft in them late, and not by every method.
-    """
-    if plan.pp > 1:
-        return "speculative decoding is not planned across pipeline stages: use tp or replicas"
-    if backend == "sglang" and draft.method == "ngram" and plan.attn_dp > 1:
-        return "sglang does not draft by n-grams under data-parallel attention: use mtp or eagle"
-    return ""
 
 
 def drafting_shape(shape: ModelShape) -> ModelShape:

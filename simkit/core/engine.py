@@ -1,13 +1,11 @@
-"""Inference engines: how each schedules, and what it keeps for itself by default."""
+"""The settings of one engine. What is known of each engine by name is in `simkit.engines`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from simkit.core.draft import Draft
-from simkit.core.errors import InputError, unknown_name
+from simkit.core.errors import InputError
 
-Backend = Literal["vllm", "sglang", "trtllm"]
-BACKENDS: tuple[Backend, ...] = ("vllm", "sglang", "trtllm")
 Role = Literal["aggregated", "prefill", "decode"]
 
 
@@ -15,16 +13,15 @@ Role = Literal["aggregated", "prefill", "decode"]
 class EngineOptions:
     """The settings of one engine that change its speed or memory. None: the engine's own default.
 
-    memory_frac is the share of device memory that the engine may use (vLLM
-    --gpu-memory-utilization, SGLang --mem-fraction-static) or, for TensorRT-LLM, the share of what
-    the weights leave free (free_gpu_memory_fraction). max_model_len is the longest prompt plus output
-    the engine accepts; None is the model's own limit. poll_steps: decode steps between two looks at the
-    inbox of new requests (SGLang --scheduler-recv-interval); hold_steps: decode steps for which prompts are
-    held back to be batched (TensorRT-LLM batch_wait_timeout_iters). Both trade TTFT for throughput.
-    speculative: a draft is used of which nothing else is known; draft: one whose acceptance is given.
+    backend is a name that `engines.registry` knows. memory_frac is the share of device memory that the
+    engine may use or, for some engines, of what the weights leave free. max_model_len is the longest
+    prompt plus output the engine accepts; None is the model's own limit. poll_steps: decode steps between
+    two looks at the inbox of new requests; hold_steps: decode steps for which prompts are held back to be
+    batched. Both trade TTFT for throughput. speculative: a draft is used of which nothing else is known;
+    draft: one whose acceptance is given.
     """
 
-    backend: Backend
+    backend: str
     version: str | None = None
     max_num_seqs: int = 256
     max_num_batched_tokens: int = 8192
@@ -40,8 +37,6 @@ class EngineOptions:
     hold_steps: int = 0
 
     def __post_init__(self) -> None:
-        if self.backend not in BACKENDS:
-            raise unknown_name("backend", self.backend, BACKENDS)
         for name in ("max_num_seqs", "max_num_batched_tokens", "kv_block_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"engine.{name} must be at least 1, got {getattr(self, name)}")
@@ -62,27 +57,3 @@ class EngineOptions:
     def tokens_per_step(self) -> float:
         """Tokens that a decoding sequence gains in a step."""
         return 1.0 if self.draft is None else self.draft.tokens_per_step
-
-
-# Versions are the newest whose kernels were measured (docs/operators.md), not those that images hold.
-_DEFAULTS: dict[str, EngineOptions] = {
-    "vllm": EngineOptions(
-        backend="vllm", version="0.24.0", max_num_seqs=512, max_num_batched_tokens=8192,
-        memory_frac=0.92, kv_block_tokens=16, mixed_steps=True,
-    ),
-    "sglang": EngineOptions(
-        backend="sglang", version="0.5.14", max_num_seqs=512, max_num_batched_tokens=8192,
-        memory_frac=None, kv_block_tokens=1, mixed_steps=False,
-    ),
-    "trtllm": EngineOptions(
-        backend="trtllm", version="1.3.0rc20", max_num_seqs=512, max_num_batched_tokens=8192,
-        memory_frac=0.9, kv_block_tokens=32, mixed_steps=True,
-    ),
-}  # fmt: skip
-
-
-def default_engine(backend: str, **changes: object) -> EngineOptions:
-    """The engine's defaults with `changes` applied."""
-    if backend not in _DEFAULTS:
-        raise unknown_name("backend", backend, _DEFAULTS)
-    return replace(_DEFAULTS[backend], **changes)  # type: ignore[arg-type]

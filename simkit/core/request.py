@@ -155,7 +155,7 @@ class Request:
     """Model, engines, hardware, workload, SLA and deployment options: one question."""
 
     model: str
-    backend: str = "auto"  # auto | vllm | sglang | trtllm
+    backend: str = "auto"  # or the name of an engine
     hardware: Hardware = field(default_factory=Hardware)
     workload: Workload = field(default_factory=Workload)
     slo: Slo = field(default_factory=Slo)
@@ -182,7 +182,7 @@ class Request:
         if self.search_strategy == "thorough" and self.backend == "auto":
             raise InputError(
                 "searchStrategy 'thorough' cannot run with backend 'auto': each engine is really "
-                "deployed; set backend to vllm, sglang or trtllm"
+                "deployed; set backend to the name of one engine"
             )
 
 

@@ -1,5 +1,7 @@
 """Deployments and amounts in words."""
 
+from collections.abc import Sequence
+
 from simkit.core.deployment import Aggregated, Deployment
 
 
@@ -32,3 +34,8 @@ def milliseconds(seconds: float) -> str:
 def bound_label(name: str) -> str:
     """`TTFT` for ttft_s."""
     return name.removesuffix("_s").upper()
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`; last: the word before the last name."""
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

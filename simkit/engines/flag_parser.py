@@ -7,48 +7,16 @@ from typing import Any
 
 from perfmodels.model.dtypes import Precision, dtype
 from perfmodels.parallel import ParallelPlan
-from simkit.core.engine import EngineOptions, Role, default_engine
+from simkit.core.engine import EngineOptions, Role
 from simkit.core.errors import InputError, unknown_name
-from simkit.engines.flag_reader import Flags, read_flags
-from simkit.engines.flags import TABLES, FlagTable
-from simkit.engines.plan_flags import DP_ATTENTION, plan_from_flags
+from simkit.engines.flag_reader import read_flags
+from simkit.engines.flags import Flags, FlagTable
+from simkit.engines.plan_flags import plan_from_flags
+from simkit.engines.registry import default_engine, engine_spec
 
 # --- The engines' names of quantisations, and which number formats they stand for.
-# Sources: vLLM's QuantizationMethods, SGLang's QUANTIZATION_CHOICES, TensorRT-LLM's QuantAlgo, each with the
-# names of earlier versions. None: the checkpoint's own files say the format.
 
 
-_COMMON: Mapping[str, str | None] = MappingProxyType({
-    "fp8": "fp8", "mxfp8": "fp8", "awq": "int4_wo", "awq_marlin": "int4_wo", "gptq": "int4_wo",
-    "gptq_marlin": "int4_wo", "marlin": "int4_wo", "moe_wna16": "int4_wo", "bitsandbytes": "int4_wo",
-    "modelopt_fp4": "nvfp4", "modelopt_mixed": None, "petit_nvfp4": "nvfp4", "mxfp4": "mxfp4",
-    "compressed-tensors": None, "quark": None, "gguf": None, "auto-round": "int4_wo", "humming": None,
-})  # fmt: skip
-
-QUANTIZATIONS: Mapping[str, Mapping[str, str | None]] = MappingProxyType({
-    "vllm": {
-        **_COMMON, "modelopt": "fp8", "modelopt_mxfp8": "fp8", "ptpc_fp8": "fp8", "fbgemm_fp8": "fp8",
-        "deepgemm_fp8": "fp8", "fp8_per_tensor": "fp8", "fp8_per_block": "fp8_block",
-        "fp8_per_channel": "fp8", "deepseek_v4_fp8": None, "auto_awq": "int4_wo",
-        "auto_gptq": "int4_wo", "gptq_marlin_24": "int4_wo",
-        "gptq_bitblas": "int4_wo", "bitblas": "int4_wo", "hqq": "int4_wo", "qqq": "w4a8", "aqlm": None,
-        "experts_int8": "int8_wo", "int8_per_channel_weight_only": "int8_wo", "fp_quant": None, "inc": None,
-        "torchao": None, "gpt_oss_mxfp4": "mxfp4", "nvfp4_per_token": "nvfp4", "online": None,
-    },
-    "sglang": {
-        **_COMMON, "modelopt": None, "modelopt_fp8": "fp8", "nvfp4_online": "nvfp4", "w8a8_fp8": "fp8",
-        "w8a8_int8": "int8", "w4afp8": "w4a8", "mxfp_w4a8": "mxfp4_mxfp8", "auto-round-int8": "int8_wo",
-        "qoq": "w4a8", "blockwise_int8": "int8", "quark_mxfp4": "mxfp4", "quark_int4fp8_moe": "w4a8",
-        "unquant": "bf16",
-    },
-    "trtllm": {
-        "fp8": "fp8", "fp8_block_scales": "fp8_block", "fp8_per_channel_per_token": "fp8", "nvfp4": "nvfp4",
-        "w4a16": "int4_wo", "w4a16_awq": "int4_wo", "w4a16_gptq": "int4_wo", "w4a8_awq": "w4a8",
-        "w8a16": "int8_wo", "w8a8_sq_per_channel": "int8", "w4a16_mxfp4": "mxfp4",
-        "w4a8_mxfp4_fp8": "mxfp4_mxfp8", "w4a8_mxfp4_mxfp8": "mxfp4_mxfp8", "mixed_precision": None,
-        "no_quant": None,
-    },
-})  # fmt: skip
 # These leave everything but routed experts as it is.
 _EXPERTS_ONLY = frozenset(
     {"mxfp4", "gpt_oss_mxfp4", "experts_int8", "mxfp_w4a8", "quark_int4fp8_moe", "w4afp8"}
@@ -67,7 +35,7 @@ def weight_format(backend: str, method: str) -> str | None:
 
     Raises UnknownNameError with the nearest names.
     """
-    known = QUANTIZATIONS[backend]
+    known = engine_spec(backend).formats.quantizations
     if method.lower() in ("none", "null", "auto"):
         return None
     if method.lower() not in known:
@@ -144,9 +112,7 @@ def parse_worker_args(backend: str, args: Sequence[str], *, moe: bool | None = N
 
 def parse_flags(backend: str, flags: Flags, *, moe: bool | None = None) -> WorkerSettings:
     """As parse_worker_args, for flags already read."""
-    if backend not in TABLES:
-        raise unknown_name("backend", backend, TABLES)
-    table = TABLES[backend]
+    table = engine_spec(backend).flags
     plan = plan_from_flags(backend, flags, moe=moe)
     return WorkerSettings(
         plan=plan,
@@ -179,10 +145,12 @@ def role_named(text: str | None) -> Role | None:
 
 
 def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
-    table, base = TABLES[backend], default_engine(backend)
+    table, base, ranks = engine_spec(backend).flags, default_engine(backend), 1
+    if flags.has(table.shared_attention):  # limits are written for all ranks together
+        ranks = plan.attn_dp
     found: dict[str, Any] = {
-        "max_num_seqs": flags.integer(table.max_num_seqs),
-        "max_num_batched_tokens": _token_budget(backend, flags, plan),
+        "max_num_seqs": _rank_share(flags.integer(table.max_num_seqs), ranks),
+        "max_num_batched_tokens": _token_budget(flags, table, ranks),
         "memory_frac": flags.number(table.memory_frac),
         "kv_block_tokens": flags.integer(table.block_tokens),
         "max_model_len": _longest(flags, table),
@@ -192,10 +160,8 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "poll_steps": _poll_steps(flags, table),
         "hold_steps": flags.integer(table.hold),
     }
-    if backend == "sglang":
-        found["mixed_steps"] = flags.switch(("--enable-mixed-chunk",)) is True
-        seqs = found["max_num_seqs"]
-        found["max_num_seqs"] = None if seqs is None else max(seqs // _ranks(flags, plan), 1)
+    if table.mixed:
+        found["mixed_steps"] = flags.switch(table.mixed) is True
     return replace(base, **{name: value for name, value in found.items() if value is not None})
 
 
@@ -215,20 +181,16 @@ def _without_graphs(flags: Flags, table: FlagTable) -> bool:
     return off or flags.switch(table.eager) is True
 
 
-def _token_budget(backend: str, flags: Flags, plan: ParallelPlan) -> int | None:
-    table = TABLES[backend]
-    if backend != "sglang":
-        return flags.integer(table.token_budget)
-    chunk = flags.text(table.token_budget[:1])
-    if chunk is None or chunk.startswith("-"):  # a negative chunk turns chunking off
-        return flags.integer(table.token_budget[1:])
-    tokens = flags.integer(table.token_budget[:1])
-    return None if tokens is None else max(tokens // _ranks(flags, plan), 1)
+def _token_budget(flags: Flags, table: FlagTable, ranks: int) -> int | None:
+    chunk = flags.text(table.token_budget)
+    # A negative chunk turns chunking off.
+    if table.whole_budget and (chunk is None or chunk.startswith("-")):
+        return flags.integer(table.whole_budget)
+    return _rank_share(flags.integer(table.token_budget), ranks)
 
 
-def _ranks(flags: Flags, plan: ParallelPlan) -> int:
-    """Over how many schedulers SGLang shares out what its flags count."""
-    return plan.attn_dp if flags.has(DP_ATTENTION) else 1
+def _rank_share(value: int | None, ranks: int) -> int | None:
+    return value if value is None or ranks == 1 else max(value // ranks, 1)
 
 
 def _read_kv_dtype(flags: Flags, table: FlagTable) -> str | None:

@@ -1,71 +1,17 @@
-"""Reading a container's command line: tokens, flags, values."""
+"""Reading a container's command line: tokens and flags."""
 
 import json
-import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from simkit.core.errors import InputError
-
-Names = tuple[str, ...]
+from simkit.engines.flags import Flags
+from simkit.engines.registry import engine_specs
 
 _NUMBER = re.compile(r"^-\d")
-_SCALED = re.compile(r"^(\d+(?:\.\d+)?)([kKmMgG]?)$")
-# vLLM's own reading: lower case is decimal, upper case is binary.
-_SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
-_FALSE = ("false", "0", "no")
-_MOST = 10**9  # no count of an engine is larger
 _MAX_DEPTH = 20  # of JSON settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
-    """A command line's flags in order, each with the values that follow it."""
-
-    items: tuple[tuple[str, tuple[str, ...]], ...]
-
-    def has(self, names: Names) -> bool:
-        """Whether any of the names is given."""
-        return any(flag in names for flag, _ in self.items)
-
-    def text(self, names: Names) -> str | None:
-        """The value given last under any of the names, as argparse takes it."""
-        for flag, values in reversed(self.items):
-            if flag in names and values:
-                return values[0]
-        return None
-
-    def integer(self, names: Names) -> int | None:
-        """The value as a whole number; 8k and 8K are read as vLLM reads them."""
-        text = self.text(names)
-        if text is None:
-            return None
-        match = _SCALED.match(text)
-        value = float(match.group(1)) * _SCALES[match.group(2)] if match else math.inf
-        if value > _MOST:
-            shown = text if len(text) <= 40 else text[:40] + "..."
-            raise InputError(f"flag {names[0]}: expected a positive whole number, got {shown!r}; correct it")
-        return int(value)
-
-    def number(self, names: Names) -> float | None:
-        """The value as a number."""
-        text = self.text(names)
-        try:
-            return None if text is None else float(text)
-        except ValueError as error:
-            raise InputError(f"flag {names[0]}: expected a number, got {text!r}; correct it") from error
-
-    def switch(self, on: Names, off: Names = ()) -> bool | None:
-        """On, off, or None when neither is given; an explicit `false` turns an `on` flag off."""
-        for flag, values in reversed(self.items):
-            if flag in off:
-                return False
-            if flag in on:
-                return not (values and values[0].lower() in _FALSE)
-        return None
 
 
 def read_flags(tokens: Sequence[str]) -> Flags:
@@ -102,32 +48,35 @@ def _is_line(token: str) -> bool:
 
 
 def _canonical(name: str) -> str:
-    """vLLM and SGLang take underscores for dashes; TensorRT-LLM's dotted paths keep theirs."""
-    if not name.startswith("--") or name.startswith("--trtllm."):
+    """The engines take underscores for dashes; settings written as dotted paths keep theirs."""
+    dotted = tuple(spec.command.dotted for spec in engine_specs() if spec.command.dotted)
+    if not name.startswith("--") or name.startswith(dotted):
         return name
     return name.replace("_", "-")
 
 
 def _with_overrides(items: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
-    """TensorRT-LLM's --override-engine-args JSON as the dotted flags it stands for."""
+    """Settings given as one JSON as the dotted flags that they stand for."""
+    prefixes = {name: spec.command.dotted for spec in engine_specs() for name in spec.command.json_overrides}
     found = list(items)
     for name, values in items:
-        if name == "--override-engine-args" and values:
-            found += [(f"--trtllm.{path}", (value,)) for path, value in flat_settings(_json(values[0]))]
+        if name in prefixes and values:
+            settings = flat_settings(_json(name, values[0]))
+            found += [(f"{prefixes[name]}{path}", (value,)) for path, value in settings]
     return found
 
 
-def _json(text: str) -> Any:
+def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"flag --override-engine-args: not valid JSON ({error.msg}); correct it") from error
+        raise InputError(f"flag {name}: not valid JSON ({error.msg}); correct it") from error
     except RecursionError as error:
-        raise InputError("flag --override-engine-args: nested too deep; correct it") from error
+        raise InputError(f"flag {name}: nested too deep; correct it") from error
 
 
 def flat_settings(value: Any, path: str = "") -> list[tuple[str, str]]:
-    """Nested settings as dotted names with texts, as TensorRT-LLM's --trtllm flags write them."""
+    """Nested settings as dotted names with texts, as flags with dotted paths write them."""
     if not isinstance(value, dict) or (not value and path):
         return [(path, json.dumps(value) if isinstance(value, bool | list | dict) else str(value))]
     if path.count(".") >= _MAX_DEPTH:

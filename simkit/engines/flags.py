@@ -1,22 +1,80 @@
-"""The engines' command lines as data: what the flag of each setting is called.
+"""A command line's flags as they were given, and what an engine's flag of each setting is called."""
 
-Sources: Dynamo 1.6.1's worker flags and blueprints; the parsers of vLLM 0.26 to 0.31 and SGLang 0.5.16 to
-0.5.21, which take every flag that is written. Which release knows which flag is in flag_history.
-"""
-
-from collections.abc import Mapping
+import math
+import re
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from simkit.engines.flag_reader import Names
+from simkit.core.errors import InputError
+
+Names = tuple[str, ...]
+
+_SCALED = re.compile(r"^(\d+(?:\.\d+)?)([kKmMgG]?)$")
+# Lower case is decimal, upper case is binary.
+_SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+_FALSE = ("false", "0", "no")
+_MOST = 10**9  # no count of an engine is larger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """A command line's flags in order, each with the values that follow it."""
+
+    items: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def has(self, names: Names) -> bool:
+        """Whether any of the names is given."""
+        return any(flag in names for flag, _ in self.items)
+
+    def text(self, names: Names) -> str | None:
+        """The value given last under any of the names, as argparse takes it."""
+        for flag, values in reversed(self.items):
+            if flag in names and values:
+                return values[0]
+        return None
+
+    def integer(self, names: Names) -> int | None:
+        """The value as a whole number; 8k is 8,000 and 8K is 8,192."""
+        text = self.text(names)
+        if text is None:
+            return None
+        match = _SCALED.match(text)
+        value = float(match.group(1)) * _SCALES[match.group(2)] if match else math.inf
+        if value > _MOST:
+            shown = text if len(text) <= 40 else text[:40] + "..."
+            raise InputError(f"flag {names[0]}: expected a positive whole number, got {shown!r}; correct it")
+        return int(value)
+
+    def size(self, names: Names) -> int:
+        """The value as the size of a group; 1 when it is not given."""
+        value = self.integer(names)
+        if value is None:
+            return 1
+        if value < 1:
+            raise InputError(f"flag {names[0]}: must be at least 1, got {value}; correct it")
+        return value
+
+    def number(self, names: Names) -> float | None:
+        """The value as a number."""
+        text = self.text(names)
+        try:
+            return None if text is None else float(text)
+        except ValueError as error:
+            raise InputError(f"flag {names[0]}: expected a number, got {text!r}; correct it") from error
+
+    def switch(self, on: Names, off: Names = ()) -> bool | None:
+        """On, off, or None when neither is given; an explicit `false` turns an `on` flag off."""
+        for flag, values in reversed(self.items):
+            if flag in off:
+                return False
+            if flag in on:
+                return not (values and values[0].lower() in _FALSE)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagTable:
-    """One engine's flags. In each tuple the first name is written, all of them are read."""
+    """What an engine's flags are called. In each tuple the first name is written, all of them are read."""
 
-    module: str  # started as python3 -m <module>
-    image: str  # name of Dynamo's runtime image
     model: Names
     tp: Names
     pp: Names
@@ -33,6 +91,9 @@ class FlagTable:
     role: Names = ("--disaggregation-mode",)
     prefix_on: Names = ()
     prefix_off: Names = ()
+    mixed: Names = ()  # prefill chunks share steps with decodes; no name: they always do
+    whole_budget: Names = ()  # the budget where prompts are not cut into chunks
+    shared_attention: Names = ()  # ranks share one group; limits are then written for all ranks together
     eager: Names = ()  # no CUDA graphs
     graphs: Names = ()  # how CUDA graphs are made; null or disabled: none
     speculative: Names = ()
@@ -52,93 +113,9 @@ class FlagTable:
         return frozenset(names)
 
 
-_TP = ("--tensor-parallel-size", "--tp-size", "--tp", "-tp")
-_PP = ("--pipeline-parallel-size", "--pp-size", "--pp", "-pp")
-_DP = ("--data-parallel-size", "--dp-size", "--dp", "-dp")
-_EP = ("--expert-parallel-size", "--ep-size", "--ep")
-_NEUTRAL = ("--trust-remote-code", "--host", "--port", "--kv-events-config")
-_KV = "--trtllm.kv_cache_config."
-
-TABLES: Mapping[str, FlagTable] = MappingProxyType({
-    "vllm": FlagTable(
-        module="dynamo.vllm",
-        image="vllm-runtime",
-        model=("--model",),
-        tp=_TP,
-        pp=_PP,
-        dp=_DP,
-        ep=("--enable-expert-parallel", "-ep"),
-        max_num_seqs=("--max-num-seqs",),
-        token_budget=("--max-num-batched-tokens",),
-        memory_frac=("--gpu-memory-utilization",),
-        max_model_len=("--max-model-len",),
-        block_tokens=("--block-size",),
-        kv_dtype=("--kv-cache-dtype",),
-        quantization=("--quantization", "-q"),
-        prefix_on=("--enable-prefix-caching",),
-        prefix_off=("--no-enable-prefix-caching",),
-        eager=("--enforce-eager",),
-        speculative=("--speculative-config", "--speculative-model", "--num-speculative-tokens", "-sc"),
-        legacy_roles=(("--is-prefill-worker", "prefill"), ("--is-decode-worker", "decode")),
-        neutral=(*_NEUTRAL, "--kv-transfer-config", "--no-enable-log-requests", "--async-scheduling"),
-    ),
-    "sglang": FlagTable(
-        module="dynamo.sglang",
-        image="sglang-runtime",
-        model=("--model-path", "--model"),
-        tp=_TP,
-        pp=_PP,
-        dp=_DP,
-        ep=_EP,
-        max_num_seqs=("--max-running-requests",),
-        token_budget=("--chunked-prefill-size", "--max-prefill-tokens"),
-        memory_frac=("--mem-fraction-static",),
-        max_model_len=("--context-length", "--max-model-len"),
-        block_tokens=("--page-size",),
-        kv_dtype=("--kv-cache-dtype",),
-        quantization=("--quantization",),
-        prefix_off=("--disable-radix-cache",),
-        eager=("--disable-cuda-graph", "--disable-decode-cuda-graph"),
-        graphs=("--cuda-graph-backend-decode",),
-        speculative=("--speculative-algorithm", "--speculative-algo"),
-        poll=("--scheduler-recv-interval",),
-        neutral=(
-            *_NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend",
-            "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--cuda-graph-bs",
-            "--cuda-graph-max-bs", "--cuda-graph-max-bs-decode", "--enable-mixed-chunk",
-            "--enable-dp-attention", "--moe-a2a-backend", "--enable-ep-moe", "--enable-deepep-moe",
-        ),
-    ),
-    "trtllm": FlagTable(
-        module="dynamo.trtllm",
-        image="tensorrtllm-runtime",
-        model=("--model-path", "--model"),
-        tp=(*_TP, "--trtllm.tensor_parallel_size"),
-        pp=(*_PP, "--trtllm.pipeline_parallel_size"),
-        dp=("--enable-attention-dp", "--trtllm.enable_attention_dp"),
-        ep=(*_EP, "--moe-expert-parallel-size", "--trtllm.moe_expert_parallel_size"),
-        max_num_seqs=("--max-batch-size", "--trtllm.max_batch_size"),
-        token_budget=("--max-num-tokens", "--trtllm.max_num_tokens"),
-        memory_frac=(
-            _KV + "free_gpu_memory_fraction", "--free-gpu-memory-fraction",
-            "--kv-cache-free-gpu-memory-fraction", "--kv-cache-free-gpu-mem-fraction",
-        ),
-        max_model_len=("--max-seq-len", "--trtllm.max_seq_len"),
-        block_tokens=(_KV + "tokens_per_block", "--kv-block-size"),
-        kv_dtype=(_KV + "dtype", "--kv-cache-dtype", "--trtllm.quant_config.kv_cache_quant_algo"),
-        quantization=("--trtllm.quant_config.quant_algo",),
-        role=("--disaggregation-mode", "--server-role"),
-        prefix_on=(_KV + "enable_block_reuse",),
-        speculative=("--trtllm.speculative_config.decoding_type",),
-        hold=("--trtllm.batch_wait_timeout_iters",),
-        graphs=("--trtllm.cuda_graph_config",),
-        neutral=(
-            *_NEUTRAL, "--publish-kv-events", "--publish-events-and-metrics", "--no-enable-attention-dp",
-            "--trtllm.trust_remote_code", "--trtllm.enable_chunked_prefill", "--trtllm.print_iter_log",
-            "--trtllm.disable_overlap_scheduler", "--trtllm.cuda_graph_config.enable_padding",
-            "--trtllm.cuda_graph_config.max_batch_size", "--trtllm.cache_transceiver_config.backend",
-            "--trtllm.cache_transceiver_config.max_tokens_in_buffer",
-            "--extra-engine-args", "--override-engine-args",
-        ),
-    ),
-})  # fmt: skip
+# Names that the engines have in common.
+TP = ("--tensor-parallel-size", "--tp-size", "--tp", "-tp")
+PP = ("--pipeline-parallel-size", "--pp-size", "--pp", "-pp")
+DP = ("--data-parallel-size", "--dp-size", "--dp", "-dp")
+EP = ("--expert-parallel-size", "--ep-size", "--ep")
+NEUTRAL = ("--trust-remote-code", "--host", "--port", "--kv-events-config")

@@ -1,11 +1,9 @@
 """Dynamo's releases: which engine each image holds, and which flags came or went between them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-
-from simkit.core.engine import EngineOptions
 
 # --- Dynamo's releases: which engine each image holds, and where their command lines differ.
 # Engine versions are those that the wheels `ai-dynamo` 1.4.2, 1.5.1 and 1.6.1 pin and Dynamo's
@@ -100,17 +98,6 @@ def unknown_release_note(*versions: str | None) -> str | None:
     )
 
 
-def version_note(release: Release, engine: EngineOptions) -> str | None:
-    """A remark where the image runs another engine than was predicted."""
-    runs = release.engines[engine.backend]
-    if engine.version is None or engine.version == runs:
-        return None
-    return (
-        f"Dynamo {release.name} runs {engine.backend} {runs}, step times were measured up to "
-        f"{engine.version}: measure before trusting a close call"
-    )
-
-
 # --- Flags that came or went between the releases of Dynamo that are in use.
 # Read from the wheels of ai-dynamo 1.4.2, 1.5.1 and 1.6.1 and of the engines they pin: vLLM 0.26.0, 0.28.0
 # and 0.31.0; SGLang 0.5.16, 0.5.18 and 0.5.21. Flags that left before Dynamo 1.4 are noted as of 1.4.
@@ -187,13 +174,36 @@ _SPANS: Mapping[str, tuple[FlagSpan, ...]] = MappingProxyType({
     "trtllm": (
         *_gone(_V16, {"--publish-events-and-metrics": "--publish-kv-events, and --publish-metrics"}),
     ),
-    "dynamo.mocker": tuple(
-        FlagSpan(flag=f"--ais-{name}", instead=f"--aic-{name}", new_in=_V16) for name in _AIS
-    ),
 })  # fmt: skip
 
 
-def unknown_flags(engine: str, flags: Iterable[str], release: Number) -> list[FlagSpan]:
-    """Those of the flags that an engine's workers of the release refuse, or the mocker's."""
-    given = set(flags)
-    return [span for span in _SPANS.get(engine, ()) if span.flag in given and not span.knows(release)]
+MOCKER = "dynamo.mocker"
+MOCKER_SPANS = tuple(FlagSpan(flag=f"--ais-{name}", instead=f"--aic-{name}", new_in=_V16) for name in _AIS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReleases:
+    """What releases of Dynamo mean for one engine.
+
+    versions: which version each release's image holds, by the release's name. metrics_flags: what its
+    workers need to send a Planner their forward-pass metrics. spans: its flags that came or went.
+    """
+
+    versions: Mapping[str, str]
+    metrics_flags: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NONE)
+    spans: tuple[FlagSpan, ...] = ()
+
+
+def releases_of(engine: str) -> EngineReleases:
+    """An engine's lines of the tables above."""
+    return EngineReleases(
+        versions=MappingProxyType({release.name: release.engines[engine] for release in RELEASES}),
+        metrics_flags=MappingProxyType(
+            {
+                release.name: release.metrics_flags[engine]
+                for release in RELEASES
+                if engine in release.metrics_flags
+            }
+        ),
+        spans=_SPANS.get(engine, ()),
+    )

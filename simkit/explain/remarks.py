@@ -5,10 +5,10 @@ from dataclasses import replace
 from perfmodels.model.params import total_params
 from perfmodels.model.shape import ModelShape
 from simkit.core.deployment import Aggregated, Deployment, Pool
-from simkit.core.engine import default_engine
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.request import Request
-from simkit.core.words import amount, gpus, layout
+from simkit.core.words import amount, gpus, layout, listed
+from simkit.engines.registry import default_engine, engine_names
 from simkit.engines.support import LARGE_MODEL_PARAMS, moe_support, python_fault
 
 # --- Further sentences beside the explanation: settings, the fewest GPUs, goodput, the knee of the front.
@@ -149,6 +149,8 @@ def _marked(candidate: Candidate, shape: ModelShape) -> Candidate:
     backend = candidate.deployment.backend
     if not shape.is_moe or moe_support(backend) == "full":
         return candidate
-    note = f"Dynamo supports mixtures of experts on {backend} only in part; sglang has full support"
+    full = engine_names(lambda spec: spec.worker.moe_support == "full")
+    has = "has" if len(full) == 1 else "have"
+    note = f"Dynamo supports mixtures of experts on {backend} only in part; {listed(full)} {has} full support"
     estimate = replace(candidate.estimate, notes=(*candidate.estimate.notes, note))
     return replace(candidate, estimate=estimate)

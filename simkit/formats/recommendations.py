@@ -11,11 +11,11 @@ from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.draft import Draft
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.io.yamlio import read_text
 
 Document = dict[str, Any]

@@ -14,6 +14,7 @@ from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimate import Estimate
 from simkit.core.measured import Run
+from simkit.engines.registry import engine_spec
 
 Means = Mapping[str, float]
 _LAUNCH_S = 2e-5  # one operator in eager mode: some kernels, each dispatched from Python
@@ -58,6 +59,12 @@ class _Asker:
             return self._ask(self.problem, replace(deployment, worker=changed(deployment.worker)))
         both = replace(deployment, prefill=changed(deployment.prefill), decode=changed(deployment.decode))
         return self._ask(self.problem, both)
+
+    @property
+    def waiting_metric(self) -> str:
+        """Where the server says how many requests wait."""
+        names = engine_spec(self.deployment.backend).metrics.waiting
+        return names[0] if names else "the number of requests that wait"
 
     def workload(self, **changes: Any) -> Means:
         """Under a changed workload."""
@@ -120,7 +127,7 @@ def _of_cache(asked: _Asker, run: Run, signs: Signs) -> list[Hypothesis]:
                 Hypothesis(
                     name="KV cache limit",
                     says=f"only about {share:.0%} of the requests run at once, the others wait for cache",
-                    tell="read the engine's start-up line on cache size, and vllm:num_requests_waiting",
+                    tell=f"read the engine's start-up line on cache size, and {asked.waiting_metric}",
                     means=asked.pools(partial(_limited, running=slots * share)),
                     sign=signs.cache_full,
                     against=signs.cache_room,

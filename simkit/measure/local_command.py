@@ -9,12 +9,12 @@ from pathlib import Path
 
 from simkit.core.deployment import Aggregated, Deployment
 from simkit.core.errors import InputError
-from simkit.engines.flag_writer import WorkerContext
+from simkit.engines.spec import WorkerContext
 from simkit.io.processes import Launch, clean_orphans
 from simkit.io.tools import registry
 from simkit.io.yamlio import dump_yaml, write_text_atomic
 from simkit.measure.run import Server
-from simkit.targets.local.engine import engine_words, listed_name, require_engine, trtllm_settings
+from simkit.targets.local.engine import engine_words, listed_name, require_engine, settings_file
 from simkit.targets.local.service import ServicePlan, serving
 
 PORT = "{port}"
@@ -44,8 +44,9 @@ def deployment_command(deployment: Deployment, model: str, served: str, folder: 
     context = WorkerContext(model_name=served, model_path=model, precision=deployment.precision)
     settings = folder / "engine.yaml"
     words = engine_words(require_engine(pool.engine.backend), pool, context, settings)
-    if pool.engine.backend == "trtllm":
-        write_text_atomic(settings, dump_yaml(trtllm_settings(pool, context)))
+    document = settings_file(pool, context)
+    if document is not None:
+        write_text_atomic(settings, dump_yaml(document))
     command = f"{shlex.join(words)} --host 127.0.0.1 --port {PORT}"
     return EngineCommand(words=command, model=listed_name(pool, context))
 

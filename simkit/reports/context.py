@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simkit.reports.labels import (
-    ENGINES,
     MISSING,
     MODES,
     count,
@@ -39,7 +38,7 @@ def question(request: Doc) -> list[tuple[str, str]]:
         gpus += f", {hardware['gpus_per_node']} per node"
     return [
         ("Model", request["model"]),
-        ("Engine", ENGINES.get(request["backend"], "any (auto)")),
+        ("Engine", "any (auto)" if request["backend"] == "auto" else engine_name(request["backend"])),
         ("Hardware", gpus),
         ("Modes", ", ".join(MODES.get(mode, mode) for mode in request["modes"])),
         ("Lengths", _lengths(workload)),

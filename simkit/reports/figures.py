@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.engines.registry import engine_names, engine_spec
 from simkit.reports.labels import engine_name, layout_label, natural_order, partition_label, percent
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colour-blind-safe hues, in the tones that read on white and on near-black.
-_ENGINE_COLOURS = {"vllm": "#2b84c2", "sglang": "#d55e00", "trtllm": "#0a9a73"}
+# As the engines' own: one of Okabe and Ito's hues, in a tone that reads on white and on near-black.
 _OTHER_COLOUR = "#b5679c"
 _MODE_MARKERS = {"agg": "o", "disagg": "^"}
 _METRICS = {"ttft": "TTFT", "itl": "ITL"}
@@ -185,7 +185,7 @@ def _new_figure(width_in: float, height_in: float) -> "tuple[Figure, Axes]":
 
 
 def _colour(backend: str) -> str:
-    return _ENGINE_COLOURS.get(backend, _OTHER_COLOUR)
+    return engine_spec(backend).colour if backend in engine_names() else _OTHER_COLOUR
 
 
 def _user_and_gpu(candidates: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:

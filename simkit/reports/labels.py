@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from perfmodels.parallel import ParallelPlan
+from simkit.engines.registry import engine_names, engine_spec
 
 MISSING = "-"
 
-ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 MODES = {"agg": "aggregated", "disagg": "disaggregated"}
 
 _ASCII = str.maketrans({
@@ -21,7 +21,7 @@ _ASCII = str.maketrans({
 
 def engine_name(backend: str) -> str:
     """vLLM for vllm, and so on."""
-    return ENGINES.get(backend, backend)
+    return engine_spec(backend).label if backend in engine_names() else backend
 
 
 def draft_label(draft: Mapping[str, Any] | None) -> str:

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from perfmodels.units import MIB
 from simkit.closed_form.bottlenecks import decode_bottleneck, prefill_bottleneck
 from simkit.closed_form.estimates import Behind, estimate_of
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
-from simkit.core.engine import EngineOptions, default_engine
+from simkit.core.engine import EngineOptions
 from simkit.core.estimate import Candidate, holds
-from simkit.engines.engine_memory import memory_fraction, sglang_fraction
+from simkit.engines.engine_memory import memory_fraction, own_fraction
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.registry import default_engine
 from simkit.search.candidate_table import Points
 from simkit.search.prepared import PreparedEngine
 
@@ -84,7 +84,7 @@ def sized_engine(options: EngineOptions, batch: float) -> EngineOptions:
 
 
 def _fitted(engine: PreparedEngine, choice: float, options: EngineOptions) -> EngineOptions:
-    """The engine with its context cut to what the cache holds; else vLLM refuses to start.
+    """The engine with its context cut to what the cache holds; else engines refuse to start.
 
     The limit is a whole number of blocks of 1,024 tokens, and never below the workload's lengths.
     """
@@ -100,11 +100,11 @@ def _fitted(engine: PreparedEngine, choice: float, options: EngineOptions) -> En
 def _with_fraction(model: EngineModel, plan: ParallelPlan, options: EngineOptions) -> EngineOptions:
     """The memory fraction written out where the engine would not take it by itself.
 
-    SGLang's default depends on the token budget too, so that another budget wants it written.
+    An engine's own default depends on the token budget too, so that another budget wants it written.
     """
     array = PlanArray.of([plan])
     used = float(memory_fraction(model, array)[0])
-    default = float(sglang_fraction(model.device.memory_bytes / MIB, array)[0])
+    default = float(own_fraction(model, array)[0])
     own = options.max_num_batched_tokens == default_engine(options.backend).max_num_batched_tokens
     return options if own and used == default else replace(options, memory_frac=used)
 

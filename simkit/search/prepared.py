@@ -14,9 +14,9 @@ from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.closed_form.outcomes import Load, load_of
 from simkit.closed_form.residuals import Corrections, corrections_of
-from simkit.core.draft import draft_refusal
 from simkit.core.workload import Lengths, Workload, workload_lengths
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.support import draft_refusal
 from simkit.search.engine_settings import Variants, group_times, joined_times
 
 Index = NDArray[np.intp]

@@ -12,6 +12,7 @@ from simkit.closed_form.problem import Problem
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimate import Candidate, Recommendation, Rejection
 from simkit.core.words import gpus
+from simkit.engines.registry import engine_spec
 from simkit.engines.support import moe_support
 from simkit.search.candidate_table import Points, concatenate
 from simkit.search.candidates import candidate, phase_bottlenecks
@@ -23,9 +24,6 @@ from simkit.search.ties import promoted_on_tie, tied_with_first, with_every_grou
 from simkit.search.trade_offs import relaxations, trade_offs
 
 Row = tuple[PreparedEngine, Points, int]
-
-# SGLang goes first among equals: the only engine with full support for mixtures of experts in Dynamo.
-_TIE_ORDER = {"sglang": 0, "trtllm": 1, "vllm": 2}
 
 
 def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> Recommendation:
@@ -63,7 +61,7 @@ def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False
 
 def _ranked(problem: Problem, results: list[EngineResult]) -> list[Row]:
     """The best layouts of all engines in one order; equal scores in the engines' tie order."""
-    ordered = sorted(results, key=lambda r: _TIE_ORDER.get(_backend(r), 9))
+    ordered = sorted(results, key=lambda r: engine_spec(_backend(r)).rank)
     table = concatenate([result.best for result in ordered])
     owner = np.concatenate([np.full(len(r.best), i) for i, r in enumerate(ordered)])
     row = np.concatenate([np.arange(len(r.best)) for r in ordered])

@@ -12,6 +12,7 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.workload import Workload
 from simkit.engines.engine_memory import kv_reservation, memory_rules, visible_bytes
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.registry import engine_spec
 
 MAX_NODES_PER_ENGINE = 4  # Dynamo's profiler sweeps MoE engines over up to four nodes
 # Columns of an expert that share one scale cannot be cut; MXFP4 kernels pad theirs instead.
@@ -74,12 +75,12 @@ def _expert_layouts(shape: ModelShape, device: Device, rules: SpaceRules) -> Ite
         yield ParallelPlan(attn_dp=width, ep=width)
         if width <= device.link_domain_gpus and not rules.dynamo_rules:
             yield ParallelPlan(attn_dp=width, moe_tp=width)
-        if rules.backend != "trtllm" and not rules.dynamo_rules:
+        if engine_spec(rules.backend).plans.attention_groups and not rules.dynamo_rules:
             yield from _mixed_layouts(width)
 
 
 def _mixed_layouts(width: int) -> Iterator[ParallelPlan]:
-    """Attention in several tensor-parallel groups; TensorRT-LLM cannot, the others can."""
+    """Attention in several tensor-parallel groups."""
     tp = 2
     while tp < width:
         yield ParallelPlan(tp=tp, attn_dp=width // tp, ep=width)

@@ -8,11 +8,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
-
-# Shares of the declared output for which there must be cache: of those who run, and of a newcomer. SGLang
-# begins with 0.7 and lowers it to 0.14 of that over 600 steps without a preemption.
-_RESERVED = {"vllm": (0.0, 0.0), "sglang": (0.7 * 0.14, 1.0), "trtllm": (1.0, 1.0)}
-_SGLANG_HEADROOM_STEPS = 20
+from simkit.engines.registry import engine_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +93,7 @@ class SchedulerPolicy:
         cls, engine: EngineOptions, efficiency: Efficiency, kv_capacity_tokens: float
     ) -> "SchedulerPolicy":
         """The rules of an engine with these settings, and room for so many cached tokens per lane."""
-        running, own = _RESERVED[engine.backend]
-        sglang = engine.backend == "sglang"
+        rules = engine_spec(engine.backend).scheduling
         return cls(
             token_budget=engine.max_num_batched_tokens,
             max_seqs=engine.max_num_seqs,
@@ -106,11 +101,11 @@ class SchedulerPolicy:
             page_tokens=engine.kv_block_tokens,
             kv_capacity_tokens=max(int(kv_capacity_tokens), 1),
             prefix_caching=engine.prefix_caching,
-            early_prefixes=engine.backend == "vllm",
-            reserve_frac=running,
-            reserve_own_frac=own,
-            least_output_first=sglang,
-            headroom_steps=_SGLANG_HEADROOM_STEPS if sglang else 1,
+            early_prefixes=rules.early_prefixes,
+            reserve_frac=rules.reserve_running,
+            reserve_own_frac=rules.reserve_own,
+            least_output_first=rules.least_output_first,
+            headroom_steps=rules.headroom_steps,
             poll_steps=engine.poll_steps,
             hold_steps=engine.hold_steps,
             admission_steps=efficiency.admission_steps,

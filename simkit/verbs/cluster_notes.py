@@ -5,7 +5,8 @@ from dataclasses import replace
 from simkit.closed_form.kv_transfer import handover_warning
 from simkit.closed_form.problem import Problem
 from simkit.core.estimate import Recommendation
-from simkit.engines.releases import Release, release_of, unknown_release_note, version_note
+from simkit.engines.release_notes import version_note
+from simkit.engines.releases import Release, release_of, unknown_release_note
 from simkit.formats.dgd.network import fabric_hint, fabric_of
 from simkit.formats.planner.document import FIELDS_SINCE
 

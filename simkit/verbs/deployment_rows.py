@@ -20,6 +20,7 @@ from simkit.closed_form.deployment_table import PoolRows, RowWork, row_work
 from simkit.core.errors import SimkitError
 from simkit.core.workload import mean_lengths
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.registry import engine_spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +185,8 @@ def _benchmark_cache(key: dict[str, Any], stated: Precision) -> str:
     are several times slower than the 16-bit ones.
     """
     quantised = dtype(stated.moe).bytes_per_element <= 1.01 and str(key["precision"]) != "mxfp4"
-    slow = key["backend"] == "sglang" and "fp4" not in _known_gpu(str(key["gpu"])).peak_flop_per_s
+    slow = engine_spec(str(key["backend"])).formats.slow_fp8_cache
+    slow = slow and "fp4" not in _known_gpu(str(key["gpu"])).peak_flop_per_s
     return "fp8" if quantised and not slow else stated.kv
 
 

@@ -12,10 +12,11 @@ from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import OperatorLine, SingleEstimate, estimate_deployment
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool, parse_layout
-from simkit.core.draft import draft_refusal
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 from simkit.core.request import Request
+from simkit.engines.registry import engine_names
+from simkit.engines.support import draft_refusal
 from simkit.explain.procedures import procedure_words
 from simkit.reports.document import candidate_document
 from simkit.search.engine_settings import Variants
@@ -78,7 +79,7 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
 def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:
     if isinstance(deployment, Aggregated | Disaggregated):
         return deployment.backend
-    return "vllm" if request.backend == "auto" else request.backend
+    return engine_names()[0] if request.backend == "auto" else request.backend
 
 
 def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:

@@ -10,8 +10,8 @@ from simkit.catalog.gpus import gpu as load_gpu
 from simkit.catalog.gpus import gpu_names
 from simkit.catalog.models import load_model
 from simkit.catalog.operators import relatives
-from simkit.core.engine import BACKENDS
 from simkit.core.errors import unknown_name
+from simkit.engines.registry import engine_names
 from simkit.engines.support import moe_support
 from simkit.formats.dgdr.model import GPU_SKUS
 from simkit.search.coverage import FAMILIES, Coverage, coverage, guide_search
@@ -36,8 +36,8 @@ def support(gpu: str | None = None, backend: str | None = None, model: str | Non
 
     Raises UnknownNameError with the nearest names.
     """
-    if backend is not None and backend not in BACKENDS:
-        raise unknown_name("backend", backend, BACKENDS, f"expected one of {', '.join(BACKENDS)}")
+    if backend is not None and backend not in engine_names():
+        raise unknown_name("backend", backend, engine_names(), f"expected one of {', '.join(engine_names())}")
     devices = [load_gpu(gpu)] if gpu is not None else _all_devices()
     found = load_model(model) if model is not None else None
     families = FAMILIES if found is None else (found.shape.architecture_class,)
@@ -45,7 +45,7 @@ def support(gpu: str | None = None, backend: str | None = None, model: str | Non
     cells = [
         coverage(device, relatives(device), (name, family), served_precision(stored, name), evidence())
         for device in devices
-        for name in (BACKENDS if backend is None else (backend,))
+        for name in (engine_names() if backend is None else (backend,))
         for family in families
     ]
     return SupportMatrix(
@@ -61,8 +61,8 @@ def support_document(matrix: SupportMatrix) -> dict[str, object]:
     return {
         "guide": {
             "gpus": matrix.guide,
-            "moe": {name: moe_support(name) for name in BACKENDS},
-            "dense": dict.fromkeys(BACKENDS, "full"),
+            "moe": {name: moe_support(name) for name in engine_names()},
+            "dense": dict.fromkeys(engine_names(), "full"),
         },
         "dgdr_gpus": sorted(matrix.in_dgdr),
         "model": matrix.model or None,

@@ -2,8 +2,8 @@
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.request import ClusterOptions, DeployOptions, Hardware, Request
+from simkit.engines.registry import default_engine
 from simkit.formats.dgd.render import render
 from simkit.formats.validate import validate_documents
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
+from simkit.engines.registry import default_engine
 from simkit.formats.dgd.render import render
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,12 +9,12 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation
 from simkit.core.request import Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.formats.aiperf_command import BenchmarkOptions, benchmark_script, profile_command, workload_of
 
 HOSTILE = "--x'; touch pwned; echo $(touch pwned) `touch pwned`\ntouch pwned #"

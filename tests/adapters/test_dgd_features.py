@@ -13,9 +13,9 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.request import DeployOptions, ModelCache, Request
 from simkit.core.slo import Slo
+from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import render
 from simkit.formats.validate import validate_documents
@@ -32,7 +32,7 @@ FEATURES = {
     "cache": {"model_cache": ModelCache(pvc_name="weights", pvc_model_path="models/m")},
     "router": {"kv_router": True},
 }
-CASES = list(itertools.product(BACKENDS, ("agg", "disagg"), (False, True)))
+CASES = list(itertools.product(engine_names(), ("agg", "disagg"), (False, True)))
 _HASH = re.compile(r"planner-config-[0-9a-f]{8}")
 
 

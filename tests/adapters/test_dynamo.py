@@ -8,9 +8,9 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Disaggregated
-from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.core.request import DeployOptions, ModelCache, Request
+from simkit.engines.registry import engine_names
 from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import MAX_NAME, dgd_name, render_site
 from simkit.formats.dgd.site import Site
@@ -77,10 +77,10 @@ def profiled(req, deployment=None, version="v1beta1"):
 
 
 CASES = {
-    **{f"{b}-agg": lambda b=b: documents(agg(b, ParallelPlan(tp=2))) for b in BACKENDS},
-    **{f"{b}-disagg": lambda b=b: documents(disagg(b)) for b in BACKENDS},
-    **{f"{b}-agg-multinode": lambda b=b: documents(agg(b, WIDE[b], 1)) for b in BACKENDS},
-    **{f"{b}-disagg-multinode": lambda b=b: documents(disagg(b, decode=WIDE[b])) for b in BACKENDS},
+    **{f"{b}-agg": lambda b=b: documents(agg(b, ParallelPlan(tp=2))) for b in engine_names()},
+    **{f"{b}-disagg": lambda b=b: documents(disagg(b)) for b in engine_names()},
+    **{f"{b}-agg-multinode": lambda b=b: documents(agg(b, WIDE[b], 1)) for b in engine_names()},
+    **{f"{b}-disagg-multinode": lambda b=b: documents(disagg(b, decode=WIDE[b])) for b in engine_names()},
     "vllm-disagg-features": lambda: documents(disagg("vllm"), request(**FEATURES)),
     "vllm-disagg-features-v1alpha1": lambda: documents(
         disagg("vllm"), request(**FEATURES), version="v1alpha1"
@@ -114,7 +114,7 @@ def test_what_is_rendered_is_valid_and_free_of_secrets(name):
 
 
 @pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 @pytest.mark.parametrize("multinode", [False, True])
 def test_rendering_and_reading_back_give_the_same_deployment(backend, version, multinode):
     wide = WIDE[backend] if multinode else None

@@ -5,7 +5,8 @@ import pytest
 from perfmodels.parallel import ParallelPlan
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.core.request import ClusterOptions
-from simkit.engines.multinode import EngineShape, launch, launch_problem
+from simkit.engines.multinode import launch, launch_problem
+from simkit.engines.spec import EngineShape
 
 from .cluster_cases import agg, components, documents, main, request
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware
+from simkit.engines.registry import engine_names
 from simkit.formats.dgd.network import fabric_hint, fabric_of
 
 from .cluster_cases import agg, components, disagg, env, main, request
@@ -38,7 +38,7 @@ def test_a_misspelt_fabric_is_pointed_out():
     assert fabric_hint(Hardware(interconnect="efa")) is None
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 @pytest.mark.parametrize("fabric", ["infiniband", "roce"])
 def test_workers_that_hand_over_cache_get_a_device_for_each_gpu(backend, fabric):
     found = components(disagg(backend), request(Hardware(interconnect=fabric)))

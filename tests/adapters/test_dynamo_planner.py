@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.core.engine import BACKENDS
+from simkit.engines.registry import engine_names
 
 from .dynamo_cases import MODEL, ROOT, agg, components, disagg, documents, main, request
 
@@ -75,7 +75,7 @@ def test_the_planner_may_scale_workers_and_nothing_else():
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 @pytest.mark.parametrize("mocker", [False, True])
 def test_planner_configs_fit_the_published_schema(backend, mocker):
     schema = json.loads((SHARED / "schemas" / "plannerconfig-1.6.1.schema.json").read_text())

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simkit.core.engine import BACKENDS
 from simkit.core.request import Hardware, ModelCache
+from simkit.engines.registry import engine_names
 from simkit.formats.dgd.render import profiling_job, render_site
 from simkit.formats.dgd.site import Site
 from simkit.formats.validate import validate_documents
@@ -62,7 +62,7 @@ def test_the_profiling_job_takes_its_override():
     ]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_every_pod_that_loads_the_model_gets_the_token_by_reference(backend):
     for deploy in ({}, {"mocker": True}):
         for component in components(disagg(backend), request(deploy=deploy)).values():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from simkit.core.engine import BACKENDS
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, ModelCache
+from simkit.engines.registry import engine_names
 from simkit.formats.dgd.read import parse_dgd
 
 from .cluster_cases import MODEL, agg, disagg, documents, env, request
@@ -70,7 +70,7 @@ def test_a_placeholder_hash_cannot_be_downloaded():
 
 
 @pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_a_compilation_cache_is_one_claim_for_all_replicas(backend, version):
     req = request(compilation_cache="compiled")
     document = documents(agg(backend), req, version=version)[-1]

@@ -5,11 +5,12 @@ import pytest
 from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Pool
-from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.engines.flag_parser import parse_worker_args
 from simkit.engines.flag_reader import command_tokens
-from simkit.engines.flag_writer import WorkerContext, worker_args
+from simkit.engines.flag_writer import worker_args
+from simkit.engines.registry import default_engine, engine_names
+from simkit.engines.spec import WorkerContext
 
 PLANS = {
     "one": ParallelPlan(),
@@ -48,7 +49,7 @@ def pairs(args):
 
 @pytest.mark.parametrize("role", ["aggregated", "prefill", "decode"])
 @pytest.mark.parametrize("name", PLANS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_what_is_written_is_read_back(backend, name, role):
     plan = PLANS[name]
     wanted = pool(backend, plan, max_num_seqs=48, max_num_batched_tokens=3072, kv_block_tokens=64)
@@ -67,7 +68,7 @@ def test_what_is_written_is_read_back(backend, name, role):
     assert found.unknown == ()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 @pytest.mark.parametrize(
     "changes",
     [{"prefix_caching": False}, {"memory_frac": 0.5}, {"max_num_seqs": 1}, {"cuda_graphs": False}],
@@ -135,7 +136,7 @@ def test_disaggregated_roles(role):
         assert flags["--disaggregation-mode"] == role
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_an_aggregated_worker_has_no_role_flags(backend):
     flags = pairs(worker_args(pool(backend, ParallelPlan()), "aggregated", context()))
     assert not [name for name in flags if "disagg" in name or "transfer" in name or "transceiver" in name]
@@ -155,7 +156,7 @@ def test_the_kv_router_is_told_of_cached_blocks(backend, flag):
     assert flag not in worker_args(pool(backend, ParallelPlan(), prefix_caching=False), "aggregated", told)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_block_size_is_left_to_the_engine_at_its_default(backend):
     args = worker_args(pool(backend, ParallelPlan()), "aggregated", context())
     assert not {"--block-size", "--page-size", "--kv-block-size"} & set(args)

@@ -12,10 +12,10 @@ from live import DYNAMO_AT, needs_dynamo
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import ExternalError
 from simkit.core.measured import Source, run_of_records
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.io.openai_http import get
 from simkit.io.processes import Launch, start_time
 from simkit.measure.load_client import ClientOptions, drive

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
+from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.dgd.render import render
 from simkit.formats.planner.config import PlannerConfig
 from simkit.formats.planner.document import FROM_ENVIRONMENT, OLD_NAMES, read_planner_config, written_config
@@ -169,7 +169,7 @@ VALUES = {
     planner=st.sets(st.sampled_from(sorted(VALUES)), max_size=6).flatmap(
         lambda names: st.fixed_dictionaries({name: VALUES[name] for name in names})
     ),
-    backend=st.sampled_from(BACKENDS),
+    backend=st.sampled_from(engine_names()),
 )
 def test_any_configuration_is_either_valid_or_named(planner, backend):
     """A fault-free block renders to what the schema takes, every value as given; a fault names its field."""

@@ -9,17 +9,15 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Disaggregated, Pool
-from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.request import DeployOptions, Hardware, Request
-from simkit.engines.flags import TABLES
+from simkit.engines.registry import default_engine, engine_names, engine_spec
+from simkit.engines.release_notes import unknown_flags, version_note
 from simkit.engines.releases import (
     NEWEST,
     RELEASES,
     release_number,
     release_of,
-    unknown_flags,
     unknown_release_note,
-    version_note,
 )
 from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import render, render_site
@@ -55,8 +53,8 @@ def worker_lines(backend, release, **deploy):
 
 
 CASES = {
-    **{backend: {"planner": {"optimization_target": "sla"}} for backend in BACKENDS},
-    **{f"{backend}-mocker": {"mocker": True} for backend in BACKENDS},
+    **{backend: {"planner": {"optimization_target": "sla"}} for backend in engine_names()},
+    **{f"{backend}-mocker": {"mocker": True} for backend in engine_names()},
 }
 
 
@@ -117,7 +115,7 @@ def test_a_release_that_nobody_looked_at_is_told():
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
 def test_every_release_names_every_engine_and_its_own_roles(release):
-    assert set(release.engines) == set(BACKENDS)
+    assert set(release.engines) == set(engine_names())
     lines = list(worker_lines("vllm", release))
     configs = [json.loads(line.split(" ", 2)[2]) for line in lines if "--kv-transfer-config" in line]
     assert tuple(config["kv_role"] for config in configs) == release.kv_roles
@@ -133,7 +131,7 @@ def test_an_image_with_another_engine_than_was_measured_is_pointed_out():
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_a_planner_hears_of_every_engines_steps(backend, release):
     """Until 1.6 TensorRT-LLM's workers send metrics with their cache events only."""
     flag = "--publish-kv-events"
@@ -155,7 +153,7 @@ def mocker_flags(backend, gpu, release=NEWEST, plan=MIXTURE):
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_a_mocker_is_timed_as_its_gpu_where_tables_cover_it(backend, release):
     args, documents = mocker_flags(backend, "h200_sxm", release)
     found, flag = dict(itertools.pairwise(args)), release.simulator
@@ -192,9 +190,9 @@ def test_a_mocker_holds_the_cache_of_the_engine_that_it_imitates():
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_what_is_written_first_is_known_to_every_release(backend, release):
-    table = TABLES[backend]
+    table = engine_spec(backend).flags
     names = [value[0] for field in table.__dataclass_fields__ if (value := getattr(table, field))]
     written = [name for name in names if isinstance(name, str) and name.startswith("--")]
     assert unknown_flags(backend, written, release.number) == []

@@ -12,9 +12,10 @@ import pytest
 from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.core import request
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.draft import Draft, draft_refusal
+from simkit.core.draft import Draft
 from simkit.core.errors import InfeasibleError
 from simkit.core.request import Tuning
+from simkit.engines.support import draft_refusal
 from simkit.search.candidates import sized_engine
 from simkit.search.engine_settings import variants
 from simkit.search.picking import SURE_SHARE, TIE

@@ -6,9 +6,9 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.estimate import Candidate, Estimate, Latency, Simulated, Spread
 from simkit.core.slo import Slo
+from simkit.engines.registry import default_engine
 from simkit.explain.answer import moved_words
 from simkit.search.picking import Preference
 from simkit.search.shortlist import reranked, with_ties

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from simkit.closed_form.linear_steps import LinearSteps, linear_loop, linear_times
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.workload import Lengths
+from simkit.engines.registry import default_engine
 
 STEPS = LinearSteps(step_s=0.010, seq_s=0.001, token_s=0.0005, request_s=0.020)
 ENGINE = default_engine("vllm", max_num_batched_tokens=1024, max_num_seqs=8)

@@ -8,8 +8,8 @@ import pytest
 from perfmodels.memory import MemoryQuestion, memory_use
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.closed_form.engine_speed import BATCH_GRID, decode_step, phase_times, prefill_step
-from simkit.core.engine import default_engine
 from simkit.engines.engine_memory import kv_reservation, memory_fraction, memory_rules, version_numbers
+from simkit.engines.registry import default_engine
 from simkit.search.candidates import sized_engine
 
 TWO_PLANS = PlanArray.of([ParallelPlan(tp=1), ParallelPlan(tp=4)])

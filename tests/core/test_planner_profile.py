@@ -16,8 +16,8 @@ from simkit.closed_form.planner_profile import (
     prefill_profile,
     step_tables,
 )
-from simkit.core.engine import default_engine
 from simkit.core.workload import Lengths
+from simkit.engines.registry import default_engine
 
 RANGES = ProfileRanges(
     max_context_tokens=8192,

@@ -7,8 +7,8 @@ import pytest
 from perfmodels.parallel import ParallelPlan
 from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import InfeasibleError
+from simkit.engines.registry import default_engine
 
 VLLM = default_engine("vllm")
 SERVING = {"isl_tokens": 2000, "osl_tokens": 300}

@@ -6,11 +6,12 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import EngineOptions, default_engine
+from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload, workload_lengths
+from simkit.engines.registry import default_engine
 from simkit.search.prepared import counts
 
 
@@ -81,7 +82,7 @@ def test_engines_by_name():
     with pytest.raises(UnknownNameError, match="unknown backend 'vlm'; did you mean vllm"):
         default_engine("vlm")
     with pytest.raises(UnknownNameError):
-        EngineOptions(backend="vlm")
+        default_engine("vlm")
 
 
 def test_pools_and_deployments_count_gpus():

@@ -12,7 +12,7 @@ from perfmodels.efficiency import Efficiency
 from perfmodels.model.params import total_params
 from simkit.catalog.calibrations import ERRORS, FACTORS, artifact
 from simkit.catalog.models import load_model
-from simkit.core.engine import BACKENDS
+from simkit.engines.registry import engine_names
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDING = 0.01  # published totals are rounded; one in a hundred is asked for
@@ -64,7 +64,7 @@ def test_the_shipped_factors_name_every_field():
     """
     names = {item.name for item in fields(Efficiency) if not item.name.endswith("_frac")}
     fitted = (names - {"collective_s", "call_s", "eager_call_s"}) | {"stall_frac", "wave_frac"}
-    for backend in BACKENDS:
+    for backend in engine_names():
         assert set(artifact(FACTORS)["engines"][backend]) == fitted
 
 

@@ -16,10 +16,11 @@ from perfmodels.parallel import ParallelPlan
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import load_model
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
-from simkit.engines.flag_writer import WorkerContext, worker_args
+from simkit.engines.flag_writer import worker_args
 from simkit.engines.flags import TABLES as FLAG_TABLES
+from simkit.engines.registry import default_engine, engine_names
+from simkit.engines.spec import WorkerContext
 from simkit.formats.engine_command.read import parse_command, read_command
 from simkit.search.space import SpaceRules, plan_space
 
@@ -35,7 +36,7 @@ CASES = [
 
 def test_each_engine_has_a_dozen_command_lines():
     assert {backend: len(cases) >= 12 for backend, cases in table.TABLES.items()} == dict.fromkeys(
-        BACKENDS, True
+        engine_names(), True
     )
 
 
@@ -231,7 +232,7 @@ SETTINGS = st.fixed_dictionaries({
 
 @given(data=st.data(), settings=SETTINGS)
 @pytest.mark.parametrize("model", [table.QWEN, table.MIX])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_every_plan_written_is_read_as_the_same_deployment(backend, model, data, settings):
     some = st.sampled_from(plans(backend, model))
     wanted = [Pool(plan=data.draw(some), engine=default_engine(backend, **settings)) for _ in range(2)]

@@ -5,9 +5,9 @@ import pytest
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.draft import Draft, parse_draft
-from simkit.core.engine import BACKENDS, default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import DeployOptions, Request
+from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import render
 from simkit.formats.dgd.site import DRAFT_ANNOTATION
@@ -27,7 +27,7 @@ def engines(documents):
     return [pool.engine for pool in parse_dgd(documents, source="dgd.yaml").deployment.pools]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 @pytest.mark.parametrize("draft", [EAGLE, NGRAM, Draft(method="mtp", tokens=1, acceptance=0.0)])
 @pytest.mark.parametrize(("version", "split"), [("v1beta1", False), ("v1alpha1", True)])
 def test_a_draft_comes_back_with_its_acceptance(backend, draft, version, split):
@@ -37,7 +37,7 @@ def test_a_draft_comes_back_with_its_acceptance(backend, draft, version, split):
     assert parse_draft(draft.text) == draft
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", engine_names())
 def test_flags_that_say_another_draft_count_more_and_a_note_says_so(backend):
     documents = rendered(backend, NGRAM)
     documents[-1]["metadata"]["annotations"][DRAFT_ANNOTATION] = "ngram:5:0.9"

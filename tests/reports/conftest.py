@@ -9,11 +9,11 @@ from rich.console import Console
 from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation, Rejection
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 
 GIB = 2**30
 HOSTILE = "evil/<script>alert(1)</script>|`$(touch pwned)`' [red]$x_$\n# rm -rf"

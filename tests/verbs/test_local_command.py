@@ -12,9 +12,9 @@ from openai_server import openai_server
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.formats.aiperf_command import BenchmarkOptions
 from simkit.formats.engine_command.read import parse_command
 from simkit.io.processes import Launch, start_time

@@ -13,10 +13,10 @@ from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.closed_form.planner_profile import DecodeProfile, EngineProfile, PrefillProfile, StepTables
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.request import DeployOptions, Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.formats.planner.files import profile_files
 from simkit.verbs.folder import folder_texts, write_folder
 from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile

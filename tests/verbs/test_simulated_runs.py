@@ -10,11 +10,11 @@ from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
 from simkit import simulate
 from simkit.core.deployment import Aggregated, Pool
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+from simkit.engines.registry import default_engine
 from simkit.sim.load.arrivals import chunks
 from simkit.sim.load.prefixes import SharedPrefixes
 from simkit.sim.results.statistics import RELATIVE_ERROR

@@ -6,9 +6,9 @@ import pytest
 
 from simkit.calibrate.step_times import LoopQuestion, closed_form, fit_steps, fitted_steps, predicted_loop
 from simkit.closed_form.linear_steps import LinearSteps
-from simkit.core.engine import default_engine
 from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread, Run, Source
+from simkit.engines.registry import default_engine
 
 PLANTED = LinearSteps(step_s=0.015, seq_s=0.0012, token_s=0.0007, key_s=2e-6, request_s=0.012)
 ENGINE = default_engine("vllm", max_num_batched_tokens=2048, max_num_seqs=64)

@@ -1,38 +1,37 @@
 """What the server said of itself while measured, as AIPerf scraped it (server_metrics_export.json).
 
-Histograms of several engines are put together by their counts, peaks by the largest. vLLM's and Dynamo's
-frontend's names are known; a server with other names gives None.
+Histograms of several engines are put together by their counts, peaks by the largest. The engines'
+and Dynamo's frontend's names are known; a server with other names gives None.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from simkit.core.measured import ServerSide
+from simkit.engines.registry import engine_specs
+from simkit.engines.spec import ServerMetrics
 from simkit.formats.benchmark_results.fields import at, load_json, number
 
 # The engine's own numbers first; the frontend's include its network and tokenizer.
-_TTFT = (
-    "vllm:time_to_first_token_seconds",
-    "sglang:time_to_first_token_seconds",
-    "dynamo_frontend_time_to_first_token_seconds",
+_FRONTEND = ServerMetrics(
+    ttft=("dynamo_frontend_time_to_first_token_seconds",),
+    itl=("dynamo_frontend_inter_token_latency_seconds",),
+    e2e=("dynamo_frontend_request_duration_seconds",),
+    waiting=("dynamo_frontend_queued_requests",),
 )
-_ITL = (
-    "vllm:request_time_per_output_token_seconds",  # the per-request mean, as ours
-    "vllm:inter_token_latency_seconds",
-    "sglang:inter_token_latency_seconds",
-    "dynamo_frontend_inter_token_latency_seconds",
-)
-_E2E = (
-    "vllm:e2e_request_latency_seconds",
-    "sglang:e2e_request_latency_seconds",
-    "dynamo_frontend_request_duration_seconds",
-)
-_QUEUE = ("vllm:request_queue_time_seconds", "sglang:queue_time_seconds")
-_USAGE = ("vllm:kv_cache_usage_perc", "sglang:token_usage")
-_WAITING = ("vllm:num_requests_waiting", "sglang:num_queue_reqs", "dynamo_frontend_queued_requests")
-_PREEMPTIONS = ("vllm:num_preemptions",)
-_CACHED = (("vllm:prefix_cache_hits", "vllm:prefix_cache_queries"),)
+
+
+def _known() -> ServerMetrics:
+    """The names of all engines, then the frontend's."""
+    sources = (*(spec.metrics for spec in engine_specs()), _FRONTEND)
+    return ServerMetrics(
+        **{
+            item.name: sum((getattr(source, item.name) for source in sources), ())
+            for item in fields(_FRONTEND)
+        }
+    )
 
 
 def server_side(path: Path, benchmark_id: str | None = None) -> ServerSide | None:
@@ -45,15 +44,16 @@ def server_side(path: Path, benchmark_id: str | None = None) -> ServerSide | Non
 
 def server_side_of(metrics: Mapping[str, Any]) -> ServerSide:
     """The same from the parsed block of metrics."""
+    names = _known()
     return ServerSide(
-        ttft_s=_mean(metrics, _TTFT),
-        itl_s=_mean(metrics, _ITL),
-        e2e_s=_mean(metrics, _E2E),
-        queue_s=_mean(metrics, _QUEUE),
-        kv_usage_frac=_peak(metrics, _USAGE),
-        cached_prompt_frac=_share(metrics),
-        preemptions=_total(metrics, _PREEMPTIONS),
-        waiting_peak=_peak(metrics, _WAITING),
+        ttft_s=_mean(metrics, names.ttft),
+        itl_s=_mean(metrics, names.itl),
+        e2e_s=_mean(metrics, names.e2e),
+        queue_s=_mean(metrics, names.queue),
+        kv_usage_frac=_peak(metrics, names.usage),
+        cached_prompt_frac=_share(metrics, names.cached),
+        preemptions=_total(metrics, names.preemptions),
+        waiting_peak=_peak(metrics, names.waiting),
     )
 
 
@@ -87,8 +87,8 @@ def _total(metrics: Mapping[str, Any], names: Iterable[str]) -> float | None:
     return sum(known) if known else None
 
 
-def _share(metrics: Mapping[str, Any]) -> float | None:
-    for hits, queries in _CACHED:
+def _share(metrics: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> float | None:
+    for hits, queries in pairs:
         found, asked = _total(metrics, (hits,)), _total(metrics, (queries,))
         if found is not None and asked:
             return found / asked

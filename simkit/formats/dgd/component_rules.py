@@ -6,9 +6,11 @@ from typing import Any
 from simkit.core.errors import InputError
 from simkit.engines.flag_parser import parse_worker_args, role_named
 from simkit.engines.flag_reader import read_flags
-from simkit.engines.flags import TABLES
-from simkit.engines.multinode import INJECTED, EngineShape, launch_problem
-from simkit.engines.releases import release_number, unknown_flags
+from simkit.engines.multinode import launch_problem
+from simkit.engines.registry import engine_spec
+from simkit.engines.release_notes import unknown_flags
+from simkit.engines.releases import release_number
+from simkit.engines.spec import EngineShape
 from simkit.formats.dgd.workers import (
     MOCKER,
     ROLE_OF_TYPE,
@@ -68,8 +70,7 @@ def launch_faults(
 def _role(component: Mapping[str, Any], module: str, tokens: Sequence[str], path: str) -> Iterator[Fault]:
     """A component typed prefill or decode must be started as one; the type alone tells no engine."""
     kind = component.get("type")
-    table = TABLES.get(module)
-    names = table.role if table else (_FLAG,)
+    names = (_FLAG,) if module == MOCKER else engine_spec(module).flags.role
     given = role_named(read_flags(tokens).text(names))
     if kind in _ROLES and given is None:
         yield Fault(
@@ -89,7 +90,7 @@ def _role(component: Mapping[str, Any], module: str, tokens: Sequence[str], path
 def _injected(module: str, tokens: Sequence[str], path: str) -> Iterator[Fault]:
     """Settings of single nodes, which the operator adds itself: written out they hold for all nodes."""
     flags = read_flags(tokens)
-    for name in INJECTED[module]:
+    for name in engine_spec(module).multinode.injected:
         if flags.has((name,)):
             yield Fault(
                 path=f"{path}.args",

@@ -7,9 +7,11 @@ from typing import Any
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
-from simkit.engines.flag_writer import WorkerContext, worker_args
-from simkit.engines.flags import TABLES
-from simkit.engines.multinode import EngineShape, launch_problem
+from simkit.engines.flag_writer import worker_args
+from simkit.engines.multinode import launch_problem
+from simkit.engines.registry import engine_spec, engine_specs
+from simkit.engines.spec import EngineShape, WorkerContext
+from simkit.engines.support import mocked_as
 from simkit.formats.dgd.alpha import GPU
 from simkit.formats.dgd.network import Fabric, away_from
 from simkit.formats.dgd.site import HF_SECRET, PROFILE_MOUNT, Document, Site, compilation_cache, startup_probe
@@ -33,12 +35,12 @@ def mocker_args(site: Site, role: Role, pool: Pool) -> list[str]:
     """
     engine = pool.engine
     args = ["--model-path", site.model_path, "--model-name", site.model, "--speedup-ratio", "1.0"]
-    args += ["--engine-type", engine.backend]
+    args += ["--engine-type", mocked_as(engine.backend)]
     args += ["--max-num-seqs", str(engine.max_num_seqs)]
     args += ["--max-num-batched-tokens", str(engine.max_num_batched_tokens)]
     args += ["--block-size", str(engine.kv_block_tokens)]
     if role in site.rank_kv_tokens:
-        # Its own default is 16,384 blocks, which for SGLang's blocks of one token is two long prompts.
+        # Its own default is 16,384 blocks, which for blocks of one token is two long prompts.
         args += ["--num-gpu-blocks-override", str(site.rank_kv_tokens[role] // engine.kv_block_tokens)]
     if not engine.prefix_caching:
         args.append("--no-enable-prefix-caching")
@@ -56,7 +58,12 @@ def _timing_args(site: Site, pool: Pool) -> list[str]:
         return []
     plan, flag = pool.plan, site.release.simulator
     # No version of the tables: they are not those of the image's engine, and only the newest few are kept.
-    found = {"perf-model": None, "backend": pool.engine.backend, "system": system, "tp-size": plan.tp}
+    found = {
+        "perf-model": None,
+        "backend": mocked_as(pool.engine.backend),
+        "system": system,
+        "tp-size": plan.tp,
+    }
     if plan.moe_tp * plan.ep > 1:
         found |= {"moe-tp-size": plan.moe_tp, "moe-ep-size": plan.ep}
     found |= {"attention-dp-size": plan.attn_dp}
@@ -68,7 +75,14 @@ NAMES: Mapping[str, str] = MappingProxyType(
     {"aggregated": "worker", "prefill": "prefill", "decode": "decode"}
 )
 FRONTEND = "Frontend"
+_LEGACY_ENDINGS = MappingProxyType({"Worker": "worker", "PrefillWorker": "prefill", "DecodeWorker": "decode"})
 _BENCHMARK_MODES = MappingProxyType({"aggregated": "agg", "prefill": "prefill", "decode": "decode"})
+
+
+def legacy_names() -> dict[str, str]:
+    """Component names of older releases, VllmPrefillWorker and the like, and what they are called today."""
+    engines = [spec.worker.component for spec in engine_specs() if spec.worker.component]
+    return {engine + end: name for engine in engines for end, name in _LEGACY_ENDINGS.items()}
 
 
 def frontend(site: Site) -> Document:
@@ -100,7 +114,7 @@ def worker(site: Site, role: Role, pool: Pool) -> Document:
     container = {
         "name": "main",
         "image": site.engine_image(fabric),
-        "command": ["python3", "-m", TABLES[pool.engine.backend].module],
+        "command": ["python3", "-m", engine_spec(pool.engine.backend).worker.module],
         "args": _engine_args(site, role, pool, fabric),
         "env": [
             *_benchmark_env(site, role),
@@ -215,8 +229,8 @@ def _engine_args(site: Site, role: Role, pool: Pool, fabric: Fabric | None) -> l
 
 
 def _benchmark_env(site: Site, role: Role) -> list[Document]:
-    """vLLM workers measure themselves at start where a Planner will ask for the result."""
+    """Workers that measure themselves at start, where a Planner will ask for the result, are told how."""
     deploy = site.request.deploy
-    if deploy.planner is None or site.deployment.backend != "vllm":
+    if deploy.planner is None or not engine_spec(site.deployment.backend).worker.measures_itself:
         return []
     return [{"name": "DYN_BENCHMARK_MODE", "value": _BENCHMARK_MODES[role]}]

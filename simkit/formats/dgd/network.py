@@ -11,6 +11,7 @@ from typing import Any
 
 from simkit.core.errors import InputError, nearest
 from simkit.core.request import Hardware
+from simkit.engines.registry import engine_spec
 
 Document = dict[str, Any]
 
@@ -24,7 +25,6 @@ class Fabric:
     name: str
     resource: str
     env: Mapping[str, str]
-    engine_env: Mapping[str, Mapping[str, str]]  # by engine: which NIXL backend carries the cache
     privileged: bool = False
     nixl_backend: str | None = None
     per_pod: int | None = None  # devices of a pod; None: one for each GPU
@@ -41,8 +41,8 @@ class Fabric:
         return {"privileged": True, **rights} if self.privileged else rights
 
     def env_of(self, backend: str) -> list[Document]:
-        """Environment of a worker."""
-        found = {**self.env, **self.engine_env.get(backend, {})}
+        """Environment of a worker, with what makes its engine carry the cache over this fabric."""
+        found = {**self.env, **engine_spec(backend).worker.fabric_env.get(self.name, {})}
         return [{"name": name, "value": value} for name, value in found.items()]
 
 
@@ -51,18 +51,13 @@ _UCX = MappingProxyType({"UCX_RNDV_SCHEME": "get_zcopy", "UCX_RNDV_THRESH": "0"}
 _EFA_ENV = MappingProxyType(
     {"FI_PROVIDER": "efa", "FI_EFA_USE_DEVICE_RDMA": "1", "FI_EFA_ENABLE_SHM_TRANSFER": "0"}
 )
-_EFA_ENGINES = MappingProxyType({
-    "sglang": {"SGLANG_DISAGGREGATION_NIXL_BACKEND": "LIBFABRIC"},
-    "trtllm": {"TRTLLM_NIXL_KVCACHE_BACKEND": "LIBFABRIC"},
-})  # fmt: skip
 FABRICS: Mapping[str, Fabric] = MappingProxyType({
-    "infiniband": Fabric(name="infiniband", resource="rdma/ib", env=_UCX, engine_env={}),
-    "roce": Fabric(name="roce", resource="rdma/ib", env=_UCX, engine_env={}),
+    "infiniband": Fabric(name="infiniband", resource="rdma/ib", env=_UCX),
+    "roce": Fabric(name="roce", resource="rdma/ib", env=_UCX),
     "efa": Fabric(
         name="efa",
         resource="vpc.amazonaws.com/efa",
         env=_EFA_ENV,
-        engine_env=_EFA_ENGINES,
         privileged=True,
         nixl_backend="LIBFABRIC",
         per_pod=_EFA_PER_POD,

@@ -6,15 +6,14 @@ worker arguments are appended, as Dynamo does.
 """
 
 import copy
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from simkit.core.errors import InputError, nearest
 from simkit.formats.dgd.alpha import ALPHA, from_v1alpha1
+from simkit.formats.dgd.components import legacy_names
 from simkit.formats.kubernetes import merge
 
-_LEGACY = re.compile(r"^(?:vllm|trtllm|sglang)(prefill|decode)?worker$", re.IGNORECASE)
 _RESERVED = "nvidia.com/dgd-"  # annotations in which the operator keeps what conversion would lose
 
 
@@ -86,10 +85,8 @@ def _check_components(document: Mapping[str, Any], spec: Mapping[str, Any]) -> N
 
 
 def _current_name(name: str, known: list[str]) -> str:
-    match = _LEGACY.match(name)
-    if name in known or match is None:
-        return name
-    return (match.group(1) or "worker").lower()
+    by_folded = {legacy.lower(): current for legacy, current in legacy_names().items()}
+    return name if name in known else by_folded.get(name.lower(), name)
 
 
 def _append_args(document: Mapping[str, Any], spec: Mapping[str, Any]) -> None:

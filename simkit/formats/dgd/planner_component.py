@@ -8,6 +8,8 @@ from typing import Any
 from simkit.core.deployment import Aggregated
 from simkit.core.errors import InputError
 from simkit.core.request import asks_for_load_scaling
+from simkit.core.words import listed
+from simkit.engines.registry import engine_names
 from simkit.formats.dgd.components import component
 from simkit.formats.dgd.site import PROFILE_MOUNT, Document, Site
 from simkit.formats.planner.document import current_names, read_planner_config, written_config
@@ -31,7 +33,7 @@ def planner_config(site: Site) -> Document:
     config = read_planner_config({**_defaults(site), **given, **_facts(site)})
     problems = planner_problems(config)
     problems += _footprint(site, config.max_gpu_budget, written_config(config))
-    if asks_for_load_scaling(given) and config.backend not in ("vllm", "mocker"):
+    if asks_for_load_scaling(given) and config.backend not in (*reporting_engines(), "mocker"):
         problems.append(load_scaling_problem(config.backend))
     if problems:
         raise InputError("; ".join(f"{_PATH}.{field}: {what}; {fix}" for field, what, fix in problems))
@@ -40,8 +42,19 @@ def planner_config(site: Site) -> Document:
 
 def load_scaling_problem(backend: str) -> PlannerProblem:
     """Load-based scaling asked of an engine that does not report what it reads."""
-    problem = f"load-based scaling reads forward-pass metrics, which only vllm reports, and not {backend}"
-    return PlannerProblem("enable_load_scaling", problem, "set spec.backend to vllm, or scale by throughput")
+    able = reporting_engines()
+    report = "reports" if len(able) == 1 else "report"
+    return PlannerProblem(
+        "enable_load_scaling",
+        "load-based scaling reads forward-pass metrics, which only "
+        f"{listed(able)} {report}, and not {backend}",
+        f"set spec.backend to {listed(able, 'or')}, or scale by throughput",
+    )
+
+
+def reporting_engines() -> tuple[str, ...]:
+    """The engines whose workers report what load-based scaling reads."""
+    return engine_names(lambda spec: spec.worker.reports_steps)
 
 
 def _defaults(site: Site) -> Document:

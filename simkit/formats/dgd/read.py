@@ -8,10 +8,11 @@ from typing import Any
 from perfmodels.model.dtypes import Precision
 from simkit.catalog.models import load_model
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated
-from simkit.core.draft import Draft, draft_refusal, parse_draft
+from simkit.core.draft import Draft, parse_draft
 from simkit.core.errors import InputError
 from simkit.engines.flag_parser import with_weights
 from simkit.engines.flag_writer import draft_flags
+from simkit.engines.support import draft_refusal
 from simkit.formats.dgd.alpha import ALPHA, BETA, from_v1alpha1
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
 from simkit.formats.dgd.workers import Worker, is_worker, read_worker

@@ -6,7 +6,8 @@ from typing import Any
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import Request
-from simkit.engines.multinode import GROVE_ANNOTATION, KAI_QUEUE_ANNOTATION, VLLM_EXECUTOR_ANNOTATION
+from simkit.engines.multinode import GROVE_ANNOTATION, KAI_QUEUE_ANNOTATION
+from simkit.engines.registry import engine_spec
 from simkit.formats.dgd.alpha import BETA, to_v1alpha1
 from simkit.formats.dgd.components import frontend, worker
 from simkit.formats.dgd.override import apply_override
@@ -169,6 +170,7 @@ def _scheduling(site: Site) -> dict[str, str]:
     found = {} if options.orchestrator != "lws" else {GROVE_ANNOTATION: "false"}
     if options.kai_queue:
         found[KAI_QUEUE_ANNOTATION] = options.kai_queue
-    if options.vllm_executor and site.deployment.backend == "vllm":
-        found[VLLM_EXECUTOR_ANNOTATION] = options.vllm_executor
+    annotation = engine_spec(site.deployment.backend).multinode.executor_annotation
+    if options.vllm_executor and annotation:
+        found[annotation] = options.vllm_executor
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.engines.registry import engine_names
 from simkit.formats.dgd.alpha import ALPHA, BETA, from_v1alpha1
 from simkit.formats.dgd.component_rules import component_faults
 from simkit.formats.dgd.document_rules import LEAK
@@ -27,7 +28,6 @@ _SHARED_COMPONENT = (
     "replicas", "runtimeVersionOverride", "multinode", "scalingAdapter", "eppConfig", "modelRef",
     "globalDynamoNamespace", "topologyConstraint", "experimental",
 )  # fmt: skip
-_FRAMEWORKS = ("sglang", "vllm", "trtllm")
 _SECRET_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _SECRET_TEXT = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 _LEAK_REMEDY = "keep it in the secret hf-token-secret and refer to it by envFrom or secretKeyRef"
@@ -105,8 +105,8 @@ def _spec_faults(spec: Mapping[str, Any], dialect: Dialect) -> Iterator[Fault]:
         if key not in dialect.spec_keys:
             yield unknown_key("spec", str(key), dialect.spec_keys)
     framework = spec.get("backendFramework")
-    if framework is not None and framework not in _FRAMEWORKS:
-        problem = f"expected one of {', '.join(_FRAMEWORKS)}, got {shown(framework)}"
+    if framework is not None and framework not in engine_names():
+        problem = f"expected one of {', '.join(engine_names())}, got {shown(framework)}"
         yield Fault(path="spec.backendFramework", problem=problem, remedy="write the engine's name")
     yield from env_faults(f"spec.{dialect.env}", spec.get(dialect.env))
 

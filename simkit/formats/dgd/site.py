@@ -5,14 +5,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from simkit.core.deployment import Deployment, Disaggregated, Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
 from simkit.core.request import ModelCache, Request
-from simkit.engines.flags import TABLES
+from simkit.engines.registry import engine_spec
 from simkit.engines.releases import Release, release_of
 from simkit.formats.dgd.network import Fabric, fabric_of
 
@@ -115,7 +114,7 @@ class Site:
         """What workers need on their command line to tell a Planner of their steps."""
         if self.request.deploy.planner is None:
             return ()
-        return self.release.metrics_flags.get(self.deployment.backend, ())
+        return engine_spec(self.deployment.backend).releases.metrics_flags.get(self.release.name, ())
 
     def fabric(self, nodes: int) -> Fabric | None:
         """The RDMA network a worker needs: to hand over KV cache, or to span nodes."""
@@ -139,7 +138,7 @@ class Site:
         """The engine's image, or the Planner's, which holds the mocker."""
         if self.request.deploy.mocker:
             return self.image("dynamo-planner")
-        return self.image(TABLES[self.deployment.backend].image)
+        return self.image(engine_spec(self.deployment.backend).worker.image)
 
     def engine_image(self, fabric: Fabric | None) -> str:
         """The engine's image with the libraries of the fabric, where its tag is a plain release."""
@@ -224,18 +223,6 @@ _DOWNLOAD_BYTES_PER_S = 50e6  # a slow but real rate from the Hub for a pod of m
 _READ_BYTES_PER_S = 200e6  # a shared file system
 
 _CACHE_MOUNT = "/home/dynamo/.cache/compilation"
-# vLLM's is set by the operator (VLLM_CACHE_ROOT); it knows no variable for the others.
-_CACHE_DIRS: Mapping[str, Mapping[str, str]] = MappingProxyType({
-    "vllm": {},
-    "sglang": {
-        "TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor",
-        "FLASHINFER_WORKSPACE_BASE": "flashinfer",
-    },
-    "trtllm": {
-        "TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor",
-        "FLASHINFER_WORKSPACE_BASE": "flashinfer", "TRTLLM_DG_CACHE_DIR": "deep_gemm",
-    },
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,9 +255,9 @@ def compilation_cache(site: Site, backend: str) -> CompilationCache:
     claim = site.request.deploy.cluster.compilation_cache
     if claim is None:
         return CompilationCache()
-    env = [
-        {"name": name, "value": f"{_CACHE_MOUNT}/{folder}"} for name, folder in _CACHE_DIRS[backend].items()
-    ]
+    # An engine that names no variable is told by the operator.
+    folders = engine_spec(backend).worker.compile_env
+    env = [{"name": name, "value": f"{_CACHE_MOUNT}/{folder}"} for name, folder in folders.items()]
     return CompilationCache(
         block={"compilationCache": {"pvcName": claim, "mountPath": _CACHE_MOUNT}}, env=tuple(env)
     )

@@ -7,11 +7,13 @@ from typing import Any
 
 from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Pool
-from simkit.core.engine import Role, default_engine
+from simkit.core.engine import Role
 from simkit.core.errors import InputError
 from simkit.engines.flag_parser import WorkerSettings, parse_worker_args, role_named
-from simkit.engines.flag_reader import Flags, command_tokens, read_flags
-from simkit.engines.flags import TABLES
+from simkit.engines.flag_reader import command_tokens, read_flags
+from simkit.engines.flags import Flags
+from simkit.engines.registry import default_engine, engine_spec, engine_specs
+from simkit.engines.support import mocked_engine
 from simkit.formats.dgd.alpha import GPU
 
 # --- Parts of one component of a DynamoGraphDeployment, whatever else it holds.
@@ -41,11 +43,11 @@ def engine_module(tokens: Sequence[str], container: Mapping[str, Any]) -> str | 
     text = " ".join(tokens)
     if MOCKER in text:
         return MOCKER
-    for backend, table in TABLES.items():
-        if table.module in text:
-            return backend
+    for spec in engine_specs():
+        if spec.worker.module in text:
+            return spec.name
     image = str(container.get("image") or "")
-    return next((name for name, table in TABLES.items() if f"/{table.image}" in image), None)
+    return next((spec.name for spec in engine_specs() if f"/{spec.worker.image}" in image), None)
 
 
 def gpu_limit(container: Mapping[str, Any]) -> int | None:
@@ -131,7 +133,7 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None) -> Worker:
     tokens = container_tokens(container)
     module = engine_module(tokens, container)
     if module is None:
-        known = ", ".join(table.module for table in TABLES.values())
+        known = ", ".join(spec.worker.module for spec in engine_specs())
         raise InputError(f"its command starts none of {known}; name the engine in command or args")
     mocked = module == MOCKER
     settings = _mocker_settings(tokens) if mocked else parse_worker_args(module, tokens, moe=moe)
@@ -140,7 +142,9 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None) -> Worker:
     notes += _notes(name, settings, mocked)
     model = settings.model_name or settings.model_path
     if not model:
-        raise InputError(f"no model is named; add {TABLES[settings.engine.backend].served_name[0]}")
+        raise InputError(
+            f"no model is named; add {engine_spec(settings.engine.backend).flags.served_name[0]}"
+        )
     return Worker(
         name=name,
         role=role,
@@ -202,7 +206,7 @@ def _notes(name: str, settings: WorkerSettings, mocked: bool) -> list[str]:
 def _mocker_settings(tokens: Sequence[str]) -> WorkerSettings:
     """A mocker's arguments: queue limits, and the engine and plan that it imitates."""
     flags = read_flags(tokens)
-    backend = flags.text(_table_flags("backend")) or flags.text(("--engine-type",)) or "vllm"
+    backend = mocked_engine(flags.text(_table_flags("backend")) or flags.text(("--engine-type",)))
     changes: dict[str, Any] = {
         "max_num_seqs": flags.integer(("--max-num-seqs",)),
         "max_num_batched_tokens": flags.integer(("--max-num-batched-tokens",)),

@@ -6,7 +6,7 @@ from simkit.core.request import DeployOptions, Hardware, ModelCache, Request
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.formats.dgd.alpha import ALPHA, from_v1alpha1
-from simkit.formats.dgd.components import FRONTEND
+from simkit.formats.dgd.components import FRONTEND, legacy_names
 from simkit.formats.dgd.workers import main_container
 from simkit.formats.dgdr import model
 from simkit.formats.dgdr.model_cache import DEFAULT_MOUNT, cache_warnings, single_path
@@ -15,12 +15,6 @@ from simkit.formats.faults import lookup
 from simkit.formats.planner.faults import planner_settings, planner_warnings
 
 # --- What a faultless request should still tell its author.
-
-
-_LEGACY_NAMES = {
-    "VllmWorker", "VllmPrefillWorker", "VllmDecodeWorker", "TRTLLMWorker", "TRTLLMPrefillWorker",
-    "TRTLLMDecodeWorker", "SGLangWorker", "SGLangPrefillWorker", "SGLangDecodeWorker",
-}  # fmt: skip
 
 
 def has_bounds(block: model.Sla) -> bool:
@@ -56,7 +50,7 @@ def _legacy(overrides: model.Overrides | None) -> list[str]:
     return [
         f"spec.overrides.dgd names component {name!r}, deprecated; write worker, prefill or decode"
         for name in names
-        if name in _LEGACY_NAMES
+        if name in legacy_names()
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from simkit.formats.engine_choice import EngineOrAuto
 from simkit.formats.faults import LABEL_PATTERN, NAME_PATTERN, VERSION_PATTERN
 
 API_VERSION = "nvidia.com/v1beta1"
@@ -114,7 +115,7 @@ class Spec(_Model):
     """What to deploy, on what, for which load and targets."""
 
     model: Text
-    backend: Literal["auto", "sglang", "trtllm", "vllm"] | None = None
+    backend: EngineOrAuto | None = None
     image: Text | None = None
     runtime_version_override: Annotated[str, Field(pattern=VERSION_PATTERN)] | None = None
     model_cache: ModelCacheFields | None = None

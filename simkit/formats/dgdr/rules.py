@@ -7,6 +7,7 @@ from typing import Any
 
 from simkit.catalog.gpus import gpu, gpu_names
 from simkit.core.errors import UnknownNameError, nearest
+from simkit.engines.registry import engine_choices
 from simkit.formats.dgdr.alpha import ALPHA_VERSION
 from simkit.formats.dgdr.model import API_VERSION, GPU_SKUS, KIND
 from simkit.formats.dgdr.model_cache import cache_faults
@@ -174,7 +175,7 @@ def _strategy(document: Mapping[str, Any]) -> list[Fault]:
         Fault(
             path="spec.searchStrategy",
             problem="'thorough' deploys one engine for real and cannot go with backend 'auto'",
-            remedy="set spec.backend to vllm, sglang or trtllm, or searchStrategy to rapid",
+            remedy=f"set spec.backend to {engine_choices()}, or searchStrategy to rapid",
         )
     ]
 

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from simkit.core.errors import InputError
-from simkit.engines.flag_reader import Flags, flat_settings, read_flags
-from simkit.engines.flags import TABLES
+from simkit.engines.flag_reader import flat_settings, read_flags
+from simkit.engines.flags import Flags
+from simkit.engines.registry import engine_spec, engine_specs
 from simkit.formats.engine_command.starts import EngineStart
 
 # --- What engines' own servers take beside the settings that are predicted.
@@ -42,12 +43,12 @@ _SERVER = (
     "show-hidden-metrics-for-version", "disaggregation-bootstrap-port", "disaggregation-transfer-backend",
     "disaggregation-ib-device", "kv-transfer-config", "kv-events-config", "enable-sleep-mode", "model-impl",
     "file-storage-path", "tokenizer-worker-num", "namespace", "endpoint", "dyn-tool-call-parser",
-    "dyn-reasoning-parser", "custom-jinja-template", "use-vllm-tokenizer", "use-sglang-tokenizer",
-    "connector", "store-kv", "request-plane", "event-plane", "discovery-backend", "durable-kv-events",
+    "dyn-reasoning-parser", "custom-jinja-template", "connector", "store-kv",
+    "request-plane", "event-plane", "discovery-backend", "durable-kv-events",
     "task", "cuda-graph-max-bs", "cuda-graph-bs", "cudagraph-capture-sizes", "max-cudagraph-capture-size",
     "max-seq-len-to-capture",
 )  # fmt: skip
-SERVER_FLAGS = frozenset(f"--{name}" for name in _SERVER)
+_SERVER_FLAGS = frozenset(f"--{name}" for name in _SERVER)
 # These do not matter with these values only.
 _HARMLESS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "--dtype": ("auto", "half", "float16", "bfloat16"),
@@ -77,6 +78,11 @@ _LISTS = frozenset({
 })  # fmt: skip
 
 
+def is_server_flag(name: str) -> bool:
+    """Whether a flag is the server's and changes no step."""
+    return name in _SERVER_FLAGS or any(name in spec.server.flags for spec in engine_specs())
+
+
 def not_modelled(name: str, values: Sequence[str]) -> bool:
     """Whether a flag that no table knows may change what is predicted."""
     value = values[0].lower() if values else ""
@@ -87,7 +93,7 @@ def not_modelled(name: str, values: Sequence[str]) -> bool:
         )
     if name in _HARMLESS:
         return value not in _HARMLESS[name]
-    return name not in SERVER_FLAGS and name.replace("--no-", "--", 1) not in SERVER_FLAGS
+    return not is_server_flag(name) and not is_server_flag(name.replace("--no-", "--", 1))
 
 
 def spare_words(name: str, values: Sequence[str], *, known: bool) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ def spare_words(name: str, values: Sequence[str], *, known: bool) -> tuple[str, 
     if name in _SWITCHES or _SWITCH.fullmatch(name):
         boolean = values and values[0].lower() in ("true", "false", "0", "1")
         return tuple(values[1:] if boolean else values)
-    return tuple(values[1:]) if known or name in SERVER_FLAGS or name in _HARMLESS else ()
+    return tuple(values[1:]) if known or is_server_flag(name) or name in _HARMLESS else ()
 
 
 _FILES = ("--config", "--extra-llm-api-options", "--extra-engine-args")
@@ -125,7 +131,7 @@ class Arguments:
     @property
     def served_name(self) -> str | None:
         """The name that clients use."""
-        return self.flags.text(TABLES[self.backend].served_name)
+        return self.flags.text(engine_spec(self.backend).flags.served_name)
 
 
 def read_arguments(start: EngineStart) -> Arguments:
@@ -136,7 +142,7 @@ def read_arguments(start: EngineStart) -> Arguments:
     words = start.words
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     flags = _without_short_model(read_flags(words[first:]))
-    table = TABLES[start.backend]
+    table = engine_spec(start.backend).flags
     behind = [
         word for name, values in flags.items for word in spare_words(name, values, known=name in table.known)
     ]
@@ -160,22 +166,23 @@ def _without_short_model(flags: Flags) -> Flags:
 def _behind_unknown_flag(flags: Flags, known: frozenset[str]) -> list[str]:
     """The last word, when only an unknown flag stands before it: `--new-switch MODEL`."""
     name, values = flags.items[-1]
-    return list(values[-1:]) if name not in known and name not in SERVER_FLAGS else []
+    return list(values[-1:]) if name not in known and not is_server_flag(name) else []
 
 
 def with_settings(arguments: Arguments, document: Mapping[str, Any]) -> Arguments:
     """The arguments with those of the settings file.
 
-    The file wins over TensorRT-LLM's flags; vLLM's and SGLang's flags win over the file.
+    With some engines the file wins over flags, with the others flags win over the file.
     """
     items = arguments.flags.items
-    if arguments.backend == "trtllm":
+    command = engine_spec(arguments.backend).command
+    if command.file_wins:
         # What a command line overrides by JSON, already spread out behind the flags, still counts last.
-        last = tuple(item for item in items if item[0].startswith("--trtllm."))
-        found = [(f"--trtllm.{path}", (text,)) for path, text in flat_settings(dict(document))]
+        last = tuple(item for item in items if item[0].startswith(command.dotted))
+        found = [(f"{command.dotted}{path}", (text,)) for path, text in flat_settings(dict(document))]
         return replace(arguments, flags=Flags(items=(*items, *found, *last)))
     flags = Flags(items=(*_file_items(document), *items))
-    table = TABLES[arguments.backend]
+    table = engine_spec(arguments.backend).flags
     model = arguments.model or flags.text((*table.model, "--model"))
     return replace(arguments, flags=flags, model=model)
 

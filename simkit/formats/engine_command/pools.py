@@ -9,16 +9,16 @@ from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
 from simkit.engines.flag_parser import WorkerSettings, parse_flags
-from simkit.engines.flag_reader import Flags
-from simkit.engines.flags import TABLES, FlagTable
+from simkit.engines.flags import Flags
 from simkit.engines.plan_flags import engines_apart
+from simkit.engines.registry import engine_spec
+from simkit.engines.spec import EngineSpec
 from simkit.formats.engine_command.arguments import Arguments, not_modelled
 from simkit.formats.engine_command.starts import EngineStart
 
 # --- What to tell people of an imported command: what was passed over, assumed or read otherwise.
 
 
-_CHUNKS_ON = ("--enable-chunked-prefill", "--trtllm.enable_chunked_prefill")
 _CHUNKS_OFF = ("--no-enable-chunked-prefill",)
 _LONGEST_NAME = 60
 _MOST_NAMES = 40
@@ -39,7 +39,7 @@ def _around(start: EngineStart) -> Iterator[str]:
 
 
 def _flags(arguments: Arguments) -> Iterator[str]:
-    table = TABLES[arguments.backend]
+    table = engine_spec(arguments.backend).flags
     passed = [
         name
         for name, values in arguments.flags.items
@@ -47,7 +47,10 @@ def _flags(arguments: Arguments) -> Iterator[str]:
     ]
     if passed:
         yield f"flags not modelled: {_names(passed)}"
-    settings = (*table.tp, *table.pp, *table.ep, *table.max_num_seqs, *table.token_budget, *table.memory_frac)
+    settings = (
+        *(*table.tp, *table.pp, *table.ep, *table.max_num_seqs),
+        *(*table.token_budget, *table.whole_budget, *table.memory_frac),
+    )
     counts = Counter(name for name, _ in arguments.flags.items if name in settings)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
@@ -58,9 +61,10 @@ def _flags(arguments: Arguments) -> Iterator[str]:
 
 def _reading(arguments: Arguments, settings: WorkerSettings, apart: int) -> Iterator[str]:
     flags, engine = arguments.flags, settings.engine
+    command = engine_spec(arguments.backend).command
     if apart > 1:
         yield f"data parallelism over {apart} ranks that share nothing: read as {apart} engines"
-    if flags.switch(_CHUNKS_ON, _CHUNKS_OFF) is (None if engine.backend == "trtllm" else False):
+    if flags.switch(command.chunks_on, _CHUNKS_OFF) is (False if command.chunked else None):
         yield (
             "chunked prefill is off: the engine refuses prompts above "
             f"{engine.max_num_batched_tokens:,} tokens; predicted, and written to a DGD, with it on"
@@ -71,13 +75,14 @@ def _reading(arguments: Arguments, settings: WorkerSettings, apart: int) -> Iter
 
 
 def _assumed(backend: str, flags: Flags, settings: WorkerSettings) -> Iterator[str]:
-    table, engine = TABLES[backend], settings.engine
+    table, engine = engine_spec(backend).flags, settings.engine
+    dotted = engine_spec(backend).command.dotted
     if not flags.has(table.max_num_seqs):
         yield f"{table.max_num_seqs[0]} {engine.max_num_seqs}"
-    if not flags.has(table.token_budget):
+    if not flags.has((*table.token_budget, *table.whole_budget)):
         yield f"{table.token_budget[0]} {engine.max_num_batched_tokens}"
     if engine.memory_frac is not None and not flags.has(table.memory_frac):
-        yield f"{table.memory_frac[0].removeprefix('--trtllm.')} {engine.memory_frac:g}"
+        yield f"{table.memory_frac[0].removeprefix(dotted)} {engine.memory_frac:g}"
 
 
 def _names(names: Iterable[str]) -> str:
@@ -93,7 +98,6 @@ def _short(name: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-_DRAFT = ("--speculative", "--trtllm.speculative_config.")
 _SIDES: dict[str, Role] = {"kv_producer": "prefill", "kv_consumer": "decode"}
 
 
@@ -114,7 +118,7 @@ def served_pool(start: EngineStart, arguments: Arguments, *, moe: bool) -> Serve
 
     Raises InputError where flags contradict each other or ask for more GPUs than the command has.
     """
-    flags, table = arguments.flags, TABLES[start.backend]
+    flags, table = arguments.flags, engine_spec(start.backend).flags
     try:
         _check_switches(flags, table.prefix_on, table.prefix_off)
         apart = engines_apart(start.backend, flags, moe=moe)
@@ -128,18 +132,19 @@ def served_pool(start: EngineStart, arguments: Arguments, *, moe: bool) -> Serve
         pool=pool,
         role=settings.role or _transfer_role(flags) or "aggregated",
         settings=settings,
-        carried=_carried(flags, table),
+        carried=_carried(flags, engine_spec(start.backend)),
         notes=notes_on(start, arguments, settings, apart),
     )
 
 
-def _carried(flags: Flags, table: FlagTable) -> tuple[str, ...]:
+def _carried(flags: Flags, spec: EngineSpec) -> tuple[str, ...]:
     """Quantisation on loading and the draft model, as arguments of Dynamo's worker of the same engine."""
     found: list[str] = []
+    table, prefixes = spec.flags, spec.command.draft_prefixes
     for name, values in flags.items:
         if name in table.quantization and values:
             found += [table.quantization[0], values[0]]
-        elif name in table.speculative or name.startswith(_DRAFT):
+        elif name in table.speculative or name.startswith(prefixes):
             found += [f"{name}={values[0]}", *values[1:]] if values else [name]
     return tuple(found)
 

@@ -3,31 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from simkit.core.errors import InputError
-from simkit.engines.flags import TABLES
+from simkit.core.words import listed
+from simkit.engines.registry import engine_specs
+from simkit.engines.spec import EngineSpec
 from simkit.formats.engine_command.shell_text import ShellCommand, shell_commands
 
-KNOWN_STARTS = (
-    "vllm serve", "python -m vllm.entrypoints.openai.api_server", "sglang serve",
-    "python -m sglang.launch_server", "trtllm-serve", "python -m dynamo.vllm, dynamo.sglang or dynamo.trtllm",
-)  # fmt: skip
-_MODULES: Mapping[str, str] = MappingProxyType({
-    "vllm.entrypoints.openai.api_server": "vllm", "vllm.entrypoints.api_server": "vllm",
-    "sglang.launch_server": "sglang", "sglang_router.launch_server": "sglang",
-    "tensorrt_llm.commands.serve": "trtllm",
-    **{table.module: backend for backend, table in TABLES.items()},
-})  # fmt: skip
-_PROGRAMS: Mapping[tuple[str, str], str] = MappingProxyType({
-    ("vllm", "serve"): "vllm", ("vllm.entrypoints.cli.main", "serve"): "vllm", ("sglang", "serve"): "sglang",
-    ("trtllm-serve", "serve"): "trtllm",
-})  # fmt: skip
-_OTHER_SERVERS = ("disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve")
-# The image whose entry point is the server itself.
-_SERVER_IMAGE = re.compile(r"(?:[^\s:]*/)?vllm-openai(?:-rocm)?(?:[:@]\S*)?")
 _CONTAINERS = ("docker", "podman", "nerdctl")
-_LAUNCHERS = ("mpirun", "mpiexec", "srun", "trtllm-llmapi-launch", "torchrun", "numactl", "nsys", "uv", "uvx")
+_LAUNCHERS = ("mpirun", "mpiexec", "srun", "torchrun", "numactl", "nsys", "uv", "uvx")
 _MAX_SHELLS = 3
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -64,9 +48,16 @@ def engine_starts(text: str) -> tuple[list[EngineStart], list[str]]:
     if not starts:
         named = f" (it runs {', '.join(dict.fromkeys(others[:5]))})" if others else ""
         raise InputError(
-            f"command line: no engine is started in it{named}; expected one of: {'; '.join(KNOWN_STARTS)}"
+            f"command line: no engine is started in it{named}; expected one of: {'; '.join(known_starts())}"
         )
     return starts, list(dict.fromkeys(others))
+
+
+def known_starts() -> tuple[str, ...]:
+    """How engines are started, in words."""
+    specs = engine_specs()
+    workers = listed([spec.worker.module for spec in specs], "or")
+    return (*(start for spec in specs for start in spec.server.shown), f"python -m {workers}")
 
 
 def _commands(text: str, environment: Mapping[str, str], depth: int) -> list[ShellCommand]:
@@ -113,26 +104,37 @@ def _start(command: ShellCommand) -> EngineStart | None:
 
 def _place(words: Sequence[str]) -> tuple[int, int, str] | None:
     """Index of the first word that starts an engine, index behind it, and the engine."""
+    specs = engine_specs()
     for index, word in enumerate(words):
         name, following = word.rsplit("/", 1)[-1], words[index + 1] if index + 1 < len(words) else ""
-        if (name, following) in _PROGRAMS:
-            return index, index + 2, _PROGRAMS[name, following]
-        if name == "trtllm-serve":
-            _check_server(following)
-            return index, index + 1, "trtllm"
-        if word == "-m" and following in _MODULES:
-            return index, index + 2, _MODULES[following]
+        for spec in specs:
+            length = _start_words(spec, (word, name), following)
+            if length:
+                return index, index + length, spec.name
     containers = words and words[0].rsplit("/", 1)[-1] in _CONTAINERS
     for index, word in enumerate(words if containers else ()):
-        if _SERVER_IMAGE.fullmatch(word):
-            return index, index + 1, "vllm"
+        for spec in specs:
+            # The image whose entry point is the server itself.
+            if spec.server.image and re.fullmatch(spec.server.image, word):
+                return index, index + 1, spec.name
     return None
 
 
-def _check_server(following: str) -> None:
-    if following in _OTHER_SERVERS:
+def _start_words(spec: EngineSpec, start: tuple[str, str], following: str) -> int:
+    """How many words start the engine: the one given, as written and by its last part, and the next; or 0."""
+    (word, name), server = start, spec.server
+    if (name, following) in server.commands:
+        return 2
+    if name in server.bare:
+        _check_server(name, following, server.refused)
+        return 1
+    return 2 if word == "-m" and following in (*server.modules, spec.worker.module) else 0
+
+
+def _check_server(name: str, following: str, refused: Sequence[str]) -> None:
+    if following in refused:
         raise InputError(
-            f"command line: trtllm-serve {following} is not one engine; give the commands of its context "
+            f"command line: {name} {following} is not one engine; give the commands of its context "
             "and generation servers, with --server_role"
         )
 
@@ -142,7 +144,8 @@ def _prefix(before: Sequence[str]) -> tuple[str, ...]:
     names = [word.rsplit("/", 1)[-1] for word in before]
     if names and names[0] in _CONTAINERS:
         return (f"{names[0]} run",)
-    known = [name for name in names if name in _LAUNCHERS]
+    launchers = (*_LAUNCHERS, *(spec.server.launcher for spec in engine_specs()))
+    known = [name for name in names if name in launchers]
     return tuple(dict.fromkeys(known or [name[:40] for name in names[:1]]))
 
 

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from simkit.engines.registry import engine_names
+from simkit.formats.engine_choice import EngineName, EngineOrMocker
+
 # --- The Planner's plug-in settings, block for block as its configuration of Dynamo 1.6.1 has them.
 
 
@@ -142,7 +145,7 @@ class AicInterpolation(SettingsBlock):
 
     hf_id: Text
     system: Text
-    backend: Literal["trtllm", "vllm", "sglang"]
+    backend: EngineName
     isl: Count
     osl: Count
     sweep_max_context_length: Count
@@ -164,7 +167,7 @@ class PlannerConfig(SettingsBlock):
     pre_deployment_sweeping_mode: Literal["none", "rapid", "thorough"] | None = "rapid"
     environment: Literal["kubernetes", "virtual", "global-planner"] = "kubernetes"
     namespace: Text | None = None
-    backend: Literal["vllm", "sglang", "trtllm", "mocker"] = "vllm"
+    backend: EngineOrMocker = Field(default_factory=lambda: engine_names()[0])
     mode: Literal["disagg", "prefill", "decode", "agg"] = "disagg"
     optimization_target: Literal["throughput", "latency", "load", "sla"] = "throughput"
     log_dir: str | None = None

@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from simkit.core.request import asks_for_load_scaling
-from simkit.formats.dgd.planner_component import load_scaling_problem
+from simkit.core.words import listed
+from simkit.engines.registry import engine_names
+from simkit.formats.dgd.planner_component import load_scaling_problem, reporting_engines
 from simkit.formats.faults import Fault, faults_from, join_path, lookup, wrong_type
 from simkit.formats.planner.config import PlannerConfig
 from simkit.formats.planner.document import OLD_NAMES, current_names, known_keys
@@ -93,7 +95,7 @@ def _with_the_request(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Iter
     """Where the Planner contradicts the rest of the request."""
     mocked = (_block(spec, "features", "mocker") or {}).get("enabled") is True
     backend = spec.get("backend")
-    if asks_for_load_scaling(given) and backend in ("sglang", "trtllm") and not mocked:
+    if asks_for_load_scaling(given) and _silent(backend) and not mocked:
         problem = load_scaling_problem(str(backend))
         field = problem.field if given.get("enable_load_scaling") is True else "optimization_target"
         yield problem._replace(field=field)
@@ -106,6 +108,11 @@ def _with_the_request(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Iter
     if off and given.get("optimization_target") == "sla":
         problem_text = f"'sla' reads metrics, which overrides.dgd turns off by {_METRICS_ANNOTATION}"
         yield PlannerProblem("optimization_target", problem_text, "remove the annotation")
+
+
+def _silent(backend: Any) -> bool:
+    """Whether an engine is named whose workers report no forward-pass metrics."""
+    return backend in engine_names() and backend not in reporting_engines()
 
 
 def _surprises(spec: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
@@ -123,10 +130,10 @@ def _surprises(spec: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator
     elif {"ttft_ms", "itl_ms"} & set(settings):
         yield f"{PATH}: target {target!r} ignores ttft_ms and itl_ms; 'sla' scales towards them"
     backend = spec.get("backend")
-    if target in ("throughput", "latency") and backend in ("sglang", "trtllm"):
+    if target in ("throughput", "latency") and _silent(backend):
         yield (
             f"{PATH}: target {target!r} reads queues from forward-pass metrics, which Dynamo's guide "
-            f"promises for vllm only; see that {backend} workers report them"
+            f"promises for {listed(reporting_engines())} only; see that {backend} workers report them"
         )
     if len({settings.get("backend"), backend} - {None, "auto", "mocker"}) > 1:
         yield f"{PATH}.backend {settings['backend']!r} gives way to spec.backend {backend!r}"

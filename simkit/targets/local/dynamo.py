@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from simkit.core.deployment import Pool
+from simkit.engines.support import mocked_as
 from simkit.io.processes import Launch
 from simkit.io.tokenizer import write_model
 from simkit.targets.local.service import ServicePlan, free_port
 
 Role = Literal["aggregated", "prefill", "decode"]
 SERVED_NAME = "simkit-mock"
-_MOCKED_ENGINES = ("vllm", "sglang", "trtllm")
 # A mocker finds its way by these; a proxy must not stand between processes of one machine.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 
@@ -96,8 +96,7 @@ def _mocker(local: DynamoLocal, pool: MockPool) -> list[str]:
         *("--max-num-batched-tokens", str(engine.max_num_batched_tokens)),
         *("--block-size", str(engine.kv_block_tokens)),
     ]
-    if engine.backend in _MOCKED_ENGINES:
-        words += ["--engine-type", engine.backend]
+    words += ["--engine-type", mocked_as(engine.backend)]
     if not engine.prefix_caching:
         words.append("--no-enable-prefix-caching")
     if ranks > 1:

@@ -1,0 +1,43 @@
+"""What several engines have in common: names of quantisations, flags of sizes, a plain memory fraction."""
+
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from perfmodels.arrays import FloatArray
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.engines.flags import FlagTable
+
+NGRAM_SIZE = 4  # longest n-gram that is looked up in the prompt
+KV_EVENTS_FLAG = "--kv-events-config"
+PLAIN_FIXED_GIB = (((10000,), 2.0, 0.4),)  # context, graphs and buffers; more with peers
+
+# None: the checkpoint's own files say the format.
+QUANTIZATIONS: Mapping[str, str | None] = MappingProxyType({
+    "fp8": "fp8", "mxfp8": "fp8", "awq": "int4_wo", "awq_marlin": "int4_wo", "gptq": "int4_wo",
+    "gptq_marlin": "int4_wo", "marlin": "int4_wo", "moe_wna16": "int4_wo", "bitsandbytes": "int4_wo",
+    "modelopt_fp4": "nvfp4", "modelopt_mixed": None, "petit_nvfp4": "nvfp4", "mxfp4": "mxfp4",
+    "compressed-tensors": None, "quark": None, "gguf": None, "auto-round": "int4_wo", "humming": None,
+})  # fmt: skip
+
+
+def constant_fraction(share: float) -> Callable[[float, PlanArray], FloatArray]:
+    """An engine's own memory fraction that no plan changes."""
+
+    def fraction(memory_mib: float, plan: PlanArray) -> FloatArray:
+        found: FloatArray = share * np.ones(np.shape(plan.tp))
+        return found
+
+    return fraction
+
+
+def json_text(settings: Mapping[str, object]) -> str:
+    """Settings as the value of one flag."""
+    return json.dumps(settings, separators=(",", ":"))
+
+
+def sizes(table: FlagTable, tp: int, plan: ParallelPlan) -> list[str]:
+    """The flags of tensor- and pipeline-parallel size."""
+    return [table.tp[0], str(tp), table.pp[0], str(plan.pp)]

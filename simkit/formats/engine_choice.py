@@ -1,0 +1,33 @@
+"""An engine's name in a document that pydantic checks: one of those registered, whenever it is read."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from simkit.core.words import listed
+from simkit.engines.registry import engine_names
+
+
+def _one_of(value: Any, known: tuple[str, ...]) -> Any:
+    if isinstance(value, str) and value in known:
+        return value
+    expected = listed([repr(name) for name in known], "or")
+    raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+
+
+def _engine(value: Any) -> Any:
+    return _one_of(value, engine_names())
+
+
+def _engine_or_auto(value: Any) -> Any:
+    return _one_of(value, ("auto", *sorted(engine_names())))
+
+
+def _engine_or_mocker(value: Any) -> Any:
+    return _one_of(value, (*engine_names(), "mocker"))
+
+
+EngineName = Annotated[str, BeforeValidator(_engine)]
+EngineOrAuto = Annotated[str, BeforeValidator(_engine_or_auto)]
+EngineOrMocker = Annotated[str, BeforeValidator(_engine_or_mocker)]
