@@ -19,6 +19,7 @@ from simkit.core.estimate import Estimate, Latency, Means
 from simkit.core.slo import Slo
 from simkit.core.workload import workload_lengths
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.support import borrowed_note
 
 METRIC_NAMES = ("ttft", "itl", "e2e")
 NORMAL_90 = NormalDist().inv_cdf(0.95)
@@ -176,6 +177,7 @@ def _notes(problem: Problem, engine: EngineOptions, *, saturated: bool, doubtful
         "the order of events decides at this load (prompts crowd out decoding, or requests move in step): "
         "confirm it with simkit simulate": doubtful,
         f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
+        borrowed_note(engine.backend): bool(borrowed_note(engine.backend)),
     }
     return tuple(note for note, applies in notes.items() if applies)
 

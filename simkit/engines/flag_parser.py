@@ -13,6 +13,7 @@ from simkit.engines.flag_reader import read_flags
 from simkit.engines.flags import Flags, FlagTable
 from simkit.engines.plan_flags import plan_from_flags
 from simkit.engines.registry import default_engine, engine_spec
+from simkit.engines.spec import EngineSpec
 
 # --- The engines' names of quantisations, and which number formats they stand for.
 
@@ -112,12 +113,13 @@ def parse_worker_args(backend: str, args: Sequence[str], *, moe: bool | None = N
 
 def parse_flags(backend: str, flags: Flags, *, moe: bool | None = None) -> WorkerSettings:
     """As parse_worker_args, for flags already read."""
-    table = engine_spec(backend).flags
+    spec = engine_spec(backend)
+    table = spec.flags
     plan = plan_from_flags(backend, flags, moe=moe)
     return WorkerSettings(
         plan=plan,
         engine=_engine(backend, flags, plan),
-        kv_dtype=_read_kv_dtype(flags, table),
+        kv_dtype=_read_kv_dtype(flags, spec),
         quantization=flags.text(table.quantization),
         model_name=flags.text(table.served_name),
         model_path=flags.text(table.model),
@@ -193,6 +195,10 @@ def _rank_share(value: int | None, ranks: int) -> int | None:
     return value if value is None or ranks == 1 else max(value // ranks, 1)
 
 
-def _read_kv_dtype(flags: Flags, table: FlagTable) -> str | None:
-    text = flags.text(table.kv_dtype)
+def _read_kv_dtype(flags: Flags, spec: EngineSpec) -> str | None:
+    """The format that the engine's own name stands for, where it stands for one; else that of anyone's name."""
+    text = flags.text(spec.flags.kv_dtype)
+    own = [kv for kv, name in spec.formats.cache_names.items() if name == text]
+    if own:
+        return own[0] if len(own) == 1 else None
     return None if text is None else cache_format(text)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from perfmodels.hardware import Device
 from perfmodels.model.dtypes import Precision
+from simkit.engines.registry import engine_spec
 from simkit.engines.support import GUIDE_RAPID, GUIDE_THOROUGH, unsupported
 
 Basis = Literal["measured", "tables", "extrapolated", "unsupported"]
@@ -68,7 +69,7 @@ def coverage(
     if not missing:
         return here
     return replace(
-        here, basis="extrapolated", missing=missing, reason=_lenders(device, missing, relatives, found)
+        here, basis="extrapolated", missing=missing, reason=_lenders(here, missing, relatives, found)
     )
 
 
@@ -84,12 +85,16 @@ def _missing(known: frozenset[str], family: str) -> tuple[str, ...]:
     return min((tuple(sorted(needed - known)) for needed in NEEDED[family]), key=len)
 
 
-def _lenders(device: Device, missing: tuple[str, ...], relatives: tuple[Device, ...], found: Evidence) -> str:
+def _lenders(here: Coverage, missing: tuple[str, ...], relatives: tuple[Device, ...], found: Evidence) -> str:
     """Whose tables stand in: another engine's on this GPU, or those of the nearest GPU that has any."""
     lenders: dict[str, list[str]] = {}
+    lender = engine_spec(here.backend).fitted_as
     for family in missing:
         having = {gpu for (gpu, _), families in found.tables.items() if family in families}
         name = next((other.name for other in relatives if other.name in having), "")
-        who = "from another engine" if name == device.name else f"as on {name}" if name else "from peak rates"
+        who = f"as on {name}" if name else "from peak rates"
+        if name == here.gpu:
+            own = lender != here.backend and family in found.tables.get((name, lender), ())
+            who = f"from {lender}" if own else "from another engine"
         lenders.setdefault(who, []).append(family)
     return "; ".join(f"{', '.join(families)} {who}" for who, families in lenders.items())

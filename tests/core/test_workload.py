@@ -81,8 +81,6 @@ def test_engines_by_name():
     assert default_engine("sglang", max_num_seqs=9).max_num_seqs == 9
     with pytest.raises(UnknownNameError, match="unknown backend 'vlm'; did you mean vllm"):
         default_engine("vlm")
-    with pytest.raises(UnknownNameError):
-        default_engine("vlm")
 
 
 def test_pools_and_deployments_count_gpus():

@@ -18,8 +18,7 @@ from simkit.catalog.models import load_model
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.errors import InputError
 from simkit.engines.flag_writer import worker_args
-from simkit.engines.flags import TABLES as FLAG_TABLES
-from simkit.engines.registry import default_engine, engine_names
+from simkit.engines.registry import default_engine, engine_names, engine_spec
 from simkit.engines.spec import WorkerContext
 from simkit.formats.engine_command.read import parse_command, read_command
 from simkit.search.space import SpaceRules, plan_space
@@ -216,7 +215,12 @@ def plans(backend, model):
 
 def dynamo_command(pool, role, model):
     context = WorkerContext(model_name=model, model_path=model, precision=Precision(kv="fp8"), kv_events=True)
-    words = ["python3", "-m", FLAG_TABLES[pool.engine.backend].module, *worker_args(pool, role, context)]
+    words = [
+        "python3",
+        "-m",
+        engine_spec(pool.engine.backend).worker.module,
+        *worker_args(pool, role, context),
+    ]
     return shlex.join(words)
 
 
