@@ -196,7 +196,7 @@ def _rank_share(value: int | None, ranks: int) -> int | None:
 
 
 def _read_kv_dtype(flags: Flags, spec: EngineSpec) -> str | None:
-    """The format that the engine's own name stands for, where it stands for one; else that of anyone's name."""
+    """The format that the engine's own name stands for, if it is one; else that of any engine's name."""
     text = flags.text(spec.flags.kv_dtype)
     own = [kv for kv, name in spec.formats.cache_names.items() if name == text]
     if own:
