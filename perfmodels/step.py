@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from perfmodels.arrays import FloatLike
+from perfmodels.model.dtypes import Precision
+from perfmodels.model.shape import ModelShape
+from perfmodels.parallel import PlanArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +39,13 @@ class Step:
     def decode_tokens(self) -> FloatLike:
         """Rows that decoding adds."""
         return self.decode_seqs * self.decode_queries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One forward pass: which model, stored how, split how, doing what."""
+
+    shape: ModelShape
+    precision: Precision
+    plan: PlanArray
+    step: Step

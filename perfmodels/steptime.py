@@ -7,10 +7,12 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import SCALED, Efficiency
+from perfmodels.op_times.families import kind_of
 from perfmodels.op_times.grid import BoolArray
-from perfmodels.op_times.pricing import Pricing, has_work, kind_of, operator_time_s
-from perfmodels.operators.forward import Pass, forward_operators
+from perfmodels.op_times.pricing import Pricing, has_work, operator_time_s
+from perfmodels.operators.forward import forward_operators
 from perfmodels.operators.record import Operator
+from perfmodels.step import Pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

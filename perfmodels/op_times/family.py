@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.efficiency import SCALED
 from perfmodels.hardware import Device, roofline_time_s
 from perfmodels.op_times.grid import BoolArray, GridAxis, GridModel
+from perfmodels.operators.record import Operator
+from perfmodels.step import Pass
 
 # --- A family of operators whose time is learned: which sizes decide it, and how much work it is.
 
 
 Dims = Mapping[str, FloatLike]
+Columns = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +31,32 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredFile:
+    """A file of measured times whose columns alone give each row's variant and sizes.
+
+    rows maps the file's columns to `variant`, one array per size, and `time_s` where a call's time is not
+    simply the file's latency [ms]. Columns named *_dtype hold our names of number formats. Files whose
+    rows must be grouped or dropped have a reader in simkit's catalog.
+    """
+
+    file: str
+    rows: Callable[[Columns], Columns]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpFamily:
     """coordinates maps named sizes to one value per axis; work maps sizes and variant to Work.
 
     variant is what cannot be interpolated: number formats, head size, kind of kernel.
     compute is the format (perfmodels.model.dtypes) whose unit multiplies, by variant. shape_dims make a
     "shape": all its rows are held out together. host_floor_s: a least time above this is the host's.
+    kind says which scale and share of peak of the engine apply (perfmodels.efficiency.SCALED), and
+    cache_bound that HBM traffic is that of the KV cache. files: where measured times come from. calls
+    lists the family's operators in one forward pass, unless forward_operators does so itself.
     """
 
     name: str
+    kind: str
     dims: tuple[str, ...]
     axes: tuple[GridAxis, ...]
     coordinates: Callable[[Dims], tuple[FloatLike, ...]]
@@ -41,6 +64,13 @@ class OpFamily:
     compute: Callable[[str], str]
     shape_dims: tuple[str, ...]
     host_floor_s: float = 20e-6
+    cache_bound: bool = False
+    files: tuple[MeasuredFile, ...] = ()
+    calls: Callable[[Pass], list[Operator]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in SCALED:
+            raise ValueError(f"{self.name}: kind must be one of {', '.join(SCALED)}, got {self.kind!r}")
 
 
 def columns(dims: Dims, *names: str) -> tuple[FloatArray, ...]:

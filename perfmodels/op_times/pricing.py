@@ -9,18 +9,10 @@ from perfmodels.efficiency import Efficiency
 from perfmodels.hardware import Device, roofline_time_s
 from perfmodels.model.dtypes import dtype
 from perfmodels.op_times.comm import learned_exchange_s, plain_exchange_s
-from perfmodels.op_times.families import FAMILIES
+from perfmodels.op_times.families import FAMILIES, kind_of
 from perfmodels.op_times.grid import BoolArray
 from perfmodels.op_times.learned import LearnedTimes
-from perfmodels.operators.record import COMMUNICATION, Operator
-
-# Which of an engine's scales corrects which family; the others count as elementwise.
-_KINDS = {
-    "gemm": "gemm", "quantise": "gemm", "mla_bmm": "gemm", "moe": "moe",
-    "attention_prefill": "attention", "attention_decode": "attention", "mla_prefill": "attention",
-    "mla_decode": "attention", "linear_prefill": "attention", "linear_decode": "attention",
-    **dict.fromkeys(COMMUNICATION, "comm"),
-}  # fmt: skip
+from perfmodels.operators.record import Operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +28,6 @@ class Pricing:
     captured: bool = True
 
 
-def kind_of(family: str) -> str:
-    """The kind of operator whose scale applies (perfmodels.efficiency.SCALED)."""
-    return _KINDS.get(family, "elementwise")
-
-
 def operator_time_s(operator: Operator, pricing: Pricing) -> FloatArray:
     """Time of one call before the engine's scales [s]; zero where it has no work."""
     time = _learned_time_s(operator, pricing)
@@ -54,7 +41,7 @@ def has_work(operator: Operator) -> BoolArray:
     work: FloatArray = (
         np.asarray(operator.flop) + np.asarray(operator.hbm_bytes) + np.asarray(operator.wire_bytes)
     )
-    peers = np.asarray(operator.group_size) > (1 if operator.family in COMMUNICATION else 0)
+    peers = np.asarray(operator.group_size) > (1 if kind_of(operator.family) == "comm" else 0)
     return (work > 0) & peers
 
 
@@ -77,7 +64,7 @@ def _learned_time_s(operator: Operator, pricing: Pricing) -> FloatArray | None:
     family = FAMILIES.get(operator.family)
     if family is None or pricing.learned is None or not operator.variant:
         return None
-    if operator.family in COMMUNICATION:
+    if kind_of(operator.family) == "comm":
         return learned_exchange_s(operator, pricing.device, pricing.learned)
     return pricing.learned.time_s(family, kernel_variant(operator, pricing.device), operator.dims)
 
@@ -91,7 +78,7 @@ def kernel_variant(operator: Operator, device: Device) -> str:
 
 
 def _plain_time_s(operator: Operator, pricing: Pricing) -> FloatArray:
-    if operator.family in COMMUNICATION:
+    if kind_of(operator.family) == "comm":
         return plain_exchange_s(operator, pricing.device, pricing.efficiency)
     compute_frac, memory_frac = _shares(operator.family, pricing.efficiency)
     bound = roofline_time_s(
@@ -104,10 +91,9 @@ def _plain_time_s(operator: Operator, pricing: Pricing) -> FloatArray:
 
 
 def _shares(family: str, efficiency: Efficiency) -> tuple[float, float]:
-    if family == "moe":
-        return efficiency.moe_compute_frac, efficiency.memory_frac
-    if family in ("attention_decode", "mla_decode"):
-        return efficiency.attention_compute_frac, efficiency.attention_memory_frac
-    if family in ("attention_prefill", "mla_prefill", "linear_prefill", "linear_decode"):
-        return efficiency.attention_compute_frac, efficiency.memory_frac
-    return efficiency.gemm_compute_frac, efficiency.memory_frac
+    """Shares of the peak rate and of HBM bandwidth that an operator without a table reaches."""
+    known = FAMILIES.get(family)
+    cache_bound = known is not None and known.cache_bound
+    memory = efficiency.attention_memory_frac if cache_bound else efficiency.memory_frac
+    compute = {"moe": efficiency.moe_compute_frac, "attention": efficiency.attention_compute_frac}
+    return compute.get(kind_of(family), efficiency.gemm_compute_frac), memory

@@ -5,31 +5,23 @@ group). Arrays broadcast over plans and steps. A GEMM of M rows, K inputs and N 
 FLOP and moves its weights once plus M(K+N) activations.
 """
 
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
-from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.model.dtypes import dtype
 from perfmodels.model.shape import DenseFfn, ModelShape, MoeFfn
+from perfmodels.op_times.families import FAMILIES
 from perfmodels.operators.attention import attention_operators
 from perfmodels.operators.moe import moe_operators
 from perfmodels.operators.record import Operator, gemm
 from perfmodels.parallel import PlanArray
-from perfmodels.step import Step
+from perfmodels.step import Pass, Step
+
+__all__ = ["Pass", "forward_operators"]
 
 ACTIVATION_BYTES = dtype("bf16").bytes_per_element
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """The question: which model, stored how, split how, doing what."""
-
-    shape: ModelShape
-    precision: Precision
-    plan: PlanArray
-    step: Step
 
 
 def forward_operators(question: Pass) -> list[Operator]:
@@ -46,6 +38,7 @@ def forward_operators(question: Pass) -> list[Operator]:
         *_tensor_parallel_traffic(shape, plan, step),
         _pipeline_traffic(shape, plan, step),
         _head(shape, plan, step),
+        *chain.from_iterable(family.calls(question) for family in FAMILIES.values() if family.calls),
     ]
 
 

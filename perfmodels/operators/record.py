@@ -1,29 +1,19 @@
 """The record of one operator's work, and the constructor of the commonest one."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from perfmodels.arrays import FloatLike
 from perfmodels.model.dtypes import dtype
 
-Family = Literal[
-    "gemm", "mla_bmm", "moe", "elementwise", "quantise", "mhc",
-    "attention_prefill", "attention_decode", "mla_prefill", "mla_decode",
-    "linear_prefill", "linear_decode",
-    "all_reduce", "all_gather", "all_to_all", "ep_dispatch", "ep_combine", "p2p",
-]  # fmt: skip
-
-COMMUNICATION: frozenset[str] = frozenset({
-    "all_reduce", "all_gather", "all_to_all", "ep_dispatch", "ep_combine", "p2p",
-})  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """Work of one call on one GPU; a step calls it `count` times.
 
+    family names an operator family (perfmodels.op_times.families), or work that has no table: elementwise
+    (bytes over bandwidth) and p2p (one message from stage to stage).
     wire_bytes is the message a rank contributes; group_size how many ranks take part. fmt is the
     stored number format, which decides the peak rate. dims and variant are what the family's learned
     model asks for (perfmodels.op_times.families); without a variant a share of peak is taken. imbalance
@@ -31,7 +21,7 @@ class Operator:
     """
 
     name: str
-    family: Family
+    family: str
     count: int
     flop: FloatLike = 0.0
     hbm_bytes: FloatLike = 0.0

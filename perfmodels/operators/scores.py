@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
-from perfmodels.operators.record import Family, Operator
+from perfmodels.operators.record import Operator
 from perfmodels.step import Step
 
 
@@ -24,8 +24,8 @@ class Score:
     heads: FloatLike = 1.0
     kv_heads: FloatLike = 1.0
     variant: str = ""
-    prefill_family: Family = "attention_prefill"
-    decode_family: Family = "attention_decode"
+    prefill_family: str = "attention_prefill"
+    decode_family: str = "attention_decode"
 
 
 def score_and_mix(score: Score, step: Step) -> list[Operator]:

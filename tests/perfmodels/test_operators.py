@@ -7,10 +7,11 @@ from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.model.dtypes import Precision
 from perfmodels.model.params import active_params
 from perfmodels.model.shape import CompressedAttention, GqaAttention, MlaAttention, MoeFfn
+from perfmodels.op_times.families import FAMILIES, kind_of
 from perfmodels.operators.attention import attention_operators
 from perfmodels.operators.forward import Pass, forward_operators
 from perfmodels.operators.moe import expected_experts_hit, expert_imbalance, moe_operators
-from perfmodels.operators.record import COMMUNICATION, gemm
+from perfmodels.operators.record import gemm
 from perfmodels.step import Step
 
 # Norm weights, biases and short convolutions are parameters that no matrix product multiplies.
@@ -61,6 +62,16 @@ def test_a_token_costs_two_flop_per_active_parameter(shape_of, forward, name):
     products = sum(amount(op, "flop") for op in work.values() if op.family in ("gemm", "moe", "mla_bmm"))
     lookup = 0 if shape.tied_embeddings else shape.vocab_size * shape.hidden_size
     assert products == pytest.approx(2 * (active_params(shape) - lookup), rel=NO_MATRIX)
+
+
+@pytest.mark.parametrize(
+    "name", ["Qwen/Qwen3-235B-A22B", "deepseek-ai/DeepSeek-V4-Flash", "Qwen/Qwen3.5-397B-A17B"]
+)
+def test_every_operator_is_of_a_known_family(forward, name):
+    """A misspelled family would count as elementwise work and never find its table."""
+    step = Step(prefill_tokens=100.0, prefill_context_tokens=50.0, prefill_seqs=1.0, decode_seqs=2.0)
+    families = {operator.family for operator in forward(name, step, tp=2, pp=2, moe_tp=2).values()}
+    assert families <= {*FAMILIES, "elementwise", "p2p"}
 
 
 def test_gemm_by_hand():
@@ -328,7 +339,7 @@ def test_only_communication_carries_wire_bytes(forward):
         computes = float(np.max(operator.flop)) > 0 or float(np.max(operator.hbm_bytes)) > 0
         assert not (carries and computes)
         if carries:
-            assert operator.family in COMMUNICATION
+            assert kind_of(operator.family) == "comm"
 
 
 def test_experts_hit_between_top_k_and_all():

@@ -1,37 +1,30 @@
-"""Operator families: one module each, and all of them by name."""
+"""Operator families: one module each in this folder, found by being there, and all of them by name."""
 
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 
-from perfmodels.op_times.families.attention import ATTENTION_DECODE, ATTENTION_PREFILL
-from perfmodels.op_times.families.comm import (
-    ALL_GATHER,
-    ALL_REDUCE,
-    ALL_TO_ALL,
-    EP_COMBINE,
-    EP_COMBINE_LL,
-    EP_DISPATCH,
-    EP_DISPATCH_LL,
-    REDUCE_SCATTER,
-)
-from perfmodels.op_times.families.elementwise import MHC, QUANTISE
-from perfmodels.op_times.families.gemm import GEMM
-from perfmodels.op_times.families.linear import LINEAR_DECODE, LINEAR_PREFILL
-from perfmodels.op_times.families.mla import (
-    MLA_BMM,
-    MLA_DECODE,
-    MLA_MODULE_DECODE,
-    MLA_MODULE_PREFILL,
-    MLA_PREFILL,
-)
-from perfmodels.op_times.families.moe import MOE
-from perfmodels.op_times.families.sparse import DSA_PREFILL, SPARSE_DECODE, SPARSE_PREFILL
 from perfmodels.op_times.family import OpFamily
 
-_ALL: tuple[OpFamily, ...] = (
-    GEMM, ATTENTION_PREFILL, ATTENTION_DECODE, MLA_PREFILL, MLA_DECODE, MLA_BMM, MLA_MODULE_PREFILL,
-    MLA_MODULE_DECODE, MOE, LINEAR_PREFILL, LINEAR_DECODE, DSA_PREFILL, SPARSE_PREFILL, SPARSE_DECODE,
-    QUANTISE, MHC, ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, ALL_TO_ALL, EP_DISPATCH, EP_COMBINE,
-    EP_DISPATCH_LL, EP_COMBINE_LL,
-)  # fmt: skip
+# Fit, reports and manifest go through the families in this order; a module that is not named comes last.
+_FIRST = ("gemm", "attention", "mla", "moe", "linear", "sparse", "elementwise", "comm")
 
-FAMILIES = MappingProxyType({family.name: family for family in _ALL})
+
+def _found() -> Iterator[OpFamily]:
+    """The families that the modules of this folder define."""
+    names = sorted(module.name for module in iter_modules(__path__))
+    for name in sorted(names, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
+        module = import_module(f"{__name__}.{name}")
+        yield from (value for value in vars(module).values() if isinstance(value, OpFamily))
+
+
+FAMILIES = MappingProxyType({family.name: family for family in _found()})
+
+
+def kind_of(family: str) -> str:
+    """The kind of operator whose scale applies (perfmodels.efficiency.SCALED)."""
+    known = FAMILIES.get(family)
+    if known is None:
+        return "comm" if family == "p2p" else "elementwise"
+    return known.kind

@@ -129,6 +129,7 @@ def _compute(variant: str) -> str:
 
 ATTENTION_PREFILL = OpFamily(
     name="attention_prefill",
+    kind="attention",
     dims=("prompts", "new_tokens", "keys_per_query", "heads", "kv_heads"),
     axes=(
         GridAxis(name="head_prompts", knots=_STREAMS),
@@ -143,6 +144,8 @@ ATTENTION_PREFILL = OpFamily(
 
 ATTENTION_DECODE = OpFamily(
     name="attention_decode",
+    kind="attention",
+    cache_bound=True,
     dims=("seqs", "keys", "heads", "kv_heads"),
     axes=(
         GridAxis(name="streams", knots=_STREAMS),

@@ -86,6 +86,7 @@ def _message_family(name: str, *, rises_with_group: bool = True) -> OpFamily:
     group = GridAxis(name="group", knots=_GROUPS, monotone=rises_with_group, beyond=0.3)
     return OpFamily(
         name=name,
+        kind="comm",
         dims=("message_bytes", "group"),
         axes=(GridAxis(name="message_bytes", knots=_MESSAGES), group),
         coordinates=_message,
@@ -117,6 +118,7 @@ def _family(
 ) -> OpFamily:
     return OpFamily(
         name=name,
+        kind="comm",
         dims=_EXCHANGE_DIMS,
         axes=axes,
         coordinates=coordinates,

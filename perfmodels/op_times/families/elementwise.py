@@ -1,7 +1,11 @@
 """Work on activations alone: quantising them, mixing residual streams (DeepSeek-V4)."""
 
+from collections.abc import Callable
+
+import numpy as np
+
 from perfmodels.arrays import FloatLike
-from perfmodels.op_times.family import Dims, OpFamily, Work, columns
+from perfmodels.op_times.family import Columns, Dims, MeasuredFile, OpFamily, Work, columns
 from perfmodels.op_times.grid import GridAxis
 
 # --- Turning 16-bit activations of m rows and k columns into 8 bits before a matrix product.
@@ -27,14 +31,31 @@ def _compute(variant: str) -> str:
     return "bf16"
 
 
+_RESOLUTION_S = 1e-7  # compute_scale is a difference of two times: below this it is noise
+
+
+def _rows(step: str, least_s: float) -> Callable[[Columns], Columns]:
+    def rows(table: Columns) -> Columns:
+        variant = np.asarray([f"{fmt}/{step}" for fmt in table["quant_dtype"]], dtype=object)
+        time_s = np.maximum(table["latency"] * 1e-3, least_s)
+        return {"variant": variant, "m": table["m"], "k": table["k"], "time_s": time_s}
+
+    return rows
+
+
 QUANTISE = OpFamily(
     name="quantise",
+    kind="gemm",
     dims=("m", "k"),
     axes=(GridAxis(name="m", knots=_ROWS), GridAxis(name="k", knots=_WIDTHS)),
     coordinates=_coordinates,
     work=_work,
     compute=_compute,
     shape_dims=("k",),
+    files=(
+        MeasuredFile(file="scale_matrix_perf", rows=_rows("scale", 0.0)),
+        MeasuredFile(file="computescale_perf", rows=_rows("compute_scale", _RESOLUTION_S)),
+    ),
 )
 
 
@@ -61,12 +82,24 @@ def _mhc_work(dims: Dims, variant: str) -> Work:
     return Work(hbm_bytes=num_tokens * hidden * _BF16 * passes)
 
 
+def _mhc_rows(table: Columns) -> Columns:
+    """Rows count every site of a layer: at one site, memory would run at half the rate of like kernels."""
+    return {
+        "variant": table["op_name"],
+        "num_tokens": table["num_tokens"],
+        "hidden": table["hidden_size"],
+        "time_s": table["latency"] * 1e-3 / table["num_sites"],
+    }
+
+
 MHC = OpFamily(
     name="mhc",
+    kind="elementwise",
     dims=("num_tokens", "hidden"),
     axes=(GridAxis(name="elements", knots=_ELEMENTS),),
     coordinates=_mhc_coordinates,
     work=_mhc_work,
     compute=_compute,
     shape_dims=("hidden",),
+    files=(MeasuredFile(file="mhc_module_perf", rows=_mhc_rows),),
 )

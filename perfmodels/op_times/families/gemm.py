@@ -4,7 +4,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatLike
 from perfmodels.model.dtypes import dtype
-from perfmodels.op_times.family import Dims, OpFamily, Work, columns
+from perfmodels.op_times.family import Columns, Dims, MeasuredFile, OpFamily, Work, columns
 from perfmodels.op_times.grid import GridAxis
 
 _ROWS = (
@@ -33,8 +33,13 @@ def _compute(variant: str) -> str:
     return dtype(variant).compute
 
 
+def _rows(table: Columns) -> Columns:
+    return {"variant": table["gemm_dtype"], "m": table["m"], "n": table["n"], "k": table["k"]}
+
+
 GEMM = OpFamily(
     name="gemm",
+    kind="gemm",
     dims=("m", "n", "k"),
     axes=(
         GridAxis(name="m", knots=_ROWS),
@@ -46,4 +51,5 @@ GEMM = OpFamily(
     compute=_compute,
     shape_dims=("n", "k"),
     host_floor_s=10e-6,  # the shortest products take 2-5 us; TensorRT-LLM's FP8 table starts at 12
+    files=(MeasuredFile(file="gemm_perf", rows=_rows),),
 )

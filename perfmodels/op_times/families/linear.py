@@ -72,6 +72,7 @@ def _compute(variant: str) -> str:
 
 LINEAR_PREFILL = OpFamily(
     name="linear_prefill",
+    kind="attention",
     dims=("seqs", "new_tokens", "heads", "conv_channels"),
     axes=(
         GridAxis(name="new_tokens", knots=_NEW_TOKENS),
@@ -86,6 +87,7 @@ LINEAR_PREFILL = OpFamily(
 
 LINEAR_DECODE = OpFamily(
     name="linear_decode",
+    kind="attention",
     dims=("seqs", "heads", "conv_channels"),
     axes=(
         GridAxis(name="units", knots=_DECODE_UNITS),

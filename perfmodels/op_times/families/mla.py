@@ -149,6 +149,7 @@ _DECODE_AXES = (
 
 MLA_PREFILL = OpFamily(
     name="mla_prefill",
+    kind="attention",
     dims=("prompts", "new_tokens", "keys_per_query", "heads"),
     axes=_PREFILL_AXES,
     coordinates=_prefill_coordinates,
@@ -158,6 +159,8 @@ MLA_PREFILL = OpFamily(
 )
 MLA_DECODE = OpFamily(
     name="mla_decode",
+    kind="attention",
+    cache_bound=True,
     dims=("seqs", "keys", "heads"),
     axes=_DECODE_AXES,
     coordinates=_decode_coordinates,
@@ -165,8 +168,20 @@ MLA_DECODE = OpFamily(
     compute=_compute,
     shape_dims=("seqs", "heads"),
 )
+MLA_BMM = OpFamily(
+    name="mla_bmm",
+    kind="gemm",
+    dims=("tokens", "heads"),
+    axes=(GridAxis(name="tokens", knots=_TOKENS), GridAxis(name="heads", knots=_HEADS)),
+    coordinates=_bmm_coordinates,
+    work=_bmm_work,
+    compute=_compute,
+    shape_dims=("heads",),
+)
+
 MLA_MODULE_PREFILL = OpFamily(
     name="mla_module_prefill",
+    kind="attention",
     dims=("prompts", "new_tokens", "keys_per_query", "heads"),
     axes=_PREFILL_AXES,
     coordinates=_prefill_coordinates,
@@ -177,6 +192,8 @@ MLA_MODULE_PREFILL = OpFamily(
 )
 MLA_MODULE_DECODE = OpFamily(
     name="mla_module_decode",
+    kind="attention",
+    cache_bound=True,
     dims=("seqs", "keys", "heads"),
     axes=_DECODE_AXES,
     coordinates=_decode_coordinates,
@@ -184,13 +201,4 @@ MLA_MODULE_DECODE = OpFamily(
     compute=_compute,
     shape_dims=("seqs", "heads"),
     host_floor_s=50e-6,
-)
-MLA_BMM = OpFamily(
-    name="mla_bmm",
-    dims=("tokens", "heads"),
-    axes=(GridAxis(name="tokens", knots=_TOKENS), GridAxis(name="heads", knots=_HEADS)),
-    coordinates=_bmm_coordinates,
-    work=_bmm_work,
-    compute=_compute,
-    shape_dims=("heads",),
 )

@@ -94,6 +94,7 @@ def _compute(variant: str) -> str:
 
 MOE = OpFamily(
     name="moe",
+    kind="moe",
     dims=_SIZES,
     axes=(
         GridAxis(name="weights", knots=_WEIGHTS),

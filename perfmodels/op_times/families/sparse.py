@@ -187,22 +187,9 @@ def _decode_work(dims: Dims, variant: str) -> Work:
     return _module_work(variant, heads, seqs, pairs, pairs * kind.kv_elements * kv_bytes)
 
 
-SPARSE_PREFILL = OpFamily(
-    name="sparse_prefill",
-    dims=("prompts", "new_tokens", "cached_tokens", "heads"),
-    axes=(
-        GridAxis(name="tokens", knots=_TOKENS),
-        GridAxis(name="mean_context", knots=_CONTEXT),
-        GridAxis(name="heads", knots=_HEADS, monotone=False),  # kernels are chosen, and padded, by heads
-    ),
-    coordinates=_prefill_coordinates,
-    work=_prefill_work,
-    compute=_compute,
-    shape_dims=("prompts", "new_tokens", "heads"),
-)
-
 DSA_PREFILL = OpFamily(
     name="dsa_prefill",
+    kind="attention",
     dims=("prompts", "new_tokens", "cached_tokens", "heads"),
     axes=(
         GridAxis(name="tokens", knots=_DSA_TOKENS),
@@ -216,8 +203,25 @@ DSA_PREFILL = OpFamily(
     shape_dims=("prompts", "new_tokens", "heads"),
 )
 
+SPARSE_PREFILL = OpFamily(
+    name="sparse_prefill",
+    kind="attention",
+    dims=("prompts", "new_tokens", "cached_tokens", "heads"),
+    axes=(
+        GridAxis(name="tokens", knots=_TOKENS),
+        GridAxis(name="mean_context", knots=_CONTEXT),
+        GridAxis(name="heads", knots=_HEADS, monotone=False),  # kernels are chosen, and padded, by heads
+    ),
+    coordinates=_prefill_coordinates,
+    work=_prefill_work,
+    compute=_compute,
+    shape_dims=("prompts", "new_tokens", "heads"),
+)
+
 SPARSE_DECODE = OpFamily(
     name="sparse_decode",
+    kind="attention",
+    cache_bound=True,
     dims=("seqs", "context", "heads"),
     axes=(
         GridAxis(name="seqs", knots=_SEQS),

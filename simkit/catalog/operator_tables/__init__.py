@@ -1,4 +1,4 @@
-"""Readers of measured operator tables, one module per family, and which tables feed which family."""
+"""Which measured files feed which family: those it names itself, and those that need a reader here."""
 
 from pathlib import Path
 from types import MappingProxyType
@@ -8,7 +8,6 @@ import pandas as pd
 from perfmodels.op_times.families import FAMILIES
 from simkit.catalog.operator_tables.attention import ATTENTION_DECODE_TABLE, ATTENTION_PREFILL_TABLE
 from simkit.catalog.operator_tables.comm import COMM_TABLES
-from simkit.catalog.operator_tables.gemm import GEMM_TABLE, MHC_TABLES, QUANTISE_TABLES
 from simkit.catalog.operator_tables.linear import LINEAR_DECODE_TABLES, LINEAR_PREFILL_TABLES
 from simkit.catalog.operator_tables.mla import (
     MLA_BMM_TABLE,
@@ -18,7 +17,7 @@ from simkit.catalog.operator_tables.mla import (
     MLA_PREFILL_TABLE,
 )
 from simkit.catalog.operator_tables.moe import MOE_TABLE
-from simkit.catalog.operator_tables.reader import Table, read_tables
+from simkit.catalog.operator_tables.reader import Table, read_tables, table_of
 from simkit.catalog.operator_tables.sparse import (
     DSA_PREFILL_TABLES,
     SPARSE_DECODE_TABLES,
@@ -26,8 +25,8 @@ from simkit.catalog.operator_tables.sparse import (
 )
 from simkit.core.errors import InputError
 
-TABLES: MappingProxyType[str, tuple[Table, ...]] = MappingProxyType({
-    "gemm": (GEMM_TABLE,),
+# Files whose rows must be grouped, dropped or told apart by kernel, by family.
+_READERS: dict[str, tuple[Table, ...]] = {
     "attention_prefill": (ATTENTION_PREFILL_TABLE,),
     "attention_decode": (ATTENTION_DECODE_TABLE,),
     "mla_prefill": (MLA_PREFILL_TABLE,),
@@ -41,9 +40,13 @@ TABLES: MappingProxyType[str, tuple[Table, ...]] = MappingProxyType({
     "dsa_prefill": DSA_PREFILL_TABLES,
     "sparse_prefill": SPARSE_PREFILL_TABLES,
     "sparse_decode": SPARSE_DECODE_TABLES,
-    "quantise": QUANTISE_TABLES,
-    "mhc": MHC_TABLES,
     **COMM_TABLES,
+}
+
+TABLES = MappingProxyType({
+    name: tuple(table_of(file) for file in family.files) + _READERS.get(name, ())
+    for name, family in FAMILIES.items()
+    if family.files or name in _READERS
 })  # fmt: skip
 
 

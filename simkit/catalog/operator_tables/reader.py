@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from perfmodels.op_times.family import MeasuredFile
 from simkit.core.errors import InputError
 
 _FORMATS = {
@@ -30,6 +31,20 @@ class Table:
 def number_format(name: str) -> str:
     """Our name for a number format of the tables."""
     return _FORMATS.get(name, name)
+
+
+def table_of(measured: MeasuredFile) -> Table:
+    """The reader of a file whose columns alone give variant and sizes."""
+
+    def normalise(rows: pd.DataFrame) -> pd.DataFrame:
+        table = {
+            str(name): (column.map(number_format) if str(name).endswith("_dtype") else column).to_numpy()
+            for name, column in rows.items()
+        }
+        plain = {"kernel": table["kernel_source"], "time_s": table["latency"] * 1e-3}
+        return pd.DataFrame({**plain, **measured.rows(table)})
+
+    return Table(file=measured.file, normalise=normalise)
 
 
 def table_files(root: Path, file: str) -> Iterator[tuple[Path, dict[str, str]]]:
