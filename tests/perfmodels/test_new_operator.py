@@ -120,8 +120,8 @@ def tree(tmp_path):
 
 def test_one_module_is_read_fitted_priced_and_part_of_a_step(tree):
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tree / "tables")], cwd=tree, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(tree)},
+        [sys.executable, "-c", SCRIPT, str(tree / "tables")], cwd=tree, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tree)}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
