@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check lint tools reports calibrate operators bench clean
+.PHONY: demo test check coverage lint tools reports calibrate operators bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
@@ -17,6 +17,10 @@ test: lint
 
 check: lint
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+# Branch coverage of all tests, processes that tests start left out; the pages are in out/coverage
+coverage: $(VENV)/.developer
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term --cov-report=html:out/coverage
 
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
@@ -57,7 +61,7 @@ bench: $(VENV)/.developer
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[validate]"
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/.installed

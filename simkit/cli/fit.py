@@ -119,5 +119,5 @@ def _fit_runs(tables: list[Path], output: Path | None, say: Say) -> None:
 
 def _extra_missing(missing: ModuleNotFoundError) -> InputError:
     return InputError(
-        f'fitting needs the package {missing.name}, which is not installed: pip install "simkit[fit]"'
+        f'fitting needs the package {missing.name}, which is not installed: pip install "dynamo-simkit[fit]"'
     )

@@ -128,21 +128,34 @@ def schema_faults(kind: str, value: Any, path: str) -> list[Fault]:
 
 @lru_cache(maxsize=len(_FILES))
 def _validator(kind: str) -> Any:
+    schema = _schema(f"{_FOLDER}/{_FILES[kind]}.json")
     from jsonschema import Draft202012Validator
-    from kubernetes_validate.utils import schema_contents
     from referencing import Resource
 
-    schema = schema_contents(f"{_FOLDER}/{_FILES[kind]}.json", KUBERNETES)
     registry = Resource.from_contents(schema) @ _registry()
     return Draft202012Validator(schema, registry=registry)
 
 
 @lru_cache(maxsize=1)
 def _registry() -> Any:
-    from kubernetes_validate.utils import schema_contents
+    definitions = _schema(f"{_FOLDER}/_definitions.json")
     from referencing import Registry, Resource
 
-    return Resource.from_contents(schema_contents(f"{_FOLDER}/_definitions.json", KUBERNETES)) @ Registry()
+    return Resource.from_contents(definitions) @ Registry()
+
+
+def _schema(name: str) -> Any:
+    """One published schema. Raises InputError where the extra that carries them is not installed."""
+    try:
+        import jsonschema  # noqa: F401  # of the same extra
+        from kubernetes_validate.utils import schema_contents
+    except ModuleNotFoundError as missing:
+        package = str(missing.name).partition(".")[0]
+        raise InputError(
+            f"checking Kubernetes objects needs the package {package}, which is not installed: "
+            'pip install "dynamo-simkit[validate]"'
+        ) from missing
+    return schema_contents(name, KUBERNETES)
 
 
 def _faults(error: Any, path: str) -> Iterator[Fault]:

@@ -20,6 +20,8 @@ from simkit.io.threads import one_thread
 from simkit.search.search import search
 from simkit.verbs.cluster_notes import with_cluster_notes
 
+DISTRIBUTION = "dynamo-simkit"  # what pip installs; the package in it is simkit
+
 
 def load_request(path: str | Path) -> Request:
     """The request in a DGDR YAML file.
@@ -86,7 +88,7 @@ def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
 def versions() -> dict[str, str]:
     """What produced an answer: the toolkit and its calibration artifact."""
     try:
-        own = version("simkit")
+        own = version(DISTRIBUTION)
     except PackageNotFoundError:
         own = "source"
     return {"simkit": own, "calibration": str(artifact(ERRORS).get("sha256", "none"))[:12]}

@@ -45,7 +45,7 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch, tmp_path):
         monkeypatch.delitem(sys.modules, name, raising=False)
     result = CliRunner().invoke(app, ["fit", "--operators", str(SLICE), "-o", str(tmp_path / "out")])
     assert isinstance(result.exception, InputError)
-    assert 'pip install "simkit[fit]"' in str(result.exception)
+    assert 'pip install "dynamo-simkit[fit]"' in str(result.exception)
 
 
 def test_a_damaged_artifact_is_named(tmp_path):

@@ -1,10 +1,13 @@
 """Documents that belong together must agree: a deployment, its Planner's settings, its request."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from simkit.core.errors import InputError
+from simkit.formats import kubernetes
 from simkit.formats.dgdr.read import read_document
 from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import load_documents
@@ -62,3 +65,11 @@ def test_several_documents_are_told_apart():
     documents[1]["spec"]["x"] = 1
     paths = [fault.path for fault in validate_documents(documents, "f")]
     assert paths == ["[0].data.more", "[1].spec.x"]
+
+
+def test_without_the_extra_the_remedy_is_told(monkeypatch):
+    kubernetes._validator.cache_clear()
+    monkeypatch.setitem(sys.modules, "kubernetes_validate", None)
+    monkeypatch.setitem(sys.modules, "kubernetes_validate.utils", None)
+    with pytest.raises(InputError, match=r'package kubernetes_validate.* "dynamo-simkit\[validate\]"'):
+        kubernetes.schema_faults("Container", {"name": "main"}, "spec")

@@ -37,7 +37,8 @@ def installed():
 
 def test_the_profiler_runs_on_what_the_image_installs(tmp_path):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[<>=\[ ]", line)[0] for line in project["dependencies"]}
+    lines = (*project["dependencies"], *project["optional-dependencies"]["validate"])
+    declared = {re.split(r"[<>=\[ ]", line)[0] for line in lines}
     assert installed() == set(MODULES)
     assert installed() <= declared
     absent = {name.lower().replace("-", "_") for name in declared - installed()} | {"scipy", "sklearn"}
