@@ -37,7 +37,7 @@ class GqaAttention:
     def params_per_layer(self, hidden_size: int) -> int:
         """Weights of one layer's attention."""
         out_width = self.num_heads * self.v_head_dim
-        bias = self.qkv_width + (hidden_size if self.bias else 0) if self.bias else 0
+        bias = self.qkv_width + hidden_size if self.bias else 0
         return hidden_size * (self.qkv_width + out_width) + bias
 
 

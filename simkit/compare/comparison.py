@@ -107,8 +107,7 @@ def measured_means(run: Run) -> dict[str, float]:
 
 def _row(metric: str, band: Band, measured: float, run: Run, limit: float | None) -> MetricRow:
     error = band.mean / measured - 1.0
-    known = band.lo is not None and band.hi is not None
-    inside = band.lo <= measured <= band.hi if known else None  # type: ignore[operator]
+    inside = None if band.lo is None or band.hi is None else band.lo <= measured <= band.hi
     within = abs(error) <= limit if limit is not None else inside is not False
     side = run.server
     server = {"ttft": side.ttft_s, "itl": side.itl_s, "e2e": side.e2e_s}.get(metric) if side else None

@@ -62,10 +62,7 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
     if isinstance(deployment, Aggregated | Disaggregated) and gpus is None:
         gpus = deployment.num_gpus
     hardware = replace(asked.hardware, total_gpus=gpus)
-    strategy = "rapid"
-    problem = build_problem(
-        replace(asked, backend=backend, hardware=hardware, search_strategy=strategy)  # type: ignore[arg-type]
-    )
+    problem = build_problem(replace(asked, backend=backend, hardware=hardware, search_strategy="rapid"))
     if isinstance(deployment, Aggregated | Disaggregated):
         return problem, deployment
     chosen = deployment_from_layouts(problem, deployment or Layouts())

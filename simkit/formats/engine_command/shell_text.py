@@ -124,7 +124,7 @@ def _assignments(words: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def _expanded(word: str, assigned: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
-        found = assigned.get(match[1] or match[3], match[2])
+        found: str | None = assigned.get(match[1] or match[3], match[2])
         return match.group() if found is None else found
 
     result = _VARIABLE.sub(value, word)
