@@ -46,8 +46,8 @@ PURE = (
 )
 EFFECTS = frozenset({
     "os", "io", "pathlib", "shutil", "tempfile", "glob", "subprocess", "socket", "urllib", "http", "requests",
-    "httpx", "kubernetes", "time", "datetime", "random", "secrets", "logging", "yaml", "json", "csv",
-    "pydantic", "matplotlib", "pandas", "rich", "typer",
+    "httpx", "aiohttp", "kubernetes", "time", "datetime", "random", "secrets", "logging", "yaml", "json",
+    "csv", "pydantic", "matplotlib", "pandas", "rich", "typer",
 })  # fmt: skip
 # Fitting works on tables handed to it; predicting never loads pandas. Values of flags are written as JSON.
 MAY_USE = {
@@ -134,7 +134,7 @@ def test_pure_parts_have_no_effects(path):
             assert node.func.id not in EFFECTFUL_CALLS, f"{label(path)}:{node.lineno}"
 
 
-HEAVY = ("pandas", "matplotlib", "sklearn", "scipy", "kubernetes", "aiperf")
+HEAVY = ("pandas", "matplotlib", "sklearn", "scipy", "kubernetes", "aiperf", "aiohttp")
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,24 @@ def test_imports_stay_light(statement, heavy):
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_recommending_loads_nothing_that_only_measuring_needs():
+    words = [
+        "recommend",
+        "--model",
+        "Qwen/Qwen3-8B",
+        "--gpu",
+        "h100_sxm",
+        "--total-gpus",
+        "1",
+        "--backend",
+        "vllm",
+        "--format",
+        "json",
+    ]
+    run = f"import sys; from simkit.cli.main import app; app({words!r}, standalone_mode=False)"
+    script = f"{run}; print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"

@@ -1,6 +1,6 @@
 """What an OpenAI-compatible server says of itself: alive, serving which models, and its metrics."""
 
-import http.client
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from simkit.core.errors import InputError
+
+_MOST_BYTES = 32_000_000  # of a page; the rest is not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +33,31 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
+def address(url: str, path: str) -> str:
+    """Where a path of the server is; its address may have a path of its own in front."""
+    parts = split_url(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{path}"
+
+
 def get(url: str, path: str, timeout_s: float = 5.0) -> Reply | None:
     """The answer to a GET; None after a time-out, a refused connection or an answer that is not HTTP."""
-    parts = split_url(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    found = asyncio.run(_fetched(address(url, path), timeout_s))
+    return found and Reply(status=found[0], body=_parsed(found[1]))
+
+
+async def _fetched(where: str, timeout_s: float) -> tuple[int, bytes] | None:
+    """Status and body, whole within the time or not at all."""
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
-        connection.request("GET", parts.path.rstrip("/") + path, headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        return Reply(status=answer.status, body=_parsed(answer.read(4_000_000)))
-    except (OSError, http.client.HTTPException):
+        async with aiohttp.request("GET", where, timeout=timeout, allow_redirects=False) as answer:
+            try:
+                return answer.status, await answer.content.readexactly(_MOST_BYTES)
+            except asyncio.IncompleteReadError as whole:
+                return answer.status, whole.partial
+    except (aiohttp.ClientError, OSError):
         return None
-    finally:
-        connection.close()
 
 
 def served_models(url: str) -> list[str]:
@@ -58,7 +72,7 @@ def served_models(url: str) -> list[str]:
 def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -73,17 +87,8 @@ _KEPT = ("_sum", "_count")
 
 def scrape(url: str, timeout_s: float = 5.0) -> Samples:
     """Sums and counts of every histogram by (name, labels); empty where the server has no such page."""
-    parts = split_url(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
-    try:
-        connection.request("GET", parts.path.rstrip("/") + "/metrics")
-        answer = connection.getresponse()
-        text = answer.read(32_000_000).decode("utf-8", errors="replace") if answer.status == 200 else ""
-    except (OSError, http.client.HTTPException):
-        return {}
-    finally:
-        connection.close()
+    found = asyncio.run(_fetched(address(url, "/metrics"), timeout_s))
+    text = found[1].decode("utf-8", errors="replace") if found and found[0] == 200 else ""
     return samples(text)
 
 

@@ -6,25 +6,33 @@ what is reported.
 """
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any
 
+import aiohttp
 import numpy as np
+from aiohttp.http import HttpProcessingError
+from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from simkit.core.errors import InputError
 from simkit.core.measured import RequestRecord
 from simkit.core.workload import Workload
-from simkit.io.openai_http import split_url
+from simkit.io.openai_http import address
 
 _HOPELESS = 10  # so many failures in a row, at least twice the slots, and the run is given up
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """How many requests, and how patiently: stall_s bounds the wait for the next bytes of an answer."""
+    """How many requests, and how patiently.
+
+    stall_s bounds the wait for a connection, for the head of an answer and for the next line of it;
+    total_s bounds the whole run, warm-up included.
+    """
 
     request_count: int
     warmup_count: int = 0
@@ -46,12 +54,15 @@ def drive(url: str, model: str, workload: Workload, options: ClientOptions) -> l
     Failed requests are among them with their reason; when nothing comes back any more the run stops early,
     with fewer requests than asked for.
     """
-    return asyncio.run(_Driver(url, model, options).run(workload))
+    if workload.request_rate_per_s is None and workload.concurrency is None:
+        raise InputError("the workload says no load; give a concurrency or a request rate")
+    where = address(url, "/v1/chat/completions")
+    return asyncio.run(_Driver(where, model, options).run(workload))
 
 
 class _Driver:
     def __init__(self, url: str, model: str, options: ClientOptions) -> None:
-        self._parts, self._model, self._options = split_url(url), model, options
+        self._url, self._model, self._options = url, model, options
         self._records: list[RequestRecord] = []
         self._slots = 1
 
@@ -59,23 +70,23 @@ class _Driver:
         rng = np.random.default_rng(self._options.seed)
         warm = _prompts(workload, self._options.warmup_count, rng)
         real = _prompts(workload, self._options.request_count, rng)
-        slots = self._slots = max(1, round(workload.concurrency or 1))
-        if warm:
-            await self._closed(warm, slots)
-        self._records.clear()
+        self._slots = max(1, round(workload.concurrency or 1))
         try:
-            async with asyncio.timeout(self._options.total_s):
-                if workload.request_rate_per_s is not None:
-                    await self._open(real, rng.exponential(1.0 / workload.request_rate_per_s, len(real)))
-                elif workload.concurrency is not None:
-                    await self._closed(real, slots)
+            async with asyncio.timeout(self._options.total_s), _session(self._options.stall_s) as session:
+                try:
+                    await self._closed(session, warm)
+                finally:
+                    self._records.clear()
+                if workload.request_rate_per_s is None:
+                    await self._closed(session, real)
                 else:
-                    raise InputError("the workload says no load; give a concurrency or a request rate")
+                    gaps_s = rng.exponential(1.0 / workload.request_rate_per_s, len(real))
+                    await self._open(session, real, np.cumsum(gaps_s))
         except TimeoutError:
-            self._records.append(_failure("-", time.time(), f"not done after {self._options.total_s:.0f} s"))
+            self._records.append(_failure("-", time.time(), f"not done after {self._options.total_s:g} s"))
         return sorted(self._records, key=lambda record: record.start_s)
 
-    async def _closed(self, prompts: Sequence[_Prompt], slots: int) -> None:
+    async def _closed(self, session: aiohttp.ClientSession, prompts: Sequence[_Prompt]) -> None:
         """As many requests in flight as slots: each slot takes the next prompt when it is free."""
         waiting = iter(prompts)
 
@@ -83,20 +94,19 @@ class _Driver:
             for prompt in waiting:
                 if self._hopeless():
                     return
-                self._records.append(await self._request(prompt))
+                await self._send(session, prompt)
 
-        await asyncio.gather(*(slot() for _ in range(slots)))
+        await asyncio.gather(*(slot() for _ in range(self._slots)))
 
-    async def _open(self, prompts: Sequence[_Prompt], gaps_s: Any) -> None:
-        async def one(prompt: _Prompt) -> None:
-            self._records.append(await self._request(prompt))
-
+    async def _open(self, session: aiohttp.ClientSession, prompts: Sequence[_Prompt], due_s: Any) -> None:
+        """Each request at its time after the start, whatever became of the others."""
+        begun = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for prompt, gap in zip(prompts, gaps_s, strict=True):
+            for prompt, due in zip(prompts, due_s, strict=True):
                 if self._hopeless():
                     return
-                await asyncio.sleep(float(gap))
-                group.create_task(one(prompt))
+                await asyncio.sleep(begun + float(due) - time.perf_counter())
+                group.create_task(self._send(session, prompt))
 
     def _hopeless(self) -> bool:
         """Whether nothing has come back for a while."""
@@ -104,65 +114,48 @@ class _Driver:
         last = self._records[-count:]
         return len(last) == count and all(record.error is not None for record in last)
 
-    async def _request(self, prompt: _Prompt) -> RequestRecord:
+    async def _send(self, session: aiohttp.ClientSession, prompt: _Prompt) -> None:
+        """Record one request, or the reason why there is none."""
+        begun = time.time()
+        try:
+            record = await self._answered(session, prompt)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            if isinstance(error, _NO_CONNECTION):
+                await asyncio.sleep(0.05)  # a dead server must not make us spin
+            record = _failure(f"r{prompt.number}", begun, _reason(error, self._options.stall_s))
+        self._records.append(record)
+
+    async def _answered(self, session: aiohttp.ClientSession, prompt: _Prompt) -> RequestRecord:
         """One request from its first byte out to its last byte in."""
-        name, begun = f"r{prompt.number}", time.time()
-        try:
-            async with asyncio.timeout(self._options.stall_s):
-                reader, writer = await asyncio.open_connection(
-                    self._parts.hostname, self._port(), ssl=self._parts.scheme == "https" or None
-                )
-        except (OSError, TimeoutError) as error:
-            await asyncio.sleep(0.05)  # a dead server must not make us spin
-            return _failure(name, begun, f"no connection ({type(error).__name__})")
-        try:
-            return await self._stream(name, prompt, reader, writer)
-        except TimeoutError:
-            return _failure(name, begun, f"stalled for {self._options.stall_s:g} s")
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return _failure(name, begun, "connection lost mid-stream")
-        except ValueError as error:
-            return _failure(name, begun, str(error))
-        finally:
-            writer.close()
-
-    def _port(self) -> int:
-        return self._parts.port or (443 if self._parts.scheme == "https" else 80)
-
-    async def _stream(
-        self, name: str, prompt: _Prompt, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> RequestRecord:
-        wall, begun = time.time(), time.perf_counter()
-        writer.write(self._message(prompt))
-        await writer.drain()
-        times, usage = await _answer(reader, self._options.stall_s)
+        async with asyncio.timeout(None) as alarm:
+            watch = _Watch(alarm=alarm, stall_s=self._options.stall_s)
+            async with session.post(
+                self._url, json=self._body(prompt), allow_redirects=False, trace_request_ctx=watch
+            ) as answer:
+                if answer.status != 200:
+                    raise ValueError(f"HTTP {answer.status}")
+                times, last = await _answer(answer.content, watch)
         if not times:
             raise ValueError("the stream held no token")
-        output = float(usage.get("completion_tokens") or len(times))
+        output = last.completion_tokens or float(len(times))
         return RequestRecord(
-            request_id=name,
-            start_s=wall,
-            end_s=wall + times[-1] - begun,
-            ttft_s=times[0] - begun,
-            e2e_s=times[-1] - begun,
-            isl_tokens=float(usage.get("prompt_tokens") or len(prompt.text)),
+            request_id=f"r{prompt.number}",
+            start_s=watch.wall_s,
+            end_s=watch.wall_s + times[-1] - watch.begun_s,
+            ttft_s=times[0] - watch.begun_s,
+            e2e_s=times[-1] - watch.begun_s,
+            isl_tokens=last.prompt_tokens or float(len(prompt.text)),
             osl_tokens=output,
-            gaps_s=tuple(float(gap) for gap in np.diff(times)),
+            gaps_s=tuple(later - earlier for earlier, later in pairwise(times)),
             error=None if output >= prompt.osl_tokens else f"{output:.0f} tokens of {prompt.osl_tokens}",
         )
 
-    def _message(self, prompt: _Prompt) -> bytes:
-        body = json.dumps({
+    def _body(self, prompt: _Prompt) -> dict[str, Any]:
+        return {
             "model": self._model, "messages": [{"role": "user", "content": prompt.text}], "stream": True,
             "max_tokens": prompt.osl_tokens, "min_tokens": prompt.osl_tokens, "ignore_eos": True,
             "stream_options": {"include_usage": True},
-        }).encode()  # fmt: skip
-        head = (
-            f"POST {self._parts.path.rstrip('/')}/v1/chat/completions HTTP/1.1\r\n"
-            f"Host: {self._parts.netloc}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n"
-        )
-        return head.encode() + body
+        }  # fmt: skip
 
 
 def _prompts(workload: Workload, count: int, rng: np.random.Generator) -> list[_Prompt]:
@@ -184,83 +177,97 @@ def _failure(name: str, begun: float, reason: str) -> RequestRecord:
     )  # fmt: skip
 
 
-# --- the answer -----------------------------------------------------------------------------------
+def _reason(error: Exception, stall_s: float) -> str:
+    """What went wrong, in words that are the same for all requests it happens to."""
+    if isinstance(error, _NO_CONNECTION):
+        return f"no connection ({type(getattr(error, 'os_error', TimeoutError())).__name__})"
+    if isinstance(error, TimeoutError):
+        return f"stalled for {stall_s:g} s"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "no HTTP answer"
+    if isinstance(error, HttpProcessingError):
+        return "a line of the stream is too long"
+    return str(error) if isinstance(error, ValueError) else "connection lost mid-stream"
 
 
-async def _answer(reader: asyncio.StreamReader, stall_s: float) -> tuple[list[float], dict[str, Any]]:
-    """When each chunk with text came, and the usage the server reports.
+# --- One answer: the connection, the time it takes, and what the stream says.
 
-    Raises ValueError for a status other than 200 and for a stream that is no event stream.
+
+@dataclass(slots=True, kw_only=True)
+class _Watch:
+    """When a request went out, and the alarm that rings where its server falls silent."""
+
+    alarm: asyncio.Timeout
+    stall_s: float
+    wall_s: float = 0.0
+    begun_s: float = 0.0
+
+    def heard(self) -> float:
+        """Wind up the alarm again; the time on the clock of `begun_s`."""
+        now = time.perf_counter()
+        self.alarm.reschedule(asyncio.get_running_loop().time() + self.stall_s)
+        return now
+
+
+def _session(stall_s: float) -> aiohttp.ClientSession:
+    """A connection per request, any number at once, and no state between requests."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(_connected)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept": "text/event-stream", "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(connect=stall_s),
+        trace_configs=[trace],
+    )
+
+
+async def _connected(_session: Any, context: Any, _params: Any) -> None:
+    watch: _Watch = context.trace_request_ctx
+    watch.wall_s, watch.begun_s = time.time(), watch.heard()
+
+
+_Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Chunk(BaseModel):
+    """What is read of an event; whatever else a server says is passed over."""
+
+    text: str | None = Field(None, validation_alias=AliasPath("choices", 0, "delta", "content"))
+    thought: str | None = Field(None, validation_alias=AliasPath("choices", 0, "delta", "reasoning_content"))
+    prompt_tokens: _Count | None = Field(None, validation_alias=AliasPath("usage", "prompt_tokens"))
+    completion_tokens: _Count | None = Field(None, validation_alias=AliasPath("usage", "completion_tokens"))
+    error: Any = None
+
+
+async def _answer(lines: aiohttp.StreamReader, watch: _Watch) -> tuple[list[float], _Chunk]:
+    """When each chunk with text came, and the chunk that reports how many tokens there were.
+
+    Raises ValueError for a stream that is no event stream.
     """
-    status, headers = await _head(reader, stall_s)
-    if status != 200:
-        raise ValueError(f"HTTP {status}")
-    chunked = headers.get("transfer-encoding", "").lower() == "chunked"
     times: list[float] = []
-    usage: dict[str, Any] = {}
-    async for line in _lines(_pieces(reader, stall_s, chunked=chunked)):
+    counted = _Chunk()
+    async for line in lines:
+        now = watch.heard()
         if not line.startswith(b"data:"):
             if line.strip() and line[:1] not in b":eir":  # comment, event, id, retry
                 raise ValueError("garbage in the stream")
             continue
         payload = line[5:].strip()
         if payload == b"[DONE]":
-            return times, usage
-        event = _event(payload)
-        if _has_text(event):
-            times.append(time.perf_counter())
-        usage = event.get("usage") or usage
+            return times, counted
+        chunk = _chunk(payload)
+        if chunk.text or chunk.thought:
+            times.append(now)
+        counted = chunk if chunk.completion_tokens else counted
     raise ValueError(f"the stream ended early, after {len(times)} chunks")
 
 
-async def _head(reader: asyncio.StreamReader, stall_s: float) -> tuple[int, dict[str, str]]:
-    async with asyncio.timeout(stall_s):
-        head = await reader.readuntil(b"\r\n\r\n")
-    first, *rest = head.decode("latin-1").split("\r\n")
-    words = first.split()
-    if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
-        raise ValueError("no HTTP answer")
-    pairs = (line.partition(":") for line in rest if ":" in line)
-    return int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
-
-
-async def _pieces(reader: asyncio.StreamReader, stall_s: float, *, chunked: bool) -> AsyncIterator[bytes]:
-    """The body as it comes in, its transfer encoding taken off."""
-    while True:
-        async with asyncio.timeout(stall_s):
-            if not chunked:
-                piece = await reader.read(65536)
-            else:
-                size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
-                piece = (await reader.readexactly(size + 2))[:-2]
-        if not piece:
-            return
-        yield piece
-
-
-async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest = b""
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line
-    if rest:
-        yield rest
-
-
-def _event(payload: bytes) -> dict[str, Any]:
+def _chunk(payload: bytes) -> _Chunk:
     try:
-        event = json.loads(payload)
-    except ValueError as error:
+        chunk = _Chunk.model_validate_json(payload)
+    except ValidationError as error:
         raise ValueError("garbage in the stream") from error
-    if not isinstance(event, dict):
-        raise ValueError("garbage in the stream")
-    if "error" in event:
-        raise ValueError(f"the server reports an error mid-stream: {str(event['error'])[:200]}")
-    return event
-
-
-def _has_text(event: dict[str, Any]) -> bool:
-    choices = event.get("choices")
-    delta = choices[0].get("delta") if isinstance(choices, list) and choices else None
-    return isinstance(delta, dict) and any(delta.get(key) for key in ("content", "reasoning_content"))
+    if chunk.error is not None:
+        raise ValueError(f"the server reports an error mid-stream: {str(chunk.error)[:200]}")
+    return chunk

@@ -1,6 +1,7 @@
 """The small load generator: what it sends, what it measures, and how it names what goes wrong."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from openai_server import FAULTS, openai_server
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.measured import Source, run_of_records
 from simkit.core.workload import Workload
-from simkit.io.openai_http import get, served_models, split_url
+from simkit.io.openai_http import get, scrape, served_models, split_url
 from simkit.measure.load_client import ClientOptions, drive
 
 SOURCE = Source(tool="simkit", path="here")
@@ -74,10 +75,13 @@ def test_an_open_loop_sends_every_request_at_its_time():
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_is_survived_and_named(fault):
+    begun = time.monotonic()
     with openai_server(fault=fault, after=4) as (url, server):
         load = Workload(isl_tokens=5, osl_tokens=4, concurrency=2)
         records = drive(url, "tiny", load, options(8, stall_s=0.4))
+        taken_s = time.monotonic() - begun
         server.release.set()
+    assert taken_s < 5.0  # two rounds of two faults at 0.4 s, on a busy machine
     failed = [record for record in records if record.error]
     assert len(records) == 8
     assert len(failed) == 4
@@ -115,6 +119,37 @@ def test_a_whole_run_can_be_bounded():
         records = drive(url, "tiny", load, options(20, total_s=0.5))
         server.release.set()
     assert any("not done after" in (record.error or "") for record in records)
+
+
+def test_a_server_that_only_says_it_is_alive_ends_with_the_run():
+    """Comments are signs of life, so that long queues are waited for; the whole run is what bounds them."""
+    with openai_server(fault="comments") as (url, server):
+        for warmup_count in (0, 3):
+            more = options(20, warmup_count=warmup_count, stall_s=0.3, total_s=1.0)
+            records = drive(url, "tiny", Workload(isl_tokens=5, osl_tokens=4, concurrency=2), more)
+            assert [record.error for record in records] == ["not done after 1 s"]
+        server.release.set()
+
+
+def test_requests_of_an_open_loop_go_out_while_others_hang():
+    """300 at once: no pool of connections holds any back."""
+    with openai_server(fault="hang") as (url, server):
+        load = Workload(isl_tokens=5, osl_tokens=4, request_rate_per_s=1000)
+        records = drive(url, "tiny", load, options(300, stall_s=1.5))
+        assert server.most_in_flight == 300
+        server.release.set()
+    assert {record.error for record in records} == {"stalled for 1.5 s"}
+
+
+@pytest.mark.parametrize("page", ["slow_head", "no_http", "no_head", "slow_line"])
+def test_pages_of_a_half_dead_server_are_given_up(page):
+    begun = time.monotonic()
+    with openai_server(page_fault=page) as (url, server):
+        assert get(url, "/health", timeout_s=0.4) is None
+        assert scrape(url, timeout_s=0.4) == {}
+        taken_s = time.monotonic() - begun
+        server.release.set()
+    assert taken_s < 4.0
 
 
 def test_models_and_addresses():

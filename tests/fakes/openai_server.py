@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +17,7 @@ class Behaviour:
     fault: str = ""
     after: int = 0
     model: str = "tiny"
+    page_fault: str = ""  # a fault of the pages instead
     health: int = 200  # the status of every page but the list of models
     seen: list = field(default_factory=list)
     in_flight: int = 0
@@ -83,6 +84,76 @@ def no_http(handler, request):
     handler.close_connection = True
 
 
+def no_head(handler, request):
+    handler.close_connection = True
+
+
+def half_head(handler, request):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+    handler.close_connection = True
+
+
+def slow_head(handler, request):
+    handler.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 4000)
+
+
+def huge_head(handler, request):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Huge: " + b"x" * 100_000 + b"\r\n\r\n")
+    handler.close_connection = True
+
+
+def redirect(handler, request):
+    handler.send_response(307)
+    handler.send_header("Location", handler.path)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def slow_line(handler, request):
+    handler.begin_stream(chunked=False)
+    handler.drip(b"data: " + b"x" * 4000)
+
+
+def comments(handler, request):
+    handler.begin_stream()
+    while not handler.behaviour.release.wait(0.05):
+        handler.chunk(b": still here\n\n")
+    handler.close_connection = True
+
+
+def bad_chunk(handler, request):
+    handler.begin_stream()
+    handler.token("x")
+    handler.wfile.write(b"zz\r\nnot a chunk\r\n")
+    handler.close_connection = True
+
+
+def not_utf8(handler, request):
+    handler.begin_stream()
+    handler.chunk(b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n')
+    handler.chunk(b"")
+
+
+def deep_json(handler, request):
+    handler.begin_stream()
+    handler.chunk(b"data: " + b"[" * 50_000 + b"\n\n")
+    handler.chunk(b"")
+
+
+def odd_usage(handler, request):
+    handler.begin_stream()
+    handler.token("x")
+    handler.chunk(b'data: {"choices": [], "usage": {"completion_tokens": {"a": "few"}}}\n\n')
+    handler.chunk(b"")
+
+
+def huge_line(handler, request):
+    handler.begin_stream()
+    for _ in range(100):
+        handler.chunk(b"x" * 100_000)
+    handler.chunk(b"")
+
+
 FAULTS = {
     "500": (answer_500, "HTTP 500"),
     "garbage": (garbage, "garbage in the stream"),
@@ -94,7 +165,21 @@ FAULTS = {
     "too_short": (too_short, "tokens of"),
     "error_event": (error_event, "engine died"),
     "no_http": (no_http, "no HTTP answer"),
+    "no_head": (no_head, "connection lost"),
+    "half_head": (half_head, "connection lost"),
+    "slow_head": (slow_head, "stalled"),
+    "huge_head": (huge_head, "no HTTP answer"),
+    "redirect": (redirect, "HTTP 307"),
+    "slow_line": (slow_line, "stalled"),
+    "bad_chunk": (bad_chunk, "no HTTP answer|stalled"),  # aiohttp tells it only while it reads the head
+    "not_utf8": (not_utf8, "garbage in the stream"),
+    "deep_json": (deep_json, "garbage in the stream"),
+    "odd_usage": (odd_usage, "garbage in the stream"),
+    "huge_line": (huge_line, "too long"),
 }
+
+
+_FAULTY = {"comments": comments} | {name: answer for name, (answer, _) in FAULTS.items()}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -105,6 +190,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        if self.behaviour.page_fault:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                _FAULTY[self.behaviour.page_fault](self, {})
+            return
         listed = {"object": "list", "data": [{"id": self.behaviour.model}]}
         body = json.dumps(listed if self.path == "/v1/models" else {"status": "healthy"}).encode()
         self.send_response(200 if self.path == "/v1/models" else self.behaviour.health)
@@ -122,9 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.inside = True
         try:
             faulty = self.behaviour.fault and number > self.behaviour.after
-            (FAULTS[self.behaviour.fault][0] if faulty else _Handler.stream)(self, request)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+            with suppress(BrokenPipeError, ConnectionResetError):
+                (_FAULTY[self.behaviour.fault] if faulty else _Handler.stream)(self, request)
         finally:
             self.leave()
 
@@ -149,11 +237,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
 
-    def begin_stream(self):
+    def begin_stream(self, chunked=True):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+
+    def drip(self, content):
+        """Byte by byte, each well within the client's patience, until the test is over."""
+        self.close_connection = True
+        for place in range(len(content)):
+            if self.behaviour.release.wait(0.02):
+                return
+            self.wfile.write(content[place : place + 1])
+            self.wfile.flush()
 
     def token(self, text):
         self.chunk(f"data: {json.dumps({'choices': [{'delta': {'content': text}}]})}\n\n".encode())
@@ -163,12 +261,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024  # with the usual 5, connections opened at once wait for seconds
+
+
 @contextmanager
 def openai_server(**behaviour):
     """Give (url, behaviour); the port is free again afterwards."""
     state = Behaviour(**behaviour)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"behaviour": state}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"behaviour": state}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
