@@ -1,4 +1,4 @@
-"""What neither datasheets nor operator tables know: an engine's host times, and plain factors.
+"""An engine's host times and factors, which neither datasheets nor operator tables contain.
 
 The scales correct operator times per engine (1: the table as it is); the shares of peak stand in
 where an operator has no table. Defaults are round values from public kernel benchmarks;
@@ -25,7 +25,7 @@ class Efficiency:
 
     step_host_s is what the scheduler and sampler add to every decode step, seq_host_s to every
     sequence in it, prefill_step_s to every step with prompts. stall_frac is the share of a prompt's
-    time by which it delays those who decode (below 1: they share steps). request_host_s and
+    time by which it delays decoding sequences (below 1: they share steps). request_host_s and
     request_token_s per prompt token precede every request's first token (HTTP, tokenizer, scheduling);
     request_serial_s is what the one process all requests pass spends on each, so that a burst queues
     there too. admission_steps are the steps that pass before the engine schedules a request that

@@ -70,7 +70,7 @@ def test_meanings_are_one_or_two_lines():
 
 
 def test_every_column_of_candidates_csv_is_explained(answer):
-    columns = next(csv.reader(io.StringIO(candidates_csv(answer))))
+    columns = next(csv.reader(io.StringIO(candidates_csv(recommendation_document(answer)))))
     assert [name for name in columns if entry(name) not in KNOWN] == []
 
 

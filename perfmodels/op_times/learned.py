@@ -1,7 +1,7 @@
 """Operator times on one GPU by one engine, from fitted models; from the nearest relative where none fits.
 
 A relative (another engine's kernel, another number format, another GPU) lends its efficiency: its
-time, times the ratio of the speeds of light, launch included. What is lent says so.
+time, times the ratio of the speeds of light, launch included. The result names the relative.
 """
 
 import math

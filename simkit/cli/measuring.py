@@ -1,4 +1,4 @@
-"""Flags of every verb that measures, and ending politely when asked to."""
+"""Flags of every verb that measures, and a clean end on SIGTERM and Ctrl-C."""
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence

@@ -23,12 +23,12 @@ def handover_warning(problem: Problem, best: Candidate) -> str | None:
         return None
     if rdma is False:
         return (
-            f"without RDMA, KV cache goes from prefill to decode over TCP: {_told(slow)} is predicted "
-            f"where RDMA would give {fast:,.0f} ms, and far more if copies pass host memory; {_ENABLE}"
+            f"without RDMA the KV cache goes from prefill to decode over TCP: {_told(slow)} is predicted, "
+            f"{fast:,.0f} ms with RDMA; copies through host memory make it longer; {_ENABLE}"
         )
     return (
-        f"RDMA between nodes is assumed (TTFT {fast:,.0f} ms); where it is absent NIXL falls back to TCP "
-        f"without a word, for which {_told(slow)} is predicted, and far more if copies pass host memory; "
+        f"RDMA between nodes is assumed (TTFT {fast:,.0f} ms); without RDMA NIXL falls back to TCP and "
+        f"reports no error: {_told(slow)} is predicted then, and more with copies through host memory; "
         f"the DGD asks for no RDMA devices: {_ENABLE}"
     )
 

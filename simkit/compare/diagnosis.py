@@ -1,4 +1,4 @@
-"""Why a measurement differs from its prediction: each cause is a prediction of its own, held against the run.
+"""Why a measurement differs from its prediction: each cause gives a prediction, compared with the run.
 
 A cause explains as much as the error shrinks when the deployment is predicted as if the cause were at work.
 Signs that the run itself carries (preemptions, late requests, cached prompts) raise it or rule it out.

@@ -13,7 +13,7 @@ from simkit.core.workload import Workload
 
 
 KV_CHOICES = ("auto", "bf16", "fp8", "both")
-# Prompt tokens in one step that engines are run with; fewer spare those who decode, more keep kernels busy.
+# Token budgets of a step that are searched: small ones delay decoding less, large ones use the GPU better.
 TOKEN_BUDGETS = (2048, 4096, 8192, 16384)
 
 

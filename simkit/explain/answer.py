@@ -64,7 +64,8 @@ def _instead(rec: Recommendation) -> str:
     name = f"{other.deployment.backend} {layout(other.deployment)}"
     if other.deployment == best.deployment:
         name = f"the same at {other.estimate.concurrency:,.0f} in flight"
-    return f"; on expectation alone {name} is better ({_gain(other, best)}), but holds with only {chance:.0%}"
+    gain = _gain(other, best)
+    return f"; {name} has better expected figures ({gain}), but meets the SLA with {chance:.0%} only"
 
 
 def _gain(other: Candidate, best: Candidate) -> str:
@@ -97,7 +98,7 @@ def _more(ratio: float) -> str:
 
 def _runner_up(rec: Recommendation) -> str:
     if len(rec.candidates) == 1:
-        return "No other layout was left to compare with."
+        return "No other layout is left to compare with."
     first, second = rec.candidates[:2]
     tied = sum(item.tied for item in rec.candidates)
     extra = second.deployment.num_gpus - first.deployment.num_gpus
@@ -116,7 +117,7 @@ def _trade_off(item: TradeOff, rec: Recommendation) -> str:
     best, other = rec.selected, item.candidate
     change = _change(item, rec.request.slo)
     if other is None:
-        return f"{change}: nothing that would run"
+        return f"{change}: no deployment would run"
     chance = other.estimate.sla_probability
     held = "" if chance is None else f", P(SLA) {chance:.0%}"
     missed = "" if other.meets_sla else " (misses the SLA)"
@@ -153,7 +154,7 @@ def finalist_lines(rec: Recommendation) -> tuple[str, ...]:
     head = f"{found.simulated} of {found.asked} finalists simulated, {requests} requests each"
     stop = f"; stopped by the {found.stopped}" if found.stopped == "time budget" else ""
     stop = "; interrupted" if found.stopped == "interrupted" else stop
-    return (f"{head}{stop}. {found.moved or 'The first stays first.'}", *_doubt(rec), *found.failed)
+    return (f"{head}{stop}. {found.moved or 'The first candidate stays first.'}", *_doubt(rec), *found.failed)
 
 
 def _doubt(rec: Recommendation) -> tuple[str, ...]:
@@ -166,8 +167,8 @@ def _doubt(rec: Recommendation) -> tuple[str, ...]:
         return ()
     named = ", ".join(map(str, ranks))
     return (
-        f"Of rank {named} the closed form is in doubt, as the order of events decides at that load: its "
-        "simulated figures are the ones to go by.",
+        f"At this load the order of events decides, so the closed form is doubtful for rank {named}: use the "
+        "simulated figures.",
     )
 
 
@@ -176,24 +177,27 @@ def moved_words(before: Candidate, after: Candidate, slo: Slo, preference: Prefe
     if before.deployment == after.deployment:
         return ""
     names = [f"{item.deployment.backend} {layout(item.deployment)}" for item in (after, before)]
-    return f"{names[0]} takes the first place from {names[1]}: {_reason(before, after, slo, preference)}."
+    return f"{names[0]} replaces {names[1]} as the first: {_reason(before, after, slo, preference)}."
 
 
 def _reason(before: Candidate, after: Candidate, slo: Slo, preference: Preference) -> str:
     found = before.simulated
     if found is None:
-        return "that one was not simulated"
+        return "the former first was not simulated"
     if not found.meets_sla:
         ratios = {name: found.bounded_s(name, slo.statistic) / bound for name, bound in slo.bounds.items()}
         name = max(ratios, key=lambda key: ratios[key])
         pair = (
             f"{milliseconds(found.bounded_s(name, slo.statistic))} against {milliseconds(slo.bounds[name])}"
         )
-        return f"simulated, that one misses {bound_label(name)} with {pair}"
+        return f"in the simulation the former first misses {bound_label(name)}, {pair}"
     if after.deployment.num_gpus != before.deployment.num_gpus and preference.objective == "fewest_gpus":
-        return f"simulated, {after.deployment.num_gpus} GPUs are enough"
+        return f"in the simulation {after.deployment.num_gpus} GPUs are enough"
     chances = [item.sla_probability or 0.0 for item in (before, after)]
     if chances[0] < SURE_SHARE * chances[1]:
-        return f"simulated, that one holds the SLA with {chances[0]:.0%} only, against {chances[1]:.0%}"
-    gains = {"latency": "its latency is lower", "goodput": "more of its requests keep every bound"}
-    return f"simulated, {gains.get(preference.objective, 'it gives more output')}"
+        return (
+            f"simulated, the former first meets the SLA with probability {chances[0]:.0%}, the new one "
+            f"with {chances[1]:.0%}"
+        )
+    gains = {"latency": "its latency is lower", "goodput": "more of its requests meet every bound"}
+    return f"in the simulation {gains.get(preference.objective, 'it gives more output')}"

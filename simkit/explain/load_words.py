@@ -1,4 +1,4 @@
-"""A load in words."""
+"""Describes a load in words."""
 
 from simkit.sim.load.arrivals import Arrivals, ClosedLoop, SyntheticLoad
 from simkit.sim.load.lengths import FixedLength, LengthDistribution, UniformLength

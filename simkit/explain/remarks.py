@@ -23,7 +23,7 @@ def remarks(rec: Recommendation) -> tuple[str, ...]:
 
 
 def settings_words(deployment: Deployment) -> str:
-    """Settings that differ from an engine's usual ones: `prefill: 16,384 tokens a step`; or nothing."""
+    """Settings that differ from the engine's defaults: `prefill: 16,384 tokens a step`; empty without any."""
     names = ("",) if len(deployment.pools) == 1 else ("prefill: ", "decode: ")
     words = [
         f"{name}{pool.engine.max_num_batched_tokens:,} tokens a step"
@@ -65,7 +65,7 @@ def _fewest(rec: Recommendation) -> str:
     other = rec.expected_best
     if other is not None and other.deployment.num_gpus < count:
         fewer = other.deployment.num_gpus
-        return f"{text} with the probability shown; {fewer} would do if predictions were exact."
+        return f"{text} with the probability shown; {fewer} would be enough if predictions were exact."
     return f"{text}."
 
 
@@ -74,12 +74,12 @@ def _goodput(rec: Recommendation) -> str:
     if found.goodput_per_s is None:
         return ""
     share = found.goodput_per_s / max(found.request_rate_per_s, 1e-12)
-    verb = "keep every bound one by one as simulated"
+    meet = "meet every SLA bound in the simulation"
     if rec.selected.simulated is None:
-        verb = "are expected to keep every bound one by one"
+        meet = "are expected to meet every SLA bound"
     return (
-        f"Of {amount(found.request_rate_per_s)} requests/s {amount(found.goodput_per_s)} ({share:.0%}) "
-        f"{verb}: the goodput."
+        f"Goodput: {amount(found.goodput_per_s)} of {amount(found.request_rate_per_s)} requests/s "
+        f"({share:.0%}) {meet}."
     )
 
 

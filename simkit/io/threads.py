@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """The BLAS of numpy (loaded by whoever multiplies) on one thread meanwhile; then as before."""
+    """Runs numpy's BLAS on one thread inside the context, and restores the number of threads at its end."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

@@ -1,4 +1,4 @@
-"""Measure a deployment under the workload it was predicted for, and hold the two against each other."""
+"""Measure a deployment under the workload it was predicted for, and compare the two."""
 
 import json
 from collections.abc import Mapping

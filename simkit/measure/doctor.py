@@ -1,4 +1,4 @@
-"""`simkit doctor`: why measured differs from predicted, by predicting again as if each cause were at work."""
+"""`simkit doctor`: why measured differs from predicted, by one prediction under each possible cause."""
 
 from dataclasses import dataclass, replace
 

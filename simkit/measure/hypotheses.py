@@ -1,4 +1,4 @@
-"""What may lie behind a difference: each possible cause as a prediction with that cause at work."""
+"""Possible causes of a difference: each is a prediction under the assumption that the cause applies."""
 
 import math
 from collections.abc import Callable, Mapping

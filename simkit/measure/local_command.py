@@ -1,4 +1,4 @@
-"""A real engine started on this machine, by its own command or for a deployment, supervised like all else."""
+"""A real engine started and supervised on this machine: from a command line, or for a deployment."""
 
 import os
 import shlex

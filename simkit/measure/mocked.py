@@ -1,7 +1,7 @@
-"""What a deployment does when its engines are mocked: simulated at the same step times, in Dynamo's stack.
+"""Prediction for mocked engines behind Dynamo's frontend: a simulation with the same step times.
 
-Dynamo's mocker has no host of its own, and no engine's habits that measured runs taught; what stays is the
-time that the frontend takes for a request, one after the other.
+Dynamo's mocker has no host time of its own, and none of the engine behaviour learned from measured runs. What
+remains is the time that the frontend needs per request, one after the other.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What finalists were simulated to do, as a part of JSON documents and as rows of tables."""
+"""Simulated figures of finalists, as part of JSON documents and as rows of tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What stands behind an answer for a GPU, an engine and a kind of model."""
+"""Which measurements an answer rests on, by GPU, engine and kind of model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -25,7 +25,7 @@ class EngineResult:
 
     points are all that were evaluated for the load asked, of which `holding` keep the SLA; chance holds
     the probability of the SLA of every point in best. expected is the one point that is best when
-    predictions are taken at their word, nearest_miss the one that came closest without holding (empty
+    every prediction is exact, nearest_miss the one that came closest without holding (empty
     when none missed). wider is the engine with the plans that one GPU more would allow.
     """
 

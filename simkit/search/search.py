@@ -93,7 +93,7 @@ def _knee(front: tuple[Candidate, ...]) -> int | None:
 
 
 def _expected(problem: Problem, results: list[EngineResult]) -> Candidate:
-    """The best when predictions are taken at their word."""
+    """The best candidate if every prediction is exact."""
     table = concatenate([result.expected for result in results])
     preference = preference_of(problem, results[0].engine.osl_tokens)
     best = results[int(leading(table, problem.request.slo, preference)[0])]

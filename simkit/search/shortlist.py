@@ -1,4 +1,4 @@
-"""Candidates put in order again once some of them were simulated."""
+"""New order of the candidates after some of them were simulated."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which ways of splitting one engine over GPUs are worth asking about, and what a model needs at least."""
+"""Which ways of splitting one engine over GPUs are searched, and how many GPUs a model needs at least."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a GPU more or fewer or slack on a bound would buy, and what an SLA out of reach takes."""
+"""The choice with one GPU more or fewer or a wider bound, and which bound an unreachable SLA must relax."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -43,7 +43,7 @@ class SchedulerPolicy:
     share steps with decodes, else prompts go first; page_tokens and kv_capacity_tokens: the paged cache.
     early_prefixes: others find what a prompt shares as soon as it is scheduled, in the same step too, else
     once the prompt is prefilled.
-    reserve_frac: share of what those who run may still put out, and reserve_own_frac of what a newcomer
+    reserve_frac: share of what running requests may still put out, and reserve_own_frac of what a new one
     may, for which there must be cache to admit it (0: the prompt is enough, and a sequence is preempted
     and recomputed when pages run out; both 1: that never happens). least_output_first: who is
     preempted, the one with the least output or the last admitted; headroom_steps: decode steps for

@@ -47,7 +47,7 @@ def estimate(
 def estimate_problem(
     request: Request | Mapping[str, Any] | str | Path, deployment: Deployment | Layouts | None = None
 ) -> tuple[Problem, SingleEstimate]:
-    """The same with the question as it was understood, for whoever goes on from there."""
+    """The estimate, and the problem that was made of the request."""
     problem, chosen = question(as_request(request), deployment)
     return problem, estimate_deployment(problem, chosen)
 

@@ -1,4 +1,4 @@
-"""What can be asked, and what stands behind the answers: the deployment guide's matrix and ours."""
+"""GPUs, engines and kinds of model: Dynamo's support, and which measurements our predictions rest on."""
 
 from dataclasses import dataclass
 

@@ -83,7 +83,7 @@ def test_goodput_as_simulated_decides_where_it_was_asked_for():
     order = reranked(found, GOODPUT)
     assert names(order) == ["b", "a"]
     words = moved_words(found[0], order[0], Slo(ttft_s=1.0), GOODPUT)
-    assert "more of its requests keep every bound" in words
+    assert "more of its requests meet every bound" in words
 
 
 def test_the_choice_leaves_room_for_errors_as_the_search_does():

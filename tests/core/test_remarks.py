@@ -25,7 +25,7 @@ def test_the_fewest_gpus_for_a_load_are_named(problem_of):
 def test_goodput_and_knee_are_told(problem_of):
     found = search(problem_of(gpus=8, slo={"itl_s": 0.03, "ttft_s": 2.0}))
     told = " ".join(remarks(found))
-    assert "keep every bound one by one: the goodput" in told
+    assert "are expected to meet every SLA bound" in told
     assert found.knee is not None
     assert f"{found.pareto[found.knee].estimate.output_tokens_per_s_per_gpu:,.0f} per GPU" in told
 
@@ -52,7 +52,7 @@ def test_the_goodput_told_is_the_simulated_one_where_there_is_one(problem_of):
     )  # fmt: skip
     first = replace(found.selected, simulated=simulated)
     told = " ".join(remarks(replace(found, candidates=(first, *found.candidates[1:]))))
-    assert "Of 40 requests/s 30 (75%) keep every bound one by one as simulated" in told
+    assert "Goodput: 30 of 40 requests/s (75%) meet every SLA bound in the simulation" in told
 
 
 def test_large_amounts_are_told_without_an_exponent():

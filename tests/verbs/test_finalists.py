@@ -105,8 +105,8 @@ def test_a_pick_that_misses_as_simulated_gives_way_and_the_words_say_why(monkeyp
     assert answer.selected.deployment == before.candidates[1].deployment
     assert answer.selected.simulated.meets_sla
     assert answer.meets_sla
-    assert any("misses TTFT with 2,600 ms against 2,000 ms" in line for line in answer.explanation)
-    assert any("closed form is in doubt" in line for line in answer.explanation)
+    assert any("misses TTFT, 2,600 ms against 2,000 ms" in line for line in answer.explanation)
+    assert any("closed form is doubtful" in line for line in answer.explanation)
     assert set(answer.bottlenecks) == {"prefill", "decode"}
     assert answer.candidates[-1].deployment == before.selected.deployment
 

@@ -1,4 +1,4 @@
-"""Collectives and expert-parallel exchange: sizes of the messages decide, and who takes part.
+"""Collectives and expert-parallel exchange: time by message size and number of ranks.
 
 message_bytes is the largest buffer of the call on one GPU: the vector summed (all_reduce), what is there
 after gathering (all_gather) or before scattering (reduce_scatter), all that one rank hands out

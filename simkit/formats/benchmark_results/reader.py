@@ -1,4 +1,4 @@
-"""Any result file or folder of a benchmark tool: what it is is told by its content."""
+"""Reads any result file or folder of a benchmark tool; the content says which tool wrote it."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -112,7 +112,7 @@ def _give_chunks(state: State, lane: int, start: int, budget: int) -> int:
 
 @inner
 def compose(state: State, lane: int, now_s: float) -> None:
-    """Decide a lane's next step: who prefills how much, and whether those who decode take part."""
+    """Decide a lane's next step: how much each prompt prefills, and whether sequences decode."""
     row = state.lanes[lane]
     pool = row[c.L_POOL]
     mixed = state.rules[pool, c.P_MIXED] == 1

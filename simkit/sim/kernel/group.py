@@ -95,7 +95,7 @@ def step_under_way_s(state: State, lane: int, now_s: float) -> float:
 
 @inner
 def interrupt(state: State, group: int, at_s: float) -> None:
-    """Somebody arrives: a run of decode steps ends with the step under way at that moment."""
+    """A request arrives: the current run of decode steps ends with the step that is running now."""
     begin_s = state.groups_f[group, c.GF_BEGIN]
     if state.groups[group, c.G_KIND] != c.DECODES_ONLY or at_s >= state.groups_f[group, c.GF_END]:
         return

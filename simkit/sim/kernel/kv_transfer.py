@@ -101,7 +101,7 @@ def spare_page(state: State, lane: int, request: int) -> int:
 
 @inner
 def join_placed(state: State, lane: int, now_s: float) -> None:
-    """Those whose cache has come take part, as far as there are places."""
+    """Sequences whose KV cache has arrived join the batch, as far as it has room."""
     row = state.lanes[lane]
     most = state.rules[row[c.L_POOL], c.P_MAX_SEQS]
     while row[c.L_PLACED] >= 0 and row[c.L_DECODES] + row[c.L_PROMPTS] < most:

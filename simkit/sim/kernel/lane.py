@@ -1,4 +1,4 @@
-"""Compiled: sequences of one lane: its queue, who decodes, and who is preempted when pages run out."""
+"""Compiled: sequences of one lane: its queue, its batch, and preemption when pages run out."""
 
 from simkit.sim.kernel import columns as c
 from simkit.sim.kernel.compiled import inner

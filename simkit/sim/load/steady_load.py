@@ -1,4 +1,4 @@
-"""A steady load as single requests: as if it had been running for ever.
+"""A steady load as single requests, without the burst at the beginning of a benchmark.
 
 A closed loop of equal requests that starts with all slots at once stays in step for ever, and TTFT is
 that of the burst. Here the slots open at random moments over the time that one request takes: requests are
