@@ -28,8 +28,9 @@ from simkit.formats.aiperf_command import BenchmarkOptions
 from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.planner.files import mocker_npz
 from simkit.io.tools import DYNAMO, registry, require_tool
-from simkit.measure.benchmark import as_played, on_target, predict
+from simkit.measure.benchmark import as_expected, on_target, predict
 from simkit.measure.run import Meter, Server, measure
+from simkit.measure.targets import target_of
 from simkit.targets.local.dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
 from simkit.targets.local.service import serving
 from simkit.verbs.estimate import Layouts
@@ -75,9 +76,9 @@ def one(case: Case, seed: int) -> dict:
     request = Request(model=MODEL, backend="vllm", hardware=hardware, workload=case.workload)
     settings = meter(case.requests, seed)
     prediction = predict(request, case.layouts, settings.options)
-    with tempfile.TemporaryDirectory() as folder, on_target(prediction, None, Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, on_target(prediction, "local", Path(folder)) as server:
         run = measure(server, prediction.workload, settings, Path(folder) / "artifacts")
-    estimate = as_played(prediction).candidate.estimate
+    estimate = as_expected(prediction, target_of("local")).candidate.estimate
     source = replace(run.source, path=f"loop/{case.name}", command=None)
     return {
         "case": case.name,

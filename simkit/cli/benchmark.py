@@ -10,9 +10,10 @@ import typer
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
-from simkit.core.errors import InputError, unknown_name
+from simkit.core.errors import InputError
 from simkit.engines.registry import example_start
 
+_TARGET = "url, or where to bring it up; local: mocked engines here."
 _WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
 _SERVE = example_start()
 _ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deployment for the one of the DGD."
@@ -24,7 +25,7 @@ def benchmark(
     what: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml|DIR]", help=_WHAT)] = None,
     *,
     url: Annotated[str | None, typer.Option("--url", help="Server, such as http://localhost:8000.")] = None,
-    target: Annotated[str, typer.Option("--target", help="url, or local: mocked engines here.")] = "url",
+    target: Annotated[str, typer.Option("--target", help=_TARGET)] = "url",
     engine: Annotated[str | None, typer.Option("--engine", metavar="COMMAND", help=_ENGINE)] = None,
     served: Annotated[str | None, typer.Option("--served-model", help="Name the server lists.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the run.")] = Path(
@@ -45,18 +46,18 @@ def benchmark(
 
     Example: simkit benchmark dgd.yaml --target local --gpu h200_sxm --concurrency 8 --client builtin
     """
-    from simkit.measure.benchmark import as_played
+    from simkit.measure.benchmark import as_expected
     from simkit.measure.benchmark import benchmark as run
 
-    mocked = _check_target(target, url, engine)
+    brought_up = _checked_target(target, url, engine)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
-    settings = meter_of(meter, seed=seed, own_tokenizer=mocked)
+    settings = meter_of(meter, seed=seed, own_tokenizer=brought_up is not None and brought_up.own_tokenizer)
     request, prediction = _asked(what, flags, layouts, settings)
     name = served or (request.model if request else flags.get("model"))
     workload = prediction.workload if prediction else request.workload
     limits = limits_of(meter)
-    with stoppable(), _place(prediction, (url, engine), str(name), output) as place:
-        prediction = as_played(prediction) if prediction and mocked else prediction
+    with stoppable(), _place(prediction, (url, engine, target), str(name), output) as place:
+        prediction = as_expected(prediction, brought_up) if prediction and brought_up else prediction
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
     remark(f"wrote {', '.join(path.name for path in outcome.files)} to {output}", quiet=quiet)
@@ -65,32 +66,32 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def _check_target(target: str, url: str | None, engine: str | None) -> bool:
-    """Whether engines are mocked. Raises InputError unless one place to measure is named."""
+def _checked_target(target: str, url: str | None, engine: str | None) -> Any:
+    """The target that brings the deployment up, if one does. Raises InputError unless one place is named."""
     from simkit.io.openai_http import split_url
+    from simkit.measure.targets import target_of
 
-    if target not in ("url", "local"):
-        raise unknown_name("target", target, ("url", "local"))
-    if url is not None and (engine is not None or target == "local"):
+    found = None if target == "url" else target_of(target)
+    if url is not None and (engine is not None or found is not None):
         raise InputError("--target local and --engine start their own server; drop --url")
-    if engine is not None and target == "local":
-        raise InputError("--engine starts a real engine, --target local mocked ones; drop one of them")
-    if url is None and engine is None and target == "url":
+    if engine is not None and found is not None:
+        raise InputError(f"--engine starts an engine, --target {target} {found.about}; drop one of them")
+    if url is None and engine is None and found is None:
         raise InputError(
             "nothing to measure: give --url, --engine, or --target local for mocked engines here"
         )
     if url is not None:
         split_url(url)
-    return target == "local"
+    return found
 
 
-def _place(prediction: Any, where: tuple[str | None, str | None], model: str, folder: Path) -> Any:
+def _place(prediction: Any, where: tuple[str | None, str | None, str], model: str, folder: Path) -> Any:
     """The server to measure, as a context."""
     from simkit.measure.benchmark import on_target
     from simkit.measure.local_command import OF_DEPLOYMENT, command_server, deployment_command
     from simkit.measure.run import Server
 
-    url, engine = where
+    url, engine, target = where
     if engine == OF_DEPLOYMENT:
         if prediction is None:
             raise InputError(f"--engine {OF_DEPLOYMENT}: give a DGD, a recommendation's folder or a layout")
@@ -99,7 +100,7 @@ def _place(prediction: Any, where: tuple[str | None, str | None], model: str, fo
         return command_server(started.words, started.model, folder)
     if engine is not None:
         return command_server(engine, model, folder)
-    return on_target(prediction, Server(url=url, model=model) if url is not None else None, folder)
+    return on_target(prediction, Server(url=url, model=model) if url is not None else target, folder)
 
 
 def _asked(

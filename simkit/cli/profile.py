@@ -11,7 +11,9 @@ import typer
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
-from simkit.core.errors import InputError, unknown_name
+from simkit.core.errors import InputError
+
+_TARGET = "Where candidates are brought up; local: mocked engines here; or url."
 
 
 @with_meter_flags
@@ -19,7 +21,7 @@ from simkit.core.errors import InputError, unknown_name
 def profile(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
     *,
-    target: Annotated[str, typer.Option("--target", help="local: mocked engines here; or url.")] = "local",
+    target: Annotated[str, typer.Option("--target", help=_TARGET)] = "local",
     url: Annotated[str | None, typer.Option("--url", help="Server, with --target url.")] = None,
     served: Annotated[str | None, typer.Option("--served-model", help="Name the server lists.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder; again: resume.")] = Path(
@@ -50,13 +52,14 @@ def profile(
     from simkit.reports.pages import page_console
     from simkit.reports.profile import profile_document, profile_page
 
-    _check(target, url)
+    place = _checked_target(target, url)
     request = request_from_flags(dgdr, flags)
     server = Server(url=url, model=served or request.model) if url is not None else None
     settings = ProfileSettings(
         folder=output,
-        meter=meter_of(meter, seed=seed, own_tokenizer=target == "local"),
+        meter=meter_of(meter, seed=seed, own_tokenizer=place is not None and place.own_tokenizer),
         server=server,
+        target="local" if place is None else target,
         candidates=candidates,
         budget=Budget(points=max_points, seconds=max_seconds, gpus=max_gpus),
         apply=apply,
@@ -86,14 +89,16 @@ def _resumable(folder: Path) -> Iterator[None]:
         raise
 
 
-def _check(target: str, url: str | None) -> None:
+def _checked_target(target: str, url: str | None) -> Any:
+    """The target that brings candidates up; None where a server is measured that runs."""
     from simkit.io.openai_http import split_url
+    from simkit.measure.targets import target_of
 
-    if target not in ("local", "url"):
-        raise unknown_name("target", target, ("local", "url"))
-    if target == "url" and url is None:
+    found = None if target == "url" else target_of(target)
+    if found is None and url is None:
         raise InputError("--target url: which? give --url http://HOST:PORT")
-    if target == "local" and url is not None:
+    if found is not None and url is not None:
         raise InputError("--url goes with --target url; add it, or drop --url")
     if url is not None:
         split_url(url)
+    return found

@@ -13,7 +13,7 @@ from perfmodels.parallel import PlanArray
 from simkit.closed_form.aggregated_loop import Host, Procedure
 from simkit.closed_form.disaggregated_loop import Pools
 from simkit.closed_form.engine_speed import LaneCapacity, PhaseTimes, plan_capacity, scaled_times
-from simkit.closed_form.outcomes import Engines, Load, Outcomes, Replicas, only_column, outcomes
+from simkit.closed_form.outcomes import ClientLoad, Engines, Outcomes, Replicas, only_column, outcomes
 from simkit.closed_form.residuals import corrections_of, grid_features, grid_place
 from simkit.closed_form.step_work import PhaseWork, PromptWork, column, phase_work
 from simkit.core.workload import Lengths
@@ -150,7 +150,7 @@ def row_outcomes(work: RowWork, *, mode: str | None = None) -> Outcomes:
     times = [scaled_times(model, pool.work, pool.plan, pool.capacity) for pool in work.pools]
     host = replace(host_of(model, lengths), poll_steps=work.poll_steps, hold_steps=work.hold_steps)
     corrections = None if mode is None else corrections_of(model, mode, times[-1], lengths)
-    load = Load(amount=work.concurrency[:, None], lengths=lengths, procedure=work.procedure)
+    load = ClientLoad(amount=work.concurrency[:, None], lengths=lengths, procedure=work.procedure)
     return only_column(outcomes(_engines(work, times), load, host, corrections))
 
 

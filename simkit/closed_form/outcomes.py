@@ -38,7 +38,7 @@ Engines = Replicas | Pools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class ClientLoad:
     """What all clients together send: amount [rows, loads] requests in flight, or per second where offered.
 
     procedure says how a number of requests is kept in flight; what is offered arrives at random times.
@@ -50,10 +50,10 @@ class Load:
     offered: bool = False
 
 
-def load_of(workload: Workload) -> Load:
+def load_of(workload: Workload) -> ClientLoad:
     """What the workload's clients send, as one row and one load."""
     rate = workload.request_rate_per_s
-    return Load(
+    return ClientLoad(
         amount=np.array([[rate if rate is not None else workload.concurrency or 1.0]]),
         lengths=workload_lengths(workload),
         procedure=Procedure(
@@ -86,7 +86,7 @@ class Outcomes:
 
 
 def outcomes(
-    engines: Engines, load: Load, host: Host, corrections: Corrections | None, rows: Index | None = None
+    engines: Engines, load: ClientLoad, host: Host, corrections: Corrections | None, rows: Index | None = None
 ) -> Outcomes:
     """Latencies and throughput of `engines` under `load`; corrections: as measured runs suggest.
 
@@ -119,7 +119,7 @@ def outcomes_at_batch(
     return _outcomes(loop, e2e, (in_flight, in_flight / e2e))
 
 
-def _loop(engines: Engines, load: Load, host: Host) -> LoopTimes:
+def _loop(engines: Engines, load: ClientLoad, host: Host) -> LoopTimes:
     if isinstance(engines, Pools):
         if load.offered:
             return disaggregated_loop.open_loop(engines, load.amount, load.lengths, host)

@@ -17,7 +17,7 @@ from simkit.formats.benchmark_results.fields import at, load_json
 from simkit.formats.benchmark_results.stored import is_stored, run_document, run_of
 from simkit.io.yamlio import write_text_atomic
 
-STATE = "profile.json"
+STATE, MEASURED = "profile.json", "measured"
 KIND = "simkit.profile"
 FAILURE = "simkit.failure"
 VERSION = 1
@@ -55,7 +55,14 @@ class ProfileStore:
                 f"{self.folder}: holds the profile of another question ({different} differs); "
                 "give another -o, or ask the same to resume"
             )
+        self._clear_halves()
         return True
+
+    def _clear_halves(self) -> None:
+        """Remove what a write that was killed left beside its file."""
+        for pattern in (f".{STATE}.*", f"{MEASURED}/*/.*.json.*"):
+            for left in self.folder.glob(pattern):
+                left.unlink(missing_ok=True)
 
     def enter(self, phase: str, message: str = "") -> None:
         """Note the phase reached."""
@@ -84,14 +91,14 @@ class ProfileStore:
     def forget_failures(self) -> int:
         """Drop what failed, so that it is tried again; says how many."""
         dropped = 0
-        for path in sorted((self.folder / "measured").glob("*/*.json")):
+        for path in sorted((self.folder / MEASURED).glob("*/*.json")):
             if at(load_json(path), "kind") == FAILURE:
                 path.unlink()
                 dropped += 1
         return dropped
 
     def _path(self, trial: str, point: str) -> Path:
-        return self.folder / "measured" / trial / f"{point}.json"
+        return self.folder / MEASURED / trial / f"{point}.json"
 
     def _write(self, path: Path, document: Mapping[str, Any]) -> None:
         content = {"kind": KIND, "version": VERSION, **document} if path.name == STATE else dict(document)

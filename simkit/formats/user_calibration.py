@@ -21,13 +21,12 @@ KIND = "simkit.own_calibration"
 VERSION = 1
 
 
-def write_own(path: Path, own: OwnCalibration, *, mocked: bool = False) -> None:
-    """Write the calibration; it names the shipped model it corrects. mocked: its runs used no GPU."""
+def write_own(path: Path, own: OwnCalibration) -> None:
+    """Write the calibration; it names the shipped model it corrects."""
     document = {
         "kind": KIND,
         "version": VERSION,
         "corrects": str(artifact(ERRORS).get("sha256", "none"))[:12],
-        "mocked": mocked,
         "observations": [asdict(item) for item in own.observations],
     }
     write_text_atomic(path, json.dumps(document, indent=1) + "\n")

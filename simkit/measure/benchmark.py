@@ -21,9 +21,8 @@ from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.prediction_files import prediction_document, read_prediction
 from simkit.io.yamlio import write_text_atomic
-from simkit.measure.local_target import local_server
-from simkit.measure.mocked import mocked
 from simkit.measure.run import Meter, Server, measure
+from simkit.measure.targets import Target, target_of
 from simkit.reports.document import candidate_document, dumps
 from simkit.reports.measured import comparison_document, comparison_page
 from simkit.reports.pages import Page, page_html, page_markdown
@@ -58,11 +57,10 @@ class BenchmarkOutcome:
     files: tuple[Path, ...] = field(default_factory=tuple)
 
 
-def as_played(prediction: Prediction) -> Prediction:
-    """The prediction for mocked engines, which have the step times but not the host of real ones."""
-    return replace(
-        prediction, candidate=mocked(prediction.problem, prediction.candidate, prediction.workload)
-    )
+def as_expected(prediction: Prediction, target: Target) -> Prediction:
+    """The prediction of what the target brings up: mocked engines do not have the host of real ones."""
+    expected = target.expect(prediction.problem, prediction.candidate, prediction.workload)
+    return replace(prediction, candidate=expected)
 
 
 def predict(
@@ -79,16 +77,16 @@ def predict(
 
 
 def on_target(
-    prediction: Prediction | None, server: Server | None, folder: Path
+    prediction: Prediction | None, where: Server | str, folder: Path
 ) -> AbstractContextManager[Server]:
-    """The server to measure: the one given, or the prediction's deployment on this machine."""
-    if server is not None:
-        return nullcontext(server)
+    """The server to measure: the one given, or the prediction's deployment on the target of that name."""
+    if isinstance(where, Server):
+        return nullcontext(where)
     if prediction is None:
         raise InputError(
-            "--target local starts a deployment: give a DGD, a recommendation's folder or a layout"
+            f"--target {where} starts a deployment: give a DGD, a recommendation's folder or a layout"
         )
-    return local_server(prediction.problem, prediction.candidate, folder / "local")
+    return target_of(where).start(prediction.problem, prediction.candidate, folder / where)
 
 
 def benchmark(

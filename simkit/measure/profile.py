@@ -18,7 +18,6 @@ from simkit.formats.dgdr.read import request_to_document
 from simkit.formats.profile_store import ProfileStore
 from simkit.io.processes import clean_orphans
 from simkit.io.tools import registry
-from simkit.measure.mocked import mocked
 from simkit.measure.profile_verdict import (
     ProfileOutcome,
     as_predicted,
@@ -28,14 +27,12 @@ from simkit.measure.profile_verdict import (
     judge_of,
 )
 from simkit.measure.run import Meter, Server
+from simkit.measure.targets import Target, target_of
 from simkit.measure.trials import (
     Bench,
     Budget,
-    Deploy,
     Expect,
     TrialResult,
-    as_it_is,
-    local_deploy,
     one_server,
 )
 from simkit.verbs.recommend import answer
@@ -49,20 +46,20 @@ _SEARCHED = 40  # candidates predicted, from which those to deploy are taken
 class ProfileSettings:
     """How to profile: where, with what, how much.
 
-    server: the one to measure with target url; None starts candidates on this machine. candidates is how
-    many whole ones may be deployed by a thorough profile. apply: also deploy and measure where the request
+    server: the one to measure with target url; None starts candidates on `target`. candidates is how many
+    whole ones may be deployed by a thorough profile. apply: also deploy and measure where the request
     says autoApply: false.
     """
 
     folder: Path
     meter: Meter
     server: Server | None = None
+    target: str | Target = "local"
     candidates: int = 8
     budget: Budget = field(default_factory=Budget)
     apply: bool = False
     retry_failed: bool = False
     limits: Mapping[str, float] = field(default_factory=dict)
-    deploy: Deploy | None = None  # how candidates are started, where not as mocked engines
 
 
 def profile(request: Request, settings: ProfileSettings, say: Callable[[str], None]) -> ProfileOutcome:
@@ -86,9 +83,7 @@ def profile(request: Request, settings: ProfileSettings, say: Callable[[str], No
     problem = build_problem(sent, SearchOptions(limit=_SEARCHED if thorough else 10))
     first = answer(problem)
     say(f"{'resuming' if going_on else 'predicted'}: {first.explanation[0]}")
-    deploy, expect = _deploy(settings, problem)
-    bench = Bench(store=store, deploy=deploy, meter=settings.meter, budget=settings.budget, say=say,
-                  expect=expect)  # fmt: skip
+    bench = _bench(store, problem, settings, say)
     engines, wholes = _thorough(bench, problem, first, settings) if thorough else ((), ())
     if not thorough and (request.auto_apply or settings.apply):
         bench.store.enter(SELECTING, "measuring the selected deployment")
@@ -102,7 +97,7 @@ def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     return {
         "request": request_to_document(request)["spec"],
         "modes": list(request.modes),
-        "target": settings.server.url if settings.server else "local",
+        "target": _place_name(settings),
         "client": settings.meter.client,
         "requests": options.request_count,
         "seed": options.seed,
@@ -110,13 +105,28 @@ def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     }
 
 
-def _deploy(settings: ProfileSettings, problem: Problem) -> tuple[Deploy, Expect]:
-    """How candidates are started, and what is then expected of them."""
-    if settings.deploy is not None:
-        return settings.deploy, as_it_is
+def _bench(
+    store: ProfileStore, problem: Problem, settings: ProfileSettings, say: Callable[[str], None]
+) -> Bench:
+    """How candidates are started and measured, and what is then expected of them."""
+    place = settings.target if isinstance(settings.target, Target) else target_of(settings.target)
     if settings.server is not None:
-        return one_server(settings.server), as_it_is
-    return local_deploy(problem), lambda candidate, load: mocked(problem, candidate, load)
+        place = Target(about="a server that runs", start=one_server(settings.server))
+    return Bench(
+        store=store,
+        meter=settings.meter,
+        budget=settings.budget,
+        say=say,
+        deploy=lambda candidate, folder: place.start(problem, candidate, folder),
+        expect=lambda candidate, load: place.expect(problem, candidate, load),
+        real_engines=place.real_engines,
+    )
+
+
+def _place_name(settings: ProfileSettings) -> str:
+    if settings.server is not None:
+        return settings.server.url
+    return settings.target.about if isinstance(settings.target, Target) else settings.target
 
 
 # --- sweeps ---------------------------------------------------------------------------------------

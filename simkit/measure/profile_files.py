@@ -23,7 +23,6 @@ from simkit.formats.profile_store import ProfileStore
 from simkit.formats.user_calibration import write_own
 from simkit.io.yamlio import dump_yaml
 from simkit.measure.benchmark import dumps_exact
-from simkit.measure.local_target import MOCKED
 from simkit.measure.profile import CURVES, DONE, GENERATING, engine_factors
 from simkit.measure.profile_verdict import ProfileOutcome, workload_of
 from simkit.reports.document import candidate_document, dumps
@@ -65,7 +64,7 @@ def write_profile(outcome: ProfileOutcome, folder: Path, command: str) -> list[P
     store.enter(GENERATING)
     written = write_folder(folder, texts)
     if outcome.own is not None:
-        write_own(folder / OWN, outcome.own, mocked=outcome.run is not None and MOCKED in outcome.run.notes)
+        write_own(folder / OWN, outcome.own)
         written.append(folder / OWN)
     store.enter(DONE, outcome.phase)
     return written

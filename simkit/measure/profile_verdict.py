@@ -60,7 +60,7 @@ def conclude(
     measured = [result for result in wholes if result.run is not None]
     if not measured and any(result.failures for result in wholes):
         raise ExternalError(f"nothing could be measured: {_why_nothing(wholes)}")
-    own = calibrated(first, measured, bench.expect)
+    own = calibrated(first, measured, bench.expect) if bench.real_engines else None
     final, winner = _ranked(problem, first, measured, own)
     run = winner.run if winner else None
     load = winner.trial.points[0].workload if winner else problem.request.workload
@@ -117,10 +117,9 @@ def _ranked(
 ) -> tuple[Recommendation, TrialResult | None]:
     """All candidates again: the measured ones by what was measured, the rest by sharpened predictions.
 
-    The selected one was measured, if any was: nothing is recommended on a hope.
+    The selected one was measured, if any was: nothing is recommended on a hope. own is None where mocked
+    engines were measured: those say nothing of GPUs.
     """
-    if own is None:
-        return first, None
     slo, workload, judge = problem.request.slo, problem.request.workload, judge_of(problem)
     winner = min(
         (result for result in measured if figures_of(result) is not None),
@@ -129,7 +128,9 @@ def _ranked(
     )
     if winner is None:
         return first, None
-    after = [sharpened(item, loaded(workload, item), slo, own) for item in first.candidates]
+    after = list(first.candidates)
+    if own is not None:
+        after = [sharpened(item, loaded(workload, item), slo, own) for item in after]
     name = winner.trial.name
     selected = next(item for item in after if layout_name(item.deployment) == name)
     rest = sorted(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from simkit.core.estimate import Candidate
 from simkit.core.measured import Run
 from simkit.core.workload import Workload
 from simkit.formats.profile_store import Failure, ProfileStore
-from simkit.measure.local_target import local_server
 from simkit.measure.run import Meter, Server, measure
 
 Deploy = Callable[[Candidate, Path], AbstractContextManager[Server]]
@@ -60,6 +59,7 @@ class Bench:
     budget: Budget
     say: Callable[[str], None]
     expect: Expect
+    real_engines: bool = True  # what is measured says something of GPUs
     begun: float = field(default_factory=time.monotonic)
     measured: int = 0  # points measured since this start
     found: int = 0  # points that were there already
@@ -148,21 +148,6 @@ def _figures(run: Run) -> str:
     return ", ".join(parts)
 
 
-def as_it_is(candidate: Candidate, load: Workload) -> Candidate:
-    """Real engines do what was predicted of them."""
-    return candidate
-
-
-def local_deploy(problem: Problem) -> Deploy:
-    """Candidates as mocked engines on this machine."""
-    return lambda candidate, folder: local_server(problem, candidate, folder)
-
-
-def one_server(server: Server) -> Deploy:
+def one_server(server: Server) -> Callable[[Problem, Candidate, Path], AbstractContextManager[Server]]:
     """A server that is there already and stays: every candidate is taken to be what it runs."""
-
-    @contextmanager
-    def deploy(candidate: Candidate, folder: Path) -> Iterator[Server]:
-        yield server
-
-    return deploy
+    return lambda problem, candidate, folder: nullcontext(server)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simkit.closed_form.outcomes import Load, Replicas, outcomes
+from simkit.closed_form.outcomes import ClientLoad, Replicas, outcomes
 from simkit.closed_form.step_work import BATCH_GRID
 from simkit.search.candidate_table import Layout, Points, flatten
 from simkit.search.prepared import PreparedEngine
@@ -15,7 +15,7 @@ def throughput_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
         return None
     per_lane = np.minimum(BATCH_GRID[None, :], times.max_seqs[:, None])
     engines = Replicas(serving=times, workers=np.floor(total_gpus / times.plan.num_gpus))
-    load = Load(amount=per_lane * engines.lanes, lengths=engine.lengths)
+    load = ClientLoad(amount=per_lane * engines.lanes, lengths=engine.lengths)
     return _points(engine, engines, load, total_gpus)
 
 
@@ -30,7 +30,7 @@ def load_points(engine: PreparedEngine, total_gpus: int) -> Points | None:
     return _points(engine, Replicas(serving=times, workers=workers), load, total_gpus)
 
 
-def _points(engine: PreparedEngine, engines: Replicas, load: Load, total_gpus: int) -> Points:
+def _points(engine: PreparedEngine, engines: Replicas, load: ClientLoad, total_gpus: int) -> Points:
     times, found = engine.serving, outcomes(engines, load, engine.host, engine.corrections["agg"])
     workers = engines.workers if engines.workers.ndim == 2 else engines.workers[:, None]
     layout = Layout(

@@ -12,7 +12,7 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.closed_form.aggregated_loop import Host
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.engine_speed import PhaseTimes
-from simkit.closed_form.outcomes import Load, load_of
+from simkit.closed_form.outcomes import ClientLoad, load_of
 from simkit.closed_form.residuals import Corrections, corrections_of
 from simkit.core.workload import Lengths, Workload, workload_lengths
 from simkit.engines.engine_model import EngineModel
@@ -87,7 +87,7 @@ class PreparedEngine:
         """Mean output length."""
         return float(np.asarray(self.lengths.osl_tokens))
 
-    def load(self, shape: tuple[int, ...]) -> Load:
+    def load(self, shape: tuple[int, ...]) -> ClientLoad:
         """The workload's load, asked of rows and loads [shape]."""
         asked = load_of(self.workload)
         return replace(asked, amount=np.broadcast_to(asked.amount, shape))

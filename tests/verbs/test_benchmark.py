@@ -158,7 +158,7 @@ def test_another_model_is_said_with_what_is_served(tmp_path):
 
 def test_a_local_target_needs_a_deployment(tmp_path):
     with pytest.raises(InputError, match="give a DGD"):
-        on_target(None, None, tmp_path)
+        on_target(None, "local", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_mocked_engines_keep_the_predicted_step_times(tmp_path, monkeypatch, lay
     load = Workload(isl_tokens=256, osl_tokens=32, concurrency=2)
     prediction = predict(request(load, "Qwen/Qwen3-32B"), Layouts(**layout))
     meter = Meter(client="builtin", options=BenchmarkOptions(request_count=16))
-    with on_target(prediction, None, tmp_path) as server:
+    with on_target(prediction, "local", tmp_path) as server:
         outcome = benchmark(server, load, meter, tmp_path, prediction=prediction)
     itl = next(row for row in outcome.comparison.rows if row.metric == "itl")
     assert abs(itl.error_frac) < 0.25  # a busy machine adds to it; experiments/loop_error has the figure
@@ -202,7 +202,7 @@ def test_real_aiperf_on_real_dynamo(tmp_path, monkeypatch):
     load = Workload(isl_tokens=128, osl_tokens=24, concurrency=2)
     prediction = predict(request(load, "Qwen/Qwen3-32B"), Layouts(worker="tp2"))
     meter = Meter(options=BenchmarkOptions(request_count=20, tokenizer="builtin", ui="none"))
-    with on_target(prediction, None, tmp_path) as server:
+    with on_target(prediction, "local", tmp_path) as server:
         outcome = benchmark(server, load, meter, tmp_path, prediction=prediction)
     run = outcome.run
     assert (run.source.tool, run.num_requests, run.num_errors, run.osl_off_frac) == ("aiperf", 20, 0, 0.0)

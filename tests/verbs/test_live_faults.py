@@ -16,10 +16,10 @@ from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
 from simkit.formats.aiperf_command import BenchmarkOptions
 from simkit.io.processes import start_time
-from simkit.measure import local_target
 from simkit.measure.benchmark import predict
-from simkit.measure.local_target import local_server
 from simkit.measure.run import Meter, measure
+from simkit.measure.targets import local as local_target
+from simkit.measure.targets.local import local_server
 from simkit.verbs.estimate import Layouts
 
 pytestmark = needs_dynamo

@@ -26,9 +26,11 @@ from simkit.core.workload import Workload
 from simkit.formats.aiperf_command import BenchmarkOptions
 from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.user_calibration import read_own
+from simkit.measure import targets
 from simkit.measure.profile import ProfileSettings, profile
 from simkit.measure.profile_files import write_profile
 from simkit.measure.run import Meter, Server
+from simkit.measure.targets import Target, target_names, target_of
 from simkit.measure.trials import Budget, one_server
 
 LOAD = Workload(isl_tokens=64, osl_tokens=8, concurrency=2)
@@ -62,7 +64,8 @@ def server():
 
 
 def settings(folder, deploy, **more):
-    return ProfileSettings(folder=folder, meter=METER, deploy=deploy, **more)
+    place = Target(about="planted", start=lambda problem, candidate, at: deploy(candidate, at))
+    return ProfileSettings(folder=folder, meter=METER, target=place, **more)
 
 
 def run(request, found, said=None):
@@ -207,7 +210,7 @@ def test_a_url_is_one_deployment(tmp_path, server):
         run(REQUEST, ProfileSettings(folder=tmp_path, meter=METER, server=place))
     outcome = run(RAPID, ProfileSettings(folder=tmp_path, meter=METER, server=place))
     assert outcome.phase == "Deployed"
-    with one_server(place)(outcome.final.selected, tmp_path) as found:
+    with one_server(place)(outcome.problem, outcome.final.selected, tmp_path) as found:
         assert found is place
 
 
@@ -291,6 +294,40 @@ def test_a_thorough_profile_on_mocked_engines_killed_and_resumed(tmp_path):
     assert summary["phase"] == "Deployed"
     assert summary["points_resumed"] >= len(kept)
     assert (tmp_path / "out" / "dgd.yaml").is_file()
-    with pytest.raises(InputError, match="mocked engines"):  # it must not sharpen predictions of GPUs
-        read_own(tmp_path / "out" / "own_calibration.json")
+    assert not (tmp_path / "out" / "own_calibration.json").exists()  # mocked engines say nothing of GPUs
     assert list((cache / "running").glob("*")) == []
+
+
+TOY = """
+from contextlib import contextmanager
+from simkit.measure.run import Server
+from simkit.measure.targets import Target, target_names, target_of
+
+@contextmanager
+def start(problem, candidate, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "brought_up").write_text(candidate.deployment.backend)
+    yield Server(url="URL", model="tiny")
+
+TARGET = Target(about="a toy", start=start, real_engines=REAL)
+"""
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_target_is_one_module_and_mocked_engines_correct_nothing(tmp_path, monkeypatch, server, real):
+    place = f"toy_{real}".lower()
+    (tmp_path / f"{place}.py").write_text(TOY.replace("URL", server[0]).replace("REAL", str(real)))
+    monkeypatch.setattr(targets, "__path__", [*targets.__path__, str(tmp_path)])
+    assert place in target_names()
+    found = ProfileSettings(folder=tmp_path / "out", meter=METER, target=place, apply=True)
+    outcome = run(RAPID, found)
+    assert list((tmp_path / "out").rglob("brought_up"))
+    assert (outcome.phase, outcome.measured) == ("Deployed", 1)
+    assert (outcome.own is not None) is real
+    moved = outcome.final.selected.estimate.ttft != outcome.first.selected.estimate.ttft
+    assert moved is real
+
+
+def test_a_target_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match="local"):
+        target_of("moon")

@@ -22,7 +22,9 @@ from simkit.formats.planner.files import MOCKER_NPZ
 from simkit.io.processes import clean_orphans
 from simkit.io.tools import DYNAMO, registry, require_tool
 from simkit.measure.load_client import ClientOptions, drive
+from simkit.measure.mocked import mocked
 from simkit.measure.run import Server
+from simkit.measure.targets import Target
 from simkit.targets.local.dynamo import DynamoLocal, MockPool, Role, dynamo_plan, prepare
 from simkit.targets.local.service import serving
 from simkit.verbs.planner_data import planner_profile
@@ -125,3 +127,12 @@ def _first_answers(server: Server) -> None:
         answered = 0 if record.error else answered + 1
         if record.error and time.monotonic() - begun > _ANSWER_S:
             raise ExternalError(f"{server.url}: lists its model but does not answer ({record.error})")
+
+
+TARGET = Target(
+    about="mocked engines here",
+    start=local_server,
+    expect=mocked,
+    real_engines=False,
+    own_tokenizer=True,
+)
