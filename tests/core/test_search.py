@@ -111,7 +111,7 @@ def test_estimates_are_consistent(problem_of, question):
             assert in_flight == pytest.approx(estimate.concurrency, rel=BISECTION)
         held = {name: getattr(estimate, name[:-2]).mean_s for name in problem.request.slo.bounds}
         within = all(held[name] <= bound for name, bound in problem.request.slo.bounds.items())
-        assert candidate.meets_sla == (within and not estimate.notes)
+        assert candidate.meets_sla == (within and not estimate.overloaded)
         assert (estimate.sla_probability is None) == (not problem.request.slo.bounds)
 
 

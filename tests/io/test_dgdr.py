@@ -109,7 +109,7 @@ def test_only_the_model_is_needed():
     assert (request.backend, request.search_strategy, request.auto_apply) == ("auto", "rapid", True)
     assert (request.workload.isl_tokens, request.workload.osl_tokens) == (4000, 1000)
     assert (request.workload.concurrency, request.workload.request_rate_per_s) == (None, None)
-    assert request.slo == Slo(ttft_s=2.0, itl_s=0.03)
+    assert request.slo == Slo(ttft_s=2.0, itl_s=0.03, assumed=True)
     assert request.warnings == (NO_SLA,)
     assert request.deploy.planner is None
     assert request.deploy.model_cache is None

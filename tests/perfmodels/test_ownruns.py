@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perfmodels.uncertainty.intervals import NormalErrors
 from perfmodels.uncertainty.user_runs import (
     FEATURES,
     ITL_PRIOR,
     TTFT_PRIOR,
     OwnRuns,
     ResidualPrior,
-    band,
     log_features,
     most_telling,
 )
@@ -72,7 +72,8 @@ def test_intervals_hold_what_the_prior_draws():
     for _ in range(60):
         errors = rng.multivariate_normal(np.zeros(40), covariance)
         fitted = OwnRuns(prior=PRIOR, features=features[:5], log_ratios=errors[:5])
-        low, high = band(*fitted.correct(features[5:]))
+        mean, spread = fitted.correct(features[5:])
+        low, high = NormalErrors().interval(np.exp(mean), log_sd=spread)
         inside.append((np.exp(errors[5:]) >= low) & (np.exp(errors[5:]) <= high))
     assert np.mean(inside) == pytest.approx(0.9, abs=0.03)
 

@@ -55,6 +55,7 @@ def doc(times):
             "preemptions": 3,
             "settled": {"ttft_ms": 199.0, "itl_ms": 20.0, "e2e_ms": 1200.0},
             "closed_form": {"benchmark": form, "steady": {**form, "ttft_ms": 222.0}},
+            "believe": "Believe the simulation.",
             "sla": {
                 "statistic": "p99", "met": False,
                 "bounds": {"ttft_ms": 200.0}, "missed": {"ttft_ms": 250.0},

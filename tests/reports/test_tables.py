@@ -56,7 +56,7 @@ def evaluation_doc():
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_candidates_keep_their_numbers(rec, printed, width):
-    text = printed(recommendation_table, rec, width=width)
+    text = printed(recommendation_table, recommendation_document(rec), width=width)
     assert max(map(len, text.splitlines())) <= width
     assert "\u2026" not in text
     for item in recommendation_document(rec)["candidates"][:10]:
@@ -71,7 +71,7 @@ def test_candidates_keep_their_numbers(rec, printed, width):
 
 
 def test_recommendation_says_what_matters(rec, printed):
-    text = printed(recommendation_table, rec, limit=9)
+    text = printed(recommendation_table, recommendation_document(rec), limit=9)
     chance = percent(recommendation_document(rec)["selected"]["sla_probability"])
     assert f"expected to meet the SLA, probability {chance}" in " ".join(text.split())
     assert "miss" in text
@@ -81,12 +81,12 @@ def test_recommendation_says_what_matters(rec, printed):
 
 
 def test_missed_sla_is_said_first(make, printed):
-    text = printed(recommendation_table, make(meets_sla=False))
+    text = printed(recommendation_table, recommendation_document(make(meets_sla=False)))
     assert "MISSES the SLA" in text.splitlines()[0]
 
 
 def test_markup_in_names_is_text(hostile, printed):
-    text = printed(recommendation_table, hostile)
+    text = printed(recommendation_table, recommendation_document(hostile))
     assert "[red]" in text
     assert "\n# rm" not in text
 
@@ -100,7 +100,7 @@ def test_ascii_terminal(rec):
 
 
 def test_colour_only_on_a_terminal(rec, printed):
-    assert "\x1b" not in printed(recommendation_table, rec)
+    assert "\x1b" not in printed(recommendation_table, recommendation_document(rec))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -144,4 +144,4 @@ def test_pareto_text(rec):
 
 
 def test_pareto_text_with_nothing_to_draw(make):
-    assert pareto_text(make(candidates=(), pareto=())) == ""
+    assert pareto_text(recommendation_document(make(candidates=(), pareto=()))) == ""
