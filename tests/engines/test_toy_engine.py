@@ -47,7 +47,7 @@ def rendered(deployment, **deploy):
     return render(deployment, asked, model="org/model", gpus_per_node=8, total_gpus=32)
 
 
-@pytest.mark.parametrize("name", ("README.md", "docs/architecture.md"))
+@pytest.mark.parametrize("name", ("CONTRIBUTING.md", "docs/architecture.md"))
 def test_the_documents_give_the_recipe(name):
     assert RECIPE in " ".join((ROOT / name).read_text(encoding="utf-8").split())
 
