@@ -50,7 +50,7 @@ def doctor(
 def next_runs(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
     *,
-    count: Annotated[int, typer.Option("--count", min=1, max=20, help="Runs to name.")] = 3,
+    count: Annotated[int, typer.Option("--count", min=1, max=20, help="Number of runs.")] = 3,
     calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,

@@ -24,7 +24,7 @@ class Format(StrEnum):
 
 FormatFlag = Annotated[Format, typer.Option("--format", help="table for people, json for programs.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard error.")]
-SeedFlag = Annotated[int, typer.Option("--seed", help="Seed of everything random (nothing here yet).")]
+SeedFlag = Annotated[int, typer.Option("--seed", help="Random seed; ignored where nothing is random.")]
 
 _CALIBRATION_HELP = "Your own runs, as simkit fit --own or profile wrote them."
 CalibrationFlag = Annotated[

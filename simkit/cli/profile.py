@@ -24,14 +24,18 @@ def profile(
     target: Annotated[str, typer.Option("--target", help=_TARGET)] = "local",
     url: Annotated[str | None, typer.Option("--url", help="Server, with --target url.")] = None,
     served: Annotated[str | None, typer.Option("--served-model", help="Name the server lists.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder; again: resume.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder; the same one resumes.")] = Path(
         "out/profile"
     ),
-    candidates: Annotated[int, typer.Option("--candidates", min=1, max=100, help="Whole ones to try.")] = 8,
-    max_points: Annotated[int | None, typer.Option("--max-points", help="Measurements at most.")] = None,
-    max_seconds: Annotated[float | None, typer.Option("--max-seconds", help="Start none after.")] = None,
-    max_gpus: Annotated[int | None, typer.Option("--max-gpus", help="GPUs at once at most.")] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Deploy in spite of autoApply: false.")] = False,
+    candidates: Annotated[
+        int, typer.Option("--candidates", min=1, max=100, help="Most candidates to deploy.")
+    ] = 8,
+    max_points: Annotated[int | None, typer.Option("--max-points", help="Most measurements.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="Time after which none starts.")
+    ] = None,
+    max_gpus: Annotated[int | None, typer.Option("--max-gpus", help="Most GPUs at once.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Deploy even with autoApply: false.")] = False,
     retry: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,

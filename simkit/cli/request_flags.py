@@ -65,7 +65,7 @@ def with_flags(name: str, parameters: Sequence[inspect.Parameter]) -> Callable[[
 _PANEL = "Engine settings"
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("max_num_seqs", int, "--max-num-seqs", "Most requests that one engine runs at once."),
-    ("max_num_batched_tokens", int, "--max-num-batched-tokens", "Token budget of a step; else several."),
+    ("max_num_batched_tokens", int, "--max-num-batched-tokens", "Token budget of a step; recommend searches it."),
     ("kv_dtype", str, "--kv-dtype", "KV cache: auto, bf16, fp8, or both to search."),
     (
         "speculative", str, "--speculative",
@@ -94,9 +94,9 @@ def with_tuning(request: Request, tuning: Mapping[str, Any]) -> Request:
 
 _CLUSTER_PANEL = "Cluster"
 _CLUSTER_OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
-    ("model_cache_job", bool, "--with-model-cache-job", "Write the volume claim and its download Job too."),
+    ("model_cache_job", bool, "--with-model-cache-job", "Also write the volume claim and its download Job."),
     ("storage_class", str, "--storage-class", "Storage class of that claim (ReadWriteMany)."),
-    ("profiling_job", bool, "--with-profiling-job", "Write the Job by which Dynamo would profile, too."),
+    ("profiling_job", bool, "--with-profiling-job", "Also write the Job of Dynamo's profiler."),
     ("compilation_cache", str, "--compilation-cache", "Claim that keeps compiled kernels."),
     ("orchestrator", str, "--orchestrator", "Multinode pods: grove or lws (LeaderWorkerSet)."),
     ("kai_queue", str, "--kai-queue", "Queue of KAI scheduler."),
