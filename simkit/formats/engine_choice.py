@@ -16,18 +16,8 @@ def _one_of(value: Any, known: tuple[str, ...]) -> Any:
     raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
 
 
-def _engine(value: Any) -> Any:
-    return _one_of(value, engine_names())
-
-
 def _engine_or_auto(value: Any) -> Any:
     return _one_of(value, ("auto", *sorted(engine_names())))
 
 
-def _engine_or_mocker(value: Any) -> Any:
-    return _one_of(value, (*engine_names(), "mocker"))
-
-
-EngineName = Annotated[str, BeforeValidator(_engine)]
 EngineOrAuto = Annotated[str, BeforeValidator(_engine_or_auto)]
-EngineOrMocker = Annotated[str, BeforeValidator(_engine_or_mocker)]

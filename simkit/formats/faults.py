@@ -157,6 +157,14 @@ def wrong_type(path: str, expected: str, value: Any) -> Fault:
     )
 
 
+def choice_fault(path: str, choices: Sequence[str], value: Any) -> Fault:
+    """A value that is none of those allowed."""
+    hints = nearest(str(value), choices, count=1)
+    listed = ", ".join(choices)
+    remedy = f"did you mean {hints[0]}?" if hints else f"write one of {listed}"
+    return Fault(path=path, problem=f"expected one of {listed}, got {shown(value)}", remedy=remedy)
+
+
 def shown(value: Any) -> str:
     """A value as an error shows it: short, with its kind where that is what is wrong."""
     if isinstance(value, dict):
@@ -176,18 +184,11 @@ def _fault(item: Any, known_keys: dict[str, tuple[str, ...]]) -> Fault:
     if kind == "missing":
         return Fault(path=path, problem="required but missing", remedy="add it")
     if kind == "literal_error":
-        return _choice_fault(path, item["ctx"]["expected"], value)
+        choices = item["ctx"]["expected"].replace(" or ", ", ").split(",")
+        return choice_fault(path, [choice.strip("' ") for choice in choices], value)
     if kind in _TYPE_WORDS:
         return wrong_type(path, _TYPE_WORDS[kind], value)
     return Fault(path=path, problem=f"{_rule(item)}, got {shown(value)}", remedy="correct the value")
-
-
-def _choice_fault(path: str, expected: str, value: Any) -> Fault:
-    choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
-    hints = nearest(str(value), choices, count=1)
-    listed = ", ".join(choices)
-    remedy = f"did you mean {hints[0]}?" if hints else f"write one of {listed}"
-    return Fault(path=path, problem=f"expected one of {listed}, got {shown(value)}", remedy=remedy)
 
 
 _RULES = {

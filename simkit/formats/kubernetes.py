@@ -1,13 +1,14 @@
 """Kubernetes documents: merging a partial one into a whole, and the schemas they must hold to."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from simkit.core.errors import InputError
-from simkit.formats.faults import Fault, join_path, shown, unknown_key, wrong_type
+from simkit.formats.faults import Fault
+from simkit.formats.schema_faults import faults_by
 
 # --- Merging a partial Kubernetes document into a whole one, by the rules of its schema.
 # Mappings merge. A list that the schema keys (containers by name, mounts by path, ...) merges entry by
@@ -89,7 +90,7 @@ def _refuse_null(value: Any, path: str) -> None:
 
 
 # --- Kubernetes' own schemas: pods, claims, Jobs and ConfigMaps as the API server takes them.
-# The schemas are those that the package kubernetes-validate carries; here they only become faults.
+# The schemas are those that the package kubernetes-validate carries.
 
 
 # A release that current clusters run or exceed; unknown fields are refused, as kubectl apply does.
@@ -105,49 +106,33 @@ _FILES = {
     "JobSpec": "jobspec-batch-v1",
     "ConfigMap": "configmap-v1",
 }
-_WORDS = {
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "object": "a mapping",
-    "array": "a list",
-}
-_MOST_FAULTS = 50  # of one object; a document of nonsense need not be listed to its end
 
 
 def schema_faults(kind: str, value: Any, path: str) -> list[Fault]:
     """Everything in which `value` is not a Kubernetes object of that kind; path is where it stands."""
-    found: list[Fault] = []
-    for error in _validator(kind).iter_errors(value):
-        found += _faults(error, path)
-        if len(found) >= _MOST_FAULTS:
-            break
-    return list(dict.fromkeys(found))
+    return faults_by(_validator(kind), value, path)
 
 
 @lru_cache(maxsize=len(_FILES))
 def _validator(kind: str) -> Any:
-    schema = _schema(f"{_FOLDER}/{_FILES[kind]}.json")
     from jsonschema import Draft202012Validator
     from referencing import Resource
 
+    schema = _schema(f"{_FOLDER}/{_FILES[kind]}.json")
     registry = Resource.from_contents(schema) @ _registry()
     return Draft202012Validator(schema, registry=registry)
 
 
 @lru_cache(maxsize=1)
 def _registry() -> Any:
-    definitions = _schema(f"{_FOLDER}/_definitions.json")
     from referencing import Registry, Resource
 
-    return Resource.from_contents(definitions) @ Registry()
+    return Resource.from_contents(_schema(f"{_FOLDER}/_definitions.json")) @ Registry()
 
 
 def _schema(name: str) -> Any:
     """One published schema. Raises InputError where the extra that carries them is not installed."""
     try:
-        import jsonschema  # noqa: F401  # of the same extra
         from kubernetes_validate.utils import schema_contents
     except ModuleNotFoundError as missing:
         package = str(missing.name).partition(".")[0]
@@ -156,42 +141,3 @@ def _schema(name: str) -> Any:
             'pip install "dynamo-simkit[validate]"'
         ) from missing
     return schema_contents(name, KUBERNETES)
-
-
-def _faults(error: Any, path: str) -> Iterator[Fault]:
-    where = _where(path, error)
-    rule, value, expected = error.validator, error.instance, error.validator_value
-    if rule == "additionalProperties" and isinstance(value, Mapping):
-        known = error.schema.get("properties", {})
-        for key in value:
-            if key not in known:
-                yield unknown_key(where, str(key), known)
-    elif rule == "required":
-        for key in expected:
-            if isinstance(value, Mapping) and key not in value:
-                yield Fault(path=f"{where}.{key}", problem="required but missing", remedy="add it")
-    elif rule == "type":
-        yield wrong_type(where, _type_words(expected), value)
-    elif rule in ("oneOf", "anyOf"):
-        yield wrong_type(where, _type_words([part.get("type") for part in expected]), value)
-    elif rule == "enum":
-        listed = ", ".join(str(item) for item in expected)
-        yield Fault(path=where, problem=f"expected one of {listed}, got {shown(value)}", remedy="write one")
-    else:
-        yield Fault(
-            path=where, problem=f"breaks Kubernetes' rule {rule}, got {shown(value)}", remedy="correct it"
-        )
-
-
-def _where(path: str, error: Any) -> str:
-    inner = join_path(error.absolute_path)
-    if not inner:
-        return path
-    return f"{path}{inner}" if not path or inner.startswith("[") else f"{path}.{inner}"
-
-
-def _type_words(types: Any) -> str:
-    names = [types] if isinstance(types, str) else list(types)
-    flat = [part for name in names for part in (name if isinstance(name, list) else [name])]
-    words = [_WORDS.get(str(name), str(name)) for name in flat if name != "null"]
-    return " or ".join(dict.fromkeys(words)) or "something else"

@@ -8,7 +8,7 @@ from simkit.core.estimate import Recommendation
 from simkit.engines.release_notes import version_note
 from simkit.engines.releases import Release, release_of, unknown_release_note
 from simkit.formats.dgd.network import fabric_hint, fabric_of
-from simkit.formats.planner.document import FIELDS_SINCE
+from simkit.formats.planner.config import field_since
 
 
 def with_cluster_notes(rec: Recommendation, problem: Problem) -> Recommendation:
@@ -75,9 +75,7 @@ def _version_note(rec: Recommendation) -> str | None:
 def _planner_note(rec: Recommendation) -> str | None:
     """Settings that the image's Planner is too old to know, and passes over in silence."""
     release = _release(rec)
-    late = [
-        name for name in rec.request.deploy.planner or {} if release.number < FIELDS_SINCE.get(name, (0, 0))
-    ]
+    late = [name for name in rec.request.deploy.planner or {} if release.number < field_since(name)]
     if not late:
         return None
     return f"spec.features.planner: Dynamo {release.name}'s Planner ignores {', '.join(sorted(late))}"

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfmodels.parallel import ParallelPlan
+from simkit.catalog.schemas import planner_schema
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.errors import InputError
 from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
 from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.dgd.render import render
-from simkit.formats.planner.config import PlannerConfig
-from simkit.formats.planner.document import FROM_ENVIRONMENT, OLD_NAMES, read_planner_config, written_config
+from simkit.formats.planner.config import old_names, read_planner_config, written_config
 from simkit.formats.planner.faults import planner_faults, planner_settings
 from simkit.formats.planner.rules import planner_problems
 
@@ -38,6 +38,12 @@ SCHEMA = (
     else {}
 )
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+# Left out unless given: the operator sets them, and a value would override the cluster's.
+FROM_ENVIRONMENT = {
+    name
+    for name in SCHEMA.get("properties", ())
+    if name == "namespace" or name.startswith(("metric_pulling_", "metric_reporting_"))
+}
 
 
 def deployment(backend, mode):
@@ -57,13 +63,37 @@ def rendered(planner, backend="vllm", mode="disagg", total_gpus=16, **deploy):
     return json.loads(documents[0]["data"]["planner_config.json"]), documents[-1]
 
 
+def kinds(field):
+    """The types and choices that a field of either schema takes."""
+    if "anyOf" in field:
+        return set().union(*(kinds(part) for part in field["anyOf"]))
+    if "$ref" in field:
+        target = SCHEMA["$defs"].get(field["$ref"].rpartition("/")[2], {})
+        return kinds(target) if "enum" in target else {field["$ref"]}
+    found = field.get("enum", field.get("type"))
+    return set(found if isinstance(found, list) else [found])
+
+
+@needs_shared
+@pytest.mark.parametrize("block", ["", *planner_schema()["$defs"]])
+def test_our_schema_has_the_published_fields_types_and_defaults(block):
+    ours, published = (schema["$defs"][block] if block else schema for schema in (planner_schema(), SCHEMA))
+    assert ours["additionalProperties"] is False
+    assert ours.get("required") == published.get("required")
+    assert set(ours["properties"]) == {*published["properties"], *(() if block else ("enabled",))}
+    for name, theirs in published["properties"].items():
+        field = ours["properties"][name]
+        assert kinds(field) - {None, "null"} == kinds(theirs) - {None, "null"}, name
+        if "default" in theirs and name != "scale_interval_seconds":  # ours follows from the intervals
+            assert field["default"] == theirs["default"], name
+
+
 @needs_shared
 def test_every_field_of_the_schema_is_known_with_its_default():
-    properties = SCHEMA["properties"]
-    assert set(properties) == set(PlannerConfig.model_fields)
     document = written_config(read_planner_config({"optimization_target": "sla"}))
-    for name, field in properties.items():
-        if name not in (*FROM_ENVIRONMENT, "optimization_target") and "default" in field:
+    assert set(document) == set(SCHEMA["properties"]) - FROM_ENVIRONMENT
+    for name, field in SCHEMA["properties"].items():
+        if "default" in field and name != "optimization_target":
             assert document[name] == field["default"], name
 
 
@@ -99,7 +129,7 @@ def test_each_target_gives_a_complete_valid_configuration(target, mode, backend)
         return
     config, _ = rendered(planner, engine, mode, mocker=mocked)
     VALIDATOR.validate(config)
-    assert set(config) == set(PlannerConfig.model_fields) - set(FROM_ENVIRONMENT)
+    assert set(config) == set(SCHEMA["properties"]) - FROM_ENVIRONMENT
     assert config["backend"] == backend
     assert config["mode"] == mode
     assert config["max_gpu_budget"] == 16
@@ -287,12 +317,12 @@ def test_all_faults_come_at_once():
     assert len(kinds) == 3
 
 
-@pytest.mark.parametrize("old", OLD_NAMES)
+@pytest.mark.parametrize("old", old_names())
 def test_old_names_are_read_and_written_as_the_new_ones(old):
     settings_ = planner_settings({"enabled": True, old: 60, "optimization_target": "sla"})
-    assert settings_ == {OLD_NAMES[old]: 60, "optimization_target": "sla"}
+    assert settings_ == {old_names()[old]: 60, "optimization_target": "sla"}
     config, _ = rendered({old: 60})
-    assert config[OLD_NAMES[old]] == 60
+    assert config[old_names()[old]] == 60
 
 
 def test_the_tick_follows_from_the_intervals():

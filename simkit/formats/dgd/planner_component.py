@@ -8,18 +8,21 @@ from typing import Any
 from simkit.core.deployment import Aggregated
 from simkit.core.errors import InputError
 from simkit.core.request import asks_for_load_scaling
-from simkit.core.words import listed
-from simkit.engines.registry import engine_names
 from simkit.formats.dgd.components import component
 from simkit.formats.dgd.site import PROFILE_MOUNT, Document, Site
-from simkit.formats.planner.document import current_names, read_planner_config, written_config
+from simkit.formats.faults import Fault
+from simkit.formats.planner.config import current_names, read_planner_config, written_config
 from simkit.formats.planner.files import DECODE_JSON, MOCKER_NPZ, PREFILL_JSON
-from simkit.formats.planner.rules import PlannerProblem, planner_problems
+from simkit.formats.planner.rules import (
+    load_scaling_problem,
+    planner_fault,
+    planner_problems,
+    reporting_engines,
+)
 
 _MOUNT = "/workspace/planner_config"
 _FILE = "planner_config.json"
 _DEFAULT_GPU_BUDGET = 8  # the Planner's own
-_PATH = "spec.features.planner"
 
 
 def planner_config(site: Site) -> Document:
@@ -31,30 +34,12 @@ def planner_config(site: Site) -> Document:
     """
     given = current_names(site.request.deploy.planner or {})
     config = read_planner_config({**_defaults(site), **given, **_facts(site)})
-    problems = planner_problems(config)
-    problems += _footprint(site, config.max_gpu_budget, written_config(config))
-    if asks_for_load_scaling(given) and config.backend not in (*reporting_engines(), "mocker"):
-        problems.append(load_scaling_problem(config.backend))
+    problems = planner_problems(config) + _footprint(site, config)
+    if asks_for_load_scaling(given) and config["backend"] not in (*reporting_engines(), "mocker"):
+        problems.append(load_scaling_problem(config["backend"]))
     if problems:
-        raise InputError("; ".join(f"{_PATH}.{field}: {what}; {fix}" for field, what, fix in problems))
+        raise InputError("; ".join(str(problem) for problem in problems))
     return written_config(config)
-
-
-def load_scaling_problem(backend: str) -> PlannerProblem:
-    """Load-based scaling asked of an engine that does not report what it reads."""
-    able = reporting_engines()
-    report = "reports" if len(able) == 1 else "report"
-    return PlannerProblem(
-        "enable_load_scaling",
-        "load-based scaling reads forward-pass metrics, which only "
-        f"{listed(able)} {report}, and not {backend}",
-        f"set spec.backend to {listed(able, 'or')}, or scale by throughput",
-    )
-
-
-def reporting_engines() -> tuple[str, ...]:
-    """The engines whose workers report what load-based scaling reads."""
-    return engine_names(lambda spec: spec.worker.reports_steps)
 
 
 def _defaults(site: Site) -> Document:
@@ -89,9 +74,9 @@ def _facts(site: Site) -> Document:
     return facts
 
 
-def _footprint(site: Site, budget: int, config: Document) -> list[PlannerProblem]:
+def _footprint(site: Site, config: Document) -> list[Fault]:
     """The Planner refuses to start where the least it must keep running exceeds its budget."""
-    least = 0
+    least, budget = 0, config["max_gpu_budget"]
     for role, pool in site.pools():
         if site.is_scaled(role):
             name = "prefill_min_endpoint" if role == "prefill" else "decode_min_endpoint"
@@ -100,7 +85,7 @@ def _footprint(site: Site, budget: int, config: Document) -> list[PlannerProblem
     if budget < 0 or least <= budget or site.request.deploy.mocker:
         return []
     problem = f"{budget} GPUs are fewer than the {least} of the engines that must always run"
-    return [PlannerProblem("max_gpu_budget", problem, "raise it, or lower min_endpoint")]
+    return [planner_fault("max_gpu_budget", problem, "raise it, or lower min_endpoint")]
 
 
 def planner_config_map(site: Site, metadata: Document) -> Document:

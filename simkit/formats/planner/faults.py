@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from simkit.core.request import asks_for_load_scaling
 from simkit.core.words import listed
 from simkit.engines.registry import engine_names
-from simkit.formats.dgd.planner_component import load_scaling_problem, reporting_engines
-from simkit.formats.faults import Fault, faults_from, join_path, lookup, wrong_type
-from simkit.formats.planner.config import PlannerConfig
-from simkit.formats.planner.document import OLD_NAMES, current_names, known_keys
-from simkit.formats.planner.rules import PlannerProblem, planner_problems
+from simkit.formats.faults import Fault, lookup
+from simkit.formats.planner.config import PATH, complete_config, config_faults, current_names, old_names
+from simkit.formats.planner.rules import (
+    load_scaling_problem,
+    planner_fault,
+    planner_problems,
+    reporting_engines,
+)
 
-PATH = "spec.features.planner"
 _METRICS_ANNOTATION = "nvidia.com/enable-metrics"
 
 
@@ -23,19 +23,12 @@ def planner_faults(spec: Mapping[str, Any]) -> list[Fault]:
     given = _block(spec, "features", "planner")
     if given is None:
         return []
-    faults = []
-    enabled = given.get("enabled")
-    if enabled is not None and not isinstance(enabled, bool):
-        faults.append(wrong_type(f"{PATH}.enabled", "true or false", enabled))
-    if enabled is False:
-        return faults
-    faults += _renamed_twice(given)
-    config, more = _checked(_settings(given))
-    faults += more
-    problems = [*_with_the_request(spec, given)]
-    if config is not None:
-        problems += planner_problems(config)
-    return faults + [Fault(path=f"{PATH}.{field}", problem=what, remedy=fix) for field, what, fix in problems]
+    if given.get("enabled") is False:
+        return []
+    settings = current_names(given)
+    faults = config_faults(settings)
+    problems = [] if faults else planner_problems(complete_config(settings))
+    return [*_renamed_twice(given), *faults, *_with_the_request(spec, given), *problems]
 
 
 def planner_settings(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -45,7 +38,7 @@ def planner_settings(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """
     if given is None or given.get("enabled") is False:
         return None
-    return _settings(given)
+    return current_names({key: value for key, value in given.items() if key != "enabled"})
 
 
 def planner_warnings(spec: Mapping[str, Any]) -> list[str]:
@@ -54,60 +47,35 @@ def planner_warnings(spec: Mapping[str, Any]) -> list[str]:
     return [] if settings is None else list(_surprises(spec, settings))
 
 
-def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    return current_names({key: value for key, value in given.items() if key != "enabled"})
-
-
 def _block(spec: Mapping[str, Any], *keys: str) -> Mapping[str, Any] | None:
     block = lookup(spec, ".".join(keys))
     return block if isinstance(block, Mapping) else None
 
 
-def _checked(settings: Mapping[str, Any]) -> tuple[PlannerConfig | None, list[Fault]]:
-    try:
-        return PlannerConfig.model_validate(dict(settings)), []
-    except ValidationError as error:
-        lines = error.errors(include_url=False)
-        keys = known_keys()
-        known = {
-            join_path(line["loc"][:-1]): keys.get(_without_places(line["loc"][:-1]), ()) for line in lines
-        }
-        known[""] = (*known.get("", keys[""]), "enabled")
-        faults = faults_from(error, known)
-        return None, [
-            Fault(path=f"{PATH}.{fault.path}", problem=fault.problem, remedy=fault.remedy) for fault in faults
-        ]
-
-
-def _without_places(location: tuple[str | int, ...]) -> str:
-    return ".".join(part for part in location if isinstance(part, str))
-
-
 def _renamed_twice(given: Mapping[str, Any]) -> list[Fault]:
     return [
-        Fault(path=f"{PATH}.{old}", problem=f"says the same as {new}, also given", remedy="remove it")
-        for old, new in OLD_NAMES.items()
+        planner_fault(old, f"says the same as {new}, also given", "remove it")
+        for old, new in old_names().items()
         if old in given and new in given
     ]
 
 
-def _with_the_request(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[PlannerProblem]:
+def _with_the_request(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Fault]:
     """Where the Planner contradicts the rest of the request."""
     mocked = (_block(spec, "features", "mocker") or {}).get("enabled") is True
     backend = spec.get("backend")
     if asks_for_load_scaling(given) and _silent(backend) and not mocked:
-        problem = load_scaling_problem(str(backend))
-        field = problem.field if given.get("enable_load_scaling") is True else "optimization_target"
-        yield problem._replace(field=field)
+        by_name = given.get("enable_load_scaling") is True
+        yield load_scaling_problem(str(backend), "enable_load_scaling" if by_name else "optimization_target")
     if mocked and given.get("pre_deployment_sweeping_mode", "rapid") in (None, "none"):
-        problem_text = "'none' leaves the mocker without the step times it simulates with"
-        yield PlannerProblem("pre_deployment_sweeping_mode", problem_text, "write rapid, or remove it")
+        problem = "'none' leaves the mocker without the step times it simulates with"
+        yield planner_fault("pre_deployment_sweeping_mode", problem, "write rapid, or remove it")
     metadata = _block(spec, "overrides", "dgd", "metadata") or {}
     annotations = metadata.get("annotations")
     off = isinstance(annotations, Mapping) and annotations.get(_METRICS_ANNOTATION) == "false"
     if off and given.get("optimization_target") == "sla":
-        problem_text = f"'sla' reads metrics, which overrides.dgd turns off by {_METRICS_ANNOTATION}"
-        yield PlannerProblem("optimization_target", problem_text, "remove the annotation")
+        problem = f"'sla' reads metrics, which overrides.dgd turns off by {_METRICS_ANNOTATION}"
+        yield planner_fault("optimization_target", problem, "remove the annotation")
 
 
 def _silent(backend: Any) -> bool:
