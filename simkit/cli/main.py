@@ -18,6 +18,8 @@ from simkit.cli.recommend import recommend
 from simkit.cli.simulate import simulate
 from simkit.cli.tables import evaluate, predict
 from simkit.core.errors import SimkitError
+from simkit.io.tools import cache_dir
+from simkit.sim.compiling import before_compiling
 
 # Typer carries its own copy of Click or imports the package, by version; the base class of its usage
 # errors is the same in name only.
@@ -58,11 +60,20 @@ for verb in (
     app.command()(verb)
 
 
+_COMPILING = "simkit: compiling the simulator once, about 20 s; kept in {folder}\n"
 _INTERRUPT_MESSAGE = "simkit: interrupted; nothing half-written was left behind\n"
+
+
+def _keep_compiled() -> None:
+    """Compiled code goes to the user's cache, not beside the sources, and making it is announced."""
+    folder = os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "compiled"))
+    if "--quiet" not in sys.argv:
+        before_compiling(lambda: sys.stderr.write(_COMPILING.format(folder=folder)))
 
 
 def main() -> None:
     """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
+    _keep_compiled()
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

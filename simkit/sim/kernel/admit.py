@@ -6,10 +6,11 @@ long an answer turns out.
 
 import numpy as np
 
-from simkit.sim.kernel import columns as c
-from simkit.sim.kernel.compiled import inner
+from simkit.sim.kernel import kinds
+from simkit.sim.kernel.compiled import ONE, ZERO, inner
 from simkit.sim.kernel.kv_transfer import begin_transfer, join_placed, spare_page
 from simkit.sim.kernel.lane import dequeue, make_room, prompt_tokens
+from simkit.sim.kernel.layout import LaneRow, PoolRow
 from simkit.sim.kernel.pages import (
     available,
     found_units,
@@ -21,126 +22,120 @@ from simkit.sim.kernel.pages import (
     refer,
     share_prompt,
     take_pages,
-    unit_pages,
 )
 from simkit.sim.kernel.state import State
 
 
 @inner
-def gate_open(state: State, lane: int, now_s: float) -> bool:
+def _gate_open(state: State, rules: PoolRow, lane: LaneRow, now_s: float) -> bool:
     """Whether the first waiting request may be scheduled now; without decodes it is at once."""
-    row = state.lanes[lane]
-    if row[c.L_HEAD] < 0 or row[c.L_FULL] == 1:
+    if lane.head < 0 or lane.full == 1:
         return False
-    if row[c.L_DECODES] == 0:
+    if lane.decodes == 0:
         return True
-    if state.requests_f[row[c.L_HEAD], c.RF_ELIGIBLE] > now_s:
+    if state.requests[lane.head].eligible_s > now_s:
         return False
-    if row[c.L_GATE] < 0:
-        poll, hold = state.rules[row[c.L_POOL], c.P_POLL], state.rules[row[c.L_POOL], c.P_HOLD]
-        late = (-row[c.L_CLOCK]) % poll if poll > 0 else 0
-        row[c.L_GATE] = row[c.L_CLOCK] + late + hold
-    return row[c.L_CLOCK] >= row[c.L_GATE]
+    if lane.gate < 0:
+        late = (-lane.clock) % rules.poll if rules.poll > 0 else 0
+        lane.gate = lane.clock + late + rules.hold
+    return lane.clock >= lane.gate
 
 
 @inner
-def may_admit(state: State, lane: int) -> bool:
+def may_admit(rules: PoolRow, lane: LaneRow) -> bool:
     """Whether a lane has a sequence and tokens to spare, and no request was found too large for it."""
-    row = state.lanes[lane]
-    rules = state.rules[row[c.L_POOL]]
-    spare = rules[c.P_BUDGET] - (row[c.L_DECODES] if rules[c.P_MIXED] == 1 else 0)
-    return row[c.L_FULL] == 0 and row[c.L_DECODES] + row[c.L_PROMPTS] < rules[c.P_MAX_SEQS] and spare > 0
+    spare = rules.budget - (lane.decodes if rules.mixed == 1 else 0)
+    return lane.full == 0 and lane.decodes + lane.prompts < rules.max_seqs and spare > 0
 
 
 @inner
-def _room_for(state: State, lane: int, request: int, units: int) -> int:
+def _room_for(state: State, place: int, number: int, units: int) -> int:
     """Pages a waiting request takes at once, -1 where the rules do not admit it yet."""
-    row, lane_row = state.requests[request], state.lanes[lane]
-    size, rules = unit_pages(state, lane), state.rules_f[lane_row[c.L_POOL]]
-    pages = pages_of(state, lane, row[c.R_TARGET]) - units * size
-    free = available(state, lane) - idle_units(state, lane, request, units) * size
-    if row[c.R_DONE] == row[c.R_TARGET]:
-        pages += spare_page(state, lane, request)
-    others = lane_row[c.L_DECODES] + lane_row[c.L_PROMPTS] + lane_row[c.L_HELD]
-    if rules[c.PF_OWN] > 0 and others > 0:
-        free -= promised_pages(state, lane) + own_promise(state, lane, request)
+    request, lane = state.requests[number], state.lanes[place]
+    rules = state.pools[lane.pool]
+    pages = pages_of(rules, request.target) - units * rules.unit_pages
+    free = available(rules, lane) - idle_units(state, place, request, units) * rules.unit_pages
+    if request.done == request.target:
+        pages += spare_page(rules, request)
+    others = lane.decodes + lane.prompts + lane.held
+    if rules.own_frac > 0 and others > 0:
+        free -= promised_pages(state, place) + own_promise(rules, request)
     return pages if pages <= free else -1
 
 
 @inner
-def _admit(state: State, lane: int, now_s: float) -> bool:
+def _admit(state: State, place: int, now_s: float) -> bool:
     """Start the first waiting request, if there is cache for it."""
-    request = state.lanes[lane, c.L_HEAD]
-    row = state.requests[request]
-    units = found_units(state, lane, request)
-    pages = _room_for(state, lane, request, units)
+    lane, number = state.lanes[place], state.lanes[place].head
+    request = state.requests[number]
+    units = found_units(state, place, request)
+    pages = _room_for(state, place, number, units)
     if pages < 0:
-        state.lanes[lane, c.L_FULL] = 1
+        lane.full = 1
         return False
-    dequeue(state, lane)
-    if row[c.R_DONE] == row[c.R_TARGET]:  # another engine has its cache
-        take_pages(state, lane, pages)
-        begin_transfer(state, lane, request, now_s)
+    dequeue(state, place)
+    if request.done == request.target:  # another engine has its cache
+        take_pages(state, place, pages)
+        begin_transfer(state, place, number, now_s)
         return True
-    refer(state, lane, request, units)
-    take_pages(state, lane, pages)
-    state.counters[c.S_ORDER] += 1
-    row[c.R_ORDER], row[c.R_STAGE] = state.counters[c.S_ORDER], c.PREFILLING
-    row[c.R_DONE] = units * state.rules[state.lanes[lane, c.L_POOL], c.P_UNIT]
-    if np.isnan(state.requests_f[request, c.RF_START]):
-        state.requests_f[request, c.RF_START] = now_s
-        row[c.R_CACHED] = row[c.R_DONE]
-    place = state.lanes[lane, c.L_PROMPTS]
-    state.prompts[lane, place], state.chunks[lane, place] = request, 0
-    state.lanes[lane, c.L_PROMPTS] = place + 1
+    refer(state, place, request, units)
+    take_pages(state, place, pages)
+    state.run[0].order += 1
+    request.order, request.stage = state.run[0].order, kinds.PREFILLING
+    request.done = units * state.pools[lane.pool].unit
+    if np.isnan(request.start_s):
+        request.start_s, request.cached = now_s, request.done
+    state.prompts[place, lane.prompts], state.chunks[place, lane.prompts] = number, 0
+    lane.prompts += 1
     return True
 
 
 @inner
-def _give_chunks(state: State, lane: int, start: int, budget: int) -> int:
+def _give_chunks(state: State, place: int, start: int, budget: int) -> int:
     """Divide the budget among prompts from `start` on, first come first served; what is left."""
-    early = state.rules[state.lanes[lane, c.L_POOL], c.P_EARLY] == 1
-    for place in range(start, state.lanes[lane, c.L_PROMPTS]):
-        row = state.requests[state.prompts[lane, place]]
-        chunk = min(row[c.R_TARGET] - row[c.R_DONE], budget)
-        state.chunks[lane, place] = chunk
+    lane = state.lanes[place]
+    early = state.pools[lane.pool].early == 1
+    for index in range(start, lane.prompts):
+        request = state.requests[state.prompts[place, index]]
+        chunk = min(request.target - request.done, budget)
+        state.chunks[place, index] = chunk
         budget -= chunk
         if early:
-            share_prompt(state, lane, state.prompts[lane, place], row[c.R_DONE] + chunk)
+            share_prompt(state, place, request, request.done + chunk)
     return budget
 
 
 @inner
-def compose(state: State, lane: int, now_s: float) -> None:
+def compose(state: State, place: int, now_s: float) -> None:
     """Decide a lane's next step: how much each prompt prefills, and whether sequences decode."""
-    row = state.lanes[lane]
-    pool = row[c.L_POOL]
-    mixed = state.rules[pool, c.P_MIXED] == 1
-    join_placed(state, lane, now_s)
-    preempted = make_room(state, lane) if mixed else False
-    budget = state.rules[pool, c.P_BUDGET] - (row[c.L_DECODES] if mixed else 0)
-    budget = _give_chunks(state, lane, 0, max(budget, 0))
-    if not preempted and gate_open(state, lane, now_s):
-        _admit_more(state, lane, now_s, budget)
-    prompts = prompt_tokens(state, lane)
+    lane = state.lanes[place]
+    rules = state.pools[lane.pool]
+    mixed = rules.mixed == 1
+    join_placed(state, place, now_s)
+    preempted = make_room(state, place) if mixed else False
+    budget = rules.budget - (lane.decodes if mixed else 0)
+    budget = _give_chunks(state, place, ZERO, max(budget, 0))
+    if not preempted and _gate_open(state, rules, lane, now_s):
+        _admit_more(state, place, now_s, budget)
+    prompts = prompt_tokens(state, place)
     if not mixed and prompts == 0:
-        make_room(state, lane)
-    row[c.L_RUNS] = 1 if row[c.L_DECODES] > 0 and (mixed or prompts == 0) else 0
+        make_room(state, place)
+    lane.runs = 1 if lane.decodes > 0 and (mixed or prompts == 0) else 0
 
 
 @inner
-def _admit_more(state: State, lane: int, now_s: float, budget: int) -> None:
-    row = state.lanes[lane]
-    most = state.rules[row[c.L_POOL], c.P_MAX_SEQS]
-    while row[c.L_HEAD] >= 0 and row[c.L_DECODES] + row[c.L_PROMPTS] < most and budget > 0:
-        if row[c.L_DECODES] > 0 and state.requests_f[row[c.L_HEAD], c.RF_ELIGIBLE] > now_s:
+def _admit_more(state: State, place: int, now_s: float, budget: int) -> None:
+    lane = state.lanes[place]
+    rules = state.pools[lane.pool]
+    while lane.head >= 0 and lane.decodes + lane.prompts < rules.max_seqs and budget > 0:
+        if lane.decodes > 0 and state.requests[lane.head].eligible_s > now_s:
             break
-        before = row[c.L_PROMPTS]
-        promised = state.rules_f[row[c.L_POOL], c.PF_RESERVE] >= 1.0  # the next step's pages are among them
-        reserved = needed_pages(state, lane, 1) if row[c.L_DECODES] > 0 and not promised else 0
-        row[c.L_PRIVATE] += reserved  # pages of the next decode step are not for newcomers
-        admitted = _admit(state, lane, now_s)
-        row[c.L_PRIVATE] -= reserved
+        before = lane.prompts
+        promised = rules.reserve_frac >= 1.0  # the next step's pages are among them
+        reserved = needed_pages(state, place, ONE) if lane.decodes > 0 and not promised else 0
+        lane.private += reserved  # pages of the next decode step are not for newcomers
+        admitted = _admit(state, place, now_s)
+        lane.private -= reserved
         if not admitted:
             break
-        budget = _give_chunks(state, lane, before, budget)
+        budget = _give_chunks(state, place, before, budget)

@@ -1,8 +1,9 @@
 """Compiled: KV caches in transfer from a prefill engine to a decode engine, the soonest first."""
 
-from simkit.sim.kernel import columns as c
-from simkit.sim.kernel.compiled import inner
+from simkit.sim.kernel import kinds
+from simkit.sim.kernel.compiled import ZERO, inner
 from simkit.sim.kernel.lane import join_decodes
+from simkit.sim.kernel.layout import PoolRow, RequestRow
 from simkit.sim.kernel.pages import first_crossing, own_promise, pages_of, release
 from simkit.sim.kernel.state import State
 
@@ -23,11 +24,11 @@ def _swap(state: State, one: int, two: int) -> None:
 
 
 @inner
-def push(state: State, time_s: float, request: int) -> None:
+def push(state: State, time_s: float, number: int) -> None:
     """Add a request that arrives at time_s."""
-    place = state.counters[c.S_COMING]
-    state.coming_s[place], state.coming[place] = time_s, request
-    state.counters[c.S_COMING] = place + 1
+    run, place = state.run[0], state.run[0].coming
+    state.coming_s[place], state.coming[place] = time_s, number
+    run.coming += 1
     while place > 0 and _sooner(state, place, (place - 1) // 2):
         _swap(state, place, (place - 1) // 2)
         place = (place - 1) // 2
@@ -36,20 +37,18 @@ def push(state: State, time_s: float, request: int) -> None:
 @inner
 def pop(state: State) -> int:
     """Take the soonest."""
-    request = state.coming[0]
-    last = state.counters[c.S_COMING] - 1
-    state.counters[c.S_COMING] = last
+    run, soonest = state.run[0], state.coming[0]
+    run.coming -= 1
+    last, place, best = run.coming, run.coming, ZERO
     state.coming_s[0], state.coming[0] = state.coming_s[last], state.coming[last]
-    place = 0
-    while True:
-        best = place
+    while place != best:
+        place = best
         for child in (2 * place + 1, 2 * place + 2):
             if child < last and _sooner(state, child, best):
                 best = child
-        if best == place:
-            return request
-        _swap(state, place, best)
-        place = best
+        if best != place:
+            _swap(state, place, best)
+    return soonest
 
 
 # --- Compiled: caches on their way from the engine that prefilled them to the one that decodes.
@@ -58,59 +57,59 @@ def pop(state: State) -> int:
 
 
 @inner
-def wake(state: State, group: int) -> None:
+def wake(state: State, place: int) -> None:
     """Let a group that rests compose its next step once all events of this moment are known."""
-    if state.groups[group, c.G_KIND] == c.RESTING:
-        state.groups[group, c.G_KIND] = c.AWAKE
-        state.counters[c.S_AWAKE] += 1
+    group = state.groups[place]
+    if group.kind == kinds.RESTING:
+        group.kind = kinds.AWAKE
+        state.run[0].awake += 1
 
 
 @inner
-def begin_transfer(state: State, lane: int, request: int, now_s: float) -> None:
+def begin_transfer(state: State, place: int, number: int, now_s: float) -> None:
     """Pages are set aside; an engine sends one cache after the other."""
-    row, times = state.requests[request], state.requests_f[request]
-    source = row[c.R_SOURCE]
-    end_s = max(state.lanes_f[source, c.LF_LINK_FREE], now_s) + times[c.RF_TRANSFER]
-    state.lanes_f[source, c.LF_LINK_FREE] = end_s
-    row[c.R_STAGE] = c.MOVING
-    state.lanes[lane, c.L_HELD] += 1
-    state.lanes[lane, c.L_PROMISED] += own_promise(state, lane, request)
-    push(state, end_s, request)
+    request, lane = state.requests[number], state.lanes[place]
+    source = state.lanes[request.source]
+    source.link_free_s = max(source.link_free_s, now_s) + request.transfer_s
+    request.stage = kinds.MOVING
+    lane.held += 1
+    lane.promised += own_promise(state.pools[lane.pool], request)
+    push(state, source.link_free_s, number)
 
 
 @inner
-def receive(state: State, request: int) -> None:
+def receive(state: State, number: int) -> None:
     """A cache has come: its source may forget it, and the sequence decodes from the next step on."""
-    row = state.requests[request]
-    source, lane = row[c.R_SOURCE], state.lanes[row[c.R_LANE]]
-    release(state, source, request, pages_of(state, source, row[c.R_TARGET]))
-    wake(state, state.lanes[source, c.L_GROUP])
-    row[c.R_NEXT] = -1
-    if lane[c.L_PLACED] < 0:
-        lane[c.L_PLACED] = request
+    request = state.requests[number]
+    source, lane = state.lanes[request.source], state.lanes[request.lane]
+    release(state, request.source, request, pages_of(state.pools[source.pool], request.target))
+    wake(state, source.group)
+    request.next = -1
+    if lane.placed < 0:
+        lane.placed = number
     else:
-        state.requests[lane[c.L_LAST_PLACED], c.R_NEXT] = request
-    lane[c.L_LAST_PLACED] = request
+        state.requests[lane.last_placed].next = number
+    lane.last_placed = number
 
 
 @inner
-def spare_page(state: State, lane: int, request: int) -> int:
+def spare_page(rules: PoolRow, request: RequestRow) -> int:
     """A page set aside for the first token, where the prompt fills its last one: 1, else 0."""
-    return 1 if first_crossing(state, lane, request) == 0 else 0
+    return 1 if first_crossing(rules, request) == 0 else 0
 
 
 @inner
-def join_placed(state: State, lane: int, now_s: float) -> None:
+def join_placed(state: State, place: int, now_s: float) -> None:
     """Sequences whose KV cache has arrived join the batch, as far as it has room."""
-    row = state.lanes[lane]
-    most = state.rules[row[c.L_POOL], c.P_MAX_SEQS]
-    while row[c.L_PLACED] >= 0 and row[c.L_DECODES] + row[c.L_PROMPTS] < most:
-        request = row[c.L_PLACED]
-        row[c.L_PLACED] = state.requests[request, c.R_NEXT]
-        row[c.L_HELD] -= 1
-        row[c.L_PROMISED] -= own_promise(state, lane, request)
-        row[c.L_PRIVATE] -= spare_page(state, lane, request)
-        state.counters[c.S_ORDER] += 1
-        state.requests[request, c.R_ORDER] = state.counters[c.S_ORDER]
-        state.requests_f[request, c.RF_FIRST] = now_s
-        join_decodes(state, lane, request)
+    lane = state.lanes[place]
+    rules = state.pools[lane.pool]
+    while lane.placed >= 0 and lane.decodes + lane.prompts < rules.max_seqs:
+        number = lane.placed
+        request = state.requests[number]
+        lane.placed = request.next
+        lane.held -= 1
+        lane.promised -= own_promise(rules, request)
+        lane.private -= spare_page(rules, request)
+        state.run[0].order += 1
+        request.order, request.first_s = state.run[0].order, now_s
+        join_decodes(state, place, number)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from simkit.sim.kernel import columns as c
 from simkit.sim.kernel.compiled import inner
+from simkit.sim.kernel.layout import LaneRow, PoolRow, RequestRow
 from simkit.sim.kernel.state import State
 
 # --- Compiled: pages of KV cache and prefixes that several requests share.
@@ -13,163 +13,157 @@ from simkit.sim.kernel.state import State
 
 
 @inner
-def pages_of(state: State, lane: int, tokens: int) -> int:
+def pages_of(rules: PoolRow, tokens: int) -> int:
     """Pages that hold so many tokens."""
-    page = state.rules[state.lanes[lane, c.L_POOL], c.P_PAGE]
-    return (tokens + page - 1) // page
+    return (tokens + rules.page - 1) // rules.page
 
 
 @inner
-def unit_pages(state: State, lane: int) -> int:
-    """Pages of one unit of the prefix cache."""
-    pool = state.lanes[lane, c.L_POOL]
-    return state.rules[pool, c.P_UNIT] // state.rules[pool, c.P_PAGE]
+def used_pages(rules: PoolRow, lane: LaneRow) -> int:
+    """Pages that sequences use, their own and those of shared prefixes."""
+    return lane.private + (lane.units - lane.idle) * rules.unit_pages
 
 
 @inner
-def available(state: State, lane: int) -> int:
+def available(rules: PoolRow, lane: LaneRow) -> int:
     """Pages that are free or would be after eviction of idle prefixes."""
-    row = state.lanes[lane]
-    used = row[c.L_PRIVATE] + (row[c.L_UNITS] - row[c.L_IDLE]) * unit_pages(state, lane)
-    return state.rules[row[c.L_POOL], c.P_PAGES] - used
+    return rules.pages - used_pages(rules, lane)
 
 
 @inner
-def _unlink(state: State, lane: int, unit: int) -> None:
-    older, newer = state.older[lane], state.newer[lane]
+def _unlink(state: State, place: int, unit: int) -> None:
+    older, newer = state.older[place], state.newer[place]
     newer[older[unit]], older[newer[unit]] = newer[unit], older[unit]
 
 
 @inner
-def _rest(state: State, lane: int, unit: int) -> None:
+def _rest(state: State, place: int, unit: int) -> None:
     """Put an idle unit behind all others: the last to be evicted."""
-    older, newer = state.older[lane], state.newer[lane]
+    older, newer = state.older[place], state.newer[place]
     ring = len(older) - 1
     last = older[ring]
     newer[last], older[unit], newer[unit], older[ring] = unit, last, ring, unit
 
 
 @inner
-def take_pages(state: State, lane: int, pages: int) -> None:
+def take_pages(state: State, place: int, pages: int) -> None:
     """Make pages private to sequences, evicting prefixes where none are free; they must be available."""
-    row = state.lanes[lane]
-    row[c.L_PRIVATE] += pages
-    size, held = unit_pages(state, lane), state.rules[row[c.L_POOL], c.P_PAGES]
-    ring = state.newer.shape[1] - 1
-    while row[c.L_PRIVATE] + row[c.L_UNITS] * size > held and row[c.L_IDLE] > 0:
-        unit = state.newer[lane, ring]
-        _unlink(state, lane, unit)
-        state.refs[lane, unit] = -1
-        row[c.L_UNITS] -= 1
-        row[c.L_IDLE] -= 1
-    row[c.L_PEAK] = max(row[c.L_PEAK], row[c.L_PRIVATE] + (row[c.L_UNITS] - row[c.L_IDLE]) * size)
+    lane = state.lanes[place]
+    rules, refs = state.pools[lane.pool], state.refs[place]
+    lane.private += pages
+    while lane.private + lane.units * rules.unit_pages > rules.pages and lane.idle > 0:
+        unit = state.newer[place, len(refs) - 1]
+        _unlink(state, place, unit)
+        refs[unit] = -1
+        lane.units -= 1
+        lane.idle -= 1
+    lane.peak = max(lane.peak, used_pages(rules, lane))
 
 
 @inner
-def found_units(state: State, lane: int, request: int) -> int:
+def found_units(state: State, place: int, request: RequestRow) -> int:
     """Leading units of a prompt that the lane holds; at least one token is left to compute."""
-    row = state.requests[request]
-    pool = state.lanes[lane, c.L_POOL]
-    if state.rules[pool, c.P_CACHING] == 0:
+    rules, refs = state.pools[state.lanes[place].pool], state.refs[place]
+    if rules.caching == 0:
         return 0
-    most = min(row[c.R_UNITS], (row[c.R_TARGET] - 1) // state.rules[pool, c.P_UNIT])
+    most = min(request.units, (request.target - 1) // rules.unit)
     count = 0
-    while count < most and state.refs[lane, state.block_ids[row[c.R_BLOCK] + count]] >= 0:
+    while count < most and refs[state.block_ids[request.block + count]] >= 0:
         count += 1
     return count
 
 
 @inner
-def idle_units(state: State, lane: int, request: int, count: int) -> int:
+def idle_units(state: State, place: int, request: RequestRow, count: int) -> int:
     """How many of the first units have no reference."""
-    first, idle = state.requests[request, c.R_BLOCK], 0
-    for index in range(first, first + count):
-        idle += state.refs[lane, state.block_ids[index]] == 0
+    refs, idle = state.refs[place], 0
+    for index in range(request.block, request.block + count):
+        idle += refs[state.block_ids[index]] == 0
     return idle
 
 
 @inner
-def refer(state: State, lane: int, request: int, count: int) -> None:
+def refer(state: State, place: int, request: RequestRow, count: int) -> None:
     """A request uses the first units of its prompt."""
-    first = state.requests[request, c.R_BLOCK]
-    for index in range(first, first + count):
+    refs, lane = state.refs[place], state.lanes[place]
+    for index in range(request.block, request.block + count):
         unit = state.block_ids[index]
-        if state.refs[lane, unit] == 0:
-            _unlink(state, lane, unit)
-            state.lanes[lane, c.L_IDLE] -= 1
-        state.refs[lane, unit] += 1
-    state.requests[request, c.R_SHARED] = count
+        if refs[unit] == 0:
+            _unlink(state, place, unit)
+            lane.idle -= 1
+        refs[unit] += 1
+    request.shared = count
 
 
 @inner
-def share_prompt(state: State, lane: int, request: int, tokens: int) -> None:
+def share_prompt(state: State, place: int, request: RequestRow, tokens: int) -> None:
     """The first tokens of a prompt become a prefix for others; copies of known units stay private."""
-    row, pool = state.requests[request], state.lanes[lane, c.L_POOL]
-    if state.rules[pool, c.P_CACHING] == 0:
+    lane, refs = state.lanes[place], state.refs[place]
+    rules = state.pools[lane.pool]
+    if rules.caching == 0:
         return
-    for count in range(row[c.R_SHARED], min(row[c.R_UNITS], tokens // state.rules[pool, c.P_UNIT])):
-        unit = state.block_ids[row[c.R_BLOCK] + count]
-        if state.refs[lane, unit] >= 0:
+    for count in range(request.shared, min(request.units, tokens // rules.unit)):
+        unit = state.block_ids[request.block + count]
+        if refs[unit] >= 0:
             return
-        state.refs[lane, unit] = 1
-        state.lanes[lane, c.L_UNITS] += 1
-        state.lanes[lane, c.L_PRIVATE] -= unit_pages(state, lane)
-        row[c.R_SHARED] = count + 1
-        state.lanes[lane, c.L_FULL] = 0
+        refs[unit] = 1
+        lane.units += 1
+        lane.private -= rules.unit_pages
+        request.shared = count + 1
+        lane.full = 0
 
 
 @inner
-def release(state: State, lane: int, request: int, pages: int) -> None:
+def release(state: State, place: int, request: RequestRow, pages: int) -> None:
     """A request gives back its pages, `pages` in all; its units may become idle, the last one first."""
-    row = state.requests[request]
-    state.lanes[lane, c.L_PRIVATE] -= pages - row[c.R_SHARED] * unit_pages(state, lane)
-    for index in range(row[c.R_BLOCK] + row[c.R_SHARED] - 1, row[c.R_BLOCK] - 1, -1):
+    lane, refs = state.lanes[place], state.refs[place]
+    lane.private -= pages - request.shared * state.pools[lane.pool].unit_pages
+    for index in range(request.block + request.shared - 1, request.block - 1, -1):
         unit = state.block_ids[index]
-        state.refs[lane, unit] -= 1
-        if state.refs[lane, unit] == 0:
-            _rest(state, lane, unit)
-            state.lanes[lane, c.L_IDLE] += 1
-    row[c.R_SHARED] = 0
-    state.lanes[lane, c.L_FULL] = 0
+        refs[unit] -= 1
+        if refs[unit] == 0:
+            _rest(state, place, unit)
+            lane.idle += 1
+    request.shared = 0
+    lane.full = 0
 
 
 @inner
-def first_crossing(state: State, lane: int, request: int) -> int:
+def first_crossing(rules: PoolRow, request: RequestRow) -> int:
     """Decode steps after joining before which a sequence needs its first further page."""
-    pool = state.lanes[lane, c.L_POOL]
-    left = (-state.requests[request, c.R_TARGET]) % state.rules[pool, c.P_PAGE]
-    return int(left / state.rules_f[pool, c.PF_GROWTH]) % state.rules[pool, c.P_PAGE_STEPS]
+    left = (-request.target) % rules.page
+    return int(left / rules.growth) % rules.page_steps
 
 
 @inner
-def decoding_pages(state: State, lane: int, request: int) -> int:
+def decoding_pages(rules: PoolRow, lane: LaneRow, request: RequestRow) -> int:
     """Pages of a decoding sequence: those of what was prefilled, and one per crossing since."""
-    row, period = state.requests[request], state.rules[state.lanes[lane, c.L_POOL], c.P_PAGE_STEPS]
-    steps = state.lanes[lane, c.L_CLOCK] - row[c.R_JOINED]
-    crossed = max(steps - first_crossing(state, lane, request) + period - 1, 0) // period
-    return pages_of(state, lane, row[c.R_TARGET]) + crossed
+    steps = lane.clock - request.joined
+    crossed = max(steps - first_crossing(rules, request) + rules.page_steps - 1, 0) // rules.page_steps
+    return pages_of(rules, request.target) + crossed
 
 
 @inner
-def needed_pages(state: State, lane: int, steps: int) -> int:
+def needed_pages(state: State, place: int, steps: int) -> int:
     """Pages that the next decode steps take."""
-    row = state.lanes[lane]
-    period = state.rules[row[c.L_POOL], c.P_PAGE_STEPS]
-    pages = (steps // period) * row[c.L_DECODES]
+    lane, crossings = state.lanes[place], state.crossings[place]
+    period = state.pools[lane.pool].page_steps
+    pages = (steps // period) * lane.decodes
     for later in range(steps % period):
-        pages += state.crossings[lane, (row[c.L_CLOCK] + later) % period]
+        pages += crossings[(lane.clock + later) % period]
     return pages
 
 
 @inner
-def steps_that_fit(state: State, lane: int, most: int) -> int:
+def steps_that_fit(state: State, place: int, most: int) -> int:
     """How many decode steps, up to `most`, the available pages allow."""
-    row = state.lanes[lane]
-    period, free = state.rules[row[c.L_POOL], c.P_PAGE_STEPS], available(state, lane)
-    rounds = free // row[c.L_DECODES]
-    steps, free = rounds * period, free - rounds * row[c.L_DECODES]
+    lane, crossings = state.lanes[place], state.crossings[place]
+    rules = state.pools[lane.pool]
+    period, free = rules.page_steps, available(rules, lane)
+    rounds = free // lane.decodes
+    steps, free = rounds * period, free - rounds * lane.decodes
     while steps < most:
-        free -= state.crossings[lane, (row[c.L_CLOCK] + steps) % period]
+        free -= crossings[(lane.clock + steps) % period]
         if free < 0:
             return steps
         steps += 1
@@ -180,32 +174,29 @@ def steps_that_fit(state: State, lane: int, most: int) -> int:
 
 
 @inner
-def own_promise(state: State, lane: int, request: int) -> int:
+def own_promise(rules: PoolRow, request: RequestRow) -> int:
     """Pages for the reserved share of what a request may still put out, beyond those of its prefill."""
-    row, pool = state.requests[request], state.lanes[lane, c.L_POOL]
-    tokens = state.rules_f[pool, c.PF_OWN] * (row[c.R_DECLARED] - row[c.R_WALKED])
-    most = pages_of(state, lane, row[c.R_TARGET] + int(np.ceil(max(tokens, 0.0))))
-    return most - pages_of(state, lane, row[c.R_TARGET])
+    tokens = rules.own_frac * (request.declared - request.walked)
+    most = pages_of(rules, request.target + int(np.ceil(max(tokens, 0.0))))
+    return most - pages_of(rules, request.target)
 
 
 @inner
-def promised_pages(state: State, lane: int) -> int:
+def promised_pages(state: State, place: int) -> int:
     """Pages that all who have some may still take."""
-    row = state.lanes[lane]
-    rules, growth = state.rules_f[row[c.L_POOL]], state.rules_f[row[c.L_POOL], c.PF_GROWTH]
-    pages = row[c.L_PROMISED]
-    for place in range(row[c.L_PROMPTS]):
-        pages += own_promise(state, lane, state.prompts[lane, place])
-    if rules[c.PF_RESERVE] < 1.0:  # a share of a sum, in tokens
-        tokens = rules[c.PF_RESERVE] * max(state.lanes_f[lane, c.LF_DECLARED], 0.0)
-        return pages + row[c.L_DECODES] + int(np.ceil(tokens / state.rules[row[c.L_POOL], c.P_PAGE]))
-    for place in range(row[c.L_DECODES]):
-        request = state.decoding[lane, place]
-        one = state.requests[request]
-        made = growth * (row[c.L_CLOCK] - one[c.R_JOINED])
-        left = max(one[c.R_DECLARED] - one[c.R_WALKED] - made, 0.0)
-        most = pages_of(state, lane, one[c.R_TARGET] + int(np.ceil(made + left)))
+    lane = state.lanes[place]
+    rules, pages = state.pools[lane.pool], lane.promised
+    for index in range(lane.prompts):
+        pages += own_promise(rules, state.requests[state.prompts[place, index]])
+    if rules.reserve_frac < 1.0:  # a share of a sum, in tokens
+        tokens = rules.reserve_frac * max(lane.declared, 0.0)
+        return pages + lane.decodes + int(np.ceil(tokens / rules.page))
+    for index in range(lane.decodes):
+        request = state.requests[state.decoding[place, index]]
+        made = rules.growth * (lane.clock - request.joined)
+        left = max(request.declared - request.walked - made, 0.0)
+        most = pages_of(rules, request.target + int(np.ceil(made + left)))
         # Drafts are accepted by chance: pages are counted by the mean, a sequence may need one more.
-        most += 1 if growth > 1.0 else 0
-        pages += max(most - decoding_pages(state, lane, request), 0)
+        most += 1 if rules.growth > 1.0 else 0
+        pages += max(most - decoding_pages(rules, lane, request), 0)
     return pages

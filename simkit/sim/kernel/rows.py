@@ -1,12 +1,14 @@
 """A cluster and its requests as rows of the kernel's arrays, and rows read back."""
 
+from typing import Any
+
 import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.core.errors import InputError
 from simkit.sim.cluster import Cluster, EnginePool
-from simkit.sim.kernel import columns as c
-from simkit.sim.kernel.state import Tables
+from simkit.sim.kernel import kinds
+from simkit.sim.kernel.layout import GroupRow, LaneRow, PoolRow, RequestRow, Rows, rows_of
 from simkit.sim.policy import SchedulerPolicy, Speculation
 from simkit.sim.requests import IntArray, Requests, RequestTimes
 
@@ -16,7 +18,7 @@ from simkit.sim.requests import IntArray, Requests, RequestTimes
 _TABLES = ("decode_batch", "decode_context", "prefill_tokens", "prefill_context")
 
 
-def tables_of(cluster: Cluster) -> Tables:
+def tables_of(cluster: Cluster) -> dict[str, Any]:
     """Step times of every pool, on grids padded to one size by repeating the last interval's line."""
     tables = [pool.table for pool in cluster.pools]
     sizes = {name: max(len(getattr(table, name)) for table in tables) for name in _TABLES}
@@ -28,10 +30,8 @@ def tables_of(cluster: Cluster) -> Tables:
         for kind, places in (("decode_s", _TABLES[:2]), ("prefill_s", _TABLES[2:])):
             wide = _longer(getattr(table, kind), sizes[places[0]], 0)
             parts[kind].append(_longer(wide, sizes[places[1]], 1))
-    return Tables(
-        padded=np.array([pool.policy.computed_batch(seqs) for pool in cluster.pools]),
-        **{name: np.ascontiguousarray(np.stack(values)) for name, values in parts.items()},
-    )
+    stacked = {name: np.ascontiguousarray(np.stack(values)) for name, values in parts.items()}
+    return stacked | {"padded": np.array([pool.policy.computed_batch(seqs) for pool in cluster.pools])}
 
 
 def _longer(values: FloatArray, size: int, axis: int) -> FloatArray:
@@ -42,62 +42,73 @@ def _longer(values: FloatArray, size: int, axis: int) -> FloatArray:
     return np.moveaxis(np.concatenate([values, line]), 0, axis)
 
 
-def rule_rows(cluster: Cluster, unit_tokens: int) -> tuple[IntArray, FloatArray]:
+def pool_rows(cluster: Cluster, unit_tokens: int) -> Rows[PoolRow]:
     """Rules of every pool; unit_tokens: tokens of a block of the requests' block_ids."""
-    rows, first = [], 0
+    rows, first = rows_of(PoolRow, len(cluster.pools)), 0
     for index, pool in enumerate(cluster.pools):
-        role = c.SERVES_ALL if len(cluster.pools) == 1 else (c.PREFILLS, c.DECODES)[index]
-        rows.append(_rules(pool, unit_tokens, (role, first)))
+        role = kinds.SERVES_ALL if len(cluster.pools) == 1 else (kinds.PREFILLS, kinds.DECODES)[index]
+        rules = _rules(pool.policy, unit_tokens, role) | _times(pool)
+        rules |= {"role": role, "first_lane": first, "lanes": pool.ranks * pool.stages}
+        for name, value in (rules | {"replicas": pool.replicas}).items():
+            rows[name][index] = value
         first += pool.num_lanes
-    return np.array([row[0] for row in rows], dtype=np.int64), np.array([row[1] for row in rows])
+    return rows
 
 
-def _rules(pool: EnginePool, unit_tokens: int, place: tuple[int, int]) -> tuple[IntArray, FloatArray]:
-    policy, growth = pool.policy, pool.policy.tokens_per_step
-    role, first = place
-    whole = {
-        c.P_BUDGET: policy.token_budget, c.P_MAX_SEQS: policy.max_seqs, c.P_PAGE: policy.page_tokens,
-        c.P_PAGES: policy.num_pages, c.P_MIXED: policy.mixed_steps,
+def _rules(policy: SchedulerPolicy, unit_tokens: int, role: int) -> dict[str, float]:
+    return {
+        "budget": policy.token_budget,
+        "max_seqs": policy.max_seqs,
+        "page": policy.page_tokens,
+        "pages": policy.num_pages,
+        "mixed": policy.mixed_steps,
         # A cache that comes from another engine is there as a whole: nothing to look up.
-        c.P_CACHING: policy.prefix_caching and unit_tokens > 0 and role != c.DECODES,
-        c.P_POLL: policy.poll_steps, c.P_HOLD: policy.hold_steps,
-        c.P_PAGE_STEPS: max(int(policy.page_tokens / growth), 1), c.P_ROLE: role,
-        c.P_UNIT: max(unit_tokens, policy.page_tokens), c.P_FIRST_LANE: first, c.P_REPLICAS: pool.replicas,
-        c.P_LANES: pool.ranks * pool.stages, c.P_LEAST_OUTPUT: policy.least_output_first,
-        c.P_HEADROOM: policy.headroom_steps, c.P_EARLY: policy.early_prefixes,
-    }  # fmt: skip
-    floats = {
-        c.PF_RESERVE: policy.reserve_frac, c.PF_OWN: policy.reserve_own_frac,
+        "caching": policy.prefix_caching and unit_tokens > 0 and role != kinds.DECODES,
+        "poll": policy.poll_steps,
+        "hold": policy.hold_steps,
+        "page_steps": max(int(policy.page_tokens / policy.tokens_per_step), 1),
+        "unit": max(unit_tokens, policy.page_tokens),
+        "unit_pages": max(unit_tokens, policy.page_tokens) // policy.page_tokens,
+        "least_output": policy.least_output_first,
+        "headroom": policy.headroom_steps,
+        "early": policy.early_prefixes,
+        "reserve_frac": policy.reserve_frac,
+        "own_frac": policy.reserve_own_frac,
+    }
+
+
+def _times(pool: EnginePool) -> dict[str, float]:
+    policy = pool.policy
+    return {
         # What an arrival waits beyond the end of the step under way.
-        c.PF_ADMISSION: max(policy.admission_steps - 1.0, 0.0),
-        c.PF_STALL: pool.table.stall_frac, c.PF_FLOOR: pool.table.floor_s, c.PF_GROWTH: growth,
-        c.PF_FACTOR: policy.speculation.step_factor if policy.speculation else 1.0,
-        c.PF_HOST: policy.request_host_s, c.PF_TOKEN: policy.request_token_s,
-        c.PF_SERIAL: policy.request_serial_s,
-    }  # fmt: skip
-    return (
-        np.array([whole[column] for column in range(c.P_COLUMNS)], dtype=np.int64),
-        np.array([floats[column] for column in range(c.PF_COLUMNS)], dtype=np.float64),
-    )
+        "admission_steps": max(policy.admission_steps - 1.0, 0.0),
+        "stall_frac": pool.table.stall_frac,
+        "floor_s": pool.table.floor_s,
+        "growth": policy.tokens_per_step,
+        "factor": policy.speculation.step_factor if policy.speculation else 1.0,
+        "host_s": policy.request_host_s,
+        "token_s": policy.request_token_s,
+        "serial_s": policy.request_serial_s,
+    }
 
 
-def lane_and_group_rows(cluster: Cluster) -> tuple[IntArray, IntArray]:
+def lane_and_group_rows(cluster: Cluster) -> tuple[Rows[LaneRow], Rows[GroupRow]]:
     """Lanes, replica by replica and stage by stage, and the groups of ranks that step together."""
-    lanes: list[IntArray] = []
-    groups: list[tuple[int, ...]] = []
+    lanes: list[tuple[int, int, int]] = []
+    groups: list[tuple[int, int]] = []
     for index, pool in enumerate(cluster.pools):
         for replica in range(pool.replicas):
             for _ in range(pool.stages):
-                groups.append((len(lanes), pool.ranks, c.RESTING, 0))
-                lanes.extend(_lane(len(groups) - 1, index, replica) for _ in range(pool.ranks))
-    return np.array(lanes), np.array(groups, dtype=np.int64)
-
-
-def _lane(group: int, pool: int, replica: int) -> IntArray:
-    row = np.zeros(c.L_COLUMNS, dtype=np.int64)
-    row[[c.L_HEAD, c.L_TAIL, c.L_GATE, c.L_PLACED, c.L_LAST_PLACED]] = -1
-    row[[c.L_GROUP, c.L_POOL, c.L_REPLICA]] = group, pool, replica
-    return row
+                groups.append((len(lanes), pool.ranks))
+                lanes.extend([(len(groups) - 1, index, replica)] * pool.ranks)
+    lane_rows, group_rows = rows_of(LaneRow, len(lanes)), rows_of(GroupRow, len(groups))
+    for name, values in zip(("group", "pool", "replica"), zip(*lanes, strict=True), strict=True):
+        lane_rows[name][:] = values
+    for name in ("head", "tail", "gate", "placed", "last_placed"):
+        lane_rows[name][:] = -1
+    group_rows["first"][:], group_rows["lanes"][:] = zip(*groups, strict=True)
+    group_rows["end_s"][:] = np.inf
+    return lane_rows, group_rows
 
 
 def checked(cluster: Cluster, requests: Requests, *, open_loop: bool) -> None:
@@ -133,28 +144,26 @@ def _check_room(policy: SchedulerPolicy, held_tokens: IntArray) -> None:
         )
 
 
-def request_rows(
-    cluster: Cluster, requests: Requests, rng: np.random.Generator
-) -> tuple[IntArray, FloatArray]:
-    """Whole-number and float columns of requests not sent yet; R_BLOCK counts from the first of them."""
+def request_rows(cluster: Cluster, requests: Requests, rng: np.random.Generator) -> Rows[RequestRow]:
+    """Requests not sent yet; `block` counts from the first of them."""
     policy = cluster.pools[-1].policy
     counts = requests.block_starts[1:] - requests.block_starts[:-1]
-    rows = np.zeros((len(requests), c.R_COLUMNS), dtype=np.int64)
-    rows[:, c.R_ISL] = rows[:, c.R_TARGET] = requests.isl_tokens
-    rows[:, c.R_OSL] = requests.osl_tokens
+    rows = rows_of(RequestRow, len(requests))
+    rows["isl"][:] = rows["target"][:] = requests.isl_tokens
+    rows["osl"][:] = requests.osl_tokens
     # Benchmark clients send the output length as max_tokens; only rules that reserve cache look at it.
-    rows[:, c.R_DECLARED] = requests.osl_tokens if policy.declared_tokens is None else policy.declared_tokens
-    rows[:, c.R_STEPS] = steps_of(requests.osl_tokens - 1, policy.speculation, rng)
-    rows[:, c.R_NEXT] = -1
-    rows[:, c.R_BLOCK] = requests.block_starts[:-1]
-    rows[:, c.R_UNITS] = np.minimum(counts, requests.isl_tokens // requests.block_tokens)
-    times = np.full((len(requests), c.RF_COLUMNS), np.nan)
-    times[:, c.RF_ARRIVAL] = requests.arrival_s
-    times[:, c.RF_TRANSFER] = 0.0
+    rows["declared"][:] = requests.osl_tokens if policy.declared_tokens is None else policy.declared_tokens
+    rows["steps"][:] = steps_of(requests.osl_tokens - 1, policy.speculation, rng)
+    rows["next"][:] = -1
+    rows["block"][:] = requests.block_starts[:-1]
+    rows["units"][:] = np.minimum(counts, requests.isl_tokens // requests.block_tokens)
+    for name in ("sent_s", "start_s", "first_s", "finished_s", "eligible_s"):
+        rows[name][:] = np.nan
+    rows["arrival_s"][:] = requests.arrival_s
     if cluster.handover is not None:
         moved = cluster.handover
-        times[:, c.RF_TRANSFER] = np.interp(requests.isl_tokens, moved.tokens, moved.time_s)
-    return rows, times
+        rows["transfer_s"][:] = np.interp(requests.isl_tokens, moved.tokens, moved.time_s)
+    return rows
 
 
 def steps_of(tokens: IntArray, speculation: Speculation | None, rng: np.random.Generator) -> IntArray:
@@ -171,16 +180,16 @@ def steps_of(tokens: IntArray, speculation: Speculation | None, rng: np.random.G
     return steps
 
 
-def times_of(rows: IntArray, times: FloatArray) -> RequestTimes:
+def times_of(rows: Rows[RequestRow]) -> RequestTimes:
     """Rows of finished requests as the outside knows them."""
     return RequestTimes(
-        sent_s=times[:, c.RF_SENT].copy(),
-        start_s=times[:, c.RF_START].copy(),
-        first_token_s=times[:, c.RF_FIRST].copy(),
-        finished_s=times[:, c.RF_FINISHED].copy(),
-        isl_tokens=rows[:, c.R_ISL].copy(),
-        osl_tokens=rows[:, c.R_OSL].copy(),
-        cached_tokens=rows[:, c.R_CACHED].copy(),
-        preemptions=rows[:, c.R_PREEMPTIONS].copy(),
-        replica=rows[:, c.R_SERVED].copy(),
+        sent_s=rows["sent_s"].copy(),
+        start_s=rows["start_s"].copy(),
+        first_token_s=rows["first_s"].copy(),
+        finished_s=rows["finished_s"].copy(),
+        isl_tokens=rows["isl"].copy(),
+        osl_tokens=rows["osl"].copy(),
+        cached_tokens=rows["cached"].copy(),
+        preemptions=rows["preemptions"].copy(),
+        replica=rows["served"].copy(),
     )

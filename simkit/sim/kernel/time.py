@@ -3,15 +3,15 @@
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.sim.kernel import columns as c
-from simkit.sim.kernel.compiled import inner
-from simkit.sim.kernel.state import State, Tables
+from simkit.sim.kernel.compiled import ZERO, inner
+from simkit.sim.kernel.layout import GroupRow
+from simkit.sim.kernel.state import State
 
 _ANY = np.inf
 
 
 @inner
-def place(grid: FloatArray, value: float) -> int:
+def end_of(grid: FloatArray, value: float) -> int:
     """Right end of the interval of an ascending grid that holds `value`; the nearest one outside it."""
     low, high = 1, len(grid) - 1
     while low < high:
@@ -30,49 +30,48 @@ def share(grid: FloatArray, right: int, value: float) -> float:
 
 
 @inner
-def decode_line(tables: Tables, pool: int, batch: float, right: int) -> tuple[float, float]:
+def decode_line(state: State, pool: int, batch: float, right: int) -> tuple[float, float]:
     """Decode step time at the ends of a context interval [s]."""
-    row = place(tables.decode_batch[pool], batch)
-    part = share(tables.decode_batch[pool], row, batch)
-    table = tables.decode_s[pool]
+    row = end_of(state.decode_batch[pool], batch)
+    part = share(state.decode_batch[pool], row, batch)
+    table = state.decode_s[pool]
     left = table[row - 1, right - 1] + part * (table[row, right - 1] - table[row - 1, right - 1])
     after = table[row - 1, right] + part * (table[row, right] - table[row - 1, right])
     return left, after
 
 
 @inner
-def padded(tables: Tables, pool: int, seqs: int) -> float:
+def padded(state: State, pool: int, seqs: int) -> float:
     """The batch that is computed for so many sequences."""
-    sizes = tables.padded[pool]
+    sizes = state.padded[pool]
     return sizes[seqs] if seqs < len(sizes) else float(seqs)
 
 
 @inner
-def prefill_time_s(tables: Tables, pool: int, tokens: float, context: float) -> float:
+def prefill_time_s(state: State, pool: int, tokens: float, context: float) -> float:
     """A step of prompt tokens alone, each seeing `context` keys on average."""
-    rows, places = tables.prefill_tokens[pool], tables.prefill_context[pool]
-    row, right = place(rows, tokens), place(places, context)
+    rows, places = state.prefill_tokens[pool], state.prefill_context[pool]
+    row, right = end_of(rows, tokens), end_of(places, context)
     part, along = share(rows, row, tokens), share(places, right, context)
-    table = tables.prefill_s[pool]
+    table = state.prefill_s[pool]
     below = table[row - 1, right - 1] + along * (table[row - 1, right] - table[row - 1, right - 1])
     above = table[row, right - 1] + along * (table[row, right] - table[row, right - 1])
     return below + part * (above - below)
 
 
 @inner
-def lane_line(state: State, lane: int, walked: int) -> tuple[float, float, float]:
+def lane_line(state: State, place: int, walked: int) -> tuple[float, float, float]:
     """Of a lane that decodes, `walked` steps from now: the step's time, its growth per step [s], and
     for how many steps the growth stays the same.
     """
-    pool = state.lanes[lane, c.L_POOL]
-    seqs, growth = state.lanes[lane, c.L_DECODES], state.rules_f[pool, c.PF_GROWTH]
-    context = state.lanes_f[lane, c.LF_CONTEXT] / seqs + growth * walked
-    grid = state.tables.decode_context[pool]
-    right = place(grid, context)
+    lane = state.lanes[place]
+    pool, growth, factor = lane.pool, state.pools[lane.pool].growth, state.pools[lane.pool].factor
+    context = lane.context / lane.decodes + growth * walked
+    grid = state.decode_context[pool]
+    right = end_of(grid, context)
     if right < len(grid) - 1 and grid[right] <= context:  # on a point: the interval that begins there
         right += 1
-    left_s, after_s = decode_line(state.tables, pool, padded(state.tables, pool, seqs), right)
-    factor = state.rules_f[pool, c.PF_FACTOR]
+    left_s, after_s = decode_line(state, pool, padded(state, pool, lane.decodes), right)
     slope = factor * (after_s - left_s) / (grid[right] - grid[right - 1])
     if context < grid[0]:
         return factor * left_s, 0.0, np.floor((grid[0] - context) / growth) + 1.0
@@ -82,36 +81,32 @@ def lane_line(state: State, lane: int, walked: int) -> tuple[float, float, float
 
 
 @inner
-def span_line(state: State, group: int, walked: int, most: int) -> tuple[int, float, float]:
+def span_line(state: State, group: GroupRow, walked: int, most: int) -> tuple[int, float, float]:
     """The next steps of a group that decodes only, as long as they grow by equal amounts: how many,
     the first's time, and growth per step. The slowest lane counts.
     """
-    start, stop = (
-        state.groups[group, c.G_FIRST],
-        state.groups[group, c.G_FIRST] + state.groups[group, c.G_LANES],
-    )
     steps, first_s, slope_s = most, -1.0, 0.0
-    for lane in range(start, stop):
-        if state.lanes[lane, c.L_DECODES] > 0:
-            time_s, more_s, inside = lane_line(state, lane, walked)
+    for place in range(group.first, group.first + group.lanes):
+        if state.lanes[place].decodes > 0:
+            time_s, more_s, inside = lane_line(state, place, walked)
             steps = int(min(float(steps), inside))
             if time_s > first_s or (time_s == first_s and more_s > slope_s):
                 first_s, slope_s = time_s, more_s
-    if stop - start == 1:
+    if group.lanes == 1:
         return steps, first_s, slope_s
     last_s = first_s + slope_s * (steps - 1)
-    for lane in range(start, stop):  # another lane may have become the slowest by the last step
-        if state.lanes[lane, c.L_DECODES] > 0:
-            time_s, more_s, _ = lane_line(state, lane, walked)
+    for place in range(group.first, group.first + group.lanes):
+        if state.lanes[place].decodes > 0:  # it may have become the slowest by the last step
+            time_s, more_s, _ = lane_line(state, place, walked)
             if time_s + more_s * (steps - 1) > last_s * (1.0 + 1e-12):
                 return 1, first_s, 0.0
     return steps, first_s, slope_s
 
 
 @inner
-def walk(state: State, group: int, most: int, until_s: float) -> tuple[int, float]:
+def walk(state: State, group: GroupRow, most: int, until_s: float) -> tuple[int, float]:
     """Decode steps from now until `until_s` seconds are over or `most` are done, and their time [s]."""
-    steps, time_s = 0, 0.0
+    steps, time_s = ZERO, 0.0
     while steps < most and time_s < until_s:
         count, first_s, slope_s = span_line(state, group, steps, most - steps)
         total_s = count * first_s + slope_s * (0.5 * count * (count - 1))
