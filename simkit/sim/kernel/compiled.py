@@ -34,7 +34,7 @@ def inner(function: Function) -> Function:
     return cast(Function, _njit(no_cpython_wrapper=True, **_OPTIONS)(function))
 
 
-class _Watch(_event.Listener):
+class _CompileNotice(_event.Listener):
     """Says when one function, not found on disk, is going to be compiled."""
 
     def __init__(self, function: Any) -> None:
@@ -51,7 +51,7 @@ class _Watch(_event.Listener):
 def entry(function: Function) -> Function:
     """A function that Python calls."""
     compiled = _njit(cache=True, **_OPTIONS)(function)
-    _register("numba:compile", _Watch(compiled))
+    _register("numba:compile", _CompileNotice(compiled))
     return cast(Function, compiled)
 
 
