@@ -9,15 +9,12 @@ from simkit.core.words import listed
 from simkit.engines.registry import engine_names
 
 
-def _one_of(value: Any, known: tuple[str, ...]) -> Any:
+def _engine_or_auto(value: Any) -> Any:
+    known = ("auto", *sorted(engine_names()))
     if isinstance(value, str) and value in known:
         return value
     expected = listed([repr(name) for name in known], "or")
     raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
-
-
-def _engine_or_auto(value: Any) -> Any:
-    return _one_of(value, ("auto", *sorted(engine_names())))
 
 
 EngineOrAuto = Annotated[str, BeforeValidator(_engine_or_auto)]
