@@ -65,7 +65,7 @@ def with_flags(name: str, parameters: Sequence[inspect.Parameter]) -> Callable[[
 _PANEL = "Engine settings"
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("max_num_seqs", int, "--max-num-seqs", "Most requests that one engine runs at once."),
-    ("max_num_batched_tokens", int, "--max-num-batched-tokens", "Token budget of a step; recommend tries several."),
+    ("max_num_batched_tokens", int, "--max-num-batched-tokens", "Tokens of a step; recommend tries several."),
     ("kv_dtype", str, "--kv-dtype", "KV cache: auto, bf16, fp8, or both to search."),
     (
         "speculative", str, "--speculative",
