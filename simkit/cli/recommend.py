@@ -41,25 +41,41 @@ def staged(
     """
     from simkit.catalog.problems import SearchOptions, build_problem
     from simkit.reports.document import recommendation_document
-    from simkit.verbs.shortlist import FinalistOptions, Stages, Watch, recommend_in_stages
+    from simkit.verbs.recommend import answer
 
-    watch = Watch(budget_s=budget_s)
     limit = max(asked.limit, asked.top, finalists or 0)
-    problem = build_problem(request, SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit))
-    wanted = FinalistOptions(count=finalists, seed=seed) if finalists or budget_s is not None else None
-
-    stages = Stages(
-        save=lambda result: _save(result, problem, asked, recommendation_document(result)),
-        say=lambda text: _progress(text, asked),
-    )
-    with stoppable():
-        result = recommend_in_stages(problem, wanted, watch, stages)
+    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit)
+    if finalists or budget_s is not None:
+        problem, result = _in_stages(request, search, asked, (finalists, budget_s, seed))
+    else:
+        problem = build_problem(request, search)
+        result = answer(problem)
     document = recommendation_document(result)
     names = _save(result, problem, asked, document)
     if names:
         remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
     _how_to_resume(result, asked)
     return result, document
+
+
+def _in_stages(
+    request: Any, search: Any, asked: AskedStages, wanted: tuple[int | None, float | None, int]
+) -> tuple[Any, Any]:
+    """The problem and its answer, with simulated finalists; wanted is (how many, seconds, seed)."""
+    from simkit.catalog.problems import build_problem
+    from simkit.reports.document import recommendation_document
+    from simkit.verbs.shortlist import FinalistOptions, Stages, Watch, recommend_in_stages
+
+    count, budget_s, seed = wanted
+    watch = Watch(budget_s=budget_s)
+    problem = build_problem(request, search)
+    stages = Stages(
+        save=lambda result: _save(result, problem, asked, recommendation_document(result)),
+        say=lambda text: _progress(text, asked),
+    )
+    with stoppable():
+        result = recommend_in_stages(problem, FinalistOptions(count=count, seed=seed), watch, stages)
+    return problem, result
 
 
 def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[str]:

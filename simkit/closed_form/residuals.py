@@ -127,7 +127,7 @@ class Corrections:
         """Corrections at `batch` [n, loads] sequences a lane; rows [n] says which plan each row has."""
         places = (np.arange(len(batch)) if rows is None else rows)[:, None]
         right, share = grid_place(batch)
-        self._work_out(places, right)
+        self._work_out(places, right, share)
         below, above = self._values[:, places, right - 1], self._values[:, places, right]
         return Correction(**dict(zip(_VALUES, below + share * (above - below), strict=True)))
 
@@ -143,9 +143,11 @@ class Corrections:
             itl_log_sd=found.itl_log_sd,
         )
 
-    def _work_out(self, rows: NDArray[np.intp], right: NDArray[np.intp]) -> None:
+    def _work_out(self, rows: NDArray[np.intp], right: NDArray[np.intp], share: FloatArray) -> None:
+        """Points of the grid that are asked for; at one of them (share 1) the point below is not."""
         asked = np.zeros_like(self._known)
-        asked[rows, right] = asked[rows, right - 1] = True
+        asked[rows, right] = True
+        asked[np.broadcast_to(rows, right.shape)[share < 1.0], right[share < 1.0] - 1] = True
         missing = asked & ~self._known
         if missing.any():
             found = correction(self._residuals, self._levels, self._features[missing])
