@@ -1,4 +1,5 @@
-# Two commands do everything: `make demo` and `make test`. Both make their own environment in .venv.
+# Two commands do everything: `make demo` and `make test`. Both make their own environment in .venv; `make test`
+# also puts AIPerf and Dynamo into the user's cache (1.9 GB, once). `make check` is the quick part of it.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
@@ -12,11 +13,14 @@ demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
 	@echo "the folder: $(OUT) (dgd.yaml, recommendation.json, candidates.csv, report.md, report.html, benchmark.sh)"
 
-test: lint
-	$(BIN)/python -m pytest -n $(JOBS)
+# A file stays on one worker: what its tests share is made once
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+test: lint tools
+	$(PYTEST) --durations=25
 
 check: lint
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(PYTEST) -m "not slow and not tools and not browser"
 
 # Branch coverage of all tests, processes that tests start left out; the pages are in out/coverage
 coverage: $(VENV)/.developer

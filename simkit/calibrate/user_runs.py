@@ -13,7 +13,7 @@ from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, log_features
 from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.catalog.runs import MEASURED, read_table
 from simkit.closed_form.estimates import NORMAL_90
-from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
+from simkit.closed_form.one_deployment import SingleEstimate, deployment_candidate
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.user_calibration import (
     PRIORS,
@@ -175,7 +175,7 @@ def _around(problem: Problem, candidate: Candidate) -> list[tuple[Candidate, Wor
         else:
             changed = replace(load, concurrency=max(1.0, float(round((load.concurrency or 1.0) * step))))
         asked = replace(problem, request=replace(problem.request, workload=changed))
-        again = estimate_deployment(asked, candidate.deployment).candidate
+        again = deployment_candidate(asked, candidate.deployment)
         if not again.estimate.overloaded:
             found.append((again, changed))
     return found

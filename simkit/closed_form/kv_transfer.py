@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from perfmodels.hardware import rdma_path, tcp_path
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Disaggregated
 from simkit.core.errors import SimkitError
@@ -50,6 +50,6 @@ def _ttft_ms(problem: Problem, best: Candidate, *, tcp: bool) -> float | None:
         path=tcp_path() if tcp else rdma_path(link),
     )
     try:
-        return estimate_deployment(asked, best.deployment).candidate.estimate.ttft.mean_s * 1e3
+        return deployment_candidate(asked, best.deployment).estimate.ttft.mean_s * 1e3
     except SimkitError:  # the deployment stands; only this comparison cannot be made
         return None

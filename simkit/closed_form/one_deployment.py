@@ -4,15 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perfmodels.op_times.pricing import source
-from perfmodels.operators.forward import Pass, forward_operators
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.step import Step
-from perfmodels.steptime import StepTime, step_time
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.disaggregated_loop import Pools
 from simkit.closed_form.engine_speed import PhaseTimes, phase_times
 from simkit.closed_form.estimates import Behind, estimate_of
+from simkit.closed_form.operator_lines import OperatorLine, operator_lines
 from simkit.closed_form.outcomes import Engines, Outcomes, Replicas, load_of, outcomes
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.residuals import corrections_of, features_of, levels_of, nearest_run
@@ -21,25 +19,6 @@ from simkit.core.errors import InfeasibleError
 from simkit.core.estimate import Candidate, holds
 from simkit.core.workload import workload_lengths
 from simkit.engines.engine_model import EngineModel, NearestRun
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorLine:
-    """One operator's share of a step: all its calls together, on one GPU.
-
-    source says where its time comes from: "measured" (a table of this GPU, engine and format covers its
-    sizes), "share of peak", what stands in for a missing table, or "host".
-    """
-
-    phase: str
-    operator: str
-    family: str
-    time_s: float
-    share: float
-    flop: float
-    hbm_bytes: float
-    wire_bytes: float
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +46,19 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     The engine settings are the deployment's own. Raises InfeasibleError when it does not fit.
     """
     evaluated = _evaluated(problem, deployment)
+    return SingleEstimate(
+        candidate=_candidate(problem, deployment, evaluated),
+        by_operator=_operators(problem, deployment, evaluated),
+        nearest=_nearest(problem, deployment, evaluated),
+    )
+
+
+def deployment_candidate(problem: Problem, deployment: Deployment) -> Candidate:
+    """The same without its operators and the run most like it, which take a third of the time."""
+    return _candidate(problem, deployment, _evaluated(problem, deployment))
+
+
+def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated) -> Candidate:
     behind = Behind(
         model=evaluated.model,
         plan=evaluated.pool.plan,
@@ -76,13 +68,7 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     )
     numbers = {name: float(getattr(evaluated.found, name)[0, 0]) for name in Outcomes.__slots__}
     estimate = estimate_of(problem, behind, deployment.num_gpus, numbers)
-    return SingleEstimate(
-        candidate=Candidate(
-            deployment=deployment, estimate=estimate, meets_sla=holds(estimate, problem.request.slo)
-        ),
-        by_operator=_operators(problem, deployment, evaluated),
-        nearest=_nearest(problem, deployment, evaluated),
-    )
+    return Candidate(deployment=deployment, estimate=estimate, meets_sla=holds(estimate, problem.request.slo))
 
 
 def _nearest(problem: Problem, deployment: Deployment, evaluated: _Evaluated) -> NearestRun | None:
@@ -164,40 +150,6 @@ def _operators(problem: Problem, deployment: Deployment, evaluated: _Evaluated) 
     )
     model = pool_model(problem, deployment, prefill_pool)
     return (
-        *_lines("prefill", model, prefill_pool, prompt),
-        *_lines("decode", evaluated.model, evaluated.pool, decode),
-    )
-
-
-def _lines(phase: str, model: EngineModel, pool: Pool, step: Step) -> list[OperatorLine]:
-    question = Pass(shape=model.shape, precision=model.precision, plan=PlanArray.of([pool.plan]), step=step)
-    times = step_time(question, model.pricing)
-    work: dict[str, list[float]] = {}
-    labels = dict.fromkeys(("engine_host", "launch_gaps"), ("host", "host"))
-    for operator in forward_operators(question):
-        labels[operator.name] = (operator.family, source(operator, model.pricing) or "measured")
-        amounts = (operator.flop, operator.hbm_bytes, operator.wire_bytes)
-        sums = work.setdefault(operator.name, [0.0, 0.0, 0.0])
-        for index, amount in enumerate(amounts):
-            sums[index] += operator.count * float(np.max(np.asarray(amount)))
-    lines = [
-        _line((phase, name, *labels[name]), times, work.get(name, [0.0, 0.0, 0.0]))
-        for name in times.by_operator
-    ]
-    return sorted((line for line in lines if line.time_s > 0), key=lambda line: -line.time_s)
-
-
-def _line(label: tuple[str, str, str, str], times: StepTime, work: list[float]) -> OperatorLine:
-    phase, name, family, origin = label
-    time = float(np.max(times.by_operator[name]))
-    return OperatorLine(
-        phase=phase,
-        operator=name,
-        family=family,
-        time_s=time,
-        share=time / float(times.total_s.max()),
-        flop=work[0],
-        hbm_bytes=work[1],
-        wire_bytes=work[2],
-        source=origin,
+        *operator_lines("prefill", model, prefill_pool, prompt),
+        *operator_lines("decode", evaluated.model, evaluated.pool, decode),
     )

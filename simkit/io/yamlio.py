@@ -17,6 +17,7 @@ MAX_ALIASES = 1_000
 MAX_NODES = 1_000_000  # after every alias is written out in full
 
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _FLOAT = "tag:yaml.org,2002:float"
 _MAPPING: type[Any] = Mapping  # read-only mappings are written too
@@ -33,7 +34,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
     }
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(_BaseDumper):  # type: ignore[misc]
     """Safe dumper: no aliases, long texts as literal blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:

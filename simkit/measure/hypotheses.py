@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from perfmodels.hardware import tcp_path
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.problem import Problem
 from simkit.compare.diagnosis import Hypothesis, Signs, signs_of
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
@@ -90,7 +90,7 @@ class _Asker:
 
     def _ask(self, problem: Problem, deployment: Deployment) -> Means:
         try:
-            return means_of(estimate_deployment(problem, deployment).candidate.estimate)
+            return means_of(deployment_candidate(problem, deployment).estimate)
         except InfeasibleError:
             return self.before
 

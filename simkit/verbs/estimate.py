@@ -9,7 +9,8 @@ from perfmodels.model.params import active_params, kv_bytes_per_token_full, tota
 from perfmodels.parallel import ParallelPlan
 from simkit.catalog.engine_models import served_precision
 from simkit.catalog.problems import build_problem
-from simkit.closed_form.one_deployment import OperatorLine, SingleEstimate, estimate_deployment
+from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
+from simkit.closed_form.operator_lines import OperatorLine
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool, parse_layout
 from simkit.core.engine import EngineOptions

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.problem import Problem
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import InputError
@@ -180,6 +180,4 @@ def closed_forms(problem: Problem, chosen: Deployment) -> dict[str, Candidate]:
     loads = {"steady": replace(workload, requests_per_slot=None)}
     if workload.concurrency is not None:
         loads = {"benchmark": workload, **loads}
-    return {
-        name: estimate_deployment(_under(problem, load), chosen).candidate for name, load in loads.items()
-    }
+    return {name: deployment_candidate(_under(problem, load), chosen) for name, load in loads.items()}

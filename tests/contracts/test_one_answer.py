@@ -4,7 +4,7 @@ import pytest
 from deployments import DEPLOYMENTS, ENGINES, FORMATS, cases, layouts_of
 from routes import asked, figures_of, fitted_figures, rows_of, table_figures, worst
 
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.io.threads import one_thread
 
 
@@ -12,7 +12,7 @@ from simkit.io.threads import one_thread
 def estimated():
     """What estimate_deployment says of every drawn deployment, with the settings the search gave it."""
     with one_thread():
-        return [figures_of(estimate_deployment(case.problem, case.deployment).candidate) for case in cases()]
+        return [figures_of(deployment_candidate(case.problem, case.deployment)) for case in cases()]
 
 
 @pytest.fixture(scope="module")

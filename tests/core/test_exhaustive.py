@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.core import request
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.draft import Draft
@@ -103,7 +103,7 @@ def model_of(tried):
 def every_candidate(problem):
     for usual, deployment in every_deployment(problem):
         try:
-            yield usual, estimate_deployment(problem, deployment).candidate
+            yield usual, deployment_candidate(problem, deployment)
         except InfeasibleError:
             continue
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.percentiles import itl_quantile, ttft_quantile
 from simkit.core.errors import InputError
 from simkit.core.estimate import bounded
@@ -36,7 +36,7 @@ def test_a_percentile_bound_is_held_by_the_percentile(problem_of, load, statisti
         within = all(bounded(item.estimate, name, statistic) <= bound for name, bound in bounds.items())
         assert item.meets_sla == within
     if load:
-        single = estimate_deployment(problem, rec.selected.deployment).candidate
+        single = deployment_candidate(problem, rec.selected.deployment)
         assert single.meets_sla
         assert single.estimate.sla_probability == pytest.approx(
             rec.selected.estimate.sla_probability, rel=1e-4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.errors import InfeasibleError
 from simkit.core.request import Tuning
@@ -73,10 +73,16 @@ def pools_in(deployment):
 
 @settings(max_examples=60)
 @given(question=questions)
-def test_nothing_is_over_budget(problem_of, question):
+def test_any_question_has_an_answer_within_budget_consistent_and_true_to_the_estimator(problem_of, question):
     problem, found = answer(problem_of, question)
     if found is None:
         return
+    nothing_is_over_budget(problem, found)
+    estimates_are_consistent(problem, found)
+    the_table_agrees_with_the_scalar_estimator(problem, found)
+
+
+def nothing_is_over_budget(problem, found):
     device = problem.engines[0].device
     assert 1 <= len(found.candidates) <= problem.limit
     for candidate in (*found.candidates, *found.pareto):
@@ -86,14 +92,10 @@ def test_nothing_is_over_budget(problem_of, question):
         assert sum(candidate.estimate.memory_bytes.values()) <= device.memory_bytes * (1 + ROUNDING)
 
 
-@settings(max_examples=60)
-@given(question=questions)
-def test_estimates_are_consistent(problem_of, question):
-    problem, found = answer(problem_of, question)
-    if found is None:
-        return
+def estimates_are_consistent(problem, found):
     # With lengths from (1 - spread) to 1 the mean is half a spread below the nominal one.
-    osl = max(question["osl_tokens"] * (1 - question["length_spread"] / 2), 1.0)
+    workload = problem.request.workload
+    osl = max(workload.osl_tokens * (1 - workload.length_spread / 2), 1.0)
     for candidate in found.candidates:
         estimate = candidate.estimate
         if estimate.overloaded:
@@ -106,7 +108,7 @@ def test_estimates_are_consistent(problem_of, question):
         assert estimate.output_tokens_per_s == pytest.approx(estimate.request_rate_per_s * osl)
         per_gpu = estimate.output_tokens_per_s / candidate.deployment.num_gpus
         assert estimate.output_tokens_per_s_per_gpu == pytest.approx(per_gpu)
-        if problem.request.workload.requests_per_slot is None:  # a finite run ends with fewer in flight
+        if workload.requests_per_slot is None:  # a finite run ends with fewer in flight
             in_flight = estimate.request_rate_per_s * estimate.e2e.mean_s
             assert in_flight == pytest.approx(estimate.concurrency, rel=BISECTION)
         held = {name: getattr(estimate, name[:-2]).mean_s for name in problem.request.slo.bounds}
@@ -115,16 +117,11 @@ def test_estimates_are_consistent(problem_of, question):
         assert (estimate.sla_probability is None) == (not problem.request.slo.bounds)
 
 
-@settings(max_examples=60)
-@given(question=questions)
-def test_the_table_agrees_with_the_scalar_estimator(problem_of, question):
+def the_table_agrees_with_the_scalar_estimator(problem, found):
     """Every candidate and point of the front, estimated again on its own, gives the same latencies.
 
     Its engine admits half as many sequences again as the batch it was found at, so the cap is not met.
     """
-    problem, found = answer(problem_of, question)
-    if found is None:
-        return
     asked = problem.request.workload
     # The front sweeps loads in the steady state.
     front = found.pareto[::8] if asked.requests_per_slot is None else ()
@@ -134,8 +131,8 @@ def test_the_table_agrees_with_the_scalar_estimator(problem_of, question):
         if rate is not None and candidate.estimate.request_rate_per_s == pytest.approx(rate, rel=ROUNDING):
             load = {}  # found under the offered rate, not in a closed loop with as many in flight
         request = replace(problem.request, workload=replace(asked, **load))
-        single = estimate_deployment(replace(problem, request=request), candidate.deployment)
-        again, first = single.candidate.estimate, candidate.estimate
+        single = deployment_candidate(replace(problem, request=request), candidate.deployment)
+        again, first = single.estimate, candidate.estimate
         for name in ("ttft", "itl", "e2e"):
             expected = getattr(first, name).mean_s
             assert getattr(again, name).mean_s == pytest.approx(expected, rel=BISECTION), name
@@ -155,7 +152,7 @@ def every_aggregated(problem):
             worker = Pool(plan=plan, engine=model.engine, replicas=replicas)
             deployment = Aggregated(worker=worker, precision=model.precision)
             try:
-                yield estimate_deployment(problem, deployment).candidate
+                yield deployment_candidate(problem, deployment)
             except InfeasibleError:
                 continue
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from perfmodels.parallel import ParallelPlan
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.core.deployment import Aggregated, Pool
 from simkit.core.errors import InputError
 from simkit.core.request import TOKEN_BUDGETS, Tuning
@@ -40,7 +40,7 @@ def test_a_cap_below_the_load_never_gives_more_or_answers_sooner(problem_of, bac
     def under(cap):
         worker = replace(pool, engine=replace(pool.engine, max_num_seqs=cap))
         deployment = Aggregated(worker=worker, precision=problem.precision)
-        return estimate_deployment(problem, deployment).candidate.estimate
+        return deployment_candidate(problem, deployment).estimate
 
     caps = [cap for cap in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if cap <= 2 * concurrency]
     found = [under(cap) for cap in caps]
@@ -78,7 +78,7 @@ def test_the_budget_trades_itl_for_ttft(problem_of):
     def under(budget):
         engine = replace(problem.engines[0].engine, max_num_batched_tokens=budget)
         deployment = Aggregated(worker=Pool(plan=ParallelPlan(tp=8), engine=engine))
-        return estimate_deployment(problem, deployment).candidate.estimate
+        return deployment_candidate(problem, deployment).estimate
 
     small, large = under(2048), under(16384)
     assert small.itl.mean_s < large.itl.mean_s

@@ -1,14 +1,18 @@
-"""The profiler as a process of its own, as a container starts it."""
+"""The profiler as a container starts it."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+
+from simkit.profiler.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PHASES = ["Initializing", "SweepingPrefill", "SelectingConfig", "GeneratingDGD", "Done"]
@@ -17,7 +21,7 @@ WITH_CURVES = [*PHASES[:3], "BuildingCurves", *PHASES[3:]]
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process and the folder it was given."""
+    """One finished run and the folder it was given."""
 
     exit_status: int
     err: str
@@ -59,17 +63,40 @@ def spec(**changes):
 
 
 @pytest.fixture
-def profile(tmp_path):
-    """Run with a spec, or with the words of a command line."""
+def profile(tmp_path, monkeypatch, capsys):
+    """Run with a spec, or with the words of a command line; in a process of its own where that matters."""
 
     def run(config=None, *words, folder=tmp_path / "data", module="simkit.profiler", before=(), **env):
         if config is not None:
             text = config if isinstance(config, str) else json.dumps(config)
             words = ("--config", text, *words)
-        command = [*before, sys.executable, "-m", module, *words, "--output-dir", str(folder)]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment(**env), capture_output=True, text=True, check=False
-        )
-        return Run(done.returncode, done.stderr, folder)
+        words = [*words, "--output-dir", str(folder)]
+        if before or module != "simkit.profiler":
+            command = [*before, sys.executable, "-m", module, *words]
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environment(**env), capture_output=True, text=True, check=False
+            )
+            return Run(done.returncode, done.stderr, folder)
+        with monkeypatch.context() as patch, signals_kept():
+            patch.chdir(tmp_path)
+            for name in [name for name in os.environ if name.startswith("DGDR_")]:
+                patch.delenv(name)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            exit_status = main(words)
+        return Run(exit_status, capsys.readouterr().err, folder)
 
     return run
+
+
+@contextmanager
+def signals_kept():
+    """The profiler takes signals for itself until its process ends; here it ends before the process does."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -49,9 +49,10 @@ def volumes(component):
     }
 
 
-@pytest.fixture(params=NAMES)
-def both(request, tmp_path):
+@pytest.fixture(params=NAMES, scope="module")
+def both(request, tmp_path_factory):
     """The real output and ours for one request."""
+    tmp_path = tmp_path_factory.mktemp("profile")
     source = EXAMPLES / f"{request.param}.dgdr.yaml"
     run(Job(config=str(source), folder=tmp_path), StatusFile(tmp_path))
     return documents(EXAMPLES / f"{request.param}.dgd.yaml"), documents(tmp_path / "final_config.yaml")

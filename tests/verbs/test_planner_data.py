@@ -10,7 +10,7 @@ import yaml
 
 from perfmodels.parallel import ParallelPlan
 from simkit.catalog.problems import build_problem
-from simkit.closed_form.one_deployment import estimate_deployment
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.planner_profile import DecodeProfile, EngineProfile, PrefillProfile, StepTables
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.request import DeployOptions, Hardware, Request
@@ -52,7 +52,7 @@ def candidate_of(problem, mode="disagg"):
         return Pool(plan=ParallelPlan(tp=tp), engine=default_engine("vllm"))
 
     chosen = Aggregated(worker=pool(2)) if mode == "agg" else Disaggregated(prefill=pool(2), decode=pool(4))
-    return estimate_deployment(problem, chosen).candidate
+    return deployment_candidate(problem, chosen)
 
 
 @pytest.fixture(scope="module")
