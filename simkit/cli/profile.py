@@ -53,8 +53,6 @@ def profile(
     from simkit.measure.profile_files import write_profile
     from simkit.measure.run import Server
     from simkit.measure.trials import Budget
-    from simkit.reports.pages import page_console
-    from simkit.reports.profile import profile_document, profile_page
 
     place = _checked_target(target, url)
     request = request_from_flags(dgdr, flags)
@@ -75,6 +73,14 @@ def profile(
         command = f"simkit profile {dgdr or ''} -o {output}"
         written = write_profile(outcome, output, " ".join(command.split()))
     remark(f"wrote {len(written)} files to {output}: see profile_report.html", quiet=quiet)
+    _show(outcome, form, quiet=quiet)
+
+
+def _show(outcome: Any, form: Format, *, quiet: bool) -> None:
+    """What was found; exit status 1 where the SLA or a prediction's bounds do not hold."""
+    from simkit.reports.pages import page_console
+    from simkit.reports.profile import profile_document, profile_page
+
     document = profile_document(outcome)
     show(form, lambda: document, lambda console: page_console(profile_page(document, "simkit"), console))
     if outcome.phase == "Ready":
