@@ -10,8 +10,6 @@ from simkit.engines.registry import engine_names
 
 from .dynamo_cases import MODEL, ROOT, agg, components, disagg, documents, main, request
 
-SHARED = ROOT.parent / "shared"
-
 
 def planner_config(deployment, req, **changes):
     return json.loads(documents(deployment, req, **changes)[0]["data"]["planner_config.json"])
@@ -74,11 +72,10 @@ def test_the_planner_may_scale_workers_and_nothing_else():
     assert "env" not in main(components(disagg("sglang"), request(planner={}))["prefill"])
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")
 @pytest.mark.parametrize("backend", engine_names())
 @pytest.mark.parametrize("mocker", [False, True])
 def test_planner_configs_fit_the_published_schema(backend, mocker):
-    schema = json.loads((SHARED / "schemas" / "plannerconfig-1.6.1.schema.json").read_text())
+    schema = json.loads((ROOT / "data" / "schemas" / "planner_config.json").read_text())
     for deployment in (agg(backend), disagg(backend)):
         config = planner_config(deployment, request(planner={}, mocker=mocker))
         jsonschema.validate(config, schema)

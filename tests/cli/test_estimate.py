@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+GOLDEN = ROOT / "tests" / "golden" / "dgd"
 LATENCY = {"mean", "p50", "p90", "p99", "lo", "hi"}
 
 
@@ -76,12 +78,24 @@ def test_a_layout_that_does_not_fit_is_refused(simkit):
     assert "more GPUs per engine" in found.err
 
 
+def _dgds(folder):
+    return [path for path in sorted(folder.rglob("*.yaml")) if "mocker" not in path.name]
+
+
+@pytest.mark.parametrize("path", _dgds(GOLDEN), ids=lambda path: path.stem)
+def test_rendered_dgds_are_estimated(simkit, path):
+    words = ("--model", "Qwen/Qwen3-30B-A3B", "--gpu", "b200_sxm", "--concurrency", "16", "--format", "json")
+    found = simkit("estimate", path, *words, "--isl", "1000", "--osl", "100")
+    assert found.status == 0, found.err
+    said = json.loads(found.out)
+    assert said["backend"] == path.stem.split("-")[0]
+    assert said["ttft_ms"]["mean"] > 0
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not there: no real DGDs to read")
 def test_real_dgds_estimate(simkit):
     folder = SHARED / "examples" / "dgd"
-    for path in sorted(folder.glob("profiler_1.6.1/*.dgd.yaml")) + sorted(folder.glob("repo/*.yaml")):
-        if "mocker" in path.name:
-            continue
+    for path in [p for p in _dgds(folder) if p.name.endswith(".dgd.yaml") or p.parent.name == "repo"]:
         found = simkit("estimate", path, "--gpu", "h200_sxm", "--concurrency", "16", "--format", "json")
         if found.status == 2:  # the naive T4 example really does not fit its GPUs
             assert "naive" in path.name or "leave room" in found.err, (path.name, found.err)

@@ -71,6 +71,12 @@ def test_what_a_row_leaves_out_of_a_plan_is_what_a_short_name_leaves_out(text, s
     assert not (message := worst([(f"{one[0]} {text}", said, found)])), message
 
 
+def test_a_row_that_splits_no_expert_is_refused_with_what_to_do():
+    """One of each was once what a row meant by leaving both out."""
+    (found,) = table_figures([row("Qwen/Qwen3-30B-A3B", "h100_sxm", "vllm", tp=4, moe_tp=1, ep=1)])
+    assert "leave both empty" in found["error"]
+
+
 def test_a_row_of_separate_pools_splits_the_experts_in_each():
     one = ("Qwen/Qwen3-30B-A3B", "h100_sxm", "vllm")
     bare = row(*one, mode="disagg", prefill_tp=2, decode_tp=4)

@@ -7,6 +7,7 @@ import pytest
 
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.uncertainty.residual_gp import prior_variance
+from simkit.closed_form import residuals
 from simkit.closed_form.aggregated_loop import Host, Procedure, closed_loop, prefill_share
 from simkit.closed_form.engine_speed import phase_times
 from simkit.closed_form.outcomes import ClientLoad, Replicas, outcomes
@@ -55,6 +56,17 @@ def test_corrections_between_points_of_the_grid_lie_between_them_and_are_worked_
     assert np.all((middle - low) * (high - middle) >= 0)
     rows = corrections.at(np.full((1, 1), 80.0), np.array([1])).itl_factor
     assert rows == middle[1:]
+
+
+def test_what_was_worked_out_is_not_asked_again_nor_by_a_part(model, times, monkeypatch):
+    corrections = corrections_of(model, "agg", times, LENGTHS)
+    asked = np.full((2, 1), 80.0)
+    known = corrections.at(asked).ttft_factor
+    monkeypatch.setattr(residuals, "correction", lambda *_: pytest.fail("worked out again"))
+    assert np.array_equal(corrections.at(asked).ttft_factor, known)
+    assert np.array_equal(corrections.take(np.array([1])).at(asked[:1]).ttft_factor, known[1:])
+    with pytest.raises(pytest.fail.Exception):
+        corrections.at(np.full((2, 1), 700.0))
 
 
 def test_a_gpu_engine_and_model_nobody_measured_are_not_corrected(model, times):
