@@ -11,13 +11,13 @@ from perfmodels.uncertainty.intervals import ErrorModel, fit_error_model
 from simkit.calibrate.left_out import LeftOut
 from simkit.calibrate.training import TrainingRuns
 from simkit.closed_form.estimates import log_spreads
+from simkit.core.estimate import LATENCIES
 from simkit.engines.engine_model import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-ERROR_METRICS = ("ttft", "itl", "e2e")
 # New deployments resemble those with their group left out; new models and GPUs those without theirs.
 SCHEME_WEIGHTS = {"split_group": 0.5, "family": 0.25, "gpu": 0.25}
 
@@ -45,7 +45,7 @@ def samples(runs: TrainingRuns, found: LeftOut) -> dict[str, Sample]:
     measured = (runs.ttft_s, runs.itl_s, runs.ttft_s + decodes * runs.itl_s)
     return {
         name: Sample(predicted=value, measured=truth, log_sd=spread)
-        for name, value, truth, spread in zip(ERROR_METRICS, (ttft, itl, e2e), measured, spreads, strict=True)
+        for name, value, truth, spread in zip(LATENCIES, (ttft, itl, e2e), measured, spreads, strict=True)
     }
 
 

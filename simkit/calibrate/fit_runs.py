@@ -10,7 +10,7 @@ import numpy as np
 
 from perfmodels.uncertainty.intervals import ErrorModel
 from perfmodels.uncertainty.residual_gp import solved
-from simkit.calibrate.errors import ERROR_METRICS, coverage, error_model, inside, samples
+from simkit.calibrate.errors import coverage, error_model, inside, samples
 from simkit.calibrate.factors import PRIORS, fit_factors
 from simkit.calibrate.left_out import SCHEMES, LeftOut, Whole, left_out
 from simkit.calibrate.residual_fit import ResidualTuning, krige, tune
@@ -19,6 +19,7 @@ from simkit.catalog.calibrations import ERRORS, FACTORS, RESIDUALS, write_residu
 from simkit.catalog.models import load_model
 from simkit.catalog.runs import MEASURED, read_table
 from simkit.core.errors import InputError
+from simkit.core.estimate import LATENCIES
 from simkit.engines.engine_model import METRICS, MeasuredRuns, Residuals
 from simkit.io.yamlio import write_text_atomic
 
@@ -78,7 +79,7 @@ def fit_runs(sources: Sequence[Path], frame: "pd.DataFrame", folder: Path, say: 
     origin = provenance(sources)
     plain = {n: {k: _round(getattr(value, k)) for k in PRIORS} for n, value in factors.items()}
     scores = {scheme: _scores(runs, found[scheme]) for scheme in SCHEMES}
-    errors = {m: _errors(error_model(runs, found, m), (runs, found), m) for m in ERROR_METRICS}
+    errors = {m: _errors(error_model(runs, found, m), (runs, found), m) for m in LATENCIES}
     document = {**origin, "rows": len(runs), "metrics": errors, "scores": scores, "domain": _domain(frame)}
     write_text_atomic(folder / Path(FACTORS).name, _text({**origin, "engines": plain, "rows": len(runs)}))
     write_text_atomic(folder / Path(ERRORS).name, _text(document))
@@ -127,7 +128,7 @@ def _scores(runs: TrainingRuns, found: LeftOut) -> dict[str, Any]:
             "p90": _round(float(np.quantile(rows[metric].error, 0.9))),
             "coverage90_crossed": _round(coverage(runs, found, metric)),
         }
-        for metric in ERROR_METRICS
+        for metric in LATENCIES
     }
 
 

@@ -124,7 +124,7 @@ def closed_loop(
         waiting_s=waiting + over,
         prefill_share=share_of_time,
         doubtful=(share_of_time > _MOSTLY_PROMPTS) | lockstep | (decodes < _FEW_TOKENS),
-        requests_per_s=np.minimum(np.maximum(concurrency, 1e-9), batch) / residence,
+        requests_per_s=np.maximum(concurrency, 1e-9) / (residence + over),
         saturated=np.zeros_like(ttft, dtype=bool),
     )
 
@@ -172,7 +172,7 @@ def _balance(
         life = steps * itl
         found = np.minimum(batch * life / (life + before_s + look + queue), most)
         decoding = np.sqrt(decoding * np.maximum(found, 1e-9))
-    full = decoding >= 0.999 * most  # the budget is the limit: whoever does not decode waits
+    full = decoding >= 0.999 * most  # the budget is the limit: all others wait
     queue = np.where(full, np.maximum(batch / rate - life - before_s - look, queue), queue)
     queue = np.where(decodes < 1, (batch - 1.0) * burst, queue)  # without decodes all others are ahead
     return _Balance(itl_s=np.where(decodes > 0, itl, 0.0), look_s=look, queue_s=queue, service_s=service)

@@ -16,6 +16,7 @@ from simkit.closed_form.engine_speed import LaneCapacity, PhaseTimes, plan_capac
 from simkit.closed_form.outcomes import ClientLoad, Engines, Outcomes, Replicas, only_column, outcomes
 from simkit.closed_form.residuals import corrections_of, grid_features, grid_place
 from simkit.closed_form.step_work import PhaseWork, PromptWork, column, phase_work
+from simkit.core.deployment import Mode
 from simkit.core.workload import Lengths
 from simkit.engines.engine_model import EngineModel
 
@@ -54,6 +55,11 @@ class RowWork:
     poll_steps: FloatArray
     hold_steps: FloatArray
     transfer_s: FloatArray
+
+    @property
+    def mode(self) -> Mode:
+        """agg or disagg."""
+        return "agg" if len(self.pools) == 1 else "disagg"
 
     @property
     def num_gpus(self) -> FloatArray:
@@ -141,15 +147,15 @@ def _pool_work(model: EngineModel, pool: PoolRows, lengths: Lengths, *, prefilli
     )
 
 
-def row_outcomes(work: RowWork, *, mode: str | None = None) -> Outcomes:
+def row_outcomes(work: RowWork, *, corrected: bool = False) -> Outcomes:
     """What comes of every row under the factors of work.model [rows].
 
-    mode: agg or disagg corrects it by the model's residuals, for rows of one model and GPU; None does not.
+    corrected: by the model's residuals too, for rows of one model and GPU.
     """
     model, lengths = work.model, work.lengths
     times = [scaled_times(model, pool.work, pool.plan, pool.capacity) for pool in work.pools]
     host = replace(host_of(model, lengths), poll_steps=work.poll_steps, hold_steps=work.hold_steps)
-    corrections = None if mode is None else corrections_of(model, mode, times[-1], lengths)
+    corrections = corrections_of(model, work.mode, times[-1], lengths) if corrected else None
     load = ClientLoad(amount=work.concurrency[:, None], lengths=lengths, procedure=work.procedure)
     return only_column(outcomes(_engines(work, times), load, host, corrections))
 
@@ -159,10 +165,9 @@ def row_neighbours(work: RowWork, batch: FloatArray) -> tuple[FloatArray, FloatA
 
     The features at the points of BATCH_GRID below and above [rows, d], and how far between them [rows].
     """
-    pool, mode = work.pools[-1], "agg" if len(work.pools) == 1 else "disagg"
-    features = grid_features(
-        mode, scaled_times(work.model, pool.work, pool.plan, pool.capacity), work.lengths
-    )
+    pool = work.pools[-1]
+    times = scaled_times(work.model, pool.work, pool.plan, pool.capacity)
+    features = grid_features(work.mode, times, work.lengths)
     right, share = grid_place(batch)
     rows = np.arange(len(batch))
     return features[rows, right - 1], features[rows, right], share

@@ -10,18 +10,17 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.parallel import ParallelPlan
-from perfmodels.uncertainty.intervals import Errors, NormalErrors
+from perfmodels.uncertainty.intervals import ErrorModel, Errors, NormalErrors
 from simkit.closed_form.bottlenecks import bottleneck, with_costs
 from simkit.closed_form.percentiles import NORMAL, goodput_share, itl_quantile, ttft_quantile
 from simkit.closed_form.problem import Problem
 from simkit.core.engine import EngineOptions
-from simkit.core.estimate import Estimate, Latency, Means
+from simkit.core.estimate import LATENCIES, Estimate, Latency, Means
 from simkit.core.slo import Slo
 from simkit.core.workload import workload_lengths
 from simkit.engines.engine_model import EngineModel
 from simkit.engines.support import borrowed_note
 
-METRIC_NAMES = ("ttft", "itl", "e2e")
 NORMAL_90 = NormalDist().inv_cdf(0.95)
 
 
@@ -56,8 +55,8 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
         num_gpus=num_gpus,
         saturated=bool(numbers["saturated"]),
         offered=problem.request.workload.request_rate_per_s is not None,
-        errors=errors_of(problem, in_domain=in_domain),
-        log_sds={name: float(spread) for name, spread in zip(METRIC_NAMES, spreads, strict=True)},
+        errors=errors_of(problem.errors, in_domain=in_domain),
+        log_sds={name: float(spread) for name, spread in zip(LATENCIES, spreads, strict=True)},
     )
     estimate = Estimate(
         **figures_of(means, slo),
@@ -87,11 +86,9 @@ def corrected(
         waiting_s=means.waiting_s * factors.get("ttft", 1.0),
         itl_s=means.itl_s * factors.get("itl", 1.0),
     )
-    if means.saturated:
-        pass  # those who queue without end are not counted: what is served stays
-    elif means.offered:
+    if means.offered and not means.saturated:  # requests that queue without end are not in flight
         changed = replace(changed, in_flight=means.requests_per_s * changed.e2e_s)
-    else:
+    if not means.offered:
         changed = replace(changed, requests_per_s=means.in_flight / changed.e2e_s)
     if certain:
         changed = _certain(changed, estimate, certain)
@@ -158,9 +155,9 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
     }
 
 
-def errors_of(problem: Problem, *, in_domain: bool) -> Mapping[str, Errors]:
+def errors_of(errors: Mapping[str, ErrorModel], *, in_domain: bool) -> Mapping[str, Errors]:
     """Past errors by metric; wider where no measured run is of the kind."""
-    return problem.errors if in_domain else {name: model.beyond() for name, model in problem.errors.items()}
+    return errors if in_domain else {name: model.beyond() for name, model in errors.items()}
 
 
 def _notes(problem: Problem, engine: EngineOptions, *, saturated: bool, doubtful: bool) -> tuple[str, ...]:
@@ -203,7 +200,7 @@ def sla_probability(
     if not slo.bounds:
         return None
     probability = np.ones(np.broadcast_shapes(*(np.shape(mean) for mean in means)))
-    for name, value, spread in zip(("ttft", "itl", "e2e"), means, log_sds, strict=True):
+    for name, value, spread in zip(LATENCIES, means, log_sds, strict=True):
         bound = slo.bounds.get(f"{name}_s")
         if bound is not None:
             probability = probability * errors[name].probability_below(value, bound, spread)

@@ -44,5 +44,10 @@ class Problem:
 
     def covers(self, model: EngineModel) -> bool:
         """Whether measured runs exist for this GPU, engine and kind of model."""
-        known = (model.device.name, model.engine.backend, model.shape.architecture_class) in self.domain
-        return known and model.engine.draft is None  # no measured run drafted
+        return is_measured(model, self.domain)
+
+
+def is_measured(model: EngineModel, domain: Domain) -> bool:
+    """Whether the domain holds runs of the model's GPU, engine and kind of model; none of them drafted."""
+    known = (model.device.name, model.engine.backend, model.shape.architecture_class) in domain
+    return known and model.engine.draft is None

@@ -1,5 +1,6 @@
 """Where a deployment stands among measured ones, and what that says about its prediction."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,10 +123,17 @@ class Corrections:
         self._features = grid_features(mode, times, lengths)
         self._known = np.zeros(self._features.shape[:2], dtype=bool)
         self._values = np.ones((len(_VALUES), *self._known.shape))
+        self._plans = np.arange(len(self._known))
+
+    def take(self, index: NDArray[np.intp]) -> "Corrections":
+        """Those of the plans at `index`; what either works out the other knows."""
+        part = copy(self)
+        part._plans = self._plans[index]
+        return part
 
     def at(self, batch: FloatArray, rows: NDArray[np.intp] | None = None) -> Correction:
         """Corrections at `batch` [n, loads] sequences a lane; rows [n] says which plan each row has."""
-        places = (np.arange(len(batch)) if rows is None else rows)[:, None]
+        places = self._plans[np.arange(len(batch)) if rows is None else rows][:, None]
         right, share = grid_place(batch)
         self._work_out(places, right, share)
         below, above = self._values[:, places, right - 1], self._values[:, places, right]
@@ -185,7 +193,7 @@ def _column(lengths: Lengths) -> Lengths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineHabits:
-    """What measured runs say of an engine, for whoever walks through time step by step.
+    """What measured runs say of an engine, for the simulator, which runs it step by step.
 
     decode_factor [batches]: what decode steps of so many sequences take over what they are computed to;
     first_token_factor: the same of the TTFT of a request that is alone.

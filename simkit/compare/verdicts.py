@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from simkit.closed_form.estimates import METRIC_NAMES, corrected
+from simkit.closed_form.estimates import corrected
 from simkit.compare.measurement_plan import engine_name
 from simkit.core.deployment import Disaggregated
-from simkit.core.estimate import Candidate, Latency, bounded, holds
+from simkit.core.estimate import LATENCIES, Candidate, bounded, holds
 from simkit.core.measured import Run
 from simkit.core.slo import STATISTICS, Slo
 
@@ -74,11 +74,11 @@ def measured_figures(run: Run, num_gpus: int) -> Figures | None:
     """The figures of a run; None where it lacks a mean latency or its throughput."""
     said = {
         (f"{name}_s", statistic): getattr(getattr(run, name), f"{statistic}_s")
-        for name in METRIC_NAMES
+        for name in LATENCIES
         for statistic in STATISTICS
     }
     known = {key: value for key, value in said.items() if value is not None}
-    means = all((f"{name}_s", "mean") in known for name in METRIC_NAMES)
+    means = all((f"{name}_s", "mean") in known for name in LATENCIES)
     if not means or run.output_tokens_per_s is None:
         return None
     return Figures(
@@ -95,7 +95,7 @@ def predicted_figures(candidate: Candidate) -> Figures:
     return Figures(
         bounded_s={
             (f"{name}_s", statistic): bounded(estimate, f"{name}_s", statistic)
-            for name in METRIC_NAMES
+            for name in LATENCIES
             for statistic in STATISTICS
         },
         output_tokens_per_s=estimate.output_tokens_per_s,
@@ -110,11 +110,8 @@ def hoped_figures(candidate: Candidate) -> Figures:
     Percentiles fall with their mean; every request that is served keeps the bounds.
     """
     estimate, expected = candidate.estimate, predicted_figures(candidate)
-    low = {
-        f"{name}_s": latency.lo_s / latency.mean_s if latency.mean_s > 0 else 1.0
-        for name in METRIC_NAMES
-        if isinstance(latency := getattr(estimate, name), Latency)
-    }
+    latencies = {f"{name}_s": getattr(estimate, name) for name in LATENCIES}
+    low = {name: item.lo_s / item.mean_s if item.mean_s > 0 else 1.0 for name, item in latencies.items()}
     gain = 1.0 / low["e2e_s"] if low["e2e_s"] > 0 else math.inf
     return Figures(
         bounded_s={key: value * low[key[0]] for key, value in expected.bounded_s.items()},

@@ -11,6 +11,10 @@ from simkit.core.slo import Slo
 # --- What a request-level simulation of a candidate found, beside its closed form.
 
 
+# Names of the three latencies: fields of an Estimate, and with _s those of an Slo.
+LATENCIES = ("ttft", "itl", "e2e")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """One latency over the requests that count [s]."""

@@ -18,7 +18,7 @@ def known_statistic(name: str) -> str:
 class Slo:
     """Bounds on latencies in seconds; None is no bound. statistic is what is bound: mean, p50, p90 or p99.
 
-    assumed: nobody gave bounds, these are the ones that Dynamo's profiler takes then.
+    assumed: the request gave no bounds, and these are the defaults of Dynamo's profiler.
     """
 
     ttft_s: float | None = None

@@ -1,4 +1,4 @@
-"""What is known of one engine, as one value. Everybody else asks it; nobody compares engines' names."""
+"""What is known of one engine, as one value. All other code reads it instead of comparing engine names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -219,7 +219,7 @@ class Multinode:
     """How Dynamo's operator starts the engine over several nodes.
 
     launch: its way, by shape and GPUs of a pod; problem: why it cannot ('' where it can). injected: flags
-    that it writes itself. executor_annotation: who may choose the executor across nodes; None: nobody.
+    that it writes itself. executor_annotation: annotation that chooses the executor.
     """
 
     launch: Callable[[EngineShape, int], Launch]

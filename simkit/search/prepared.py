@@ -103,22 +103,17 @@ def restricted(engine: PreparedEngine, max_gpus: int) -> PreparedEngine:
     rows = np.flatnonzero(engine.serving.plan.num_gpus <= max_gpus)
     if len(rows) == len(engine.kept) and all(plan.num_gpus <= max_gpus for plan in engine.too_small):
         return engine
-    serving = engine.serving.take(rows)
     return replace(
         engine,
-        serving=serving,
+        serving=engine.serving.take(rows),
         prefilling=engine.prefilling.take(rows),
         transfer_s=engine.transfer_s[rows],
         kept=engine.kept[rows],
         too_small=tuple(plan for plan in engine.too_small if plan.num_gpus <= max_gpus),
-        corrections=_corrections(engine.model, serving, engine.lengths),
+        corrections={
+            mode: None if known is None else known.take(rows) for mode, known in engine.corrections.items()
+        },
     )
-
-
-def _corrections(
-    model: EngineModel, serving: PhaseTimes, lengths: Lengths
-) -> Mapping[str, Corrections | None]:
-    return {mode: corrections_of(model, mode, serving, lengths) for mode in MODES}
 
 
 def prepare_engine(
@@ -145,7 +140,7 @@ def prepare_engine(
         too_small=tuple(plans[i] for i in np.flatnonzero(~anywhere)),
         path=path,
         workload=workload,
-        corrections=_corrections(model, serving, lengths),
+        corrections={mode: corrections_of(model, mode, serving, lengths) for mode in MODES},
     )
 
 

@@ -1,4 +1,4 @@
-"""The first use of the simulator compiles it, which takes a while: whoever wants to say so is told before."""
+"""The first use of the simulator compiles it, which takes a while: a caller can have that announced."""
 
 from collections.abc import Callable
 

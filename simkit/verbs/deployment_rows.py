@@ -10,7 +10,6 @@ import numpy as np
 from perfmodels.hardware import Device
 from perfmodels.model.dtypes import Precision, dtype
 from perfmodels.parallel import PlanArray, expert_split
-from simkit.catalog.calibrations import measured_domain
 from simkit.catalog.engine_models import engine_model, served_precision
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import Model, load_model
@@ -25,7 +24,7 @@ from simkit.engines.registry import engine_spec
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLES = ("", "prefill_", "decode_")
+_PREFIXES = ("", "prefill_", "decode_")  # of the columns of a plan
 _GROUP = (
     "model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "kv_dtype", "mode",
 )  # fmt: skip
@@ -51,10 +50,10 @@ def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
         table[name] = table[name].where(table[name].notna(), None)
     table["mode"] = table["mode"].fillna("agg")
     table["run_id"] = table["run_id"] if "run_id" in table else [f"row-{i}" for i in range(len(table))]
-    for name in (f"{role}{size}" for role in ROLES for size in (*AGG_PLAN, "workers")):
+    for name in (f"{role}{size}" for role in _PREFIXES for size in (*AGG_PLAN, "workers")):
         table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
     experts = _with_experts(table["model"])
-    for role in ROLES:
+    for role in _PREFIXES:
         _fill_plan(table, role, experts)
     for name in ("isl_tokens", "osl_tokens", "concurrency", "num_gpus", "requests_per_slot", "length_spread"):
         table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
@@ -87,7 +86,7 @@ def _fill_plan(table: "pd.DataFrame", role: str, experts: np.ndarray) -> None:
 
 def row_faults(table: "pd.DataFrame") -> np.ndarray:
     """A reason for each row that lacks what a prediction needs, else an empty string."""
-    faults = np.full(len(table), "", dtype=object)
+    faults, experts = np.full(len(table), "", dtype=object), _with_experts(table["model"])
     for name in ("isl_tokens", "osl_tokens", "concurrency"):
         values = table[name].to_numpy()
         faults[~((values > 0) & (values < 1e9))] = f"{name} must be a positive number below 1e9"
@@ -102,10 +101,12 @@ def row_faults(table: "pd.DataFrame") -> np.ndarray:
     faults[odd] = (
         f"protocol must be one of {', '.join(PROTOCOLS)}; or give requests_per_slot and length_spread"
     )
-    for role in ROLES:
+    for role in _PREFIXES:
         tp, dp, moe_tp, ep = (table[f"{role}{name}"].to_numpy() for name in ("tp", "attn_dp", "moe_tp", "ep"))
         uneven = (moe_tp * ep > 1) & (tp * dp != moe_tp * ep)
         faults[uneven] = f"{role}tp*attn_dp must equal {role}moe_tp*ep"
+        whole = experts & (tp * dp > 1) & (moe_tp * ep == 1)
+        faults[whole] = f"{role}moe_tp and ep split no expert over {role}tp*attn_dp GPUs; leave both empty"
         sizes = np.stack([tp, dp, moe_tp, ep])
         faults[((sizes < 1) | (sizes != np.floor(sizes))).any(axis=0)] = (
             f"{role}tp, attn_dp, moe_tp and ep must be whole numbers of at least 1"
@@ -198,12 +199,6 @@ def engine_model_of(block: TableBlock) -> EngineModel:
         settings["version"] = str(key["backend_version"])
     precision, device = block_precision(block, model), _known_gpu(str(key["gpu"]))
     return engine_model(model, device, str(key["backend"]), precision, **settings)
-
-
-def is_measured(block: TableBlock) -> bool:
-    """Whether measured runs cover the GPU, engine and kind of model."""
-    kind = load_model(str(block.key["model"])).shape.architecture_class
-    return (_known_gpu(str(block.key["gpu"])).name, str(block.key["backend"]), kind) in measured_domain()
 
 
 def block_work(model: EngineModel, block: TableBlock) -> RowWork:

@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.catalog.calibrations import error_models
+from simkit.catalog.calibrations import error_models, measured_domain
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
+from simkit.closed_form.estimates import errors_of
 from simkit.closed_form.one_deployment import no_room
 from simkit.closed_form.outcomes import Outcomes
+from simkit.closed_form.problem import is_measured
 from simkit.core.errors import SimkitError
 from simkit.engines.engine_model import EngineModel
 from simkit.io.threads import one_thread
-from simkit.verbs.deployment_rows import (
-    TableBlock,
-    block_work,
-    blocks,
-    complete_table,
-    engine_model_of,
-    is_measured,
-    row_faults,
-)
+from simkit.verbs.deployment_rows import block_work, blocks, complete_table, engine_model_of, row_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,12 +45,13 @@ def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd
         try:
             model = engine_model_of(block)
             work = block_work(adjust(model) if adjust else model, block)
-            found = block_outcomes(work, block)
+            found = row_outcomes(work, corrected=True)
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue
-        in_domain[block.index] = is_measured(block)
-        out.iloc[block.index, :] = _with_intervals(work, found, measured=is_measured(block))
+        measured = is_measured(model, measured_domain())
+        in_domain[block.index] = measured
+        out.iloc[block.index, :] = _with_intervals(work, found, measured=measured)
         errors[block.index] = _without_room(work)
     bad = np.flatnonzero((errors == "") & ~np.isfinite(out.to_numpy()).all(axis=1))
     errors[bad] = "the model gave no finite number; check lengths and concurrency"
@@ -65,11 +60,6 @@ def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd
     out["in_domain"] = in_domain & (errors == "")
     out["error"] = errors
     return out
-
-
-def block_outcomes(work: RowWork, block: TableBlock) -> Outcomes:
-    """What comes of a block's rows, as measured runs suggest."""
-    return row_outcomes(work, mode=str(block.key["mode"]))
 
 
 def _without_room(work: RowWork) -> np.ndarray:
@@ -83,7 +73,7 @@ def _without_room(work: RowWork) -> np.ndarray:
 
 
 def _with_intervals(work: RowWork, found: Outcomes, *, measured: bool) -> FloatArray:
-    models = error_models() if measured else {name: m.beyond() for name, m in error_models().items()}
+    models = errors_of(error_models(), in_domain=measured)
     columns = []
     for metric in ("ttft", "itl"):
         value: FloatArray = getattr(found, f"{metric}_s")

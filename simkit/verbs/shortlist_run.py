@@ -8,7 +8,7 @@ import numpy as np
 from simkit.closed_form.estimates import means_of, sla_probability
 from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
 from simkit.closed_form.problem import Problem
-from simkit.core.estimate import Candidate, Estimate, Simulated, Spread
+from simkit.core.estimate import LATENCIES, Candidate, Estimate, Simulated, Spread
 from simkit.core.request import Request
 from simkit.core.slo import Slo
 from simkit.sim.cluster import Cluster, simulate_stream
@@ -31,7 +31,6 @@ def under_own_load(request: Request, concurrency: float | None) -> Request:
     return replace(request, workload=replace(workload, concurrency=concurrency))
 
 
-LATENCIES = ("ttft", "itl", "e2e")
 _PIECE = 2_000
 
 

@@ -84,7 +84,7 @@ def simulate(
     """
     options = options or SimulateOptions()
     asked = as_request(request)
-    if asked.slo.assumed:  # nobody asked for them: they do not judge a run
+    if asked.slo.assumed:  # defaults do not judge a run
         asked = replace(asked, slo=Slo(statistic=asked.slo.statistic))
     problem, chosen = question(asked, deployment)
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)

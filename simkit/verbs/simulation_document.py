@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simkit.core.estimate import Candidate, Latency
+from simkit.core.estimate import LATENCIES, Candidate, Latency
 from simkit.explain.procedures import SideBySide, which_to_believe
 from simkit.formats.simulated import requests_parquet, timeline_csv
 from simkit.formats.traces.read import Trace
@@ -24,7 +24,6 @@ from simkit.verbs.simulate import SimulationResult
 
 _MS = 1e3
 _LAYOUT = ("backend", "mode", "num_gpus", "replicas", "plan", "engine", "prefill", "decode")
-_LATENCIES = ("ttft", "itl", "e2e")
 
 
 def simulation_document(result: SimulationResult) -> dict[str, Any]:
@@ -86,13 +85,13 @@ def _trace(trace: Trace) -> dict[str, Any]:
 
 
 def _means(summary: RunSummary) -> dict[str, float]:
-    named = {f"{name}_ms": summary.distributions.get(f"{name}_s") for name in _LATENCIES}
+    named = {f"{name}_ms": summary.distributions.get(f"{name}_s") for name in LATENCIES}
     return {name: item.mean * _MS for name, item in named.items() if item is not None}
 
 
 def _closed_form(candidate: Candidate) -> dict[str, float]:
     estimate = candidate.estimate
-    latencies: dict[str, Latency] = {name: getattr(estimate, name) for name in _LATENCIES}
+    latencies: dict[str, Latency] = {name: getattr(estimate, name) for name in LATENCIES}
     return {f"{name}_ms": item.mean_s * _MS for name, item in latencies.items()} | {
         "request_rate_per_s": estimate.request_rate_per_s,
         "output_tokens_per_s_per_gpu": estimate.output_tokens_per_s_per_gpu,
