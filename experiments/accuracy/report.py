@@ -4,6 +4,7 @@ python benchmarks/accuracy.py --write reports/accuracy/left_out.csv      # first
 python experiments/accuracy/report.py      # `make reports` does both; writes reports/accuracy/
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ from simkit.catalog.calibrations import ERRORS, artifact, error_models
 from simkit.catalog.runs import read_table
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
-from simkit.reports.accuracy import concurrency_bins, write_accuracy_report
-from simkit.reports.figures import figure_png, reliability_figure
 from simkit.verbs.evaluate import evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))
+
+from accuracy.page import concurrency_bins, write_accuracy_report  # noqa: E402
+from error_figures import figure_png, reliability_figure  # noqa: E402
+
 OUT = ROOT / "reports" / "accuracy"
 PARTITIONS = {
     "Engine": "backend",

@@ -4,13 +4,13 @@ python experiments/memory/report.py      # part of `make reports`; writes docs/m
 """
 
 import csv
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from perfmodels.model.shape import CompressedAttention, GqaAttention, LinearAttention
-from simkit.catalog.kv_capacity import reported_capacity
 from simkit.catalog.models import load_model
 from simkit.core.errors import SimkitError
 from simkit.engines.engine_memory import version_numbers
@@ -18,6 +18,10 @@ from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))
+
+from memory.kv_capacity import reported_capacity  # noqa: E402
+
 REPORTS = "memory/kv_capacity_reports.csv"
 
 

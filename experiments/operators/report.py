@@ -17,20 +17,22 @@ from joblib import Parallel, delayed
 
 from perfmodels.op_times.family import OperatorModel
 from simkit.calibrate.fit_operators import Cell, cells_of
-from simkit.calibrate.score_operators import (
+from simkit.catalog.operator_tables import TABLES, table_rows
+from simkit.io.yamlio import write_text_atomic
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))
+
+from operators.page import write_operator_report  # noqa: E402
+from operators.scores import (  # noqa: E402
     interpolated,
     score_line,
     shipped_model,
     transfer_errors,
     worst_points,
 )
-from simkit.catalog.operator_tables import TABLES, table_rows
-from simkit.io.yamlio import write_text_atomic
-from simkit.reports.operators import write_operator_report
 
-OUT = Path(__file__).resolve().parents[2] / "reports" / "operators"
-
-
+OUT = ROOT / "reports" / "operators"
 DEEP = 60  # models of a family that are compared with interpolation and with relatives
 
 

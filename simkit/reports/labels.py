@@ -1,7 +1,6 @@
 """Short names and number formats that all views share. Inputs are parts of a candidate document."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,9 +108,3 @@ def ascii_text(text: str) -> str:
 def one_line(text: str) -> str:
     """The text with control characters and line breaks as blanks, so that it stays on its line."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def natural_order(text: str) -> list[tuple[bool, int, str]]:
-    """Sort key under which c9 comes before C10."""
-    parts = re.findall(r"\d+|\D+", text.lower())
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

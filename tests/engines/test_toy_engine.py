@@ -22,7 +22,7 @@ from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import render
 from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import dump_yaml, load_documents
-from simkit.reports.figures import _colour
+from simkit.reports.figures import colour_of
 from simkit.targets.local.engine import engine_words, listed_name, settings_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,7 +175,7 @@ def test_its_own_server():
 
 
 def test_figures_show_it_in_its_own_colour(toy):
-    assert _colour("toy") == toy.colour
+    assert colour_of("toy") == toy.colour
 
 
 def test_it_is_gone_when_it_is_not_registered(toy):

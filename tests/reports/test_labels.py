@@ -6,7 +6,6 @@ from simkit.reports.labels import (
     ascii_text,
     interval,
     layout_label,
-    natural_order,
     number,
     one_line,
     percent,
@@ -51,7 +50,3 @@ def test_layouts():
 def test_text_stays_on_its_line_and_in_ascii():
     assert one_line("a\nb\tc\x1b[0m") == "a b c [0m"
     assert ascii_text("4 \u00d7 tp4 [1\u20132] \u4e16") == "4 x tp4 [1-2] ?"
-
-
-def test_natural_order():
-    assert sorted(["17-64", "5-16", "1", "1025+"], key=natural_order) == ["1", "5-16", "17-64", "1025+"]

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from error_figures import error_bars_figure, figure_png, natural_order, predicted_measured_figure
 
 from perfmodels.parallel import ParallelPlan
 from simkit.reports.context import markdown_text
-from simkit.reports.figures import error_bars_figure, figure_png, predicted_measured_figure
-from simkit.reports.labels import MISSING, count, engine_name, natural_order, number, partition_label, percent
+from simkit.reports.labels import MISSING, count, engine_name, number, partition_label, percent
 
 REGENERATE = "make reports"
 

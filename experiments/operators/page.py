@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from error_figures import figure_png, worst_operators_figure
 
-from simkit.reports.figures import figure_png, worst_operators_figure
 from simkit.reports.labels import MISSING, count, percent
 
 MEDIAN_GOAL, P90_GOAL = 0.05, 0.20

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-
-from simkit.reports.operators import operator_markdown, weighted_median, write_operator_report
+from operators.page import operator_markdown, weighted_median, write_operator_report
 
 
 @pytest.fixture

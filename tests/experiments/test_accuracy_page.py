@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-
-from simkit.reports.accuracy import accuracy_markdown, concurrency_bins, worst_rows, write_accuracy_report
+from accuracy.page import accuracy_markdown, concurrency_bins, worst_rows, write_accuracy_report
 
 
 @pytest.fixture(scope="module")
