@@ -8,16 +8,19 @@ shipped ones, tuned on all runs. Intervals in brackets are 90 %, from drawing wh
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from simkit.calibrate.errors import bootstrap, left_out_table, samples
+from perfmodels.uncertainty.intervals import ErrorModel
+from simkit.calibrate.errors import Sample, samples
 from simkit.calibrate.left_out import SCHEMES, LeftOut, left_out, shipped_whole
 from simkit.calibrate.training import TrainingRuns, training_runs
 from simkit.catalog.calibrations import error_models
 from simkit.catalog.runs import read_table
+from simkit.engines.engine_model import METRICS
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
@@ -36,6 +39,35 @@ def lines(runs: TrainingRuns, scheme: str, found: LeftOut) -> list[tuple[str, ..
             cells += [f"{np.quantile(sample.error, share):.1%}", f"[{bounds[0]:.1%}-{bounds[1]:.1%}]"]
         shown.append((*cells, f"{held:.1%}"))
     return shown
+
+
+def left_out_table(
+    run_ids: pd.Series, runs: TrainingRuns, found: LeftOut, errors: Mapping[str, ErrorModel]
+) -> pd.DataFrame:
+    """One row per run: predicted means, 90 % bounds [ms] and log standard deviations of TTFT and ITL."""
+    table = pd.DataFrame({"run_id": run_ids.to_numpy()})
+    rows = samples(runs, found)
+    for metric in METRICS:
+        sample = rows[metric]
+        low, high = errors[metric].interval(sample.predicted, log_sd=sample.log_sd)
+        table[f"predicted_{metric}_ms_mean"] = sample.predicted * 1e3
+        table[f"predicted_{metric}_ms_lo"] = low * 1e3
+        table[f"predicted_{metric}_ms_hi"] = high * 1e3
+        table[f"{metric}_log_sd"] = sample.log_sd
+    return table
+
+
+def bootstrap(sample: Sample, groups: np.ndarray, share: float, draws: int = 500) -> tuple[float, float]:
+    """90 % interval of a quantile of the absolute error, whole groups drawn with replacement."""
+    rng = np.random.default_rng(11)
+    names, position = np.unique(groups, return_inverse=True)
+    members = [np.flatnonzero(position == number) for number in range(len(names))]
+    found = []
+    for _ in range(draws):
+        chosen = rng.integers(0, len(names), len(names))
+        found.append(np.quantile(sample.error[np.concatenate([members[i] for i in chosen])], share))
+    low, high = np.quantile(found, [0.05, 0.95])
+    return float(low), float(high)
 
 
 def main() -> None:

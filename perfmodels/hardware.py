@@ -91,11 +91,6 @@ def roofline_time_s(
     return np.maximum(np.asarray(flop) / peak_flop_per_s, np.asarray(mem_bytes) / peak_bytes_per_s)
 
 
-def ridge_flop_per_byte(*, peak_flop_per_s: float, peak_bytes_per_s: float) -> float:
-    """Arithmetic intensity above which compute, not memory, is the limit [FLOP/byte]."""
-    return peak_flop_per_s / peak_bytes_per_s
-
-
 # --- Moving a prompt's KV cache from a prefill engine to a decode engine.
 
 

@@ -1,13 +1,9 @@
 """Counts that follow from a shape: parameters, bytes of cache per token, bytes of state."""
 
-import numpy as np
-
-from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.model.dtypes import dtype
 from perfmodels.model.shape import (
     CompressedAttention,
     GqaAttention,
-    LinearAttention,
     MlaAttention,
     ModelShape,
     MoeFfn,
@@ -22,15 +18,6 @@ def embedding_params(shape: ModelShape) -> int:
 def attention_params(shape: ModelShape) -> int:
     """Attention weights of all layers."""
     return sum(g.num_layers * g.params_per_layer(shape.hidden_size) for g in shape.attention)
-
-
-def routed_expert_params(shape: ModelShape) -> int:
-    """Weights of all routed experts of all layers."""
-    return sum(
-        g.num_layers * g.num_experts * g.params_per_expert(shape.hidden_size)
-        for g in shape.ffn
-        if isinstance(g, MoeFfn)
-    )
 
 
 def total_params(shape: ModelShape) -> int:
@@ -75,35 +62,3 @@ def kv_bytes_per_token_full(shape: ModelShape, kv_dtype: str) -> float:
         for g in shape.attention
     )
     return elements * dtype(kv_dtype).bytes_per_element + index_bytes_per_token(shape)
-
-
-def state_bytes_per_sequence(shape: ModelShape) -> float:
-    """Recurrent state of the linear-attention layers [bytes per sequence], one copy.
-
-    The recurrent state is kept in float32, the convolution's in bfloat16, as engines do.
-    """
-    return float(
-        sum(
-            g.num_layers * (4 * g.state_elements + 2 * g.conv_elements)
-            for g in shape.attention
-            if isinstance(g, LinearAttention)
-        )
-    )
-
-
-def kv_bytes_per_sequence(shape: ModelShape, kv_dtype: str, context_tokens: FloatLike) -> FloatArray:
-    """Cache and recurrent state one sequence of `context_tokens` holds over all layers [bytes], one copy.
-
-    context_tokens may be an array of any shape.
-    """
-    context = np.asarray(context_tokens, dtype=np.float64)
-    elements = np.zeros_like(context)
-    for group in shape.attention:
-        window = group.window_tokens if isinstance(group, GqaAttention) else None
-        kept = np.minimum(context, window) if window else context
-        if isinstance(group, CompressedAttention):
-            full = np.minimum(context, group.window_tokens)
-            elements = elements + group.num_layers * group.head_dim * full
-        elements = elements + group.num_layers * group.kv_elements_per_token * kept
-    indexed = index_bytes_per_token(shape) * context
-    return elements * dtype(kv_dtype).bytes_per_element + indexed + state_bytes_per_sequence(shape)

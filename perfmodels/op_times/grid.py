@@ -41,12 +41,6 @@ class GridAxis:
         """Binary logs of the knots."""
         return np.log2(np.asarray(self.knots, dtype=np.float64))
 
-    @property
-    def tile_edges(self) -> tuple[float, ...]:
-        """Sizes just after which time may jump."""
-        pairs = zip(self.knots, self.knots[1:], strict=False)
-        return tuple(low for low, high in pairs if high / low < 1.03)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridModel:

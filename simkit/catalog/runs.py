@@ -74,7 +74,6 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
 
 OPTIONS = ("max_num_seqs", "max_num_batched_tokens", "poll_steps", "hold_steps")
 _LISTED = ("gpu", "precision", "tp", "isl_tokens", "osl_tokens")
-_BOUNDS = ("concurrency_from", "concurrency_below", "attn_dp_from")
 _PROCEDURE = ("requests_per_slot", "length_spread")
 _RECIPES = "runs/recipes.yaml"
 

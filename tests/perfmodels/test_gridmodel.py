@@ -64,10 +64,6 @@ def test_inside_is_between_the_outer_knots():
     assert found.tolist() == [False, True, True, False]
 
 
-def test_tile_edges_are_knots_side_by_side():
-    assert GridAxis(name="m", knots=(32, 64, 65, 128, 129, 256)).tile_edges == (64, 128)
-
-
 @pytest.mark.parametrize("knots", [(), (0.0, 1.0), (2.0, 1.0), (1.0, 1.0)])
 def test_knots_are_checked(knots):
     with pytest.raises(ValueError, match="ascending"):

@@ -16,7 +16,7 @@ from perfmodels.memory import (
     weight_bytes_per_gpu,
 )
 from perfmodels.model.dtypes import Precision
-from perfmodels.model.params import kv_bytes_per_sequence, total_params
+from perfmodels.model.params import total_params
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.catalog.model_lookup import model_names
 from simkit.catalog.models import load_model
@@ -108,14 +108,6 @@ def test_latent_caches_are_replicated(shape_of, plans):
     shape = shape_of("deepseek-ai/DeepSeek-R1")
     found = kv_bytes_per_token_per_gpu(shape, BF16, plans({}, {"tp": 8, "ep": 8}), 1000.0)
     assert found.tolist() == [70_272, 70_272]
-
-
-@given(name=names, context=st.floats(1, 1e6))
-def test_cache_per_token_times_context_is_the_cache_of_the_sequence(name, context):
-    shape = load_model(name).shape
-    per_token = kv_bytes_per_token_per_gpu(shape, BF16, PlanArray.of([ParallelPlan()]), context)[0]
-    of_sequence = float(kv_bytes_per_sequence(shape, "bf16", context))
-    assert per_token * context == pytest.approx(of_sequence, rel=1e-9)
 
 
 def test_activations_by_hand(shape_of, plans):

@@ -2,20 +2,19 @@
 
 import re
 
-import numpy as np
 import pytest
 
+from perfmodels.memory import kv_bytes_per_token_per_gpu
+from perfmodels.model.dtypes import Precision
 from perfmodels.model.params import (
     active_params,
     attention_params,
     embedding_params,
-    kv_bytes_per_sequence,
     kv_bytes_per_token,
     kv_bytes_per_token_full,
-    routed_expert_params,
-    state_bytes_per_sequence,
     total_params,
 )
+from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.catalog.model_lookup import model_names
 
 ROUNDED_BY_CARDS = 0.01  # cards print three or four digits and count query/key norms and biases too
@@ -100,7 +99,6 @@ def test_mixtral_8x7b_layer_by_layer(shape_of):
     layer = attention + 8 * expert + 4096 * 8 + 2 * 4096  # and the router: 1,451,270,144
     shape = shape_of("mistralai/Mixtral-8x7B-v0.1")
     assert total_params(shape) == 32 * layer + 2 * 32000 * 4096 + 4096 == 46_702_792_704
-    assert routed_expert_params(shape) == 32 * 8 * expert
     assert active_params(shape) == 46_702_792_704 - 32 * 6 * expert == 12_879_925_248
 
 
@@ -163,12 +161,18 @@ def test_cache_per_token_is_exact(shape_of, name, expected):
     assert kv_bytes_per_token(shape_of(name), "fp8") == expected / 2
 
 
+def cache_bytes(shape, context):
+    """What one sequence holds on one GPU."""
+    one = PlanArray.of([ParallelPlan()])
+    return float(kv_bytes_per_token_per_gpu(shape, Precision(), one, context)[0]) * context
+
+
 def test_window_layers_stop_growing_at_their_window(shape_of):
     shape = shape_of("openai/gpt-oss-120b")
     per_layer = 2 * 8 * 64 * 2  # 2,048 bytes per token
     assert kv_bytes_per_token_full(shape, "bf16") == 36 * per_layer  # inside the window all layers grow
-    assert kv_bytes_per_sequence(shape, "bf16", 100) == 36 * per_layer * 100
-    assert kv_bytes_per_sequence(shape, "bf16", 1000) == 18 * per_layer * (1000 + 128)
+    assert cache_bytes(shape, 100) == pytest.approx(36 * per_layer * 100)
+    assert cache_bytes(shape, 1000) == pytest.approx(18 * per_layer * (1000 + 128))
 
 
 def test_hybrid_layers_keep_a_state_of_fixed_size(shape_of):
@@ -176,7 +180,5 @@ def test_hybrid_layers_keep_a_state_of_fixed_size(shape_of):
     # 45 of 60 layers: a 128x128 state for each of 64 value heads in float32, and the last three
     # inputs of a convolution over 2*16*128 key and 64*128 value columns in bfloat16
     state = 45 * (4 * 64 * 128 * 128 + 2 * 3 * (2 * 16 * 128 + 64 * 128))
-    assert state_bytes_per_sequence(shape) == state
-    contexts = np.array([0.0, 1.0, 10_000.0])
-    found = kv_bytes_per_sequence(shape, "bf16", contexts)
-    assert found == pytest.approx(state + 30_720 * contexts, rel=1e-15)
+    found = [cache_bytes(shape, context) for context in (1.0, 10_000.0)]
+    assert found == pytest.approx([state + 30_720, state + 307_200_000])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodels.hardware import ridge_flop_per_byte, roofline_time_s
+from perfmodels.hardware import roofline_time_s
 
 H200 = {"peak_flop_per_s": 989e12, "peak_bytes_per_s": 4.8e12}
 
@@ -19,9 +19,9 @@ def test_both_sides_by_hand():
 
 
 def test_the_sides_meet_at_the_ridge():
-    ridge = ridge_flop_per_byte(**H200)
-    assert ridge == pytest.approx(206, rel=1e-3)
-    assert ridge * 1e9 / 989e12 == pytest.approx(1e9 / 4.8e12)
+    ridge = 989e12 / 4.8e12  # 206 FLOP per byte
+    assert roofline_time_s(ridge * 1e9, 1e9, **H200) == pytest.approx(1e9 / 4.8e12)
+    assert roofline_time_s(1.1 * ridge * 1e9, 1e9, **H200) == pytest.approx(1.1e9 / 4.8e12)
 
 
 def test_scalars_and_arrays_broadcast():
