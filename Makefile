@@ -20,7 +20,7 @@ test: lint tools
 	$(PYTEST) --durations=25
 
 check: lint
-	$(PYTEST) -m "not slow and not tools and not browser"
+	$(PYTEST) -m "not slow and not tools"
 
 # Branch coverage of all tests, processes that tests start left out; the pages are in out/coverage
 coverage: $(VENV)/.developer

@@ -5,11 +5,13 @@ What stands in for servers and benchmark tools lies in tests/fakes, and every te
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from simkit.io.tools import cache_dir
+from simkit.io.tools import TOOLS, cache_dir, find_tool
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "fakes"))
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "compiled"))  # as the command does
@@ -38,3 +40,25 @@ def compile_simulator():
 
     steps = LinearSteps(step_s=0.01, seq_s=0.001, token_s=0.0005)
     simulated_loop(steps, EngineOptions(backend="vllm"), (16, 4, 1), 2)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("property")
+
+
+def pytest_runtest_setup(item):
+    for name in {name for mark in item.iter_markers("tools") for name in mark.args}:
+        if find_tool(TOOLS[name]) is None:
+            pytest.skip(f"{name} is not installed (make tools)")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What was skipped and why, in one line."""
+    skipped = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    )
+    if skipped:
+        told = "; ".join(f"{count} x {reason}" for reason, count in skipped.most_common())
+        terminalreporter.write_line(f"skipped: {told}")

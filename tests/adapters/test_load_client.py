@@ -13,6 +13,8 @@ from simkit.core.workload import Workload
 from simkit.io.openai_http import get, scrape, served_models, split_url
 from simkit.measure.load_client import ClientOptions, drive
 
+pytestmark = pytest.mark.server
+
 SOURCE = Source(tool="simkit", path="here")
 
 

@@ -22,6 +22,8 @@ from simkit.measure.load_client import ClientOptions, drive
 from simkit.targets.local.dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
 from simkit.targets.local.service import ServicePlan, serving
 
+pytestmark = pytest.mark.server
+
 ENGINE = replace(default_engine("vllm"), prefix_caching=False, max_num_seqs=64)
 
 

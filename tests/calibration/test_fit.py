@@ -74,6 +74,7 @@ def test_kriging_learns_from_all_runs_but_those_held(runs):
     assert len(model.residuals) == np.count_nonzero(train)
 
 
+@pytest.mark.slow
 def test_accuracy_on_a_fixed_sample_of_groups_does_not_rot(runs):
     """experiments/accuracy/guard.py writes the figures to hold, with every fit."""
     kept = json.loads(GUARD.read_text())

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from openai_server import openai_server
 
+pytestmark = pytest.mark.server
+
 FLAGS = ("--gpu", "h100_sxm", "--total-gpus", "8", "--isl", "64", "--osl", "16", "--concurrency", "4")
 METER = ("--client", "builtin", "--requests", "20", "--served-model", "tiny")
 MODEL = ("--model", "Qwen/Qwen3-0.6B")

@@ -12,6 +12,8 @@ import pytest
 
 from simkit.io.processes import start_time
 
+pytestmark = pytest.mark.server
+
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "fake_engine.py"
 ENGINE = f"{shlex.join([sys.executable, str(FAKE)])} --port {{port}}"
 
@@ -39,6 +41,7 @@ def children(tmp_path):
     return [int(path.stem) for path in (tmp_path / "cache" / "running").glob("*.json")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_engine_too(tmp_path, begin, number):
     child = begin(100_000)

@@ -13,6 +13,7 @@ from simkit.core.errors import InputError
 SLICE = Path(__file__).parents[1] / "data" / "operator_tables"
 
 
+@pytest.mark.slow
 def test_one_family_is_fitted_where_told(tmp_path):
     arguments = ["fit", "--operators", str(SLICE), "--family", "mla_bmm", "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(app, arguments)

@@ -5,6 +5,8 @@ import json
 import pytest
 from openai_server import openai_server
 
+pytestmark = pytest.mark.server
+
 MODEL = ("--model", "Qwen/Qwen3-0.6B", "--backend", "vllm", "--gpu", "h100_sxm", "--total-gpus", "1")
 LOAD = ("--isl", "64", "--osl", "8", "--concurrency", "2", "--ttft", "5000", "--itl", "5000")
 METER = ("--client", "builtin", "--requests", "8", "--served-model", "tiny")

@@ -80,6 +80,7 @@ def test_an_engine_wider_than_a_node_is_multinode(simkit, tmp_path):
     assert simkit("validate", tmp_path / "out" / "dgd.yaml").status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm", "auto"])
 @pytest.mark.parametrize("mode", ["agg", "disagg"])
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-32B-FP8", "Qwen/Qwen3-235B-A22B-FP8"])

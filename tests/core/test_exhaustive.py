@@ -124,6 +124,7 @@ def overloaded(candidate):
     return candidate.estimate.overloaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(24))
 def test_the_search_is_the_best_of_all(problem_of, monkeypatch, seed):
     monkeypatch.setattr(request, "TOKEN_BUDGETS", (2048, 8192))

@@ -25,6 +25,7 @@ def test_percentiles_by_hand():
     assert np.isinf(ttft_quantile(np.inf, np.inf, 90))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("statistic", ["p90", "p99"])
 @pytest.mark.parametrize("bounds", [{"ttft_s": 2.0, "itl_s": 0.03}, {"e2e_s": 12.0}])
@@ -43,6 +44,7 @@ def test_a_percentile_bound_is_held_by_the_percentile(problem_of, load, statisti
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", LOADS)
 def test_bounding_a_percentile_is_never_easier(problem_of, load):
     """The expected best under p99 holds on means too, so it is never better than the one under means."""

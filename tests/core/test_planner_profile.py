@@ -148,6 +148,7 @@ def bilinear(tables, kv, context):
     return float(np.interp(kv, tables.active_kv_tokens, ones))
 
 
+@pytest.mark.slow
 def test_looking_up_in_the_tables_gives_the_step_models_times(engines):
     """Random loads of one rank: within 5 % of the model, which the grid of 64 x 64 samples."""
     rng = np.random.default_rng(7)

@@ -71,6 +71,7 @@ def pools_in(deployment):
     return [deployment.prefill, deployment.decode]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(question=questions)
 def test_any_question_has_an_answer_within_budget_consistent_and_true_to_the_estimator(problem_of, question):
@@ -164,6 +165,7 @@ def misses(candidate, slo):
     return max(getattr(candidate.estimate, name[:-2]).mean_s / bound for name, bound in slo.bounds.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-32B", "Qwen/Qwen3-30B-A3B"])
 @pytest.mark.parametrize("concurrency", [1, 16, 300])
 @pytest.mark.parametrize(
@@ -216,6 +218,7 @@ def test_latency_first_picks_the_fastest(problem_of, concurrency):
     assert search(problem).selected.estimate.e2e.mean_s == pytest.approx(fastest, rel=ROUNDING)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     model=st.sampled_from(MODELS[:3]), gpus=st.integers(1, 15), more=st.integers(1, 8), slo=bounds,
@@ -235,6 +238,7 @@ def test_more_gpus_never_give_less(problem_of, model, gpus, more, slo, lengths):
     assert many[1] >= few[1] * (1 - BISECTION)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     model=st.sampled_from(MODELS[:3]),

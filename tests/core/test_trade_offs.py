@@ -19,6 +19,7 @@ def same(one, other):
     assert one.estimate.output_tokens_per_s == pytest.approx(other.estimate.output_tokens_per_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpus", [3, 4, 7, 8])
 @pytest.mark.parametrize("backend", ["vllm", "auto"])
 def test_a_gpu_more_or_fewer_is_the_search_with_that_many(problem_of, gpus, backend):
@@ -51,6 +52,7 @@ def test_without_a_gpu_nothing_runs(problem_of):
     assert "no deployment would run" in trade_off_lines(rec)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [{}, {"concurrency": 40}])
 @pytest.mark.parametrize("slo", [{"itl_s": 0.003}, {"ttft_s": 0.02, "itl_s": 0.1}])
 def test_the_relaxed_bound_holds_and_no_tighter_one_does(problem_of, load, slo):

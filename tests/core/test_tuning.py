@@ -26,6 +26,7 @@ def test_no_engine_runs_more_requests_than_asked_for(problem_of, cap, modes):
     assert {engine.max_num_seqs for engine in engines_in(found)} <= set(range(1, cap + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [8, 64, 400])
 @pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
 def test_a_cap_below_the_load_never_gives_more_or_answers_sooner(problem_of, backend, concurrency):

@@ -26,6 +26,7 @@ def test_the_public_runs_hold_eighty_one_sweeps(found):
     assert len(found) == 81
 
 
+@pytest.mark.slow
 def test_five_chosen_runs_predict_the_rest_of_a_sweep(found):
     scores = score(found, 5, chosen)
     ttft, itl = (scores[name].line() for name in ("ttft", "itl"))
@@ -38,6 +39,7 @@ def test_five_chosen_runs_predict_the_rest_of_a_sweep(found):
     assert 0.85 < itl[3] < 0.99
 
 
+@pytest.mark.slow
 def test_chosen_runs_tell_more_than_random_ones(found):
     best, drawn = score(found, 5, chosen), score(found, 5, at_random(0))
     for metric in ("ttft", "itl"):

@@ -147,6 +147,7 @@ def test_any_mixture_of_words(words):
     outcome(" ".join(words))
 
 
+@pytest.mark.slow
 @settings(max_examples=1500)
 @given(words=st.lists(WORDS, max_size=20))
 @pytest.mark.parametrize(
@@ -156,6 +157,7 @@ def test_any_mixture_behind_a_start(start, words):
     outcome(start + " ".join(words))
 
 
+@pytest.mark.slow
 @settings(max_examples=800)
 @given(
     text=st.text(max_size=200),

@@ -110,6 +110,7 @@ def mutant(rng, originals):
     return documents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_no_mutation_is_a_traceback(shard):
     rng = random.Random(shard)  # noqa: S311

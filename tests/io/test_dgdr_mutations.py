@@ -25,6 +25,7 @@ def test_what_is_mutated_is_valid(path):
     assert dgdr_faults(load_document(path)) == []
 
 
+@pytest.mark.slow
 def test_thousands_of_mutations_break_no_promise():
     seen, broken = run(3_000, 0)
     assert broken == [], f"repeat with: python experiments/fuzz/run.py --seed {broken[0]} --count 1"

@@ -14,6 +14,7 @@ from simkit.verbs.folder import dgd_documents
 from simkit.verbs.recommend import recommend
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(documents())
 def test_a_valid_document_gives_a_request(document):

@@ -34,6 +34,7 @@ def rows():
     )
 
 
+@pytest.mark.slow
 def test_a_planted_efficiency_is_found_on_shapes_left_out(rows, device):
     model = fit_operator(rows, GEMM, KEY, device)
     assert model.held_out_mdape < 0.03
@@ -60,6 +61,7 @@ def test_launches_are_judged_kernel_by_kernel(rows, device):
     assert found[len(rows) :].any()
 
 
+@pytest.mark.slow
 def test_another_engines_kernel_fills_what_launches_hid(rows, device):
     twin = fit_operator(rows, GEMM, KEY, device)
     hidden = rows.assign(time_s=np.maximum(rows["time_s"], FLOOR))
@@ -71,6 +73,7 @@ def test_another_engines_kernel_fills_what_launches_hid(rows, device):
     assert fit_operator(hidden, GEMM, KEY, device).grid.time_s(small) == pytest.approx(FLOOR, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_table_of_launches_alone_is_left_to_others(rows, device):
     twin = fit_operator(rows, GEMM, KEY, device)
     hidden = rows.assign(time_s=1.0 + rows["time_s"])

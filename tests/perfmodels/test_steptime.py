@@ -113,6 +113,7 @@ def test_a_decode_step_cannot_beat_its_arithmetic(name, device, batch, context):
     assert seconds(name, ParallelPlan(), step, device=device) >= bound * (1 - NO_MATRIX)
 
 
+@pytest.mark.slow
 @MANY
 @given(name=models, plan=plans, step=steps, engine=engines, more=st.integers(0, 1000))
 def test_more_sequences_never_take_less_time(name, plan, step, engine, more):
@@ -122,6 +123,7 @@ def test_more_sequences_never_take_less_time(name, plan, step, engine, more):
     assert seconds(name, plan, larger, engine) >= seconds(name, plan, step, engine) * (1 - ROUNDING)
 
 
+@pytest.mark.slow
 @MANY
 @given(name=models, plan=plans, step=steps, engine=engines, more=st.integers(0, 100_000))
 def test_more_context_never_takes_less_time(name, plan, step, engine, more):
@@ -136,6 +138,7 @@ def test_more_context_never_takes_less_time(name, plan, step, engine, more):
     assert seconds(name, plan, prefilling, engine) >= base * (1 - CARRIED_OVER)
 
 
+@pytest.mark.slow
 @MANY
 @given(name=models, plan=plans, step=steps, engine=engines, more=st.integers(0, 20_000))
 def test_more_prompt_tokens_never_take_less_time(name, plan, step, engine, more):
@@ -158,6 +161,7 @@ def test_an_empty_step_takes_no_time(name, plan):
     assert seconds(name, plan, Step()) == 0
 
 
+@pytest.mark.slow
 @MANY
 @given(name=models, plan=plans, step=steps)
 def test_slower_parts_never_make_a_step_faster(name, plan, step):

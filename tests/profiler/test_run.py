@@ -28,6 +28,7 @@ def main_container(component):
     return component["podTemplate"]["spec"]["containers"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("backend", IMAGES)
 def test_each_engine_in_each_mode(profile, backend, case):

@@ -35,6 +35,7 @@ FIXTURES = sorted(
 UNCERTAIN = {"dp4_open", "open_low"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIXTURES)
 def test_latencies_agree_with_the_replay_or_a_rule_accounts_for_it(oracle, name):
     verdict = oracle.verdict(name)

@@ -20,6 +20,8 @@ from simkit.measure.benchmark import benchmark, compare_prediction, on_target, p
 from simkit.measure.run import Meter, Server, measure
 from simkit.verbs.estimate import Layouts
 
+pytestmark = pytest.mark.server
+
 FAKES = Path(__file__).resolve().parents[1] / "fakes"
 SMALL = Workload(isl_tokens=64, osl_tokens=16, concurrency=4)
 BUILTIN = Meter(client="builtin", options=BenchmarkOptions(request_count=24, warmup_count=4), stall_s=0.5)

@@ -50,6 +50,7 @@ FULL = ServerSide(kv_usage_frac=0.99, preemptions=12.0)
 ROOMY = ServerSide(kv_usage_frac=0.2, preemptions=0.0, cached_prompt_frac=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layouts", "name", "signs"),
     [

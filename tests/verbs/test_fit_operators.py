@@ -26,6 +26,7 @@ def fitted(tmp_path_factory):
     return out, lines
 
 
+@pytest.mark.slow
 def test_every_family_has_tables_and_a_model(fitted):
     out, lines = fitted
     assert set(TABLES) == set(FAMILIES)
@@ -44,6 +45,7 @@ def test_rows_are_in_si_units_with_every_size(family):
     assert rows["variant"].str.len().gt(0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gemm", "attention_decode", "mla_decode", "moe", "all_reduce"])
 def test_models_follow_their_rows(fitted, family):
     out, _ = fitted
@@ -53,6 +55,7 @@ def test_models_follow_their_rows(fitted, family):
     assert all(model.held_out_mdape < LOOSE for model in scored)
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(fitted, tmp_path):
     out, _ = fitted
     fit_operators(SLICE, tmp_path, [], lambda line: None)
@@ -60,6 +63,7 @@ def test_the_same_tables_give_the_same_bytes(fitted, tmp_path):
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_refitting_one_family_keeps_the_others(fitted, tmp_path):
     out, _ = fitted
     for path in out.iterdir():
@@ -69,6 +73,7 @@ def test_refitting_one_family_keeps_the_others(fitted, tmp_path):
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_link_models_come_with_the_library_tables(fitted):
     out, _ = fitted
     links = {name for path in out.glob("*.npz") for name in gpu_models(path.stem, out).links}

@@ -22,7 +22,7 @@ from simkit.measure.targets import local as local_target
 from simkit.measure.targets.local import local_server
 from simkit.verbs.estimate import Layouts
 
-pytestmark = needs_dynamo
+pytestmark = [needs_dynamo, pytest.mark.server]
 
 LOAD = Workload(isl_tokens=64, osl_tokens=64, concurrency=2)
 REQUEST = Request(

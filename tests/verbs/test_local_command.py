@@ -23,6 +23,8 @@ from simkit.measure.local_command import command_server, deployment_command
 from simkit.measure.run import Meter, measure
 from simkit.targets.local.service import LocalService, ServicePlan
 
+pytestmark = pytest.mark.server
+
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "fake_engine.py"
 COMMAND = f"{shlex.join([sys.executable, str(FAKE)])} --port {{port}}"
 LOAD = Workload(isl_tokens=16, osl_tokens=8, concurrency=2)

@@ -99,6 +99,7 @@ def test_one_estimate_is_corrected_too(table):
     assert after.candidate.estimate.ttft.mean_s == pytest.approx(1.4 * before.ttft.mean_s, rel=0.05)
 
 
+@pytest.mark.slow
 def test_next_runs_lessen_the_doubt_and_known_ones_are_not_asked_again(table):
     found, now = next_runs(REQUEST, None, 3)
     left = [item.left_frac for item in found]

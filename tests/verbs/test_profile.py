@@ -33,6 +33,8 @@ from simkit.measure.run import Meter, Server
 from simkit.measure.targets import Target, target_names, target_of
 from simkit.measure.trials import Budget, one_server
 
+pytestmark = pytest.mark.server
+
 LOAD = Workload(isl_tokens=64, osl_tokens=8, concurrency=2)
 METER = Meter(client="builtin", options=BenchmarkOptions(request_count=8, warmup_count=2), stall_s=0.5)
 REQUEST = Request(
@@ -76,6 +78,7 @@ def phase(folder):
     return json.loads((folder / "profile.json").read_text())["phase"]
 
 
+@pytest.mark.slow
 def test_thorough_measures_engines_and_candidates_and_ends_with_a_measured_one(tmp_path):
     said = []
     with openai_server(ttft_s=0.06, itl_s=0.004) as (url, _):  # slower than predicted: all may still win
@@ -158,6 +161,7 @@ def test_requests_that_fail_are_named_too(tmp_path):
         run(RAPID, settings(tmp_path, Deployer(url)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
@@ -233,6 +237,7 @@ t.run(t.REQUEST_MANY, t.settings(t.Path({folder!r}), t.Deployer({url!r})))
 REQUEST_MANY = replace(REQUEST, slo=Slo())
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_from_the_last_point(tmp_path, server):
     url, _ = server
     here = Path(__file__).resolve().parent

@@ -69,6 +69,7 @@ def gpus_of(component):
     return int(limits.get("nvidia.com/gpu", 0)) * nodes * component.get("replicas", 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(request=requests)
 def test_a_dgd_keeps_to_the_gpus_the_names_and_the_settings(request):
@@ -105,6 +106,7 @@ def assert_settings(components, candidate):
         assert read.speculative is (pool.engine.draft is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
 @pytest.mark.parametrize(
     "draft",
