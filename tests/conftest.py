@@ -1,6 +1,7 @@
 """Hypothesis settings shared by all tests: reproducible, no stored examples, no stopwatch.
 
-What stands in for servers and benchmark tools lies in tests/fakes, and every test may import it.
+What stands in for servers, benchmark tools and engines lies in tests/fakes, and every test may import it, as it
+may the mutations of experiments/fuzz.
 """
 
 import os
@@ -13,7 +14,9 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from simkit.io.tools import TOOLS, cache_dir, find_tool
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "fakes"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE / "fakes"), str(HERE.parent / "experiments")]
+pytest_plugins = ["problems"]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "compiled"))  # as the command does
 
 settings.register_profile(

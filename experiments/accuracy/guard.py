@@ -1,6 +1,6 @@
 """The left-out error on a fixed sample of groups that tests hold us to.
 
-python experiments/accuracy/guard.py      # after `make calibrate`; writes tests/calibration/guard.json
+python experiments/accuracy/guard.py      # after `make calibrate`; writes tests/calibrate/guard.json
 """
 
 import json
@@ -14,7 +14,7 @@ from simkit.catalog.runs import read_table
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
-OUT = Path(__file__).resolve().parents[2] / "tests" / "calibration" / "guard.json"
+OUT = Path(__file__).resolve().parents[2] / "tests" / "calibrate" / "guard.json"
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from perfmodels.op_times.learned import version_key
 from simkit.catalog.operator_tables import TABLES
 
-OUT = Path(__file__).resolve().parents[2] / "tests" / "data" / "operator_tables"
+OUT = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "operator_tables"
 GPUS = ("h200_sxm", "gb200", "b60")
 ROWS = 600
 # Columns that are not needed, or constant.

@@ -10,7 +10,7 @@ from simkit.catalog.operators import fitted_gpus, operator_models
 from simkit.cli.main import app
 from simkit.core.errors import InputError
 
-SLICE = Path(__file__).parents[1] / "data" / "operator_tables"
+SLICE = Path(__file__).parents[1] / "fixtures" / "operator_tables"
 
 
 @pytest.mark.slow

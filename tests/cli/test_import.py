@@ -14,7 +14,9 @@ from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import load_documents
 
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("command_table", ROOT / "tests" / "io" / "command_table.py")
+_spec = importlib.util.spec_from_file_location(
+    "command_table", ROOT / "tests" / "formats" / "engine_command" / "command_table.py"
+)
 table = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(table)
 

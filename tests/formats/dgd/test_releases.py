@@ -24,7 +24,7 @@ from simkit.formats.dgd.render import render, render_site
 from simkit.formats.dgd.site import Site
 from simkit.formats.validate import validate_documents
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dgd_releases"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "dgd_releases"
 MIXTURE = ParallelPlan(attn_dp=8, ep=8)
 
 

@@ -10,7 +10,7 @@ from simkit.core.slo import Slo
 from simkit.engines.registry import default_engine
 from simkit.formats.dgd.render import render
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 MODEL = "org/model"

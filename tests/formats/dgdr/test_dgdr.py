@@ -20,7 +20,7 @@ from simkit.formats.dgdr.read import (
 )
 from simkit.formats.validate import validate_documents
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared"
 GUIDE = ROOT / "experiments" / "guide"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")

@@ -1,12 +1,6 @@
-"""Lets these tests import what they share: strategies beside them, mutations from experiments/fuzz."""
-
-import sys
-from pathlib import Path
+"""A catalogue of one's own."""
 
 import pytest
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "experiments")]
 
 
 @pytest.fixture

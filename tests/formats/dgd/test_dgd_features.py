@@ -20,7 +20,7 @@ from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import render
 from simkit.formats.validate import validate_documents
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dgd_features"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "dgd_features"
 MODEL = "org/model"
 WIDE = {
     "vllm": ParallelPlan(tp=8, pp=2),

@@ -16,7 +16,7 @@ from simkit.core.errors import InputError
 from simkit.formats.dgdr.read import dgdr_faults, request_from_document
 from simkit.io.yamlio import load_document, parse_documents
 
-FUZZ = Path(__file__).resolve().parents[2] / "experiments" / "fuzz"
+FUZZ = Path(__file__).resolve().parents[3] / "experiments" / "fuzz"
 FULL = load_document(FUZZ / "seeds" / "full.yaml")
 
 

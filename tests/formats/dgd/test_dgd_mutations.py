@@ -16,7 +16,7 @@ from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import load_documents
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "dgd"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "dgd"
 COUNT = int(os.environ.get("SIMKIT_MUTATIONS", "3000"))
 SHARDS = 4
 

@@ -13,7 +13,7 @@ from simkit.core.errors import InputError
 from simkit.formats.traces.entries import MAX_LINE_BYTES
 from simkit.formats.traces.read import TraceOptions, read_trace
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "traces"
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "traces"
 
 GOOD = {"timestamp": 500, "input_length": 1025, "output_length": 7, "hash_ids": [0, 1, 2]}
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens"

@@ -12,7 +12,7 @@ from simkit.formats.benchmark_results.aiperf_records import read_records
 from simkit.formats.benchmark_results.reader import read_run, read_runs
 from simkit.formats.benchmark_results.stored import run_document
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "examples" / "aiperf"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "examples" / "aiperf"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")
 
 

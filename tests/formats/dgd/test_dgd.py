@@ -12,7 +12,7 @@ from simkit.core.errors import InputError
 from simkit.formats.dgd.read import ModelHint, catalogue_hint, parse_dgd, read_dgd
 from simkit.io.yamlio import load_documents, parse_documents
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared"
 GOLDEN = ROOT / "tests" / "golden" / "dgd"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")

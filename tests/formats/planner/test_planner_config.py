@@ -21,7 +21,7 @@ from simkit.formats.planner.config import old_names, read_planner_config, writte
 from simkit.formats.planner.faults import planner_faults, planner_settings
 from simkit.formats.planner.rules import planner_problems
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+SHARED = Path(__file__).resolve().parents[4] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is absent")
 TARGETS = ("throughput", "latency", "load", "sla")
 THRESHOLDS = {

@@ -9,7 +9,7 @@ from simkit.core.errors import InputError
 from simkit.core.slo import Slo
 from simkit.formats.dgdr.read import apply_overrides, parse_setting, read_request, set_path
 
-GUIDE = Path(__file__).resolve().parents[2] / "experiments" / "guide"
+GUIDE = Path(__file__).resolve().parents[3] / "experiments" / "guide"
 DOCUMENT = {"kind": "DynamoGraphDeploymentRequest", "spec": {"model": "Qwen/Qwen3-32B", "sla": {"ttft": 250}}}
 
 

@@ -13,7 +13,7 @@ from simkit.catalog.operator_tables import TABLES, table_rows
 from simkit.catalog.operators import gpu_models, operator_models
 from simkit.core.errors import InputError
 
-SLICE = Path(__file__).parents[1] / "data" / "operator_tables"
+SLICE = Path(__file__).parents[1] / "fixtures" / "operator_tables"
 LOOSE = 0.35  # a few hundred rows per family are no basis for accuracy; this catches mixed-up columns
 
 
