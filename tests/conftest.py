@@ -1,7 +1,7 @@
 """Hypothesis settings shared by all tests: reproducible, no stored examples, no stopwatch.
 
-What stands in for servers, benchmark tools and engines lies in tests/fakes, and every test may import it, as it
-may the mutations of experiments/fuzz.
+Every test may import what stands in for servers, benchmark tools and engines (tests/fakes), and the mutations
+of experiments/fuzz.
 """
 
 import os

@@ -16,6 +16,7 @@ MOST = {
     "An operator": 2,
     "An engine": 3,
     "A deployment target": 2,
+    "A router of the simulator": 2,
 }  # these may take no more
 
 

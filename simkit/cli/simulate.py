@@ -11,6 +11,7 @@ from simkit.cli.load_flags import load_options, with_load_flags, with_procedure,
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
 from simkit.engines.registry import example_start
+from simkit.sim.routers import ROUTERS
 
 _COMMAND_HELP = f"Engine command line to simulate: '{example_start()} ...', @FILE, or - for standard input."
 _OUTPUT_HELP = "Folder for summary.json, requests.parquet, timeline.csv and .png, report.md."
@@ -27,7 +28,7 @@ def simulate(
     decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     replicas: Annotated[int | None, typer.Option("--replicas", help="Aggregated engines.")] = None,
-    router: Annotated[str, typer.Option("--router", help="round_robin or least_loaded.")] = "round_robin",
+    router: Annotated[str, typer.Option("--router", help=" or ".join(ROUTERS) + ".")] = "round_robin",
     statistic: Annotated[str | None, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help=_OUTPUT_HELP)] = None,
     form: FormatFlag = Format.TABLE,

@@ -7,9 +7,8 @@ from perfmodels.arrays import FloatArray
 from simkit.core.errors import InputError, unknown_name
 from simkit.sim.policy import SchedulerPolicy
 from simkit.sim.requests import Requests, RequestTimes
+from simkit.sim.routers import ROUTERS
 from simkit.sim.step_table import StepTable
-
-ROUTERS = ("round_robin", "least_loaded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if self.router not in ROUTERS:
-            raise unknown_name("router", self.router, ROUTERS)
+            raise unknown_name("router", self.router, tuple(ROUTERS))
         if len(self.pools) not in (1, 2) or (len(self.pools) == 2) != (self.handover is not None):
             raise InputError("a cluster has one pool, or prefill and decode pools and a handover")
 

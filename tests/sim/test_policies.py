@@ -1,11 +1,16 @@
 """Schedules worked by hand: a decode step takes 10 ms, a prompt 1 ms per token."""
 
+import numba
 import numpy as np
 import pytest
 from sim_engines import cluster_of, load_of, split_of, table_of
 
 from simkit.core.errors import InputError
 from simkit.sim.cluster import simulate
+from simkit.sim.kernel.layout import LaneRow, PoolRow, RunRow, rows_of
+from simkit.sim.kernel.routes import _compiled
+from simkit.sim.kernel.state import State
+from simkit.sim.routers import ROUTERS
 
 
 def ms(values):
@@ -165,6 +170,23 @@ def test_the_least_loaded_replica_is_chosen():
     assert simulate(cluster_of(replicas=2), load).times.replica.tolist() == [0, 1, 0]
     cluster = cluster_of(replicas=2, router="least_loaded")
     assert simulate(cluster, load).times.replica.tolist() == [0, 1, 1]
+
+
+def test_a_router_is_one_function():
+    """A third one, that always takes the last lane, is compiled with the others and asked by name."""
+
+    def last(state, rules, turn):
+        return rules.first_lane + rules.replicas * rules.lanes - 1
+
+    choose = numba.njit(_compiled([*ROUTERS.values(), last]).py_func)
+    state, rules = State._make(range(25)), rows_of(PoolRow, 1)
+    rules["replicas"], rules["lanes"], rules["first_lane"] = 3, 2, 10
+    run, lanes = rows_of(RunRow, 1), rows_of(LaneRow, 16)
+    lanes["load"][10:] = 4, 3, 2, 2, 5, 6
+    chosen = []
+    for run["router"] in range(3):
+        chosen.append([choose(state._replace(run=run, lanes=lanes), rules[0], turn) for turn in range(3)])
+    assert chosen == [[10, 12, 14], [12, 12, 12], [15, 15, 15]]
 
 
 def test_caches_move_one_after_the_other_to_the_decode_pool():

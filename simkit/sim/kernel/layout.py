@@ -145,7 +145,7 @@ class RunRow:
     """The run as a whole: what was counted, and its three settings."""
 
     concurrency: int  # 0 unlimited
-    least_loaded: int
+    router: int  # its place in ROUTERS
     stepping: int
     next: int  # the request to be sent next
     in_flight: int

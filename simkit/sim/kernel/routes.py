@@ -7,20 +7,35 @@ from simkit.sim.kernel.kv_transfer import pop, push, receive, wake
 from simkit.sim.kernel.lane import enqueue
 from simkit.sim.kernel.layout import PoolRow
 from simkit.sim.kernel.state import State
+from simkit.sim.routers import ROUTERS, Router
+
+
+def _either(number: int, router: Router, others: Router) -> Router:
+    """Compiled: this router where the run's number is its own, or else what the others do."""
+
+    @inner
+    def choose(state: State, rules: PoolRow, turn: int) -> int:
+        return router(state, rules, turn) if state.run[0].router == number else others(state, rules, turn)
+
+    return choose
+
+
+def _compiled(routers: list[Router]) -> Router:
+    """One compiled function of all routers; the run's number says which of them chooses."""
+    choose = inner(routers[-1])
+    for number in reversed(range(len(routers) - 1)):
+        choose = _either(number, inner(routers[number]), choose)
+    return choose
+
+
+_choose = _compiled(list(ROUTERS.values()))
 
 
 @inner
 def _route(state: State, rules: PoolRow) -> int:
-    """The lane that takes a request: in turn over replicas and then their lanes, or the least loaded."""
-    first, count, turn, best = rules.first_lane, rules.replicas * rules.lanes, rules.turn, -1
+    """The lane that takes the next request of a pool."""
     rules.turn += 1
-    if state.run[0].least_loaded == 0:
-        return first + (turn % rules.replicas) * rules.lanes + (turn // rules.replicas) % rules.lanes
-    for index in range(count):  # ties go in turn, or the first lane would take them all
-        place = first + (turn + index) % count
-        if best < 0 or state.lanes[place].load < state.lanes[best].load:
-            best = place
-    return best
+    return _choose(state, rules, rules.turn - 1)
 
 
 @inner

@@ -16,6 +16,7 @@ from simkit.sim.kernel.prefix_names import Units, no_units, with_blocks
 from simkit.sim.kernel.rows import checked, lane_and_group_rows, pool_rows, request_rows, tables_of, times_of
 from simkit.sim.kernel.state import State
 from simkit.sim.requests import IntArray, Requests, RequestTimes
+from simkit.sim.routers import ROUTERS
 
 # --- Finished requests taken out of a running simulation, so that its memory does not grow with its length.
 
@@ -82,7 +83,7 @@ class Arena:
         run = self._state.run
         run["concurrency"][0] = 0 if concurrency is None else concurrency
         run["stepping"][0] = stepping
-        run["least_loaded"][0] = cluster.router == "least_loaded"
+        run["router"][0] = list(ROUTERS).index(cluster.router)
 
     def add(self, requests: Requests) -> None:
         """Hand over the requests that are sent next."""
