@@ -3,18 +3,17 @@
 The verbs are imported on first use, so that `import simkit` stays light.
 """
 
+from importlib import import_module
 from typing import Any
 
-_VERBS = ("estimate", "load_request", "recommend", "simulate")
+_VERBS = {name: name for name in ("estimate", "recommend", "simulate")} | {"load_request": "recommend"}
 
 __all__ = list(_VERBS)
 
 
 def __getattr__(name: str) -> Any:
     if name in _VERBS:
-        from simkit import verbs
-
-        return getattr(verbs, name)
+        return getattr(import_module(f"simkit.verbs.{_VERBS[name]}"), name)
     raise AttributeError(f"module 'simkit' has no attribute {name!r}")
 
 

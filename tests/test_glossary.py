@@ -82,7 +82,7 @@ def test_every_field_of_a_recommendation_is_explained(answer):
 
 def help_texts():
     group = typer.main.get_command(app)
-    for command in (group, *group.commands.values()):
+    for command in (group, *(group.get_command(None, name) for name in group.list_commands(None))):
         yield command.help or ""
         yield from (getattr(option, "help", None) or "" for option in command.params)
 

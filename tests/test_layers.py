@@ -142,7 +142,8 @@ HEAVY = ("pandas", "matplotlib", "sklearn", "scipy", "kubernetes", "aiperf", "ai
     [
         ("import simkit", (*HEAVY, "numpy", "yaml", "typer", "pydantic")),
         ("import simkit.search.search", (*HEAVY, "yaml", "pydantic")),
-        ("import simkit.cli.main", HEAVY),
+        ("import simkit.cli.main", (*HEAVY, "numpy", "pydantic")),
+        ("import simkit.cli.recommend", HEAVY),
     ],
 )
 def test_imports_stay_light(statement, heavy):

@@ -6,17 +6,8 @@ from typing import Annotated
 
 import typer
 
-from simkit.cli.benchmark import benchmark
-from simkit.cli.checks import support, tools, validate
-from simkit.cli.compare import compare
-from simkit.cli.doctor import doctor, next_runs
-from simkit.cli.estimate import estimate
-from simkit.cli.fit import fit
+from simkit.cli.command_group import HELP_NAMES, VerbGroup
 from simkit.cli.output import INTERRUPTED
-from simkit.cli.profile import profile
-from simkit.cli.recommend import recommend
-from simkit.cli.simulate import simulate
-from simkit.cli.tables import evaluate, predict
 from simkit.core.errors import SimkitError
 from simkit.io.tools import cache_dir
 from simkit.sim.compiling import before_compiling
@@ -29,9 +20,10 @@ _USAGE_ERROR: type[Exception] = next(
 
 app = typer.Typer(
     name="simkit",
+    cls=VerbGroup,
+    context_settings=HELP_NAMES,
     help="How should I serve this model on these GPUs, and how sure are we?\n\n"
     "Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --total-gpus 8 -o out",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help texts hold units in brackets
@@ -53,13 +45,6 @@ def _root(
     pass
 
 
-for verb in (
-    recommend, estimate, simulate, predict, evaluate, fit, validate, support, benchmark, profile, doctor,
-    next_runs, tools, compare,
-):  # fmt: skip
-    app.command()(verb)
-
-
 _COMPILING = "simkit: compiling the simulator once, about 20 s; kept in {folder}\n"
 _INTERRUPT_MESSAGE = "simkit: interrupted; nothing half-written was left behind\n"
 
@@ -71,11 +56,16 @@ def _keep_compiled() -> None:
         before_compiling(lambda: sys.stderr.write(_COMPILING.format(folder=folder)))
 
 
+def _words(words: list[str]) -> list[str]:
+    """`simkit` and `simkit help [VERB]` show the help page."""
+    return [*words[1:], "--help"] if words[:1] in ([], ["help"]) else words
+
+
 def main() -> None:
     """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
     _keep_compiled()
     try:
-        status = app(standalone_mode=False)
+        status = app(_words(sys.argv[1:]), prog_name="simkit", standalone_mode=False)
         sys.stdout.flush()
         if status == INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
             sys.stderr.write(_INTERRUPT_MESSAGE)

@@ -11,6 +11,8 @@ from simkit.closed_form.problem import Problem
 from simkit.core.estimate import Estimate
 from simkit.engines.engine_model import EngineModel
 
+PREFILL_DECIDES = 0.5  # share of the time from which a prefill step names the bottleneck
+
 
 def with_costs(problem: Problem, model: EngineModel, estimate: Estimate) -> Estimate:
     """The estimate with its price per token, and with the energy that rated power bounds."""
@@ -23,16 +25,6 @@ def with_costs(problem: Problem, model: EngineModel, estimate: Estimate) -> Esti
         cost_per_million_output_tokens=None if price is None else price / 3600.0 / per_s * 1e6,
         max_energy_j_per_output_token=None if power_w is None else power_w / per_s,
     )
-
-
-def bottleneck(
-    model: EngineModel, plan: ParallelPlan, lengths: tuple[float, float], load: tuple[float, float]
-) -> str:
-    """`phase: operator (share)`; lengths is (isl, osl), load is (batch per lane, prefill share of time)."""
-    batch, share = load
-    if share > 0.5:
-        return f"prefill: {prefill_bottleneck(model, plan, lengths[0])}"
-    return f"decode: {decode_bottleneck(model, plan, lengths, batch)}"
 
 
 def prefill_bottleneck(model: EngineModel, plan: ParallelPlan, isl: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.parallel import ParallelPlan
 from perfmodels.uncertainty.intervals import ErrorModel, Errors, NormalErrors
-from simkit.closed_form.bottlenecks import bottleneck, with_costs
+from simkit.closed_form.bottlenecks import PREFILL_DECIDES, decode_bottleneck, prefill_bottleneck, with_costs
 from simkit.closed_form.percentiles import NORMAL, goodput_share, itl_quantile, ttft_quantile
 from simkit.closed_form.problem import Problem
 from simkit.core.engine import EngineOptions
@@ -28,7 +28,8 @@ NORMAL_90 = NormalDist().inv_cdf(0.95)
 class Behind:
     """The pool that decodes behind a point: an engine's model, plan and memory per GPU, and how many engines.
 
-    lane_tokens: cached tokens of one lane.
+    lane_tokens: cached tokens of one lane. prefill_operator: the costliest of a prefill step and its share,
+    where that is known already: many candidates of a search share it.
     """
 
     model: EngineModel
@@ -36,6 +37,7 @@ class Behind:
     workers: float
     lane_tokens: float
     memory_bytes: Mapping[str, float]
+    prefill_operator: str | None = None
 
 
 def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapping[str, float]) -> Estimate:
@@ -63,12 +65,20 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
         memory_bytes=behind.memory_bytes,
         kv_capacity_tokens=behind.lane_tokens * behind.workers * behind.plan.attn_dp * behind.plan.pp,
         in_domain=in_domain,
-        bottleneck=bottleneck(behind.model, behind.plan, (isl, osl), (means.batch, means.prefill_share)),
+        bottleneck=_bottleneck(behind, (isl, osl), means),
         notes=_notes(problem, behind.model.engine, saturated=means.saturated, doubtful=doubtful),
         overloaded=means.saturated,
         doubtful=doubtful,
     )
     return with_costs(problem, behind.model, estimate)
+
+
+def _bottleneck(behind: Behind, lengths: tuple[float, float], means: Means) -> str:
+    """`phase: operator (share)` of the phase that takes most of the time."""
+    if means.prefill_share > PREFILL_DECIDES:
+        found = behind.prefill_operator or prefill_bottleneck(behind.model, behind.plan, lengths[0])
+        return f"prefill: {found}"
+    return f"decode: {decode_bottleneck(behind.model, behind.plan, lengths, means.batch)}"
 
 
 def corrected(

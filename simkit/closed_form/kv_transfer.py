@@ -44,11 +44,10 @@ def _ttft_ms(problem: Problem, best: Candidate, *, tcp: bool) -> float | None:
     workload = problem.request.workload
     if workload.request_rate_per_s is None:
         workload = replace(workload, concurrency=best.estimate.concurrency)
-    asked = replace(
-        problem,
-        request=replace(problem.request, workload=workload),
-        path=tcp_path() if tcp else rdma_path(link),
-    )
+    path = tcp_path() if tcp else rdma_path(link)
+    if path == problem.path:  # what was asked in the first place
+        return best.estimate.ttft.mean_s * 1e3
+    asked = replace(problem, request=replace(problem.request, workload=workload), path=path)
     try:
         return deployment_candidate(asked, best.deployment).estimate.ttft.mean_s * 1e3
     except SimkitError:  # the deployment stands; only this comparison cannot be made

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.closed_form.bottlenecks import decode_bottleneck, prefill_bottleneck
+from simkit.closed_form.bottlenecks import PREFILL_DECIDES, decode_bottleneck
 from simkit.closed_form.estimates import Behind, estimate_of
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import Problem
@@ -27,12 +27,14 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
     """The Candidate at `row` of an engine's table."""
     deployment, serving = _deployment(engine, points, row), _serving(points, row)
     pool = deployment.pools[-1]
+    share = float(points.prefill_share[row])
     behind = Behind(
         model=replace(engine.model_of(serving), engine=pool.engine),
         plan=pool.plan,
         workers=float(pool.replicas),
         lane_tokens=float(points.kv_capacity_tokens[row]),
         memory_bytes=_memory(engine, points, row),
+        prefill_operator=engine.prefill_operator(serving) if share > PREFILL_DECIDES else None,
     )
     numbers = {name: float(getattr(points, name)[row]) for name in Outcomes.__slots__}
     estimate = estimate_of(problem, behind, deployment.num_gpus, numbers)
@@ -113,8 +115,7 @@ def phase_bottlenecks(engine: PreparedEngine, points: Points, row: int) -> dict[
     """The costliest operator of each phase of the deployment at `row`."""
     lengths: Any = engine.lengths
     isl, osl = float(np.asarray(lengths.isl_tokens)), engine.osl_tokens
-    first = points.plan[row]
-    found = {"prefill": prefill_bottleneck(engine.model_of(first), engine.plan_of(first), isl)}
+    found = {"prefill": engine.prefill_operator(float(points.plan[row]))}
     if osl > 1:
         serving = _serving(points, row)
         batch = float(points.batch[row])

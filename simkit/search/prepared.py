@@ -1,7 +1,7 @@
 """One engine with all its plans evaluated: the input of both searches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.hardware import TransferPath
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.closed_form.aggregated_loop import Host
+from simkit.closed_form.bottlenecks import prefill_bottleneck
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.closed_form.outcomes import ClientLoad, load_of
@@ -44,6 +45,7 @@ class PreparedEngine:
     path: TransferPath
     workload: Workload
     corrections: Mapping[str, Corrections | None]
+    _prefill_operators: dict[float, str] = field(default_factory=dict)
 
     @property
     def model(self) -> EngineModel:
@@ -61,6 +63,14 @@ class PreparedEngine:
     def row_of(self, choice: float) -> int:
         """The row of `serving` and `prefilling` that holds a choice."""
         return int(np.searchsorted(self.kept, int(choice)))
+
+    def prefill_operator(self, choice: float) -> str:
+        """The costliest operator of a prefill step of a choice and its share, worked out once."""
+        known = self._prefill_operators
+        if choice not in known:
+            isl = float(np.asarray(self.lengths.isl_tokens))
+            known[choice] = prefill_bottleneck(self.model_of(choice), self.plan_of(choice), isl)
+        return known[choice]
 
     @property
     def layout(self) -> Index:

@@ -1,0 +1,82 @@
+"""The verbs, grouped by what people do; a verb's module is loaded when it is called or its help is shown."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from simkit.core.errors import unknown_name
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+class Verb(NamedTuple):
+    """Where a verb's function is, and what the help page says of it."""
+
+    module: str
+    summary: str
+
+
+VERBS: dict[str, dict[str, Verb]] = {
+    "Ask": {
+        "recommend": Verb("recommend", "the best configuration for a request, and its DGD"),
+        "estimate": Verb("estimate", "latency, throughput, memory and operators of one deployment"),
+        "simulate": Verb("simulate", "one deployment request by request: percentiles, goodput, queues"),
+        "predict": Verb("tables", "predictions for a table of deployments"),
+        "compare": Verb("compare", "what differs between two deployments, requests or runs, and why"),
+        "support": Verb("checks", "GPUs, engines and models that Dynamo supports and that we predict"),
+    },
+    "Check": {
+        "validate": Verb("checks", "every fault of DGDR and DGD documents"),
+        "tools": Verb("checks", "find or install AIPerf and Dynamo"),
+    },
+    "Deploy and measure": {
+        "benchmark": Verb("benchmark", "a server under the load that was predicted"),
+        "profile": Verb("profile", "predict, deploy, measure, choose, recalibrate"),
+        "doctor": Verb("doctor", "why measured differs from predicted"),
+    },
+    "Learn": {
+        "evaluate": Verb("tables", "predictions against measurements: errors per partition"),
+        "fit": Verb("fit", "operator models, factors and corrections fitted to measurements"),
+        "next-runs": Verb("doctor", "the measurements that would narrow the intervals most"),
+    },
+}
+_BY_NAME = {name: verb for group in VERBS.values() for name, verb in group.items()}
+
+
+class VerbGroup(TyperGroup):
+    """Typer's group, with verbs that are found by name in VERBS."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every verb, in the order of the help page."""
+        return list(_BY_NAME)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb as a command, None for an unknown name."""
+        if cmd_name not in _BY_NAME:
+            return None
+        function = getattr(
+            import_module(f"simkit.cli.{_BY_NAME[cmd_name].module}"), cmd_name.replace("-", "_")
+        )
+        return _command(cmd_name, function)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that the first word names. Raises InputError with the nearest names for an unknown one."""
+        if args and args[0] not in _BY_NAME:
+            raise unknown_name("verb", args[0], list(_BY_NAME), "`simkit help` lists them")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """A section for each group of verbs."""
+        for heading, verbs in VERBS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, verb.summary) for name, verb in verbs.items()])
+
+
+def _command(name: str, function: Callable[..., Any]) -> Any:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(name, context_settings=HELP_NAMES)(function)
+    return get_command(app)
