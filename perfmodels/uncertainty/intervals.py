@@ -17,32 +17,34 @@ from perfmodels.arrays import FloatArray, FloatLike
 class ErrorModel:
     """Quantiles of log(measured / predicted) / log_sd: levels ascending in (0, 1), log_ratios ascending.
 
-    num_groups is how many independent groups of runs they rest on. beyond_scale (at least 1) is how
-    much wider errors are where operators have no tables of their own; see `beyond`.
+    num_groups is how many independent groups of runs they rest on. beyond_ratios are the same quantiles for
+    what no run was measured on (see `beyond`), empty where they are not known to differ.
     """
 
     levels: tuple[float, ...]
     log_ratios: tuple[float, ...]
     num_groups: int
-    beyond_scale: float = 1.0
+    beyond_ratios: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        levels, values = np.asarray(self.levels), np.asarray(self.log_ratios)
-        ascending = bool(np.all(np.diff(levels) > 0) and np.all(np.diff(values) >= 0))
+        levels = np.asarray(self.levels)
+        known = [np.asarray(ratios) for ratios in (self.log_ratios, self.beyond_ratios or self.log_ratios)]
+        ascending = all(bool(np.all(np.diff(values) >= 0)) for values in (levels, *known))
         if (
-            len(values) != len(levels)
+            any(len(values) != len(levels) for values in known)
             or len(levels) < 2
             or not ascending
+            or len(np.unique(levels)) < len(levels)
             or not 0 < levels[0] < levels[-1] < 1
         ):
             raise ValueError("an error model needs ascending levels in (0, 1) with ascending log ratios")
-        if self.beyond_scale < 1:
-            raise ValueError(f"errors beyond what was measured are not smaller, got {self.beyond_scale}")
 
     def beyond(self) -> "ErrorModel":
-        """The same errors, wider: for what no run was measured on."""
-        wider = tuple(value * self.beyond_scale for value in self.log_ratios)
-        return replace(self, log_ratios=wider, beyond_scale=1.0)
+        """Errors for what no run was measured on, nowhere nearer to zero than those at home."""
+        away = self.beyond_ratios or self.log_ratios
+        pairs = zip(self.log_ratios, away, strict=True)
+        wider = tuple(min(pair) if sum(pair) < 0 else max(pair) for pair in pairs)
+        return replace(self, log_ratios=tuple(np.maximum.accumulate(wider).tolist()), beyond_ratios=())
 
     def interval(
         self, predicted: FloatLike, coverage: float = 0.9, log_sd: FloatLike = 1.0

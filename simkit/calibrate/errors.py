@@ -1,9 +1,11 @@
 """How far left-out predictions were off: quantiles for intervals, scores, coverage."""
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.intervals import ErrorModel, fit_error_model
@@ -12,8 +14,9 @@ from simkit.calibrate.training import TrainingRuns
 from simkit.closed_form.estimates import log_spreads
 from simkit.core.estimate import LATENCIES
 
-# New deployments resemble those with their group left out; new models and GPUs those without theirs.
-SCHEME_WEIGHTS = {"split_group": 0.5, "family": 0.25, "gpu": 0.25}
+# At home only the deployment is new; beyond, the family, the GPU or the engine.
+_HOME = {"split_group": 1.0}
+_BEYOND = {"family": 0.5, "gpu": 0.25, "engine": 0.25}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +54,17 @@ def group_weights(runs: TrainingRuns) -> FloatArray:
 
 
 def error_model(runs: TrainingRuns, found: Mapping[str, LeftOut], metric: str) -> ErrorModel:
-    """Quantiles over all schemes, each group counting alike and each scheme by its weight."""
-    rows = [samples(runs, found[scheme])[metric] for scheme in SCHEME_WEIGHTS]
-    weights = np.concatenate([share * group_weights(runs) for share in SCHEME_WEIGHTS.values()])
+    """Quantiles at home, and beyond it."""
+    home, away = (_quantiles(runs, found, metric, weights) for weights in (_HOME, _BEYOND))
+    return replace(home, beyond_ratios=away.log_ratios)
+
+
+def _quantiles(
+    runs: TrainingRuns, found: Mapping[str, LeftOut], metric: str, schemes: Mapping[str, float]
+) -> ErrorModel:
+    """Over all schemes, each group counting alike and each scheme by its weight."""
+    rows = [samples(runs, found[scheme])[metric] for scheme in schemes]
+    weights = np.concatenate([share * group_weights(runs) for share in schemes.values()])
     return fit_error_model(
         np.concatenate([row.predicted for row in rows]),
         np.concatenate([row.measured for row in rows]),
@@ -62,9 +73,21 @@ def error_model(runs: TrainingRuns, found: Mapping[str, LeftOut], metric: str) -
     )
 
 
-def inside(sample: Sample, model: ErrorModel) -> np.ndarray:
-    """Which measurements lie in the 90 % interval."""
-    low, high = model.interval(sample.predicted, log_sd=sample.log_sd)
+def at_home(runs: TrainingRuns, scheme: str) -> NDArray[np.bool_]:
+    """Which runs count as measured while their group is left out: their family, GPU and engine stay."""
+    if scheme != "model":
+        return np.full(len(runs), scheme in _HOME)
+    models: defaultdict[str, set[str]] = defaultdict(set)
+    for family, name in zip(runs.names["family"], runs.names["model"], strict=True):
+        models[family].add(name)
+    return np.array([len(models[family]) > 1 for family in runs.names["family"]])
+
+
+def inside(sample: Sample, model: ErrorModel, home: NDArray[np.bool_] | None = None) -> np.ndarray:
+    """Which measurements lie in the 90 % interval; home [runs]: which of them count as measured."""
+    here, away = (kind.interval(sample.predicted, log_sd=sample.log_sd) for kind in (model, model.beyond()))
+    known = np.ones(len(sample.measured), dtype=bool) if home is None else home
+    low, high = (np.where(known, *bounds) for bounds in zip(here, away, strict=True))
     return (sample.measured >= low) & (sample.measured <= high)
 
 

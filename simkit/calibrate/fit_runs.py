@@ -10,7 +10,7 @@ import numpy as np
 
 from perfmodels.uncertainty.intervals import ErrorModel
 from perfmodels.uncertainty.residual_gp import solved
-from simkit.calibrate.errors import coverage, error_model, inside, samples
+from simkit.calibrate.errors import at_home, coverage, error_model, inside, samples
 from simkit.calibrate.factors import PRIORS, fit_factors
 from simkit.calibrate.left_out import SCHEMES, LeftOut, Whole, left_out
 from simkit.calibrate.residual_fit import ResidualTuning, krige, tune
@@ -80,7 +80,8 @@ def fit_runs(sources: Sequence[Path], frame: "pd.DataFrame", folder: Path, say: 
     plain = {n: {k: _round(getattr(value, k)) for k in PRIORS} for n, value in factors.items()}
     scores = {scheme: _scores(runs, found[scheme]) for scheme in SCHEMES}
     errors = {m: _errors(error_model(runs, found, m), (runs, found), m) for m in LATENCIES}
-    document = {**origin, "rows": len(runs), "metrics": errors, "scores": scores, "domain": _domain(frame)}
+    domain = {"domain": _domain(frame), "families": sorted(set(map(str, runs.names["family"])))}
+    document = {**origin, "rows": len(runs), "metrics": errors, "scores": scores, **domain}
     write_text_atomic(folder / Path(FACTORS).name, _text({**origin, "engines": plain, "rows": len(runs)}))
     write_text_atomic(folder / Path(ERRORS).name, _text(document))
     write_residuals(folder / Path(RESIDUALS).name, residuals, {**origin, "tunings": _plain(tunings)})
@@ -112,9 +113,10 @@ def _errors(
     return {
         "levels": list(model.levels),
         "log_ratios": [_round(value) for value in model.log_ratios],
+        "beyond_ratios": [_round(value) for value in model.beyond_ratios],
         "num_groups": len(np.unique(runs.names["split_group"])),
         "coverage90": {
-            scheme: _round(float(np.mean(inside(samples(runs, one)[metric], model))))
+            scheme: _round(float(np.mean(inside(samples(runs, one)[metric], model, at_home(runs, scheme)))))
             for scheme, one in found.items()
         },
     }

@@ -52,7 +52,7 @@ def error_models() -> dict[str, ErrorModel]:
                 levels=tuple(entry["levels"]),
                 log_ratios=tuple(entry["log_ratios"]),
                 num_groups=int(entry["num_groups"]),
-                beyond_scale=float(entry.get("beyond_scale", 1.0)),
+                beyond_ratios=tuple(entry.get("beyond_ratios", ())),
             )
             for name, entry in artifact(ERRORS)["metrics"].items()
         }
@@ -64,9 +64,12 @@ def error_models() -> dict[str, ErrorModel]:
 
 @lru_cache(maxsize=1)
 def measured_domain() -> Domain:
-    """(GPU, backend, architecture class) triples that measured runs cover."""
-    rows = artifact(ERRORS).get("domain", ())
-    return frozenset((str(gpu), str(backend), str(kind)) for gpu, backend, kind in rows)
+    """What measured runs cover."""
+    found = artifact(ERRORS)
+    return Domain(
+        places=frozenset((str(gpu), str(engine), str(kind)) for gpu, engine, kind in found.get("domain", ())),
+        families=frozenset(map(str, found.get("families", ()))),
+    )
 
 
 # --- Residuals of measured runs on disk: one npz of plain arrays, nothing pickled.

@@ -7,19 +7,26 @@ from perfmodels.hardware import TransferPath
 from perfmodels.model.dtypes import Precision
 from perfmodels.model.shape import ModelShape
 from perfmodels.uncertainty.intervals import ErrorModel
+from simkit.closed_form.residuals import family_of
 from simkit.core.request import Request
 from simkit.engines.engine_model import EngineModel
 
-Domain = frozenset[tuple[str, str, str]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """What measured runs cover: places are (GPU, engine, kind of model), families are `family_of` a shape."""
+
+    places: frozenset[tuple[str, str, str]]
+    families: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One question, ready to be searched.
 
-    engines holds one EngineModel per backend to consider. domain lists the (GPU, backend,
-    architecture class) triples that measured runs cover; answers outside it are flagged. kv_formats: formats
-    of the KV cache to try beside an engine's own, by backend.
+    engines holds one EngineModel per backend to consider. domain is what measured runs
+    cover; answers outside it are flagged. kv_formats: formats of the KV cache to try beside an engine's own,
+    by backend.
     """
 
     request: Request
@@ -43,11 +50,12 @@ class Problem:
         return self.engines[0].precision
 
     def covers(self, model: EngineModel) -> bool:
-        """Whether measured runs exist for this GPU, engine and kind of model."""
+        """Whether measured runs exist for this model's family, and for its kind on this GPU by this engine."""
         return is_measured(model, self.domain)
 
 
 def is_measured(model: EngineModel, domain: Domain) -> bool:
-    """Whether the domain holds runs of the model's GPU, engine and kind of model; none of them drafted."""
-    known = (model.device.name, model.engine.backend, model.shape.architecture_class) in domain
+    """Whether the domain holds the family, and its kind on the GPU by the engine; none of them drafted."""
+    place = (model.device.name, model.engine.backend, model.shape.architecture_class)
+    known = place in domain.places and family_of(model.shape) in domain.families
     return known and model.engine.draft is None
