@@ -5,7 +5,7 @@ take what they deliver. A closed loop of C requests settles where the throughput
 C = X * (time in prefill + transfer + time in decode), found by bisection on the decode batch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.core.workload import Lengths
 
 _BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
+# How long prefill may take against what is predicted, with weights: three points of a normal distribution.
+PACE_SD = 0.2
+PACES = ((1.0, 2.0 / 3.0), (1.0 - 3.0**0.5 * PACE_SD, 1.0 / 6.0), (1.0 + 3.0**0.5 * PACE_SD, 1.0 / 6.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +108,71 @@ def _demand(
     return rate * (before + prefill_wait_s(pools, rate)) + decoding, rate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """Where a closed loop settles: seconds per step, sequences per decode lane, requests per second, and
+    waiting before decoding, of which room_s for a place there; arrays [rows, loads].
+    """
+
+    itl_s: FloatArray
+    batch: FloatArray
+    rate_per_s: FloatArray
+    waiting_s: FloatArray
+    room_s: FloatArray
+
+
 def closed_loop(
     pools: Pools, concurrency: FloatArray, lengths: Lengths, procedure: Procedure, host: Host
 ) -> LoopTimes:
-    """Mean latencies at `concurrency` [rows, loads] requests in flight over all workers."""
+    """Mean latencies at `concurrency` [rows, loads] requests in flight over all workers.
+
+    Where prefill is nearly full, a little decides between a trickle and a queue: latencies are means over
+    how fast it may really be.
+    """
     decodes = _decodes(pools, lengths, concurrency)
+    settled = [
+        (share, _settled(_paced(pools, pace), concurrency, decodes, (procedure, host))) for pace, share in PACES
+    ]
+
+    def mean(name: str) -> FloatArray:
+        total: FloatArray = sum(share * getattr(one, name) for share, one in settled)
+        return total
+
+    itl, batch, rate, waiting, room = (mean(name) for name in _Settled.__slots__)
+    base = _before_s(pools, host)
+    residence = base + waiting + itl * decodes
+    return LoopTimes(
+        ttft_s=base + waiting,
+        itl_s=itl / pools.decode.pace(itl),
+        batch=batch,
+        waiting_s=waiting,
+        queue_s=waiting - room,
+        room_s=room,
+        prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
+        requests_per_s=concurrency / residence,
+        saturated=np.zeros_like(itl, dtype=bool),
+    )
+
+
+def _before_s(pools: Pools, host: Host) -> FloatArray:
+    """What a request that waits for nothing takes until it decodes [rows, 1]."""
+    return host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+
+
+def _paced(pools: Pools, pace: float) -> Pools:
+    """The pools with prefill that takes `pace` times as long."""
+    times = pools.prefill
+    slower = replace(
+        times, prefill_s=pace * times.prefill_s, burst_prefill_s=pace * times.burst_prefill_s
+    )
+    return replace(pools, prefill=slower)
+
+
+def _settled(
+    pools: Pools, concurrency: FloatArray, decodes: FloatArray, driven: tuple[Procedure, Host]
+) -> _Settled:
+    """The balance of one load, by bisection; driven is (procedure, host)."""
+    procedure, host = driven
     cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
     fed = _batch_at_rate(pools, 0.995 * pools.prefill_rate_per_s[:, None], (decodes, cap))
     low, high = np.full_like(concurrency, 1e-3), fed
@@ -120,18 +183,13 @@ def closed_loop(
     batch = high
     rate = _demand(pools, batch, decodes, host)[1]
     itl = pools.decode.decode_at(np.maximum(batch, 1.0))
-    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
-    steady = np.maximum(concurrency / rate - itl * decodes, base)
-    waiting = _with_burst(pools, concurrency, steady - base, procedure)
-    residence = base + waiting + itl * decodes
-    return LoopTimes(
-        ttft_s=base + waiting,
-        itl_s=itl / pools.decode.pace(itl),
-        batch=np.minimum(batch, cap),
-        waiting_s=waiting,
-        prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
-        requests_per_s=concurrency / residence,
-        saturated=np.zeros_like(itl, dtype=bool),
+    before = _before_s(pools, host)
+    steady = np.maximum(concurrency / rate - itl * decodes, before) - before
+    full = batch >= (1.0 - 1e-9) * cap
+    waiting = _with_burst(pools, concurrency, steady, procedure)
+    room = np.where(full, np.maximum(steady - prefill_wait_s(pools, rate), 0.0), 0.0)
+    return _Settled(
+        itl_s=itl, batch=np.minimum(batch, cap), rate_per_s=rate, waiting_s=waiting, room_s=room
     )
 
 
@@ -161,13 +219,14 @@ def at_decode_batch(
     limit = pools.prefill_rate_per_s[:, None]
     rate = np.minimum(wanted, 0.995 * limit)
     itl = pools.decode.decode_at(batch)
-    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = _before_s(pools, host)
     waiting = prefill_wait_s(pools, rate)
     loop = LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl / pools.decode.pace(itl),
         batch=batch,
         waiting_s=waiting,
+        queue_s=waiting,
         prefill_share=np.clip(wanted / limit, 0.0, 1.0),
         requests_per_s=rate,
         saturated=wanted > 0.995 * limit,
@@ -186,12 +245,13 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
     limit = np.minimum(decode_limit, pools.prefill_rate_per_s[:, None])
     saturated = rate_per_s >= limit
     waiting = np.where(saturated, np.inf, waiting)
-    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = _before_s(pools, host)
     return LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl / pools.decode.pace(itl),
         batch=batch,
         waiting_s=waiting,
+        queue_s=np.where(saturated, 0.0, waiting),
         prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
         requests_per_s=np.minimum(rate_per_s, limit),
         saturated=saturated,
