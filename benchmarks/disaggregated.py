@@ -1,9 +1,9 @@
-"""How far off are predictions of disaggregated runs? Fitted ones with their group left out, and other people's.
+"""How far off are predictions of disaggregated runs? Fitted ones with their group left out, and others.
 
     python benchmarks/disaggregated.py RUNS.csv --others INDEPENDENT.csv
 
-Factors are fitted to the table of runs in memory; amplitudes of the residuals are the shipped ones. `plain` is
-without residuals. Errors are |predicted / measured - 1|: median / 90th percentile.
+Factors are fitted to the table of runs in memory; amplitudes of the residuals are the shipped ones. `plain`
+is without residuals. Errors are |predicted / measured - 1|: median / 90th percentile.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from perfmodels.efficiency import Efficiency
 from perfmodels.uncertainty.residual_gp import solved
 from simkit.calibrate.factors import fit_engine
@@ -90,9 +91,7 @@ def others(
 def main() -> None:
     """Print the scores; write every prediction where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "runs", type=Path, nargs="?", default=data_dir() / "runs" / "serving_runs_fit.csv"
-    )
+    parser.add_argument("runs", type=Path, nargs="?", default=data_dir() / "runs" / "serving_runs_fit.csv")
     parser.add_argument("--others", type=Path, help="runs that nobody fitted")
     parser.add_argument("--write", type=Path, help="folder for every prediction as CSV")
     arguments = parser.parse_args()
@@ -116,9 +115,7 @@ def main() -> None:
             rows.to_csv(arguments.write / f"{name}.csv", index=False)
 
 
-def independent(
-    frame: pd.DataFrame, factors: Mapping[str, Efficiency], residuals: Residuals
-) -> pd.DataFrame:
+def independent(frame: pd.DataFrame, factors: Mapping[str, Efficiency], residuals: Residuals) -> pd.DataFrame:
     """Scores of other people's runs by origin, mode and size of engine; returns their predictions."""
     for kind, known in (("", residuals), ("plain ", None)):
         told = others(frame, factors, known)

@@ -14,12 +14,14 @@ from simkit.engines.engine_model import KIN, LEVELS, METRICS
 
 # Beyond these (in logs) a residual is a fault of the run, not of the model: it counts as this much.
 CLIP = {"ttft": 2.0, "itl": 0.6}
+SPLIT_CLIP = 0.7  # of TTFT where prefill stands apart: rows do not say how its pool was set up
 _START = {"ttft": 0.12, "itl": 0.05}
 _STEPS = (-1.0, -0.5, 0.5, 1.0)
 _ROUNDS = 2
 _LOWEST = -6.0
 _TAILS = 3.0  # degrees of freedom of the error's distribution: runs disagree now and then by a lot
 _PULL = 0.002
+QUEUE_SD = 0.5  # how far off a predicted queue is, relative
 _LEAST_SHARE = 0.1  # of TTFT that is not waiting for others
 
 
@@ -34,15 +36,17 @@ class ResidualTuning:
 def residuals_of(runs: TrainingRuns, fitted: Fitted, metric: str) -> FloatArray:
     """log(predicted / measured), clipped; of TTFT what the factor of TTFT applies to."""
     predicted, measured = getattr(fitted, f"{metric}_s"), getattr(runs, f"{metric}_s")
+    clip = np.full(len(runs), CLIP[metric])
     if metric == "ttft":
         predicted = predicted - fitted.queue_s - fitted.room_s
         measured = measured * _own_share(runs, fitted)
-    clipped: FloatArray = np.clip(np.log(predicted / measured), -CLIP[metric], CLIP[metric])
+        clip = np.where(runs.names["mode"] == "disagg", SPLIT_CLIP, clip)
+    clipped: FloatArray = np.clip(np.log(predicted / measured), -clip, clip)
     return clipped
 
 
 def _own_share(runs: TrainingRuns, fitted: Fitted) -> FloatArray:
-    """How much of the measured TTFT is no waiting for other engines or a place; the less, the less it tells."""
+    """How much of the measured TTFT is no waiting for other engines or a place."""
     kept_s = fitted.queue_s + fitted.room_s * runs.itl_s / fitted.itl_s
     share: FloatArray = np.clip(1.0 - kept_s / runs.ttft_s, _LEAST_SHARE, 1.0)
     return share
@@ -66,9 +70,13 @@ def krige(
 
 
 def _noise(runs: TrainingRuns, fitted: Fitted, metric: str, tuning: ResidualTuning) -> FloatArray:
-    """Variance of every run's residual."""
-    share = _own_share(runs, fitted) if metric == "ttft" else np.ones(len(runs))
-    noise: FloatArray = tuning.noise**2 / runs.weight / share**2
+    """Variance of every run's residual: the more of its TTFT is waiting for others, the less it tells."""
+    single = tuning.noise**2 / runs.weight
+    if metric != "ttft":
+        return single
+    share = _own_share(runs, fitted)
+    queued = (fitted.queue_s + fitted.room_s) / (share * runs.ttft_s)
+    noise: FloatArray = single / share**2 + (QUEUE_SD * queued) ** 2
     return noise
 
 

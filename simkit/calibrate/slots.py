@@ -15,10 +15,10 @@ _QUEUED = 1.1  # requests in flight per place from which on some of them wait
 
 
 def found_slots(table: "pd.DataFrame") -> FloatArray:
-    """Places of a decode rank [runs] of a completed table, as stated or as disaggregated runs show them; nan: no sign of any.
+    """Places of a decode rank [runs] of a completed table, stated or as runs show them; nan: no sign of any.
 
-    By Little's law ITL * (OSL - 1) / (ITL * (OSL - 1) + TTFT) of the requests in flight decode. Where these are
-    fewer than are in flight, and a power of two per rank (as people set it), the rank had no more places.
+    By Little's law ITL * (OSL - 1) / (ITL * (OSL - 1) + TTFT) of the requests in flight decode. Where these
+    are fewer than are in flight, and a power of two per rank (as people set it), it had no more places.
     """
     known = table[SLOTS].to_numpy(dtype=np.float64).copy()
     split = (table["mode"] == "disagg").to_numpy() & ~np.isfinite(known)

@@ -53,7 +53,8 @@ class TrainingRuns:
 class Fitted:
     """Predictions of all runs [runs], and the features of their load [runs, d].
 
-    queue_s and room_s are the parts of TTFT that its factor leaves alone. Corrections are taken between the features below and above on BATCH_GRID, at share [runs] of the way.
+    queue_s and room_s are the parts of TTFT that its factor leaves alone. Corrections are taken
+    between the features below and above on BATCH_GRID, at share [runs] of the way.
     """
 
     ttft_s: FloatArray
@@ -94,6 +95,7 @@ def training_runs(frame: "pd.DataFrame") -> TrainingRuns:
             "family": names["family"].astype(str),
             "gpu": frame["gpu"].to_numpy().astype(str),
             "engine": frame["backend"].to_numpy().astype(str),
+            "mode": table["mode"].to_numpy().astype(str),
         },
     )
 
@@ -128,7 +130,9 @@ def predict_runs(runs: TrainingRuns, factors: Mapping[str, Efficiency]) -> Fitte
         tables["features"].append(
             features_of(part.work.pools[-1].plan, part.work.lengths, (times.batch, prompts))
         )
-        below, above, told["share"][part.index] = row_neighbours(_under(part, factors[part.backend]), times.batch)
+        below, above, told["share"][part.index] = row_neighbours(
+            _under(part, factors[part.backend]), times.batch
+        )
         tables["below"].append(below)
         tables["above"].append(above)
     placed = {name: np.concatenate(rows)[np.argsort(order)] for name, rows in tables.items()}

@@ -88,7 +88,7 @@ class Recipe:
 
     def meets(self, table: "pd.DataFrame") -> np.ndarray:
         """Which rows of a completed table, with its procedure in numbers, it applies to."""
-        mask = (table["mode"] == "agg").to_numpy().copy()
+        mask = (table["mode"] == self.when.get("mode", "agg")).to_numpy().copy()
         for name, wanted in self.when.items():
             mask &= _meets(table, name, wanted)
         return mask
@@ -111,6 +111,7 @@ def recipes() -> tuple[Recipe, ...]:
     """The shipped recipes, in order; raises InputError for an entry of another shape."""
     path = data_dir() / _RECIPES
     known = {
+        "mode",
         "backend",
         "model",
         "concurrency_from",

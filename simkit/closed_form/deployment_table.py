@@ -11,7 +11,7 @@ from perfmodels.hardware import TransferPath, rdma_path, tcp_path, transfer_time
 from perfmodels.memory import kv_bytes_per_token_per_gpu
 from perfmodels.parallel import PlanArray
 from simkit.closed_form.aggregated_loop import Host, Procedure
-from simkit.closed_form.disaggregated_loop import Pools
+from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools
 from simkit.closed_form.engine_speed import (
     LaneCapacity,
     PhaseTimes,
@@ -193,6 +193,7 @@ def _engines(work: RowWork, times: list[PhaseTimes]) -> Engines:
         prefill_workers=work.pools[0].workers,
         decode_workers=work.pools[1].workers,
         transfer_s=work.transfer_s,
+        prefill_log_sd=PREFILL_LOG_SD,
     )
 
 

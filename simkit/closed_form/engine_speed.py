@@ -141,7 +141,9 @@ def plan_capacity(model: EngineModel, plan: PlanArray, lengths: Lengths, role: R
     memory = memory_use(question, memory_rules(model, plan))
     isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
     return LaneCapacity(
-        max_seqs=np.minimum(_max_seqs(model, memory, (isl, osl), role), _admitted(model.engine.max_num_seqs, plan)),
+        max_seqs=np.minimum(
+            _max_seqs(model, memory, (isl, osl), role), _admitted(model.engine.max_num_seqs, plan)
+        ),
         kv_capacity_tokens=memory.kv_capacity_tokens,
         memory_bytes={name: value + 0.0 * isl for name, value in memory.parts_bytes.items()},
     )

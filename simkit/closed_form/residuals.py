@@ -81,8 +81,8 @@ def corrected_ttft_s(
 ) -> FloatArray:
     """TTFT, or the waiting in it, by the factors of TTFT and ITL.
 
-    queued_s is (waiting for engines that only prefill, for a place to decode): how long a queue is, a factor of
-    single requests does not tell; a place is free when another request has decoded.
+    queued_s is (waiting for engines that only prefill, for a place to decode): how long a queue is, a factor
+    of single requests does not tell; a place is free when another request has decoded.
     """
     queue_s, room_s = queued_s
     own_s = ttft_s - queue_s - room_s
