@@ -88,7 +88,7 @@ class Recipe:
 
     def meets(self, table: "pd.DataFrame") -> np.ndarray:
         """Which rows of a completed table, with its procedure in numbers, it applies to."""
-        mask = (table["mode"] == self.when.get("mode", "agg")).to_numpy().copy()
+        mask: np.ndarray = (table["mode"] == self.when.get("mode", "agg")).to_numpy().copy()
         for name, wanted in self.when.items():
             mask &= _meets(table, name, wanted)
         return mask

@@ -5,11 +5,12 @@ take what they deliver. A closed loop of C requests settles where the throughput
 C = X * (time in prefill + transfer + time in decode), found by bisection on the decode batch.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.arrays import FloatArray
 from simkit.closed_form.aggregated_loop import Host, LoopTimes, Procedure, rows_like
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.core.workload import Lengths
@@ -18,7 +19,7 @@ _NEARLY_FULL = 0.995  # of its rate: how busy a pool can be kept
 _BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
 # How far off predicted prefill rates are (standard deviation of logs): chosen on groups of runs left out.
 PREFILL_LOG_SD = 0.3
-_PLACES, _SHARES = 3.0**0.5 * np.array([0.0, 1.0, -1.0]), np.array([4.0, 1.0, 1.0]) / 6.0
+_ROOM = 1.5  # sequences per expected one that engines are given (simkit.search.candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Pools:
         """Prompts per second [rows] all prefill workers manage at most."""
         return self.prefill_rate_at(1.0)[:, 0]
 
-    def prefill_rate_at(self, pace: FloatLike) -> FloatArray:
+    def prefill_rate_at(self, pace: float) -> FloatArray:
         """The same [rows, loads] where prefill takes `pace` times as long, batching what fits a step.
 
         A worker hands its caches over one after the other, which bounds it too.
@@ -97,7 +98,7 @@ def _batch_at_rate(pools: Pools, rate_per_s: FloatArray, limits: tuple[FloatArra
     return high
 
 
-def prefill_wait_s(pools: Pools, rate_per_s: FloatArray, pace: FloatLike = 1.0) -> FloatArray:
+def prefill_wait_s(pools: Pools, rate_per_s: FloatArray, pace: float = 1.0) -> FloatArray:
     """Mean wait for one of m prefill servers, M/D/m: half of Sakasegawa's M/M/m approximation [s]."""
     servers = pools.prefill_servers[:, None]
     service = pools.prefill.prefill_s[:, None] * pace
@@ -131,53 +132,55 @@ def closed_loop(
     Where prefill is nearly full a little decides between a trickle and a queue. So what is told is a mean
     over how fast prefill may really be: of TTFT the harmonic one, as an error is a share of what is measured.
     """
-    decodes, base = _decodes(pools, lengths, concurrency), _before_s(pools, host)
+    base, driven = _before_s(pools, host), (lengths, procedure, host)
+    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None] + 0.0 * concurrency
     paces, shares = _paces(pools.prefill_log_sd)
-    rows, loads = concurrency.shape
-    each = np.tile(concurrency, len(paces))
-    found = _balance(pools, each, np.repeat(paces, loads), (lengths, procedure, host))
-
-    def mean(values: FloatArray) -> FloatArray:
-        told: FloatArray = np.tensordot(shares, values.reshape(rows, len(paces), loads), axes=(0, 1))
-        return told
-
-    step = mean(found.step_s)
-    ttft = np.maximum(1.0 / mean(1.0 / (base + found.waiting_s)), base)
+    usual = _balance(pools, (concurrency, cap), paces[0], driven)
+    room = np.minimum(cap, np.maximum(_ROOM * usual.batch, 1.0))
+    found = [usual, *(_balance(pools, (concurrency, room), pace, driven) for pace in paces[1:])]
+    inverse = [share / (base + one.waiting_s) for share, one in zip(shares, found, strict=True)]
+    ttft = np.maximum(1.0 / np.sum(inverse, axis=0), base)
+    step = np.sum([share * one.step_s for share, one in zip(shares, found, strict=True)], axis=0)
     waiting = ttft - base
-    room = np.minimum(mean(found.room_s), waiting)
-    rate = concurrency / (ttft + step * decodes)
+    for_room = np.minimum(usual.room_s, waiting)
+    rate = concurrency / (ttft + step * _decodes(pools, lengths, concurrency))
     return LoopTimes(
         ttft_s=ttft,
         itl_s=step / pools.decode.pace(step),
-        batch=mean(found.batch),
+        batch=usual.batch,
         waiting_s=waiting,
-        queue_s=waiting - room,
-        room_s=room,
+        queue_s=waiting - for_room,
+        room_s=for_room,
         prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
         requests_per_s=rate,
         saturated=np.zeros_like(step, dtype=bool),
     )
 
 
-def _paces(log_sd: float) -> tuple[FloatArray, FloatArray]:
-    """How long prefill may take against what is predicted, and how likely: three points of a normal
-    distribution of logs, such that the mean rate is the predicted one.
+def _paces(log_sd: float) -> tuple[list[float], list[float]]:
+    """How long prefill may take against what is predicted, the likeliest first, and how likely: three points
+    of a normal distribution of logs, such that the mean rate is the predicted one.
     """
     if log_sd == 0.0:
-        return np.ones(1), np.ones(1)
-    paces: FloatArray = np.exp(0.5 * log_sd**2 + log_sd * _PLACES)
-    return paces, _SHARES
+        return [1.0], [1.0]
+    paces = [math.exp(0.5 * log_sd**2 + log_sd * place) for place in (0.0, math.sqrt(3.0), -math.sqrt(3.0))]
+    return paces, [2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0]
 
 
 def _balance(
-    pools: Pools, concurrency: FloatArray, pace: FloatArray, driven: tuple[Lengths, Procedure, Host]
+    pools: Pools,
+    load: tuple[FloatArray, FloatArray],
+    pace: float,
+    driven: tuple[Lengths, Procedure, Host],
 ) -> _Balance:
-    """The balance of each load [rows, loads] where prefill takes pace [loads] times as long, by bisection
-    on the decode batch; driven is (lengths, procedure, host).
+    """The balance of each load where prefill takes `pace` times as long, by bisection on the decode batch.
+
+    load is (requests in flight, most sequences of a decode lane), [rows, loads] both; driven is (lengths,
+    procedure, host).
     """
+    concurrency, cap = load
     lengths, procedure, host = driven
     decodes, before = _decodes(pools, lengths, concurrency), _before_s(pools, host)
-    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
     most = _NEARLY_FULL * pools.prefill_rate_at(pace)
     low, high = np.full_like(concurrency, 1e-3), _batch_at_rate(pools, most, (decodes, cap))
     for _ in range(_BISECTIONS):
@@ -199,7 +202,7 @@ def _balance(
 
 
 def _with_burst(
-    pools: Pools, concurrency: FloatArray, steady_s: FloatArray, driven: tuple[Procedure, FloatArray]
+    pools: Pools, concurrency: FloatArray, steady_s: FloatArray, driven: tuple[Procedure, float]
 ) -> FloatArray:
     """Steady waiting, and that of the requests that arrive together in the opening burst.
 
