@@ -113,7 +113,7 @@ def _before_s(pools: Pools, host: Host) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Balance:
+class _Settled:
     """Where closed loops settle: decode step [s], sequences per decode lane, and waiting before decoding,
     of which room_s for a place there; arrays [rows, loads].
     """
@@ -172,7 +172,7 @@ def _balance(
     load: tuple[FloatArray, FloatArray],
     pace: float,
     driven: tuple[Lengths, Procedure, Host],
-) -> _Balance:
+) -> _Settled:
     """The balance of each load where prefill takes `pace` times as long, by bisection on the decode batch.
 
     load is (requests in flight, most sequences of a decode lane), [rows, loads] both; driven is (lengths,
@@ -193,7 +193,7 @@ def _balance(
     step = pools.decode.decode_at(np.maximum(high, 1.0))
     steady = np.maximum(concurrency / rate - step * decodes - before, 0.0)
     full = high >= (1.0 - 1e-9) * cap
-    return _Balance(
+    return _Settled(
         step_s=step,
         batch=high,
         waiting_s=_with_burst(pools, concurrency, steady, (procedure, pace)),
