@@ -44,7 +44,8 @@ class Procedure:
 class LoopTimes:
     """Mean latencies and what lies behind them; arrays [rows, loads].
 
-    batch is the mean number of requests a lane works on; waiting_s the part of TTFT spent queueing, of which
+    batch is the mean number of requests a lane works on, peak_batch as many as it may come to if that is more
+    (prefill engines may be faster than predicted); waiting_s the part of TTFT spent queueing, of which
     room_s for a place among the sequences that decode, and queue_s for engines that only prefill;
     prefill_share the share of engine time that goes to prompts; requests_per_s the throughput of
     what the load was given for (a lane, or all workers of disaggregated pools); saturated marks
@@ -65,6 +66,7 @@ class LoopTimes:
     itl_log_sd: FloatLike = 1.0
     doubtful: NDArray[np.bool_] | bool = False
     room_s: FloatLike = 0.0
+    peak_batch: FloatLike = 0.0
     queue_s: FloatLike = 0.0
 
 

@@ -19,7 +19,6 @@ _NEARLY_FULL = 0.995  # of its rate: how busy a pool can be kept
 _BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
 # How far off predicted prefill rates are (standard deviation of logs): chosen on groups of runs left out.
 PREFILL_LOG_SD = 0.3
-_ROOM = 1.5  # sequences per expected one that engines are given (simkit.search.candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +132,9 @@ def closed_loop(
     over how fast prefill may really be: of TTFT the harmonic one, as an error is a share of what is measured.
     """
     base, driven = _before_s(pools, host), (lengths, procedure, host)
-    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None] + 0.0 * concurrency
     paces, shares = _paces(pools.prefill_log_sd)
-    usual = _balance(pools, (concurrency, cap), paces[0], driven)
-    room = np.minimum(cap, np.maximum(_ROOM * usual.batch, 1.0))
-    found = [usual, *(_balance(pools, (concurrency, room), pace, driven) for pace in paces[1:])]
+    found = [_balance(pools, concurrency, pace, driven) for pace in paces]
+    usual = found[0]
     inverse = [share / (base + one.waiting_s) for share, one in zip(shares, found, strict=True)]
     ttft = np.maximum(1.0 / np.sum(inverse, axis=0), base)
     step = np.sum([share * one.step_s for share, one in zip(shares, found, strict=True)], axis=0)
@@ -148,6 +145,7 @@ def closed_loop(
         ttft_s=ttft,
         itl_s=step / pools.decode.pace(step),
         batch=usual.batch,
+        peak_batch=np.max([one.batch for one in found], axis=0),
         waiting_s=waiting,
         queue_s=waiting - for_room,
         room_s=for_room,
@@ -168,17 +166,13 @@ def _paces(log_sd: float) -> tuple[list[float], list[float]]:
 
 
 def _balance(
-    pools: Pools,
-    load: tuple[FloatArray, FloatArray],
-    pace: float,
-    driven: tuple[Lengths, Procedure, Host],
+    pools: Pools, concurrency: FloatArray, pace: float, driven: tuple[Lengths, Procedure, Host]
 ) -> _Settled:
     """The balance of each load where prefill takes `pace` times as long, by bisection on the decode batch.
 
-    load is (requests in flight, most sequences of a decode lane), [rows, loads] both; driven is (lengths,
-    procedure, host).
+    driven is (lengths, procedure, host).
     """
-    concurrency, cap = load
+    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None] + 0.0 * concurrency
     lengths, procedure, host = driven
     decodes, before = _decodes(pools, lengths, concurrency), _before_s(pools, host)
     most = _NEARLY_FULL * pools.prefill_rate_at(pace)

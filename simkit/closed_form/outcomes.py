@@ -80,6 +80,7 @@ class Outcomes:
     queue_s: FloatArray
     room_s: FloatArray
     batch: FloatArray
+    peak_batch: FloatArray
     prefill_share: FloatArray
     saturated: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
@@ -150,6 +151,7 @@ def _outcomes(loop: LoopTimes, e2e_s: FloatArray, totals: tuple[FloatArray, Floa
         queue_s=loop.queue_s + like,
         room_s=loop.room_s + like,
         batch=loop.batch,
+        peak_batch=np.maximum(loop.peak_batch, loop.batch),
         prefill_share=loop.prefill_share,
         saturated=loop.saturated,
         doubtful=np.broadcast_to(loop.doubtful, like.shape),

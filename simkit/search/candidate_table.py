@@ -38,6 +38,7 @@ class Points:
     queue_s: FloatArray
     room_s: FloatArray
     batch: FloatArray
+    peak_batch: FloatArray
     prefill_share: FloatArray
     kv_capacity_tokens: FloatArray
     saturated: FloatArray

@@ -184,7 +184,7 @@ def test_all_waiting_is_for_prefill_or_for_a_place(pools_of, lengths_of, concurr
 
 
 def test_an_unsure_prefill_rate_leaves_no_cliff(pools_of, lengths_of):
-    """One prefill engine of ten prompts per second; decoding alone would need 11 requests in flight for it."""
+    """One prefill engine of ten prompts per second: it is full with a dozen requests in flight."""
     lengths, loads = lengths_of(1000, 101), [4, 10, 12, 14, 16, 400]
     sure = closed(pools_of(), loads, lengths).ttft_s[0]
     unsure = closed(replace(pools_of(), prefill_log_sd=0.3), loads, lengths).ttft_s[0]
