@@ -10,7 +10,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
 from simkit.calibrate.factors import PULL, fit_engine
 from simkit.calibrate.residual_fit import ResidualTuning, corrected
-from simkit.calibrate.training import TrainingRuns, predict_runs
+from simkit.calibrate.training import Fitted, TrainingRuns, predict_runs
 from simkit.catalog.calibrations import FACTORS, artifact, efficiency, shipped_residuals
 from simkit.engines.engine_model import METRICS
 
@@ -39,7 +39,7 @@ def left_out(runs: TrainingRuns, scheme: str, whole: Whole, jobs: int = 2) -> Le
     """Leave every group of a scheme out in turn: refit the factors of its engines, then krige."""
     groups = runs.names[scheme]
     names = np.unique(groups)
-    tasks = (delayed(_one)(runs, groups == name, whole) for name in names)
+    tasks = (delayed(_held_out)(runs, groups == name, whole) for name in names)
     predicted = {metric: np.full(len(runs), np.nan) for metric in METRICS}
     log_sd = {metric: np.full(len(runs), np.nan) for metric in METRICS}
     for held, found in Parallel(n_jobs=jobs)(tasks):
@@ -49,16 +49,23 @@ def left_out(runs: TrainingRuns, scheme: str, whole: Whole, jobs: int = 2) -> Le
     return LeftOut(predicted=predicted, log_sd=log_sd)
 
 
-def _one(
+def _held_out(
     runs: TrainingRuns, held: np.ndarray, whole: Whole
 ) -> tuple[np.ndarray, dict[str, tuple[FloatArray, FloatArray]]]:
+    return held, without_group(runs, held, whole)[1]
+
+
+def without_group(
+    runs: TrainingRuns, held: np.ndarray, whole: Whole
+) -> tuple[Fitted, dict[str, tuple[FloatArray, FloatArray]]]:
+    """Predictions by factors refitted without the held runs, and the held ones corrected, by metric."""
     touched = set(runs.names["engine"][held])
     factors = {
         name: _without(runs, held, (name, whole)) if name in touched else kept
         for name, kept in whole.factors.items()
     }
     fitted = predict_runs(runs, factors)
-    return held, corrected(runs, fitted, whole.tunings, (~held, held))
+    return fitted, corrected(runs, fitted, whole.tunings, (~held, held))
 
 
 def _without(runs: TrainingRuns, held: np.ndarray, asked: tuple[str, Whole]) -> Efficiency:
@@ -72,7 +79,7 @@ def sampled_errors(runs: TrainingRuns, whole: Whole, every: int = 8) -> dict[str
     groups = runs.names["split_group"]
     errors: dict[str, list[FloatArray]] = {metric: [] for metric in METRICS}
     for name in np.unique(groups)[::every]:
-        held, found = _one(runs, groups == name, whole)
+        held, found = _held_out(runs, groups == name, whole)
         for metric in METRICS:
             truth = getattr(runs, f"{metric}_s")[held]
             errors[metric].append(np.abs(found[metric][0] / truth - 1.0))

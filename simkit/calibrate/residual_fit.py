@@ -9,17 +9,20 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.residual_gp import Amplitudes, Kriging, group_left_out, solved
 from simkit.calibrate.training import Fitted, TrainingRuns
-from simkit.closed_form.residuals import factor_at
+from simkit.closed_form.residuals import corrected_ttft_s, factor_at
 from simkit.engines.engine_model import KIN, LEVELS, METRICS
 
 # Beyond these (in logs) a residual is a fault of the run, not of the model: it counts as this much.
 CLIP = {"ttft": 2.0, "itl": 0.6}
+SPLIT_CLIP = 0.7  # of TTFT where prefill stands apart: rows do not say how its pool was set up
 _START = {"ttft": 0.12, "itl": 0.05}
 _STEPS = (-1.0, -0.5, 0.5, 1.0)
 _ROUNDS = 2
 _LOWEST = -6.0
 _TAILS = 3.0  # degrees of freedom of the error's distribution: runs disagree now and then by a lot
 _PULL = 0.002
+QUEUE_SD = 0.5  # how far off a predicted queue is, relative
+_LEAST_SHARE = 0.1  # of TTFT that is not waiting for others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +34,22 @@ class ResidualTuning:
 
 
 def residuals_of(runs: TrainingRuns, fitted: Fitted, metric: str) -> FloatArray:
-    """log(predicted / measured), clipped."""
-    predicted = getattr(fitted, f"{metric}_s")
-    ratio = np.log(predicted / getattr(runs, f"{metric}_s"))
-    clipped: FloatArray = np.clip(ratio, -CLIP[metric], CLIP[metric])
+    """log(predicted / measured), clipped; of TTFT what the factor of TTFT applies to."""
+    predicted, measured = getattr(fitted, f"{metric}_s"), getattr(runs, f"{metric}_s")
+    clip = np.full(len(runs), CLIP[metric])
+    if metric == "ttft":
+        predicted = predicted - fitted.queue_s - fitted.room_s
+        measured = measured * _own_share(runs, fitted)
+        clip = np.where(runs.names["mode"] == "disagg", SPLIT_CLIP, clip)
+    clipped: FloatArray = np.clip(np.log(predicted / measured), -clip, clip)
     return clipped
+
+
+def _own_share(runs: TrainingRuns, fitted: Fitted) -> FloatArray:
+    """How much of the measured TTFT is no waiting for other engines or a place."""
+    kept_s = fitted.queue_s + fitted.room_s * runs.itl_s / fitted.itl_s
+    share: FloatArray = np.clip(1.0 - kept_s / runs.ttft_s, _LEAST_SHARE, 1.0)
+    return share
 
 
 def krige(
@@ -46,13 +60,24 @@ def krige(
     return Kriging(
         features=fitted.features[train],
         residuals=residuals_of(runs, fitted, metric)[train],
-        noise=tuning.noise**2 / runs.weight[train],
+        noise=_noise(runs, fitted, metric, tuning)[train],
         codes={level: runs.codes[level][train] for level in LEVELS},
         vocabulary=runs.vocabulary,
         amplitudes=tuning.amplitudes,
         kin=KIN,
         weights=np.zeros(int(np.count_nonzero(train))),
     )
+
+
+def _noise(runs: TrainingRuns, fitted: Fitted, metric: str, tuning: ResidualTuning) -> FloatArray:
+    """Variance of every run's residual: the more of its TTFT is waiting for others, the less it tells."""
+    single = tuning.noise**2 / runs.weight
+    if metric != "ttft":
+        return single
+    share = _own_share(runs, fitted)
+    queued = (fitted.queue_s + fitted.room_s) / (share * runs.ttft_s)
+    noise: FloatArray = single / share**2 + (QUEUE_SD * queued) ** 2
+    return noise
 
 
 def tune(runs: TrainingRuns, fitted: Fitted, metric: str) -> ResidualTuning:
@@ -123,11 +148,16 @@ def corrected_by(
         members = np.flatnonzero(np.all(codes == key[:, None], axis=0))
         here, share = rows[members], fitted.share[rows[members]]
         levels = {name: runs.vocabulary[name][i] for name, i in zip(LEVELS, key, strict=True)}
-        for metric, (value, spread) in found.items():
+        factors = {}
+        for metric, (_, spread) in found.items():
             near = models[metric].at(levels)
             low, high = (
                 factor_at(near, table[here], noise[metric]) for table in (fitted.below, fitted.above)
             )
-            value[members] *= low[0] + share * (high[0] - low[0])
+            factors[metric] = low[0] + share * (high[0] - low[0])
             spread[members] = low[1] + share * (high[1] - low[1])
+        queued = (fitted.queue_s[rows[members]], fitted.room_s[rows[members]])
+        ttft, itl = found["ttft"][0], found["itl"][0]
+        ttft[members] = corrected_ttft_s(ttft[members], queued, (factors["ttft"], factors["itl"]))
+        itl[members] *= factors["itl"]
     return found

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
+from simkit.calibrate.slots import found_slots
+from simkit.catalog.runs import SLOTS
 from simkit.closed_form.deployment_table import RowWork, concat_rows, row_neighbours, row_outcomes
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.residuals import features_of, levels_of
@@ -51,11 +53,14 @@ class TrainingRuns:
 class Fitted:
     """Predictions of all runs [runs], and the features of their load [runs, d].
 
-    Corrections are taken between the features below and above on BATCH_GRID, at share [runs] of the way.
+    queue_s and room_s are the parts of TTFT that its factor leaves alone. Corrections are taken
+    between the features below and above on BATCH_GRID, at share [runs] of the way.
     """
 
     ttft_s: FloatArray
     itl_s: FloatArray
+    queue_s: FloatArray
+    room_s: FloatArray
     features: FloatArray
     below: FloatArray
     above: FloatArray
@@ -65,6 +70,7 @@ class Fitted:
 def training_runs(frame: "pd.DataFrame") -> TrainingRuns:
     """Evaluate operators of every run once; weights are one over the root of a deployment's runs."""
     table = complete_table(frame)
+    table[SLOTS] = found_slots(table)
     found: dict[tuple[str, str], list[tuple[TableBlock, RowWork]]] = {}
     names = {level: np.full(len(table), "", dtype=object) for level in LEVELS}
     for block in blocks(table, np.arange(len(table))):
@@ -89,6 +95,7 @@ def training_runs(frame: "pd.DataFrame") -> TrainingRuns:
             "family": names["family"].astype(str),
             "gpu": frame["gpu"].to_numpy().astype(str),
             "engine": frame["backend"].to_numpy().astype(str),
+            "mode": table["mode"].to_numpy().astype(str),
         },
     )
 
@@ -112,18 +119,21 @@ def _under(part: Part, factors: Efficiency) -> RowWork:
 
 def predict_runs(runs: TrainingRuns, factors: Mapping[str, Efficiency]) -> Fitted:
     """Predictions of every run by its engine's factors."""
-    ttft, itl, share = (np.full(len(runs), np.nan) for _ in range(3))
+    told = {name: np.full(len(runs), np.nan) for name in ("ttft_s", "itl_s", "queue_s", "room_s", "share")}
     tables: dict[str, list[FloatArray]] = {"features": [], "below": [], "above": []}
     order = np.concatenate([part.index for part in runs.parts])
     for part in runs.parts:
         times = part_times(part, factors[part.backend])
-        ttft[part.index], itl[part.index] = times.ttft_s, times.itl_s
+        for name in ("ttft_s", "itl_s", "queue_s", "room_s"):
+            told[name][part.index] = getattr(times, name)
         prompts = times.prefill_share if len(part.work.pools) == 1 else np.zeros(len(part.index))
         tables["features"].append(
             features_of(part.work.pools[-1].plan, part.work.lengths, (times.batch, prompts))
         )
-        below, above, share[part.index] = row_neighbours(_under(part, factors[part.backend]), times.batch)
+        below, above, told["share"][part.index] = row_neighbours(
+            _under(part, factors[part.backend]), times.batch
+        )
         tables["below"].append(below)
         tables["above"].append(above)
     placed = {name: np.concatenate(rows)[np.argsort(order)] for name, rows in tables.items()}
-    return Fitted(ttft_s=ttft, itl_s=itl, share=share, **placed)
+    return Fitted(**told, **placed)

@@ -73,6 +73,7 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
 
 
 OPTIONS = ("max_num_seqs", "max_num_batched_tokens", "poll_steps", "hold_steps")
+SLOTS = "decode_max_num_seqs"  # of a rank of the decode engines of a disaggregated row
 _LISTED = ("gpu", "precision", "tp", "isl_tokens", "osl_tokens")
 _PROCEDURE = ("requests_per_slot", "length_spread")
 _RECIPES = "runs/recipes.yaml"
@@ -87,7 +88,7 @@ class Recipe:
 
     def meets(self, table: "pd.DataFrame") -> np.ndarray:
         """Which rows of a completed table, with its procedure in numbers, it applies to."""
-        mask = (table["mode"] == "agg").to_numpy().copy()
+        mask: np.ndarray = (table["mode"] == self.when.get("mode", "agg")).to_numpy().copy()
         for name, wanted in self.when.items():
             mask &= _meets(table, name, wanted)
         return mask
@@ -110,6 +111,7 @@ def recipes() -> tuple[Recipe, ...]:
     """The shipped recipes, in order; raises InputError for an entry of another shape."""
     path = data_dir() / _RECIPES
     known = {
+        "mode",
         "backend",
         "model",
         "concurrency_from",
@@ -128,7 +130,7 @@ def recipes() -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def _procedure(table: "pd.DataFrame") -> dict[str, np.ndarray]:
+def procedures(table: "pd.DataFrame") -> dict[str, np.ndarray]:
     """Requests per slot and length spread of every row, from its columns or its named protocol."""
     named = {name: PROTOCOLS[name] for name in PROTOCOLS}
     found = {}
@@ -146,7 +148,7 @@ def resolve_options(table: "pd.DataFrame") -> "pd.DataFrame":
 
     table = table.copy()
     known = {name: np.full(len(table), np.nan) for name in OPTIONS}
-    driven = table.assign(**_procedure(table))
+    driven = table.assign(**procedures(table))
     for recipe in recipes():
         rows = recipe.meets(driven)
         for name, value in recipe.options.items():

@@ -27,13 +27,17 @@ class AskedDeployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where a deployment may be given; one of DGD, command and layout at most."""
+    """Where a deployment may be given; one of DGD, command and layout at most.
+
+    decode_slots: most sequences that a rank of a decode engine runs at once, for layouts.
+    """
 
     dgd: Path | None = None
     command: str | None = None
     worker: str | None = None
     prefill: str | None = None
     decode: str | None = None
+    decode_slots: int | None = None
 
 
 def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
@@ -43,13 +47,23 @@ def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool)
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise InputError(f"{' and '.join(named)}: each says the whole deployment; give one of them")
+    if sources.decode_slots is not None and not (sources.prefill and sources.decode):
+        raise InputError(
+            "--decode-max-num-seqs: only decode engines given by --prefill and --decode take it (a DGD and a "
+            "command line say their own, --worker takes --max-num-seqs); give both layouts or drop it"
+        )
     if sources.command is not None:
         return _from_command(sources.command, flags)
     if sources.dgd is not None:
         return _from_dgd(sources.dgd, flags, quiet=quiet)
     from simkit.verbs.estimate import Layouts
 
-    names = Layouts(worker=sources.worker, prefill=sources.prefill, decode=sources.decode)
+    names = Layouts(
+        worker=sources.worker,
+        prefill=sources.prefill,
+        decode=sources.decode,
+        decode_max_num_seqs=sources.decode_slots,
+    )
     return AskedDeployment(request=request_from_flags(None, flags), deployment=names)
 
 

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
-from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.output import (
+    CalibrationFlag,
+    DecodeSlotsFlag,
+    Format,
+    FormatFlag,
+    QuietFlag,
+    SeedFlag,
+    remark,
+    show,
+)
 from simkit.cli.request_flags import with_request_flags, with_tuning, with_tuning_flags
 from simkit.core.errors import InputError
 from simkit.engines.registry import example_start
@@ -24,6 +33,7 @@ def estimate(
     worker: Annotated[str | None, typer.Option("--worker", help="Aggregated: 4xtp2, 1xdep8 ...")] = None,
     prefill: Annotated[str | None, typer.Option("--prefill", help="Prefill engines: 3xtp2 ...")] = None,
     decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
+    decode_max_num_seqs: DecodeSlotsFlag = None,
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
     calibration: CalibrationFlag = None,
@@ -45,7 +55,14 @@ def estimate(
 
     if out is not None and dgd is not None:
         raise InputError("--dgd: the deployment is a DGD already; give --command or a layout, or drop --dgd")
-    sources = Sources(dgd=dgd, command=command, worker=worker, prefill=prefill, decode=decode)
+    sources = Sources(
+        dgd=dgd,
+        command=command,
+        worker=worker,
+        prefill=prefill,
+        decode=decode,
+        decode_slots=decode_max_num_seqs,
+    )
     asked = asked_deployment(sources, flags, quiet=quiet)
     request = _tuned(asked.request, tuning, sources)
     result, notes = run(request, asked.deployment), asked.notes

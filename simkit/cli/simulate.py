@@ -8,7 +8,7 @@ import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment
 from simkit.cli.load_flags import load_options, with_load_flags, with_procedure, with_rate
-from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.output import DecodeSlotsFlag, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
 from simkit.engines.registry import example_start
 from simkit.sim.routers import ROUTERS
@@ -26,6 +26,7 @@ def simulate(
     worker: Annotated[str | None, typer.Option("--worker", help="Aggregated: 4xtp2, 1xdep8 ...")] = None,
     prefill: Annotated[str | None, typer.Option("--prefill", help="Prefill engines: 3xtp2 ...")] = None,
     decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
+    decode_max_num_seqs: DecodeSlotsFlag = None,
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     replicas: Annotated[int | None, typer.Option("--replicas", help="Aggregated engines.")] = None,
     router: Annotated[str, typer.Option("--router", help=" or ".join(ROUTERS) + ".")] = "round_robin",
@@ -53,7 +54,14 @@ def simulate(
     options = SimulateOptions(
         load=load_options(load), router=router, replicas=replicas, statistic=statistic, seed=seed
     )
-    sources = Sources(dgd=dgd, command=command, worker=worker, prefill=prefill, decode=decode)
+    sources = Sources(
+        dgd=dgd,
+        command=command,
+        worker=worker,
+        prefill=prefill,
+        decode=decode,
+        decode_slots=decode_max_num_seqs,
+    )
     asked = asked_deployment(sources, with_rate(flags, load), quiet=quiet)
     request = replace(asked.request, workload=with_procedure(asked.request.workload, load))
     result = run(request, asked.deployment, options)

@@ -44,7 +44,9 @@ class Procedure:
 class LoopTimes:
     """Mean latencies and what lies behind them; arrays [rows, loads].
 
-    batch is the mean number of requests a lane works on; waiting_s the part of TTFT spent queueing;
+    batch is the mean number of requests a lane works on, peak_batch as many as it may come to if that is more
+    (prefill engines may be faster than predicted); waiting_s the part of TTFT spent queueing, of which
+    room_s for a place among the sequences that decode, and queue_s for engines that only prefill;
     prefill_share the share of engine time that goes to prompts; requests_per_s the throughput of
     what the load was given for (a lane, or all workers of disaggregated pools); saturated marks
     offered rates that cannot be sustained. *_log_sd is how unsure a latency is: the standard
@@ -63,6 +65,9 @@ class LoopTimes:
     ttft_log_sd: FloatLike = 1.0
     itl_log_sd: FloatLike = 1.0
     doubtful: NDArray[np.bool_] | bool = False
+    room_s: FloatLike = 0.0
+    peak_batch: FloatLike = 0.0
+    queue_s: FloatLike = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +127,7 @@ def closed_loop(
         itl_s=itl / times.pace(itl),
         batch=batch,
         waiting_s=waiting + over,
+        room_s=over,
         prefill_share=share_of_time,
         doubtful=(share_of_time > _MOSTLY_PROMPTS) | lockstep | (decodes < _FEW_TOKENS),
         requests_per_s=np.maximum(concurrency, 1e-9) / (residence + over),

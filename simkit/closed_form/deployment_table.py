@@ -11,8 +11,14 @@ from perfmodels.hardware import TransferPath, rdma_path, tcp_path, transfer_time
 from perfmodels.memory import kv_bytes_per_token_per_gpu
 from perfmodels.parallel import PlanArray
 from simkit.closed_form.aggregated_loop import Host, Procedure
-from simkit.closed_form.disaggregated_loop import Pools
-from simkit.closed_form.engine_speed import LaneCapacity, PhaseTimes, plan_capacity, scaled_times
+from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools
+from simkit.closed_form.engine_speed import (
+    LaneCapacity,
+    PhaseTimes,
+    plan_capacity,
+    scaled_times,
+    with_slots,
+)
 from simkit.closed_form.outcomes import ClientLoad, Engines, Outcomes, Replicas, only_column, outcomes
 from simkit.closed_form.residuals import corrections_of, grid_features, grid_place
 from simkit.closed_form.step_work import PhaseWork, PromptWork, column, phase_work
@@ -23,10 +29,14 @@ from simkit.engines.engine_model import EngineModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRows:
-    """One pool of every deployment: plans and how many workers, arrays [rows]."""
+    """One pool of every deployment: plans and how many workers, arrays [rows].
+
+    slots [rows]: most sequences that a rank runs at once; nan where the engine's own setting holds.
+    """
 
     plan: PlanArray
     workers: FloatArray
+    slots: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +149,12 @@ def _pool_work(model: EngineModel, pool: PoolRows, lengths: Lengths, *, prefilli
     position = position.reshape(-1)
     plan = PlanArray(**{name: distinct[:, i] for i, name in enumerate(PlanArray.__slots__)})
     means = Lengths(isl_tokens=distinct[:, -2], osl_tokens=distinct[:, -1])
+    capacity = plan_capacity(model, plan, means, "prefill" if prefilling else "decode").take(position)
     return PoolWork(
         plan=pool.plan,
         workers=pool.workers,
         work=phase_work(model, plan, means).take(position),
-        capacity=plan_capacity(model, plan, means, "prefill" if prefilling else "decode").take(position),
+        capacity=capacity if pool.slots is None else with_slots(capacity, pool.plan, pool.slots),
     )
 
 
@@ -182,6 +193,7 @@ def _engines(work: RowWork, times: list[PhaseTimes]) -> Engines:
         prefill_workers=work.pools[0].workers,
         decode_workers=work.pools[1].workers,
         transfer_s=work.transfer_s,
+        prefill_log_sd=PREFILL_LOG_SD,
     )
 
 

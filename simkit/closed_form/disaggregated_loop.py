@@ -5,6 +5,7 @@ take what they deliver. A closed loop of C requests settles where the throughput
 C = X * (time in prefill + transfer + time in decode), found by bisection on the decode batch.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +15,17 @@ from simkit.closed_form.aggregated_loop import Host, LoopTimes, Procedure, rows_
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.core.workload import Lengths
 
+_NEARLY_FULL = 0.995  # of its rate: how busy a pool can be kept
 _BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
+# How far off predicted prefill rates are (standard deviation of logs): chosen on groups of runs left out.
+PREFILL_LOG_SD = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pools:
     """Matched prefill and decode pools; all arrays [rows] (prefill and decode hold one row per pair).
 
-    transfer_s is the time to hand one request's cache over.
+    transfer_s is the time to hand one request's cache over, prefill_log_sd how unsure the rate of prefill is.
     """
 
     prefill: PhaseTimes
@@ -29,6 +33,7 @@ class Pools:
     prefill_workers: FloatArray
     decode_workers: FloatArray
     transfer_s: FloatArray
+    prefill_log_sd: float = 0.0
 
     @property
     def prefill_servers(self) -> FloatArray:
@@ -42,12 +47,18 @@ class Pools:
 
     @property
     def prefill_rate_per_s(self) -> FloatArray:
-        """Prompts per second all prefill workers manage at most, batching what fits a step.
+        """Prompts per second [rows] all prefill workers manage at most."""
+        return self.prefill_rate_at(1.0)[:, 0]
+
+    def prefill_rate_at(self, pace: float) -> FloatArray:
+        """The same [rows, loads] where prefill takes `pace` times as long, batching what fits a step.
 
         A worker hands its caches over one after the other, which bounds it too.
         """
-        computed = self.prefill_servers / np.minimum(self.prefill.burst_prefill_s, self.prefill.prefill_s)
-        return np.minimum(computed, self.prefill_servers / np.maximum(self.transfer_s, 1e-9))
+        busy = np.minimum(self.prefill.burst_prefill_s, self.prefill.prefill_s)[:, None] * pace
+        held = np.maximum(busy, np.maximum(self.transfer_s, 1e-9)[:, None])
+        rate: FloatArray = self.prefill_servers[:, None] / held
+        return rate
 
     @property
     def num_gpus(self) -> FloatArray:
@@ -86,64 +97,115 @@ def _batch_at_rate(pools: Pools, rate_per_s: FloatArray, limits: tuple[FloatArra
     return high
 
 
-def prefill_wait_s(pools: Pools, rate_per_s: FloatArray) -> FloatArray:
+def prefill_wait_s(pools: Pools, rate_per_s: FloatArray, pace: float = 1.0) -> FloatArray:
     """Mean wait for one of m prefill servers, M/D/m: half of Sakasegawa's M/M/m approximation [s]."""
     servers = pools.prefill_servers[:, None]
-    service = pools.prefill.prefill_s[:, None]
-    rho = np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 0.995)
+    service = pools.prefill.prefill_s[:, None] * pace
+    rho = np.clip(rate_per_s / pools.prefill_rate_at(pace), 0.0, _NEARLY_FULL)
     exponent = np.sqrt(2.0 * (servers + 1.0)) - 1.0
     return 0.5 * service * rho**exponent / (servers * (1.0 - rho))
 
 
-def _demand(
-    pools: Pools, batch: FloatArray, decodes: FloatArray, host: Host
-) -> tuple[FloatArray, FloatArray]:
-    """Requests in flight that keep `batch` sequences per lane decoding, and their throughput."""
-    rate = np.minimum(_decode_rate(pools, batch, decodes), 0.995 * pools.prefill_rate_per_s[:, None])
-    before = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
-    decoding = pools.decode_lanes[:, None] * batch
-    return rate * (before + prefill_wait_s(pools, rate)) + decoding, rate
+def _before_s(pools: Pools, host: Host) -> FloatArray:
+    """What a request that waits for nothing takes until it decodes [rows, 1]."""
+    return host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """Where closed loops settle: decode step [s], sequences per decode lane, and waiting before decoding,
+    of which room_s for a place there; arrays [rows, loads].
+    """
+
+    step_s: FloatArray
+    batch: FloatArray
+    waiting_s: FloatArray
+    room_s: FloatArray
 
 
 def closed_loop(
     pools: Pools, concurrency: FloatArray, lengths: Lengths, procedure: Procedure, host: Host
 ) -> LoopTimes:
-    """Mean latencies at `concurrency` [rows, loads] requests in flight over all workers."""
-    decodes = _decodes(pools, lengths, concurrency)
-    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None]
-    fed = _batch_at_rate(pools, 0.995 * pools.prefill_rate_per_s[:, None], (decodes, cap))
-    low, high = np.full_like(concurrency, 1e-3), fed
+    """Mean latencies at `concurrency` [rows, loads] requests in flight over all workers.
+
+    Where prefill is nearly full a little decides between a trickle and a queue. So what is told is a mean
+    over how fast prefill may really be: of TTFT the harmonic one, as an error is a share of what is measured.
+    """
+    base, driven = _before_s(pools, host), (lengths, procedure, host)
+    paces, shares = _paces(pools.prefill_log_sd)
+    found = [_balance(pools, concurrency, pace, driven) for pace in paces]
+    usual = found[0]
+    inverse = [share / (base + one.waiting_s) for share, one in zip(shares, found, strict=True)]
+    ttft = np.maximum(1.0 / np.sum(inverse, axis=0), base)
+    step = np.sum([share * one.step_s for share, one in zip(shares, found, strict=True)], axis=0)
+    waiting = ttft - base
+    for_room = np.minimum(usual.room_s, waiting)
+    rate = concurrency / (ttft + step * _decodes(pools, lengths, concurrency))
+    return LoopTimes(
+        ttft_s=ttft,
+        itl_s=step / pools.decode.pace(step),
+        batch=usual.batch,
+        peak_batch=np.max([one.batch for one in found], axis=0),
+        waiting_s=waiting,
+        queue_s=waiting - for_room,
+        room_s=for_room,
+        prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
+        requests_per_s=rate,
+        saturated=np.zeros_like(step, dtype=bool),
+    )
+
+
+def _paces(log_sd: float) -> tuple[list[float], list[float]]:
+    """How long prefill may take against what is predicted, the likeliest first, and how likely: three points
+    of a normal distribution of logs, such that the mean rate is the predicted one.
+    """
+    if log_sd == 0.0:
+        return [1.0], [1.0]
+    paces = [math.exp(0.5 * log_sd**2 + log_sd * place) for place in (0.0, math.sqrt(3.0), -math.sqrt(3.0))]
+    return paces, [2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0]
+
+
+def _balance(
+    pools: Pools, concurrency: FloatArray, pace: float, driven: tuple[Lengths, Procedure, Host]
+) -> _Settled:
+    """The balance of each load where prefill takes `pace` times as long, by bisection on the decode batch.
+
+    driven is (lengths, procedure, host).
+    """
+    cap = np.maximum(pools.decode.max_seqs, 1.0)[:, None] + 0.0 * concurrency
+    lengths, procedure, host = driven
+    decodes, before = _decodes(pools, lengths, concurrency), _before_s(pools, host)
+    most = _NEARLY_FULL * pools.prefill_rate_at(pace)
+    low, high = np.full_like(concurrency, 1e-3), _batch_at_rate(pools, most, (decodes, cap))
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        enough = _demand(pools, middle, decodes, host)[0] >= concurrency
+        rate = np.minimum(_decode_rate(pools, middle, decodes), most)
+        needed = rate * (before + prefill_wait_s(pools, rate, pace)) + pools.decode_lanes[:, None] * middle
+        enough = needed >= concurrency
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    batch = high
-    rate = _demand(pools, batch, decodes, host)[1]
-    itl = pools.decode.decode_at(np.maximum(batch, 1.0))
-    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
-    steady = np.maximum(concurrency / rate - itl * decodes, base)
-    waiting = _with_burst(pools, concurrency, steady - base, procedure)
-    residence = base + waiting + itl * decodes
-    return LoopTimes(
-        ttft_s=base + waiting,
-        itl_s=itl / pools.decode.pace(itl),
-        batch=np.minimum(batch, cap),
-        waiting_s=waiting,
-        prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
-        requests_per_s=concurrency / residence,
-        saturated=np.zeros_like(itl, dtype=bool),
+    rate = np.minimum(_decode_rate(pools, high, decodes), most)
+    step = pools.decode.decode_at(np.maximum(high, 1.0))
+    steady = np.maximum(concurrency / rate - step * decodes - before, 0.0)
+    full = high >= (1.0 - 1e-9) * cap
+    return _Settled(
+        step_s=step,
+        batch=high,
+        waiting_s=_with_burst(pools, concurrency, steady, (procedure, pace)),
+        room_s=np.where(full, np.maximum(steady - prefill_wait_s(pools, rate, pace), 0.0), 0.0),
     )
 
 
 def _with_burst(
-    pools: Pools, concurrency: FloatArray, steady_s: FloatArray, procedure: Procedure
+    pools: Pools, concurrency: FloatArray, steady_s: FloatArray, driven: tuple[Procedure, float]
 ) -> FloatArray:
     """Steady waiting, and that of the requests that arrive together in the opening burst.
 
-    Each group of prompts starts decoding before the next one, so that later waves arrive as a stream.
+    Each group of prompts starts decoding before the next one, so that later waves arrive as a stream. driven
+    is (procedure, pace of prefill).
     """
-    burst_s = concurrency / pools.prefill_rate_per_s[:, None]
-    ahead = np.maximum(burst_s - pools.prefill.prefill_s[:, None], 0.0)
+    procedure, pace = driven
+    burst_s = concurrency / pools.prefill_rate_at(pace)
+    ahead = np.maximum(burst_s - pools.prefill.prefill_s[:, None] * pace, 0.0)
     share = rows_like(procedure.opening_share, concurrency)
     mixed: FloatArray = share * np.maximum(0.5 * ahead, steady_s) + (1.0 - share) * steady_s
     return mixed
@@ -159,18 +221,19 @@ def at_decode_batch(
     decodes = _decodes(pools, lengths, batch)
     wanted = _decode_rate(pools, batch, decodes)
     limit = pools.prefill_rate_per_s[:, None]
-    rate = np.minimum(wanted, 0.995 * limit)
+    rate = np.minimum(wanted, _NEARLY_FULL * limit)
     itl = pools.decode.decode_at(batch)
-    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = _before_s(pools, host)
     waiting = prefill_wait_s(pools, rate)
     loop = LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl / pools.decode.pace(itl),
         batch=batch,
         waiting_s=waiting,
+        queue_s=waiting,
         prefill_share=np.clip(wanted / limit, 0.0, 1.0),
         requests_per_s=rate,
-        saturated=wanted > 0.995 * limit,
+        saturated=wanted > _NEARLY_FULL * limit,
     )
     return loop, rate * (base + waiting + itl * decodes)
 
@@ -186,12 +249,13 @@ def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host
     limit = np.minimum(decode_limit, pools.prefill_rate_per_s[:, None])
     saturated = rate_per_s >= limit
     waiting = np.where(saturated, np.inf, waiting)
-    base = host_column(host) + pools.prefill.prefill_s[:, None] + pools.transfer_s[:, None]
+    base = _before_s(pools, host)
     return LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl / pools.decode.pace(itl),
         batch=batch,
         waiting_s=waiting,
+        queue_s=np.where(saturated, 0.0, waiting),
         prefill_share=np.clip(rate_per_s / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
         requests_per_s=np.minimum(rate_per_s, limit),
         saturated=saturated,

@@ -141,7 +141,9 @@ def plan_capacity(model: EngineModel, plan: PlanArray, lengths: Lengths, role: R
     memory = memory_use(question, memory_rules(model, plan))
     isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
     return LaneCapacity(
-        max_seqs=np.minimum(_max_seqs(model, memory, (isl, osl), role), _admitted(model, plan)),
+        max_seqs=np.minimum(
+            _max_seqs(model, memory, (isl, osl), role), _admitted(model.engine.max_num_seqs, plan)
+        ),
         kv_capacity_tokens=memory.kv_capacity_tokens,
         memory_bytes={name: value + 0.0 * isl for name, value in memory.parts_bytes.items()},
     )
@@ -200,10 +202,17 @@ def _max_seqs(
     return np.floor(fits)
 
 
-def _admitted(model: EngineModel, plan: PlanArray) -> FloatArray:
+def _admitted(max_num_seqs: FloatLike, plan: PlanArray) -> FloatArray:
     """Sequences per lane that the scheduler runs: its limit is over the pipeline's stages."""
-    limit: FloatArray = np.maximum(np.floor(model.engine.max_num_seqs / plan.pp), 1.0)
+    limit: FloatArray = np.maximum(np.floor(max_num_seqs / plan.pp), 1.0)
     return limit
+
+
+def with_slots(capacity: LaneCapacity, plan: PlanArray, slots: FloatArray) -> LaneCapacity:
+    """The capacity where the scheduler runs at most `slots` [rows] sequences a rank; nan: as it is."""
+    stated = np.isfinite(slots)
+    admitted = _admitted(np.where(stated, slots, np.inf), plan)
+    return replace(capacity, max_seqs=np.minimum(capacity.max_seqs, admitted))
 
 
 def decode_step(model: EngineModel, plan: PlanArray, load: tuple[FloatLike, FloatLike]) -> StepTime:

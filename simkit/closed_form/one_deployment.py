@@ -7,7 +7,7 @@ import numpy as np
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.step import Step
 from simkit.closed_form.deployment_table import handover_s, host_of
-from simkit.closed_form.disaggregated_loop import Pools
+from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools
 from simkit.closed_form.engine_speed import PhaseTimes, phase_times
 from simkit.closed_form.estimates import Behind, estimate_of
 from simkit.closed_form.operator_lines import OperatorLine, operator_lines
@@ -107,6 +107,7 @@ def _evaluated(problem: Problem, deployment: Deployment) -> _Evaluated:
             prefill_workers=workers[0],
             decode_workers=workers[1],
             transfer_s=handover_s(models[0], sender, load.lengths, problem.path),
+            prefill_log_sd=PREFILL_LOG_SD,
         )
     corrections = corrections_of(models[-1], deployment.mode, times[-1], load.lengths)
     found = outcomes(engines, load, host_of(models[-1], load.lengths), corrections)

@@ -77,7 +77,10 @@ class Outcomes:
     itl_s: FloatArray
     e2e_s: FloatArray
     waiting_s: FloatArray
+    queue_s: FloatArray
+    room_s: FloatArray
     batch: FloatArray
+    peak_batch: FloatArray
     prefill_share: FloatArray
     saturated: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
@@ -145,7 +148,10 @@ def _outcomes(loop: LoopTimes, e2e_s: FloatArray, totals: tuple[FloatArray, Floa
         itl_s=loop.itl_s,
         e2e_s=e2e_s,
         waiting_s=loop.waiting_s,
+        queue_s=loop.queue_s + like,
+        room_s=loop.room_s + like,
         batch=loop.batch,
+        peak_batch=np.maximum(loop.peak_batch, loop.batch),
         prefill_share=loop.prefill_share,
         saturated=loop.saturated,
         doubtful=np.broadcast_to(loop.doubtful, like.shape),

@@ -76,6 +76,20 @@ def features_of(plan: PlanArray, lengths: Lengths, load: tuple[FloatArray, Float
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
 
+def corrected_ttft_s(
+    ttft_s: FloatArray, queued_s: tuple[FloatLike, FloatLike], factors: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """TTFT, or the waiting in it, by the factors of TTFT and ITL.
+
+    queued_s is (waiting for engines that only prefill, for a place to decode): how long a queue is, a factor
+    of single requests does not tell; a place is free when another request has decoded.
+    """
+    queue_s, room_s = queued_s
+    own_s = ttft_s - queue_s - room_s
+    corrected: FloatArray = own_s * factors[0] + queue_s + room_s * factors[1]
+    return corrected
+
+
 def correction(residuals: Residuals, levels: Levels, features: FloatArray) -> Correction:
     """What the measured runs nearest to `features` [n, d] say."""
     found = {}
@@ -142,10 +156,11 @@ class Corrections:
     def applied(self, loop: LoopTimes, rows: NDArray[np.intp] | None = None) -> LoopTimes:
         """The latencies of `loop` times their factors, and how unsure they are."""
         found = self.at(loop.batch, rows)
+        queued, factors = (loop.queue_s, loop.room_s), (found.ttft_factor, found.itl_factor)
         return replace(
             loop,
-            ttft_s=loop.ttft_s * found.ttft_factor,
-            waiting_s=loop.waiting_s * found.ttft_factor,
+            ttft_s=corrected_ttft_s(loop.ttft_s, queued, factors),
+            waiting_s=corrected_ttft_s(loop.waiting_s, queued, factors),
             itl_s=loop.itl_s * found.itl_factor,
             ttft_log_sd=found.ttft_log_sd,
             itl_log_sd=found.itl_log_sd,

@@ -35,7 +35,10 @@ class Points:
     itl_s: FloatArray
     e2e_s: FloatArray
     waiting_s: FloatArray
+    queue_s: FloatArray
+    room_s: FloatArray
     batch: FloatArray
+    peak_batch: FloatArray
     prefill_share: FloatArray
     kv_capacity_tokens: FloatArray
     saturated: FloatArray

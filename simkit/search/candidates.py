@@ -57,7 +57,8 @@ def _memory(engine: PreparedEngine, points: Points, row: int) -> dict[str, float
 
 def _deployment(engine: PreparedEngine, points: Points, row: int) -> Deployment:
     precision = engine.model_of(points.plan[row]).precision
-    workers, batch, first = int(points.workers[row]), float(points.batch[row]), float(points.plan[row])
+    workers, first = int(points.workers[row]), float(points.plan[row])
+    batch = (float(points.batch[row]), float(points.peak_batch[row]))
     if not _is_disaggregated(points, row):
         return Aggregated(worker=_pool(engine, first, workers, batch), precision=precision)
     second, others = float(points.decode_plan[row]), int(points.decode_workers[row])
@@ -68,19 +69,21 @@ def _deployment(engine: PreparedEngine, points: Points, row: int) -> Deployment:
     )
 
 
-def _pool(engine: PreparedEngine, choice: float, workers: int, batch: float | None = None) -> Pool:
-    """Engines of one choice; batch: sequences per lane, None where they only prefill."""
+def _pool(
+    engine: PreparedEngine, choice: float, workers: int, batch: tuple[float, float] | None = None
+) -> Pool:
+    """Engines of one choice; batch: mean and most sequences per lane, None where they only prefill."""
     plan, options = engine.plan_of(choice), engine.model_of(choice).engine
-    sized = options if batch is None else sized_engine(options, batch * plan.pp)
+    sized = options if batch is None else sized_engine(options, batch[0] * plan.pp, batch[1] * plan.pp)
     return Pool(plan=plan, engine=_fitted(engine, choice, sized), replicas=workers)
 
 
-def sized_engine(options: EngineOptions, batch: float) -> EngineOptions:
+def sized_engine(options: EngineOptions, batch: float, peak: float = 0.0) -> EngineOptions:
     """The engine with room for half as many sequences again as a rank's mean batch, at a graph size.
 
-    Never more than it admits anyway.
+    peak: the batch if prefill engines are faster than predicted. Never more than it admits anyway.
     """
-    wanted = min(1.5 * batch, options.max_num_seqs)
+    wanted = min(max(1.5 * batch, peak), options.max_num_seqs)
     size = next((size for size in _GRAPH_SIZES if size >= wanted), _GRAPH_SIZES[-1])
     return replace(options, max_num_seqs=min(int(max(size, 8)), options.max_num_seqs))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.closed_form.disaggregated_loop import Pools
+from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools
 from simkit.closed_form.outcomes import Outcomes, outcomes, outcomes_at_batch
 from simkit.closed_form.step_work import BATCH_GRID
 from simkit.search.candidate_table import Layout, Points, flatten
@@ -113,6 +113,7 @@ def _pools(engine: PreparedEngine, pairs: Pairs) -> Pools:
         prefill_workers=pairs.prefill_workers,
         decode_workers=pairs.decode_workers,
         transfer_s=engine.transfer_s[pairs.prefill_row],
+        prefill_log_sd=PREFILL_LOG_SD,
     )
 
 

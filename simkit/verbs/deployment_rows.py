@@ -13,7 +13,7 @@ from perfmodels.parallel import PlanArray, expert_split
 from simkit.catalog.engine_models import engine_model, served_precision
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import Model, load_model
-from simkit.catalog.runs import AGG_PLAN, OPTIONS, PROTOCOLS, PUBLIC_BENCHMARKS, resolve_options
+from simkit.catalog.runs import AGG_PLAN, OPTIONS, PROTOCOLS, PUBLIC_BENCHMARKS, SLOTS, resolve_options
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.closed_form.deployment_table import PoolRows, RowWork, row_work
 from simkit.core.errors import SimkitError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PREFIXES = ("", "prefill_", "decode_")  # of the columns of a plan
+_NUMBERS = ("isl_tokens", "osl_tokens", "concurrency", "num_gpus", "requests_per_slot", "length_spread")
 _GROUP = (
     "model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "kv_dtype", "mode",
 )  # fmt: skip
@@ -55,7 +56,7 @@ def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
     experts = _with_experts(table["model"])
     for role in _PREFIXES:
         _fill_plan(table, role, experts)
-    for name in ("isl_tokens", "osl_tokens", "concurrency", "num_gpus", "requests_per_slot", "length_spread"):
+    for name in (*_NUMBERS, SLOTS):
         table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
     protocol = table["protocol"].astype("object") if "protocol" in table else None
     table["protocol"] = protocol.where(protocol.notna(), "steady") if protocol is not None else "steady"
@@ -93,6 +94,10 @@ def row_faults(table: "pd.DataFrame") -> np.ndarray:
     waves, spread = table["requests_per_slot"].to_numpy(), table["length_spread"].to_numpy()
     faults[np.isfinite(waves) & (waves <= 0)] = "requests_per_slot must be positive"
     faults[np.isfinite(spread) & ~((spread >= 0) & (spread < 1))] = "length_spread must be in [0, 1)"
+    slots = table[SLOTS].to_numpy()
+    faults[np.isfinite(slots) & ~((slots >= 1) & (slots == np.floor(slots)))] = (
+        f"{SLOTS} must be a whole number of at least 1"
+    )
     for name in ("model", "gpu", "backend"):
         faults[table[name].isna().to_numpy()] = f"{name} is empty"
     unknown = ~table["mode"].isin(["agg", "disagg"]).to_numpy()
@@ -227,5 +232,7 @@ def _agg_pool(frame: "pd.DataFrame") -> PoolRows:
 
 def _role_pool(frame: "pd.DataFrame", role: str) -> PoolRows:
     return PoolRows(
-        plan=_plan(frame, f"{role}_"), workers=frame[f"{role}_workers"].to_numpy(dtype=np.float64)
+        plan=_plan(frame, f"{role}_"),
+        workers=frame[f"{role}_workers"].to_numpy(dtype=np.float64),
+        slots=frame[SLOTS].to_numpy(dtype=np.float64) if role == "decode" else None,
     )

@@ -28,11 +28,15 @@ from simkit.verbs.recommend import as_request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layouts:
-    """How the engines are laid out, in short names; all None: the narrowest plan that fits."""
+    """How the engines are laid out, in short names; all None: the narrowest plan that fits.
+
+    decode_max_num_seqs: most sequences that a rank of a decode engine runs at once; None: as prefill engines.
+    """
 
     worker: str | None = None
     prefill: str | None = None
     decode: str | None = None
+    decode_max_num_seqs: int | None = None
 
 
 def estimate(
@@ -88,7 +92,12 @@ def deployment_from_layouts(problem: Problem, layouts: Layouts) -> Deployment:
         raise InputError("give both --prefill and --decode, or --worker alone")
     if layouts.prefill and layouts.decode:
         sides = [_checked_layout(problem, text) for text in (layouts.prefill, layouts.decode)]
-        pools = [Pool(plan=plan, engine=engine, replicas=count) for count, plan in sides]
+        slots = layouts.decode_max_num_seqs or engine.max_num_seqs
+        engines = (engine, replace(engine, max_num_seqs=slots))
+        pools = [
+            Pool(plan=plan, engine=own, replicas=count)
+            for own, (count, plan) in zip(engines, sides, strict=True)
+        ]
         return Disaggregated(prefill=pools[0], decode=pools[1], precision=precision)
     if layouts.worker:
         count, plan = _checked_layout(problem, layouts.worker)

@@ -34,7 +34,11 @@ def test_the_same_procedure_by_hand_is_the_same_benchmark():
 def test_another_procedure_knows_nothing():
     other = rows(protocol=None, requests_per_slot=7, length_spread=0.2)
     assert other[list(runs.OPTIONS)].isna().all(axis=None)
-    assert rows(mode="disagg")[list(runs.OPTIONS)].isna().all(axis=None)
+
+
+def test_of_separate_pools_only_the_limit_of_sequences_is_set():
+    known = rows(mode="disagg")[list(runs.OPTIONS)].notna().iloc[0]
+    assert list(known[known].index) == ["max_num_seqs"]
 
 
 def test_columns_of_the_table_win():

@@ -109,3 +109,28 @@ def test_a_layout_across_pipeline_stages_is_not_estimated_with_a_draft(simkit):
     assert found.status == 2
     assert "not planned across pipeline stages" in found.err
     assert found.err.count("\n") == 1
+
+
+SPLIT = (
+    "--model", "Qwen/Qwen3-32B", "--gpu", "h100_sxm", "--isl", 1000, "--osl", 300, "--concurrency", 48,
+    "--prefill", "1xtp2", "--decode", "1xtp4", "--format", "json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "ttft"), [("estimate", "ttft_ms"), ("simulate", "time_to_first_token")])
+def test_decode_engines_have_as_many_places_as_said(simkit, verb, ttft):
+    free, few = (simkit(verb, *SPLIT, *flags) for flags in ((), ("--decode-max-num-seqs", 16)))
+    means = []
+    for found in (free, few):
+        told = json.loads(found.out)[ttft]
+        means.append(told.get("mean", told.get("avg")))
+    assert means[1] > 5 * means[0]
+
+
+def test_places_to_decode_belong_to_decode_engines(simkit):
+    found = simkit(
+        "estimate", "--model", "Qwen/Qwen3-32B", "--gpu", "h100_sxm", "--worker", "1xtp2",
+        "--decode-max-num-seqs", 16,
+    )  # fmt: skip
+    assert found.status == 2
+    assert "--max-num-seqs" in found.err

@@ -115,3 +115,21 @@ def test_a_file_that_is_no_table(simkit, tmp_path):
     found = simkit("predict", tmp_path / "x.parquet", "-o", tmp_path / "out.csv")
     assert found.status == 2
     assert "x.parquet" in found.err
+
+
+SPLIT = {
+    "model": "Qwen/Qwen3-32B", "gpu": "h100_sxm", "backend": "vllm", "mode": "disagg", "isl_tokens": 1000,
+    "osl_tokens": 300, "concurrency": 48, "prefill_tp": 2, "decode_tp": 4,
+}  # fmt: skip
+
+
+def test_a_row_of_few_places_to_decode_waits_for_one(simkit, tmp_path):
+    rows = [SPLIT | {"decode_max_num_seqs": slots} for slots in (None, 256, 16, 0.5)]
+    pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
+    assert simkit("predict", tmp_path / "rows.csv", "-o", tmp_path / "out.csv").status == 0
+    found = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    ttft = found["predicted_ttft_ms_mean"][:3].astype(float)
+    assert ttft[0] == ttft[1]
+    waits = 1.9  # of 48 in flight 16 decode, so that 32 wait
+    assert ttft[2] > waits * 299 * float(found["predicted_itl_ms_mean"][2])
+    assert "decode_max_num_seqs must be a whole number" in found["error"][3]

@@ -1,5 +1,7 @@
 """Closed-form loops of separate prefill and decode pools."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -163,3 +165,37 @@ def test_sizes_count_lanes_and_gpus(pools_of):
     assert pools.decode_lanes.tolist() == [8]
     assert pools.num_gpus.tolist() == [40]
     assert pools.prefill_rate_per_s.tolist() == [120]
+
+
+def test_a_request_waits_for_a_place_and_its_first_token_with_it(pools_of, lengths_of):
+    # two decode engines of eight places, 100 steps of 10.8 ms: sixteen of 64 in flight decode
+    pools = pools_of(prefill_workers=16, decode_workers=2, max_seqs=8.0)
+    loop = closed(pools, 64, lengths_of(1000, 101))
+    in_decode = 100 * 0.0108
+    assert loop.ttft_s == pytest.approx((64 / 16 - 1) * in_decode, rel=1e-3)
+    assert loop.room_s == pytest.approx(loop.waiting_s, rel=0.01)
+
+
+@given(concurrency=loads, pair=pairs, osl=outputs)
+def test_all_waiting_is_for_prefill_or_for_a_place(pools_of, lengths_of, concurrency, pair, osl):
+    loop = closed(pools_of(max_seqs=20.0, **pair), concurrency, lengths_of(1000, osl))
+    assert loop.queue_s + loop.room_s == pytest.approx(loop.waiting_s)
+    assert (loop.queue_s >= -ROUNDING).all() and (loop.room_s >= 0).all()
+
+
+def test_an_unsure_prefill_rate_leaves_no_cliff(pools_of, lengths_of):
+    """One prefill engine of ten prompts per second: it is full with a dozen requests in flight."""
+    lengths, loads = lengths_of(1000, 101), [4, 10, 12, 14, 16, 400]
+    sure = closed(pools_of(), loads, lengths).ttft_s[0]
+    unsure = closed(replace(pools_of(), prefill_log_sd=0.3), loads, lengths).ttft_s[0]
+    assert unsure[0] == pytest.approx(sure[0], rel=0.1)  # far below the limit
+    assert unsure[-1] == pytest.approx(sure[-1], rel=0.05)  # far beyond it: the mean rate is the same
+    steps = [np.max(np.diff(np.log(ttft[1:-1]))) for ttft in (sure, unsure)]
+    assert steps[1] < steps[0]
+
+
+@given(low=loads, more=st.floats(0, 1000), pair=pairs, osl=outputs)
+def test_unsure_of_prefill_more_requests_never_wait_less(pools_of, lengths_of, low, more, pair, osl):
+    pools = replace(pools_of(**pair), prefill_log_sd=0.3)
+    loop = closed(pools, [low, low + more], lengths_of(1000, osl))
+    assert loop.ttft_s[0, 1] >= loop.ttft_s[0, 0] * (1 - BISECTION)

@@ -98,3 +98,9 @@ def test_the_nearest_run_is_of_the_same_model_and_shape(model):
 
 def test_without_residuals_there_is_no_table(model, times):
     assert corrections_of(replace(model, residuals=None), "agg", times, LENGTHS) is None
+
+
+def test_waiting_for_others_does_not_take_the_factor_of_single_requests():
+    ttft, queue, room = np.array([1.0]), 0.3, 0.5
+    found = residuals.corrected_ttft_s(ttft, (queue, room), (np.array([2.0]), np.array([1.1])))
+    assert found == pytest.approx(0.2 * 2.0 + 0.3 + 0.5 * 1.1)
