@@ -104,7 +104,10 @@ def spreads(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _line(name: str, ratios: FloatArray) -> str:
     quantiles = np.quantile(ratios, (0.5, 0.9, 1.0))
-    return f"{name:<28} n {len(ratios):4d}  median {quantiles[0]:5.2f}  p90 {quantiles[1]:5.2f}  worst {quantiles[2]:5.2f}"
+    shown = "  ".join(
+        f"{label} {q:5.2f}" for label, q in zip(("median", "p90", "worst"), quantiles, strict=True)
+    )
+    return f"{name:<28} n {len(ratios):4d}  {shown}"
 
 
 def report(frame: pd.DataFrame, worst: int) -> None:
@@ -118,9 +121,11 @@ def report(frame: pd.DataFrame, worst: int) -> None:
             print(_line(f"  {a} - {b}", np.exp(pair)))
     for wide in (itl, alone) if worst else ():
         print(wide.sort_values("ratio", ascending=False).head(worst).round(2).to_string())
-    small = frame[(frame["load"] == 1) & (frame["gpu"] != "a100_sxm") & frame["model"].isin(MODELS[:4] + MODELS[11:12])]
+    small = frame[
+        (frame["load"] == 1) & (frame["gpu"] != "a100_sxm") & frame["model"].isin(MODELS[:4] + MODELS[11:12])
+    ]
     quickest = small.sort_values("ttft_ms", ascending=False).head(max(worst, 1))
-    print(f"TTFT of models of 0.6-8 B at one request, Hopper and Blackwell: worst {small['ttft_ms'].max():.0f} ms")
+    print(f"TTFT of 0.6-8 B, one request, Hopper and Blackwell: worst {small['ttft_ms'].max():.0f} ms")
     print(quickest.round(1).to_string(index=False))
 
 
