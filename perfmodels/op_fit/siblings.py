@@ -1,10 +1,11 @@
 """Compares every operator model with its siblings: the same work by other engines and on other GPUs.
 
 A table can be faulty as a whole (a kernel that fell back, a loop that timed the host) or in places. What
-siblings take, times the ratio of the speeds of light where their GPU is another one, says what to expect:
-their weighted median, knot by knot, nearer siblings counting more. A model that is off by more than REJECT
-over most of its grid is left out, so that a sibling answers and is named. Knots off by more than HOLD of the
-others are held to that. Both sides count: what is too quick to be true is as wrong as what is too slow.
+siblings take says what to expect. Two other engines on the same GPU that agree within AGREE show what it can
+do: knots off by more than HOLD are held to that. Where there are fewer, or they do not agree, other GPUs are
+asked too, their times multiplied by the ratio of the speeds of light, and knots are held to REJECT. A model
+that is off by more than REJECT over REJECT_SHARE of its grid is left out, so that a sibling answers and is
+named. Both sides count: what is too quick to be true is as wrong as what is too slow.
 """
 
 import math
@@ -21,10 +22,10 @@ from perfmodels.op_times.family import LAUNCH_S, Dims, OperatorModel, OpFamily, 
 from perfmodels.op_times.grid import GridAxis
 
 # Engines that do the same work on the same GPU differ by 1.2 in the middle and by 1.6 in nine of ten sizes.
-HOLD, REJECT, REJECT_SHARE = 2.0, 3.0, 0.25
+HOLD, AGREE, REJECT, REJECT_SHARE = 1.5, 2.0, 3.0, 0.25
 # With fewer votes than a second engine on the same GPU has, nothing is judged.
 _ENOUGH_VOTES = 1.0
-_ENGINE_VOTES, _GPU_VOTES, _FAR = 2.0, 0.5, 0.5
+_ENGINE_VOTES, _GPU_VOTES, _FAR = 1.0, 0.5, 0.5
 _NAMED = 4  # siblings that a record names
 DeviceOf = Callable[[str], Device]
 
@@ -34,7 +35,7 @@ class Verdict:
     """What became of a model: "rejected", or "held" where knots were moved, and how far off it was.
 
     ratio: its time over its siblings', the median over the grid; widest: where it is furthest off;
-    knots: share of the grid beyond HOLD.
+    knots: share of the grid that was held.
     """
 
     family: str
@@ -84,10 +85,10 @@ def _judged(
     votes = [(count, other) for count, other in votes if count > 0]
     if FAMILIES[model.key.family].sizes_at is None or sum(count for count, _ in votes) < _ENOUGH_VOTES:
         return None
-    expected, least = _expected(model, votes, device_of)
+    expected, reach, least = _expected(model, votes, device_of)
     own = np.maximum(model.grid.log_time.astype(np.float64), least)
     off = own - expected
-    far = np.abs(off) > math.log(HOLD)
+    far = np.abs(off) > reach
     if not far.any():
         return None
     ratio = float(np.exp(np.median(off)))
@@ -99,7 +100,7 @@ def _judged(
         widest=_round(float(np.exp(off.ravel()[np.argmax(np.abs(off))]))), knots=_round(float(far.mean())),
         siblings=tuple(f"{m.key.engine} on {m.key.gpu}" for _, m in _nearest(votes)),
     )  # fmt: skip
-    held = np.clip(own, expected - math.log(HOLD), expected + math.log(HOLD))
+    held = np.clip(own, expected - reach, expected + reach)
     grid = replace(model.grid, log_time=_rising(held, model.grid.axes).astype(np.float32))
     return replace(model, grid=grid, held_knots=_round(float(far.mean()))), verdict
 
@@ -123,8 +124,10 @@ def _votes(model: OperatorModel, other: OperatorModel, device_of: DeviceOf) -> f
 
 def _expected(
     model: OperatorModel, votes: Sequence[tuple[float, OperatorModel]], device_of: DeviceOf
-) -> tuple[FloatArray, FloatArray]:
-    """Logs of the time its siblings make one expect and of the speed of light, at every knot of the grid."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What its siblings make one expect at every knot of the model's grid: log of the time, how far from it
+    the model may lie, and log of the speed of light.
+    """
     family = FAMILIES[model.key.family]
     knots = [np.asarray(axis.knots, dtype=np.float64) for axis in model.grid.axes]
     dims = _sizes_at(family, np.meshgrid(*knots, indexing="ij"))
@@ -135,7 +138,16 @@ def _expected(
         if other.key.gpu != model.key.gpu:
             time = time * (LAUNCH_S + here) / (LAUNCH_S + _light(other, dims, device_of))
         said.append(np.log(np.maximum(time, here)))
-    return _weighted_median(np.stack(said), np.array([count for count, _ in votes])), np.log(here)
+    times = np.stack(said)
+    middle = _weighted_median(times, np.array([count for count, _ in votes]))
+    reach = np.full(middle.shape, math.log(REJECT))
+    beside = times[[other.key.gpu == model.key.gpu for _, other in votes]]
+    if len(beside) > 1:
+        spread = np.ptp(beside, axis=0)
+        agree = spread < math.log(AGREE)
+        middle = np.where(agree, np.median(beside, axis=0), middle)
+        reach = np.where(agree, math.log(HOLD) + 0.5 * spread, reach)
+    return middle, reach, np.log(here)
 
 
 def _sizes_at(family: OpFamily, at: Sequence[FloatArray]) -> Dims:
