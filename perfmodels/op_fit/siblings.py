@@ -127,27 +127,38 @@ def _expected(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What its siblings make one expect at every knot of the model's grid: log of the time, how far from it
     the model may lie, and log of the speed of light.
+
+    Where two others beside it contradict each other, the model itself has a vote, too.
     """
+    said, least = _said(model, [other for _, other in votes], device_of)
+    weights = np.array([count for count, _ in votes])
+    beside = said[[other.key.gpu == model.key.gpu for _, other in votes]]
+    if len(beside) < 2:
+        return _weighted_median(said, weights), np.full(least.shape, math.log(REJECT)), least
+    own = np.maximum(model.grid.log_time.astype(np.float64), least)
+    middle = _weighted_median(np.concatenate([said, own[None]]), np.append(weights, _ENGINE_VOTES))
+    spread = np.ptp(beside, axis=0)
+    agree = spread < math.log(AGREE)
+    reach = np.where(agree, math.log(HOLD) + 0.5 * spread, math.log(REJECT))
+    return np.where(agree, np.median(beside, axis=0), middle), reach, least
+
+
+def _said(
+    model: OperatorModel, others: Sequence[OperatorModel], device_of: DeviceOf
+) -> tuple[FloatArray, FloatArray]:
+    """Logs of what others make one expect [others, knots of the model], and of the speed of light."""
     family = FAMILIES[model.key.family]
     knots = [np.asarray(axis.knots, dtype=np.float64) for axis in model.grid.axes]
-    dims = _sizes_at(family, np.meshgrid(*knots, indexing="ij"))
+    at = np.meshgrid(*knots, indexing="ij")
+    dims = _sizes_at(family, at)
     here = _light(model, dims, device_of)
     said = []
-    for _, other in votes:
-        time = other.grid.time_s(family.coordinates(dims))
+    for other in others:
+        time = other.grid.time_s(at)
         if other.key.gpu != model.key.gpu:
             time = time * (LAUNCH_S + here) / (LAUNCH_S + _light(other, dims, device_of))
         said.append(np.log(np.maximum(time, here)))
-    times = np.stack(said)
-    middle = _weighted_median(times, np.array([count for count, _ in votes]))
-    reach = np.full(middle.shape, math.log(REJECT))
-    beside = times[[other.key.gpu == model.key.gpu for _, other in votes]]
-    if len(beside) > 1:
-        spread = np.ptp(beside, axis=0)
-        agree = spread < math.log(AGREE)
-        middle = np.where(agree, np.median(beside, axis=0), middle)
-        reach = np.where(agree, math.log(HOLD) + 0.5 * spread, reach)
-    return middle, reach, np.log(here)
+    return np.stack(said), np.log(here)
 
 
 def _sizes_at(family: OpFamily, at: Sequence[FloatArray]) -> Dims:

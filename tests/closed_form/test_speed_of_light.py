@@ -1,4 +1,4 @@
-"""No prediction beats the roofline: weights in use are read once a step, a prompt's arithmetic takes its time."""
+"""No prediction beats the roofline: weights in use are read once a step, a prompt takes its arithmetic."""
 
 from dataclasses import replace
 
