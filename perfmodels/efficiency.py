@@ -24,13 +24,15 @@ class Efficiency:
     routed ones in steps that only decode: the engines run both on streams of their own.
 
     step_host_s is what the scheduler and sampler add to every decode step, seq_host_s to every
-    sequence in it, prefill_step_s to every step with prompts. stall_frac is the share of a prompt's
-    time by which it delays decoding sequences (below 1: they share steps). request_host_s and
-    request_token_s per prompt token precede every request's first token (HTTP, tokenizer, scheduling);
-    request_serial_s is what the one process all requests pass spends on each, so that a burst queues
-    there too. admission_steps are the steps that pass before the engine schedules a request that
-    arrives while others decode. wave_frac is how long requests that arrive together because they
-    finished together wait for each other, as a share of the prefill of those ahead of them.
+    sequence in it, prefill_step_s to every step with prompts. Such steps are no CUDA graphs: before the GPU
+    has all of a prompt's work, the host takes layer_host_s for every layer and expert_host_s more for every
+    layer of experts, this once for a single rank and once more for each doubling of the ranks that keep step.
+    stall_frac is the share of a prompt's time by which it delays decoding sequences (below 1: they share
+    steps). request_host_s and request_token_s per prompt token precede every request's first token (HTTP,
+    tokenizer, scheduling); request_serial_s is what the one process all requests pass spends on each, so
+    that a burst queues there too. admission_steps are the steps that pass before the engine schedules a
+    request that arrives while others decode. wave_frac is how long requests that arrive together because
+    they finished together wait for each other, as a share of the prefill of those ahead of them.
     """
 
     gemm_scale: float = 1.0
@@ -52,8 +54,10 @@ class Efficiency:
     step_host_s: float = 0.5e-3
     seq_host_s: float = 3.0e-6
     prefill_step_s: float = 1.0e-3
+    layer_host_s: float = 0.3e-3
+    expert_host_s: float = 0.2e-3
     stall_frac: float = 0.85
-    request_host_s: float = 20e-3
+    request_host_s: float = 10e-3
     request_token_s: float = 5.0e-6
     request_serial_s: float = 1.0e-3
     admission_steps: float = 1.0

@@ -9,18 +9,20 @@ from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import SCALED, Efficiency
 from perfmodels.op_times.families import kind_of
 from perfmodels.op_times.grid import BoolArray
-from perfmodels.op_times.pricing import Pricing, has_work, operator_time_s
+from perfmodels.op_times.pricing import Pricing, has_work, operator_light_s, operator_time_s
 from perfmodels.operators.forward import forward_operators
 from perfmodels.operators.record import Operator
 from perfmodels.step import Pass
+
+LIMIT = "speed_of_light"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime:
     """Seconds by operator (all calls of a step together) and in all; arrays of one shape.
 
-    Two entries are not operators: engine_host (scheduler, sampler) and launch_gaps (the GPU waiting
-    for kernels that the host launches one by one).
+    Three entries are not operators: engine_host (scheduler, sampler), launch_gaps (the GPU waiting for
+    kernels that the host launches one by one) and speed_of_light (what the others fall short of it).
     """
 
     by_operator: Mapping[str, FloatArray]
@@ -32,12 +34,14 @@ class StepWork:
     """One step before an engine's factors: what every fit and search shares.
 
     by_operator: seconds of all calls of an operator as its table has it; kinds: which scale applies to
-    it; launches: kernels of the step. Arrays of one shape.
+    it; launches: kernels of the step; least_s: the speed of light of all operators together, which no
+    factor may undercut. Arrays of one shape.
     """
 
     by_operator: Mapping[str, FloatArray]
     kinds: Mapping[str, str]
     launches: FloatArray
+    least_s: FloatArray
 
     def by_kind(self, shape: tuple[int, ...]) -> FloatArray:
         """Seconds by kind of operator: [len(SCALED), *shape]."""
@@ -62,7 +66,8 @@ def step_work(question: Pass, pricing: Pricing) -> StepWork:
     _hide_overlapped(by_name, operators, np.where(decoding_only, pricing.efficiency.overlap_frac, 0.0))
     launches: FloatArray = np.asarray(sum(operator.count * has_work(operator) for operator in operators))
     kinds = {operator.name: kind_of(operator.family) for operator in operators}
-    return StepWork(by_operator=by_name, kinds=kinds, launches=launches)
+    least: FloatArray = np.asarray(sum(o.count * operator_light_s(o, pricing.device) for o in operators))
+    return StepWork(by_operator=by_name, kinds=kinds, launches=launches, least_s=least)
 
 
 def prefill_gaps_s(busy_s: FloatArray, launches: FloatArray, efficiency: Efficiency) -> FloatArray:
@@ -104,6 +109,8 @@ def _pure(question: Pass, pricing: Pricing, prompts: BoolArray) -> StepTime:
         name: time * efficiency.scale(work.kinds[name]) * whole for name, time in work.by_operator.items()
     }
     busy = sum(by_name.values(), np.zeros(()))
+    by_name[LIMIT] = np.maximum(work.least_s - busy, 0.0)
+    busy = np.maximum(busy, work.least_s)
     gaps = prefill_gaps_s(busy, work.launches, efficiency)
     by_name["launch_gaps"] = np.where(prompts, gaps, 0.0) if pricing.captured else gaps
     by_name["engine_host"] = _host_s(question, pricing, prompts)

@@ -1,6 +1,6 @@
 """A family of operators whose time is learned, and one fitted model of it: GPU, engine, variant, record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,8 @@ class OpFamily:
     variant is what cannot be interpolated: number formats, head size, kind of kernel.
     compute is the format (perfmodels.model.dtypes) whose unit multiplies, by variant. shape_dims make a
     "shape": all its rows are held out together. host_floor_s: a least time above this is the host's.
+    sizes_at gives sizes whose coordinates are those asked for, so that models of different GPUs are compared
+    knot by knot (perfmodels.op_fit.siblings); families without it are not compared.
     kind says which scale and share of peak of the engine apply (perfmodels.efficiency.SCALED), and
     cache_bound that HBM traffic is that of the KV cache. files: where measured times come from. calls
     lists the family's operators in one forward pass, unless forward_operators does so itself.
@@ -67,6 +69,7 @@ class OpFamily:
     cache_bound: bool = False
     files: tuple[MeasuredFile, ...] = ()
     calls: Callable[[Pass], list[Operator]] | None = None
+    sizes_at: Callable[[Sequence[FloatArray]], Dims] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in SCALED:
@@ -104,7 +107,8 @@ class OperatorModel:
     launches, not the kernel; cached_rows: left out because they were faster than the memory allows, so
     that their data came from a cache that serving does not find warm. held_out_mdape, held_out_p90
     [fractions]: errors on whole shapes left out of the fit. filled_from: where the sizes of
-    launch-bound rows were taken from.
+    launch-bound rows were taken from. held_knots: share of the grid that was held to the times of its
+    siblings, because it lay too far from them (perfmodels.op_fit.siblings).
     """
 
     key: OpKey
@@ -116,6 +120,7 @@ class OperatorModel:
     held_out_mdape: float = float("nan")
     held_out_p90: float = float("nan")
     filled_from: str = ""
+    held_knots: float = 0.0
 
     def time_s(self, family: OpFamily, dims: Dims, floor_s: FloatArray) -> FloatArray:
         """Time of one call [s], never under `floor_s` (the speed of light of the device)."""

@@ -10,9 +10,12 @@ from perfmodels.hardware import Device, roofline_time_s
 from perfmodels.model.dtypes import dtype
 from perfmodels.op_times.comm import learned_exchange_s, plain_exchange_s
 from perfmodels.op_times.families import FAMILIES, kind_of
+from perfmodels.op_times.family import light_time_s
 from perfmodels.op_times.grid import BoolArray
 from perfmodels.op_times.learned import LearnedTimes
 from perfmodels.operators.record import Operator
+
+_OFTEN_HELD = 0.1  # share of a model's knots held to its siblings from which answers say so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,16 @@ def operator_time_s(operator: Operator, pricing: Pricing) -> FloatArray:
     return np.where(has_work(operator), time, 0.0)
 
 
+def operator_light_s(operator: Operator, device: Device) -> FloatArray:
+    """Least time of one call [s]: its arithmetic, or weights and cache read once; zero if not known."""
+    family = FAMILIES.get(operator.family)
+    if family is None or family.kind == "comm" or not operator.variant:
+        return np.zeros(())
+    variant = kernel_variant(operator, device)
+    light = light_time_s(family.work(operator.dims, variant), family.compute(variant), device)
+    return np.where(has_work(operator), light, 0.0)
+
+
 def has_work(operator: Operator) -> BoolArray:
     """Where an operator does anything at all."""
     work: FloatArray = (
@@ -56,8 +69,9 @@ def source(operator: Operator, pricing: Pricing) -> str:
         return "share of peak"
     if pick.reason:
         return pick.reason
-    inside = pricing.learned.inside(family, variant, operator.dims)
-    return "" if bool(np.all(inside)) else "beyond the measured sizes"
+    if not np.all(pricing.learned.inside(family, variant, operator.dims)):
+        return "beyond the measured sizes"
+    return "measured, held to siblings" if pick.model.held_knots > _OFTEN_HELD else ""
 
 
 def _learned_time_s(operator: Operator, pricing: Pricing) -> FloatArray | None:

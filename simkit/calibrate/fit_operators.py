@@ -4,18 +4,26 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from perfmodels.op_fit.operator import MIN_ROWS, Filler, Timings, fit_link_model, fit_operator
+from perfmodels.op_fit.siblings import judged
 from perfmodels.op_times.families import FAMILIES
 from perfmodels.op_times.family import OperatorModel, OpFamily, OpKey
 from perfmodels.op_times.learned import SHARED, version_key
 from perfmodels.op_times.link import LinkModel
 from simkit.catalog.gpus import gpu as load_gpu
 from simkit.catalog.operator_tables import TABLES, table_rows
-from simkit.catalog.operators import fitted_gpus, operator_models, write_operators
+from simkit.catalog.operators import (
+    fitted_gpus,
+    judged_records,
+    operator_models,
+    write_judged,
+    write_operators,
+)
 
 SOURCE = "aiconfigurator-core 0.12.0 (PyPI), systems/data"
 _ENOUGH_ROWS = 200  # of a version that replaces a fuller table
@@ -127,19 +135,25 @@ def fit_links(root: Path) -> dict[str, dict[str, LinkModel]]:
 def fit_operators(root: Path, out: Path, families: list[str], say: Callable[[str], object]) -> int:
     """Fit `families` (all where empty) on the tables below `root`, write artifacts to `out`; their number.
 
-    Families that are not fitted again keep the models they have in `out`.
+    Models far from their siblings are rejected or held to them (perfmodels.op_fit.siblings) and named in
+    JUDGED. Families that are not fitted again keep the models and records they have in `out`.
     Raises InputError where the tables cannot be read.
     """
     by_gpu = _kept(out, set(families)) if families else {}
+    records = [row for row in judged_records(out) if families and row["family"] not in families]
     count = 0
     for name in families or list(TABLES):
-        models = fit_family(name, table_rows(root, name))
-        say(f"{name}: {len(models)} models from {sum(m.rows for m in models):,} rows")
+        fitted = fit_family(name, table_rows(root, name))
+        models, verdicts = judged(fitted, cache(load_gpu))
+        rejected = len(fitted) - len(models)
+        say(f"{name}: {len(models)} models from {sum(m.rows for m in models):,} rows, {rejected} rejected")
+        records += [verdict.record for verdict in verdicts]
         for model in models:
             by_gpu.setdefault(model.key.gpu, []).append(model)
         count += len(models)
     origin = {"source": SOURCE, "licence": "Apache-2.0", "families": list(TABLES)}
     write_operators(out, {gpu: _ordered(models) for gpu, models in by_gpu.items()}, fit_links(root), origin)
+    write_judged(out, records)
     return count
 
 

@@ -30,8 +30,9 @@ from simkit.io.yamlio import write_bytes_atomic, write_text_atomic
 
 FOLDER = "operators"
 MANIFEST = "MANIFEST.json"
+JUDGED = "REJECTED.json"  # models left out or held to their siblings, and how far off they were
 _STEPS = 1500.0  # per natural log unit: int16 reaches 3e9 seconds both ways
-_PLAIN = ("version", "rows", "launch_bound_rows", "cached_rows", "filled_from")
+_PLAIN = ("version", "rows", "launch_bound_rows", "cached_rows", "filled_from", "held_knots")
 _SCORES = ("held_out_mdape", "held_out_p90")
 
 
@@ -155,6 +156,20 @@ def write_operators(
     text = json.dumps({"origin": origin, "files": files}, indent=1, sort_keys=True) + "\n"
     write_text_atomic(folder / MANIFEST, text)
     gpu_models.cache_clear()
+
+
+def judged_records(folder: Path) -> list[dict[str, Any]]:
+    """What was found of models too far from their siblings; empty where `folder` has no record."""
+    path = folder / JUDGED
+    return list(json.loads(path.read_text(encoding="utf-8"))["models"]) if path.exists() else []
+
+
+def write_judged(folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """The rejected models first, then those held to their siblings, one a line."""
+    names = ("family", "variant", "gpu", "engine")
+    rows = sorted(records, key=lambda row: (row["verdict"] != "rejected", *(row[name] for name in names)))
+    lines = ",\n".join(f"  {json.dumps(row, sort_keys=True)}" for row in rows)
+    write_text_atomic(folder / JUDGED, f'{{"models": [\n{lines}\n]}}\n')
 
 
 _OTHER_VENDOR, _OTHER_GENERATION = 4.0, 1.0

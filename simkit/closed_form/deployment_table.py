@@ -250,6 +250,8 @@ def _pool(pools: Sequence[PoolWork]) -> PoolWork:
             full=_prompts([pool.work.full for pool in pools]),
             token=_prompts([pool.work.token for pool in pools]),
             per_step=np.concatenate([pool.work.per_step for pool in pools]),
+            decode_least_s=np.concatenate([pool.work.decode_least_s for pool in pools]),
+            host_layers=np.concatenate([pool.work.host_layers for pool in pools], axis=1),
         ),
         capacity=LaneCapacity.joined([pool.capacity for pool in pools]),
     )
@@ -261,4 +263,5 @@ def _prompts(works: Sequence[PromptWork]) -> PromptWork:
         chunks=np.concatenate([work.chunks for work in works]),
         by_kind=np.concatenate([work.by_kind for work in works], axis=1),
         launches=np.concatenate([work.launches for work in works]),
+        least_s=np.concatenate([work.least_s for work in works]),
     )

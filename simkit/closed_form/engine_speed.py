@@ -34,6 +34,8 @@ class PhaseTimes:
     tokens; stall_s [rows]: by how much one prompt of a full step delays every decoding sequence;
     together [rows]: whole prompts that share a step; per_step [rows]: prompts whose tokens fill one, parts
     of prompts counted; chunks [rows]: steps one prompt takes.
+    ahead_s [rows]: the part of prefill_s in which the host launches what the GPU does not have yet; others
+    decode meanwhile. least_decode_s, least_prefill_s [rows]: the speed of light of a step and of a prompt.
     mixed: prompts share steps with decodes. tokens_per_step (one, or [rows]): gained by a sequence.
     max_seqs [rows]: sequences per lane that memory and the engine admit; under 1 means none.
     """
@@ -50,6 +52,9 @@ class PhaseTimes:
     max_seqs: FloatArray
     kv_capacity_tokens: FloatArray
     memory_bytes: Mapping[str, FloatArray]
+    ahead_s: FloatArray
+    least_decode_s: FloatArray
+    least_prefill_s: FloatArray
     mixed: bool = True
     tokens_per_step: FloatLike = 1.0
 
@@ -81,6 +86,9 @@ class PhaseTimes:
             "chunks",
             "max_seqs",
             "kv_capacity_tokens",
+            "ahead_s",
+            "least_decode_s",
+            "least_prefill_s",
         )
         rows = {name: getattr(self, name)[index] for name in arrays}
         memory = {name: value[index] for name, value in self.memory_bytes.items()}
@@ -152,17 +160,18 @@ def plan_capacity(model: EngineModel, plan: PlanArray, lengths: Lengths, role: R
 def scaled_times(model: EngineModel, work: PhaseWork, plan: PlanArray, capacity: LaneCapacity) -> PhaseTimes:
     """The work of every plan under the engine's factors."""
     efficiency, engine = model.efficiency, model.engine
-    busy = np.tensordot(_scales(model), work.decode, axes=1)
+    busy = np.maximum(np.tensordot(_scales(model), work.decode, axes=1), work.decode_least_s)
     gaps = 0.0 if engine.cuda_graphs else prefill_gaps_s(busy, work.decode_launches, efficiency)
     host = efficiency.step_host_s + efficiency.seq_host_s * BATCH_GRID
     burst = _prompt_s(model, work.full) / work.full.prompts
     fixed = efficiency.prefill_step_s
+    ahead = np.array([efficiency.layer_host_s, efficiency.expert_host_s]) @ work.host_layers
     floor = np.minimum(_prompt_s(model, work.token), burst * work.full.prompts)
     added = burst - floor / work.full.prompts  # of one prompt to a step that runs anyway
     return PhaseTimes(
         plan=plan,
         decode_s=busy + gaps + host,
-        prefill_s=_prompt_s(model, work.single) + fixed * work.single.chunks,
+        prefill_s=_prompt_s(model, work.single) + fixed * work.single.chunks + ahead,
         burst_prefill_s=burst,
         floor_s=floor + fixed,
         stall_s=efficiency.stall_frac * added,
@@ -172,6 +181,9 @@ def scaled_times(model: EngineModel, work: PhaseWork, plan: PlanArray, capacity:
         max_seqs=capacity.max_seqs,
         kv_capacity_tokens=capacity.kv_capacity_tokens,
         memory_bytes=capacity.memory_bytes,
+        ahead_s=ahead,
+        least_decode_s=work.decode_least_s[:, 0],
+        least_prefill_s=work.single.least_s,
         mixed=engine.mixed_steps,
         tokens_per_step=engine.tokens_per_step,
     )
@@ -188,6 +200,7 @@ def _scales(model: EngineModel) -> FloatArray:
 def _prompt_s(model: EngineModel, work: PromptWork) -> FloatArray:
     """Seconds on the GPU of prompts prefilled together, with what it waits for launches."""
     busy = model.efficiency.prefill_scale * np.tensordot(_scales(model), work.by_kind, axes=1)
+    busy = np.maximum(busy, work.least_s)
     gapped: FloatArray = busy + prefill_gaps_s(busy, work.launches, model.efficiency)
     return gapped
 

@@ -70,6 +70,9 @@ def linear_times(steps: LinearSteps, engine: EngineOptions, lengths: Lengths) ->
         max_seqs=np.full(rows, float(engine.max_num_seqs)),
         kv_capacity_tokens=np.full(rows, np.inf),
         memory_bytes={},
+        ahead_s=np.zeros(rows),
+        least_decode_s=np.zeros(rows),
+        least_prefill_s=np.zeros(rows),
         mixed=engine.mixed_steps,
     )
 

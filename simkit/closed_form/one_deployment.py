@@ -6,10 +6,12 @@ import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.step import Step
+from simkit.closed_form.aggregated_loop import Host
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools
 from simkit.closed_form.engine_speed import PhaseTimes, phase_times
 from simkit.closed_form.estimates import Behind, estimate_of
+from simkit.closed_form.latency_lines import LatencyParts, latency_lines
 from simkit.closed_form.operator_lines import OperatorLine, operator_lines
 from simkit.closed_form.outcomes import Engines, Outcomes, Replicas, load_of, outcomes
 from simkit.closed_form.problem import Problem
@@ -32,12 +34,16 @@ class SingleEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Evaluated:
-    """What comes of a deployment [one row, one load], and the pool that decodes with its model."""
+    """What comes of a deployment [one row, one load], and the pool that decodes with its model.
+
+    asked: the engines and their host, by which the same is computed without corrections.
+    """
 
     found: Outcomes
     serving: PhaseTimes
     model: EngineModel
     pool: Pool
+    asked: tuple[Engines, Host]
 
 
 def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstimate:
@@ -48,7 +54,7 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
     evaluated = _evaluated(problem, deployment)
     return SingleEstimate(
         candidate=_candidate(problem, deployment, evaluated),
-        by_operator=_operators(problem, deployment, evaluated),
+        by_operator=(*_operators(problem, deployment, evaluated), *_latencies(problem, evaluated)),
         nearest=_nearest(problem, deployment, evaluated),
     )
 
@@ -110,8 +116,28 @@ def _evaluated(problem: Problem, deployment: Deployment) -> _Evaluated:
             prefill_log_sd=PREFILL_LOG_SD,
         )
     corrections = corrections_of(models[-1], deployment.mode, times[-1], load.lengths)
-    found = outcomes(engines, load, host_of(models[-1], load.lengths), corrections)
-    return _Evaluated(found=found, serving=times[-1], model=models[-1], pool=deployment.pools[-1])
+    host = host_of(models[-1], load.lengths)
+    return _Evaluated(
+        found=outcomes(engines, load, host, corrections),
+        serving=times[-1],
+        model=models[-1],
+        pool=deployment.pools[-1],
+        asked=(engines, host),
+    )
+
+
+def _latencies(problem: Problem, evaluated: _Evaluated) -> tuple[OperatorLine, ...]:
+    engines, host = evaluated.asked
+    return latency_lines(
+        LatencyParts(
+            found=evaluated.found,
+            computed=outcomes(engines, load_of(problem.request.workload), host, None),
+            prefill=engines.prefill if isinstance(engines, Pools) else engines.serving,
+            decode=evaluated.serving,
+            host=host,
+            handover_s=float(np.ravel(engines.transfer_s)[0]) if isinstance(engines, Pools) else 0.0,
+        )
+    )
 
 
 def _checked(model: EngineModel, pool: Pool, times: PhaseTimes) -> PhaseTimes:

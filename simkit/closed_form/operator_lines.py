@@ -8,7 +8,7 @@ from perfmodels.op_times.pricing import source
 from perfmodels.operators.forward import Pass, forward_operators
 from perfmodels.parallel import PlanArray
 from perfmodels.step import Step
-from perfmodels.steptime import StepTime, step_time
+from perfmodels.steptime import LIMIT, StepTime, step_time
 from simkit.core.deployment import Pool
 from simkit.engines.engine_model import EngineModel
 
@@ -38,6 +38,7 @@ def operator_lines(phase: str, model: EngineModel, pool: Pool, step: Step) -> li
     times = step_time(question, model.pricing)
     work: dict[str, list[float]] = {}
     labels = dict.fromkeys(("engine_host", "launch_gaps"), ("host", "host"))
+    labels[LIMIT] = ("roofline", "speed of light")
     for operator in forward_operators(question):
         labels[operator.name] = (operator.family, source(operator, model.pricing) or "measured")
         amounts = (operator.flop, operator.hbm_bytes, operator.wire_bytes)

@@ -98,7 +98,7 @@ def outcomes(
     loop = _loop(engines, load, host)
     lanes = engines.lanes if isinstance(engines, Replicas) else np.ones((1, 1))
     held = engines.lanes if isinstance(engines, Replicas) else engines.decode_lanes[:, None]
-    loop = loop if corrections is None else corrections.applied(loop, rows)
+    loop = _corrected(engines, loop, (corrections, rows))
     e2e = _end_to_end(loop, load.lengths)
     if load.offered:
         rate = np.where(loop.saturated, loop.requests_per_s * lanes, load.amount)
@@ -116,8 +116,7 @@ def outcomes_at_batch(
     corrected is (corrections, which row of them each pair is).
     """
     loop, in_flight = disaggregated_loop.at_decode_batch(pools, batch, lengths, host)
-    corrections, rows = corrected
-    loop = loop if corrections is None else corrections.applied(loop, rows)
+    loop = _corrected(pools, loop, corrected)
     e2e = _end_to_end(loop, lengths)
     return _outcomes(loop, e2e, (in_flight, in_flight / e2e))
 
@@ -131,6 +130,27 @@ def _loop(engines: Engines, load: ClientLoad, host: Host) -> LoopTimes:
     if load.offered:
         return aggregated_loop.open_loop(engines.serving, per_lane, load.lengths, host)
     return aggregated_loop.closed_loop(engines.serving, per_lane, load.lengths, load.procedure, host)
+
+
+def _corrected(
+    engines: Engines, loop: LoopTimes, known: tuple[Corrections | None, Index | None]
+) -> LoopTimes:
+    """The loop as measured runs correct it, but no step and no prompt quicker than the speed of light."""
+    corrections, rows = known
+    if corrections is None:
+        return loop
+    found = corrections.applied(loop, rows)
+    decode, prefill = (
+        (engines.serving, engines.serving)
+        if isinstance(engines, Replicas)
+        else (engines.decode, engines.prefill)
+    )
+    token = decode.least_decode_s[:, None] / decode.pace(loop.itl_s)
+    return replace(
+        found,
+        itl_s=np.where(loop.itl_s > 0, np.maximum(found.itl_s, token), 0.0),
+        ttft_s=np.maximum(found.ttft_s, prefill.least_prefill_s[:, None]),
+    )
 
 
 def _end_to_end(loop: LoopTimes, lengths: Lengths) -> FloatArray:

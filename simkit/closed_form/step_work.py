@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.model.shape import ModelShape, MoeFfn
 from perfmodels.operators.forward import Pass
 from perfmodels.parallel import PlanArray
 from perfmodels.step import Step
@@ -29,13 +30,15 @@ BATCH_GRID: FloatArray = np.array(
 class PromptWork:
     """Prefilling `prompts` [rows] prompts together takes `chunks` [rows] steps of equal size.
 
-    by_kind [kinds, rows] are seconds of all of them, launches [rows] the kernels they start.
+    by_kind [kinds, rows] are seconds of all of them, launches [rows] the kernels they start, least_s [rows]
+    their speed of light.
     """
 
     prompts: FloatArray
     chunks: FloatArray
     by_kind: FloatArray
     launches: FloatArray
+    least_s: FloatArray
 
     def take(self, index: NDArray[np.intp]) -> "PromptWork":
         """The rows at `index`."""
@@ -44,6 +47,7 @@ class PromptWork:
             chunks=self.chunks[index],
             by_kind=self.by_kind[:, index],
             launches=self.launches[index],
+            least_s=self.least_s[index],
         )
 
 
@@ -52,7 +56,9 @@ class PhaseWork:
     """Rows are plans. decode [kinds, rows, len(BATCH_GRID)] seconds of a step with that many sequences
     per lane, decode_launches [rows, grid] its kernels; single: one prompt; full: as many as the token
     budget of a step holds; token: a prompt of one token, what every step with prompts costs at least;
-    per_step [rows]: prompts whose tokens fill a step.
+    per_step [rows]: prompts whose tokens fill a step; decode_least_s [rows, grid]: the speed of light of
+    decode steps; host_layers [2, rows]: layers that the host walks through for a prompt, and layers of
+    experts, these as often as ranks double.
     """
 
     decode: FloatArray
@@ -61,6 +67,8 @@ class PhaseWork:
     full: PromptWork
     token: PromptWork
     per_step: FloatArray
+    decode_least_s: FloatArray
+    host_layers: FloatArray
 
     def take(self, index: NDArray[np.intp]) -> "PhaseWork":
         """The rows at `index`."""
@@ -71,6 +79,8 @@ class PhaseWork:
             full=self.full.take(index),
             token=self.token.take(index),
             per_step=self.per_step[index],
+            decode_least_s=self.decode_least_s[index],
+            host_layers=self.host_layers[:, index],
         )
 
 
@@ -83,7 +93,7 @@ def phase_work(
     all under the second, and so on.
     """
     isl = column(lengths.isl_tokens, plan)
-    decode, launches = _decode_work(model, plan, lengths)
+    decode, launches, least = _decode_work(model, plan, lengths)
     token = _prompts(model, plan, (np.ones_like(isl), np.ones_like(isl)), np.ones_like(isl))
     tried = np.array(budgets or (model.engine.max_num_batched_tokens,), dtype=np.float64)
     budget, again = np.repeat(tried, len(isl)), np.tile(np.arange(len(isl)), len(tried))
@@ -96,11 +106,24 @@ def phase_work(
         full=_prompts(model, plan, (isl, together), budget),
         token=token.take(again),
         per_step=budget / isl,
+        decode_least_s=least[again],
+        host_layers=_host_layers(model.shape, plan),
     )
 
 
-def _decode_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> tuple[FloatArray, FloatArray]:
-    """Seconds by kind [kinds, rows, grid] and launches [rows, grid] of decode steps, drafting included."""
+def _host_layers(shape: ModelShape, plan: PlanArray) -> FloatArray:
+    """Layers, and layers of experts times one more than the doublings of the ranks [2, rows]."""
+    experts = sum(group.num_layers for group in shape.ffn if isinstance(group, MoeFfn))
+    doublings = np.log2(plan.tp * plan.attn_dp)
+    return np.stack([np.full_like(doublings, shape.num_layers), experts * (1.0 + doublings)])
+
+
+def _decode_work(
+    model: EngineModel, plan: PlanArray, lengths: Lengths
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Seconds by kind [kinds, rows, grid], launches and speed of light [rows, grid] of decode steps, with
+    what drafts them.
+    """
     isl, osl = column(lengths.isl_tokens, plan), column(lengths.osl_tokens, plan)
     context = (isl + osl / 2.0)[:, None] + 0.0 * BATCH_GRID
     step = Step(
@@ -109,12 +132,18 @@ def _decode_work(model: EngineModel, plan: PlanArray, lengths: Lengths) -> tuple
     shape = context.shape
     work = _work(model, plan.expand(), step)
     seconds, launches = work.by_kind(shape), np.broadcast_to(work.launches, shape)
+    least = np.broadcast_to(work.least_s, shape)
     draft = model.engine.draft
     if draft is None or not draft.passes:
-        return seconds, launches
+        return seconds, launches, least
     small = replace(model, shape=drafting_shape(model.shape))
     once = _work(small, plan.expand(), replace(step, decode_queries=1.0))
-    return seconds + draft.passes * once.by_kind(shape), launches + draft.passes * once.launches
+    passes = draft.passes
+    return (
+        seconds + passes * once.by_kind(shape),
+        launches + passes * once.launches,
+        least + passes * once.least_s,
+    )
 
 
 def column(value: FloatLike, plan: PlanArray) -> FloatArray:
@@ -141,6 +170,7 @@ def _prompts(
         chunks=chunks,
         by_kind=work.by_kind(isl.shape) * chunks,
         launches=np.broadcast_to(work.launches, isl.shape) * chunks,
+        least_s=np.broadcast_to(work.least_s, isl.shape) * chunks,
     )
 
 

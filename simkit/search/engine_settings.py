@@ -79,7 +79,7 @@ def joined_times(tables: list[PhaseTimes]) -> PhaseTimes:
         return tables[0]
     names = (
         "decode_s", "prefill_s", "burst_prefill_s", "floor_s", "stall_s", "together", "per_step", "chunks",
-        "max_seqs", "kv_capacity_tokens",
+        "max_seqs", "kv_capacity_tokens", "ahead_s", "least_decode_s", "least_prefill_s",
     )  # fmt: skip
     return PhaseTimes(
         plan=PlanArray.joined([table.plan for table in tables]),

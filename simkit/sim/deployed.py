@@ -70,11 +70,17 @@ def _engine_pool(engine: _Engine) -> EnginePool:
         )
     return EnginePool(
         table=StepTable.of(model, pool.plan, max_seqs=pool.engine.max_num_seqs),
-        policy=SchedulerPolicy.of(pool.engine, model.efficiency, capacity),
+        policy=_policy(engine, capacity),
         replicas=pool.replicas,
         ranks=pool.plan.attn_dp,
         stages=pool.plan.pp,
     )
+
+
+def _policy(engine: _Engine, capacity: float) -> SchedulerPolicy:
+    """The engine's scheduler; what the host launches ahead of the GPU delays a request, not the others."""
+    policy = SchedulerPolicy.of(engine.pool.engine, engine.model.efficiency, capacity)
+    return policy.changed(request_host_s=policy.request_host_s + float(engine.times.ahead_s[0]))
 
 
 def _first_token_as_measured(
@@ -88,7 +94,7 @@ def _first_token_as_measured(
     lengths, handover = asked
     isl, policy = float(np.asarray(lengths.isl_tokens)), pool.policy
     host_s = policy.request_host_s + policy.request_token_s * isl
-    prefill_s = float(engine.times.prefill_s[0])
+    prefill_s = float(engine.times.prefill_s[0] - engine.times.ahead_s[0])
     moved_s = 0.0 if handover is None else float(np.interp(isl, handover.tokens, handover.time_s))
     left_s = habits.first_token_factor * (host_s + prefill_s + moved_s) - prefill_s - moved_s
     factor = max(left_s, 0.0) / host_s if host_s > 0 else 1.0

@@ -149,7 +149,8 @@ def _bottlenecks(course: _Round, best: Candidate) -> dict[str, str]:
     closed = course.found.get(position)
     found: dict[str, str] = {}
     for line in closed.by_operator if closed else ():
-        found.setdefault(line.phase, f"{line.operator} ({line.share:.0%} of a step)")
+        if line.phase in ("prefill", "decode"):
+            found.setdefault(line.phase, f"{line.operator} ({line.share:.0%} of a step)")
     return found
 
 

@@ -29,6 +29,11 @@ def test_logs_and_factors_are_inverse():
         assert getattr(again, name) == pytest.approx(getattr(factors, name))
 
 
+def before_the_gpu(factors):
+    """Host time of a request to 60 layers of experts on eight ranks: its parts stand in for each other."""
+    return factors.request_host_s + 60 * factors.layer_host_s + 60 * 4 * factors.expert_host_s
+
+
 def test_planted_factors_are_recovered(runs):
     """Exactly measured runs, some factors moved: what surrounds a prompt comes back, scales go there."""
     moved = PLANTED_STEP | PLANTED_HOST
@@ -37,8 +42,8 @@ def test_planted_factors_are_recovered(runs):
     truth = predict_runs(runs, dict.fromkeys(("vllm", "sglang", "trtllm"), planted))
     measured = replace(runs, ttft_s=truth.ttft_s, itl_s=truth.itl_s)
     found = fit_engine(measured, "vllm", np.ones(len(runs), dtype=bool))
-    for name, value in PLANTED_HOST.items():
-        assert getattr(found, name) == pytest.approx(value, rel=RECOVERED), name
+    assert found.prefill_scale == pytest.approx(planted.prefill_scale, rel=RECOVERED)
+    assert before_the_gpu(found) == pytest.approx(before_the_gpu(planted), rel=RECOVERED)
     for name, value in PLANTED_STEP.items():
         assert 1.0 < getattr(found, name) < value, name
     here = runs.names["engine"] == "vllm"

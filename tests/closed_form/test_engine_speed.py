@@ -7,6 +7,9 @@ import pytest
 
 from perfmodels.memory import MemoryQuestion, memory_use
 from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.catalog.engine_models import engine_model
+from simkit.catalog.gpus import gpu
+from simkit.catalog.models import load_model
 from simkit.closed_form.engine_speed import BATCH_GRID, decode_step, phase_times, prefill_step
 from simkit.engines.engine_memory import kv_reservation, memory_fraction, memory_rules, version_numbers
 from simkit.engines.registry import default_engine
@@ -41,9 +44,19 @@ def test_prompts_are_cut_into_equal_chunks(model, lengths_of):
     times = phase_times(model, TWO_PLANS, lengths_of(20_000, 200), "prefill")
     assert times.chunks.tolist() == [3, 3]
     chunk = prefill_step(model, TWO_PLANS, (20_000 / 3, 10_000.0, 1 / 3)).total_s
-    assert times.prefill_s == pytest.approx(3 * chunk)
-    fixed = model.efficiency.prefill_step_s
-    assert times.burst_prefill_s == pytest.approx(times.prefill_s - 3 * fixed)  # nothing fits beside it
+    assert times.ahead_s == pytest.approx(64 * model.efficiency.layer_host_s)  # a dense model of 64 layers
+    assert times.prefill_s == pytest.approx(3 * chunk + times.ahead_s)
+    fixed = 3 * model.efficiency.prefill_step_s + times.ahead_s
+    assert times.burst_prefill_s == pytest.approx(times.prefill_s - fixed)  # nothing fits beside it
+
+
+def test_the_host_walks_through_experts_once_more_with_every_doubling_of_the_ranks(lengths_of):
+    experts = engine_model(load_model("Qwen/Qwen3-30B-A3B"), gpu("h200_sxm"), "vllm")
+    plans = PlanArray.of([ParallelPlan(tp=tp, moe_tp=tp) for tp in (1, 2, 8)])
+    times = phase_times(experts, plans, lengths_of(1000, 200), "aggregated")
+    each = experts.efficiency.layer_host_s
+    more = (times.ahead_s - 48 * each) / (48 * experts.efficiency.expert_host_s)
+    assert more == pytest.approx([1, 2, 4])
 
 
 def test_short_prompts_share_a_step(model, lengths_of):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from perfmodels.parallel import ParallelPlan
+from simkit.closed_form.latency_lines import FIRST_TOKEN, TOKEN
 from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.core.deployment import Aggregated, Disaggregated, Pool
 from simkit.core.errors import InfeasibleError
@@ -54,6 +55,20 @@ def test_operators_add_up_to_both_phases(problem_of, deployment, load):
         assert [line.time_s for line in lines] == sorted((line.time_s for line in lines), reverse=True)
         assert all(line.time_s > 0 for line in lines)
     assert {line.operator for line in result.by_operator} >= {"qkv", "ffn_up", "output_head", "engine_host"}
+
+
+@pytest.mark.parametrize("deployment", [aggregated(), disaggregated()])
+@pytest.mark.parametrize("load", [{"concurrency": 1}, {"concurrency": 16}, {"request_rate_per_s": 0.5}])
+def test_every_millisecond_of_both_latencies_has_a_line(problem_of, deployment, load):
+    result = estimate_deployment(problem_of(**SERVING, **load), deployment)
+    estimate = result.candidate.estimate
+    for phase, mean in ((FIRST_TOKEN, estimate.ttft.mean_s), (TOKEN, estimate.itl.mean_s)):
+        lines = [line for line in result.by_operator if line.phase == phase]
+        assert sum(line.time_s for line in lines) == pytest.approx(mean)
+        assert sum(line.share for line in lines) == pytest.approx(1.0)
+    names = {line.operator for line in result.by_operator if line.phase == FIRST_TOKEN}
+    assert {"request_host", "layer_launches", "prefill_steps"} <= names
+    assert ("kv_handover" in names) is (deployment.mode == "disagg")
 
 
 def test_prefill_work_by_hand(problem_of):

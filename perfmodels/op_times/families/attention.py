@@ -1,5 +1,6 @@
 """Attention over cached keys and values (multi-head, grouped, multi-query), with or without window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,21 @@ def _decode_coordinates(dims: Dims) -> tuple[FloatLike, ...]:
     return seqs * kv_heads, keys, heads / kv_heads
 
 
+def _prefill_sizes(at: Sequence[FloatArray]) -> Dims:
+    """One fresh prompt with so many heads."""
+    heads, length, group = at
+    one = np.ones_like(heads)
+    keys = (length + 1.0) / 2.0
+    return {"prompts": one, "new_tokens": length, "keys_per_query": keys, "heads": heads,
+            "kv_heads": heads / group}  # fmt: skip
+
+
+def _decode_sizes(at: Sequence[FloatArray]) -> Dims:
+    """Sequences with one head of keys each."""
+    streams, keys, group = at
+    return {"seqs": streams, "keys": keys, "heads": group, "kv_heads": np.ones_like(group)}
+
+
 def _edge_bytes(kind: AttentionVariant) -> float:
     """Bytes of a query and an output element together."""
     return 2.0 * min(2.0, dtype(kind.attn).bytes_per_element)
@@ -140,6 +156,7 @@ ATTENTION_PREFILL = OpFamily(
     work=_prefill_work,
     compute=_compute,
     shape_dims=("heads", "kv_heads"),
+    sizes_at=_prefill_sizes,
 )
 
 ATTENTION_DECODE = OpFamily(
@@ -156,4 +173,5 @@ ATTENTION_DECODE = OpFamily(
     work=_decode_work,
     compute=_compute,
     shape_dims=("heads", "kv_heads"),
+    sizes_at=_decode_sizes,
 )

@@ -5,7 +5,7 @@ after gathering (all_gather) or before scattering (reduce_scatter), all that one
 (all_to_all). tokens are those of one rank, before dispatch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -61,6 +61,11 @@ def _low_latency_dispatch(dims: Dims) -> tuple[FloatLike, ...]:
     return tokens, fanout * np.maximum(1.0, _EXPERTS_TO_FILL / np.asarray(experts)), experts, ep
 
 
+def _message_sizes(at: Sequence[FloatArray]) -> Dims:
+    message, group = at
+    return {"message_bytes": message, "group": group}
+
+
 def _message_work(operation: str) -> Callable[[Dims, str], Work]:
     def work(dims: Dims, variant: str) -> Work:
         """What must enter each GPU even if switches add up on the way; HBM holds the buffer once."""
@@ -93,6 +98,7 @@ def _message_family(name: str, *, rises_with_group: bool = True) -> OpFamily:
         work=_message_work(name),
         compute=_no_product,
         shape_dims=("message_bytes",),
+        sizes_at=_message_sizes,
         host_floor_s=30e-6,  # oneCCL and NCCL over many ranks start as slowly inside a graph
     )
 

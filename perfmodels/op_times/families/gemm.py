@@ -1,8 +1,10 @@
 """Dense matrix products: m rows, k inputs, n outputs; variant is the format of the weights."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from perfmodels.arrays import FloatLike
+from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.model.dtypes import dtype
 from perfmodels.op_times.family import Columns, Dims, MeasuredFile, OpFamily, Work, columns
 from perfmodels.op_times.grid import GridAxis
@@ -29,6 +31,11 @@ def _work(dims: Dims, variant: str) -> Work:
     return Work(flop=2.0 * m * n * k, hbm_bytes=moved)
 
 
+def _sizes_at(at: Sequence[FloatArray]) -> Dims:
+    m, n, k = at
+    return {"m": m, "n": n, "k": k}
+
+
 def _compute(variant: str) -> str:
     return dtype(variant).compute
 
@@ -52,4 +59,5 @@ GEMM = OpFamily(
     shape_dims=("n", "k"),
     host_floor_s=10e-6,  # the shortest products take 2-5 us; TensorRT-LLM's FP8 table starts at 12
     files=(MeasuredFile(file="gemm_perf", rows=_rows),),
+    sizes_at=_sizes_at,
 )

@@ -5,6 +5,10 @@ are matrix products and not part of it. Variants: gdn and kda (heads of 128 keys
 mamba2_conv, which is Mamba-2's convolution alone: its state-space scan has never been measured.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.op_times.family import Dims, OpFamily, Work, columns
 from perfmodels.op_times.grid import GridAxis
@@ -33,6 +37,19 @@ def _decode_coordinates(dims: Dims) -> tuple[FloatLike, ...]:
     """States are read and written whole: how many there are decides, not whose."""
     seqs, heads = columns(dims, "seqs", "heads")
     return seqs * heads, _channels_per_head(dims)
+
+
+def _prefill_sizes(at: Sequence[FloatArray]) -> Dims:
+    """One prompt with so many heads."""
+    new_tokens, units, channels = at
+    return {"seqs": np.ones_like(units), "new_tokens": new_tokens, "heads": units,
+            "conv_channels": channels * units}  # fmt: skip
+
+
+def _decode_sizes(at: Sequence[FloatArray]) -> Dims:
+    """Sequences with one head each."""
+    units, channels = at
+    return {"seqs": units, "heads": np.ones_like(units), "conv_channels": channels}
 
 
 def _recurrence(variant: str) -> float:
@@ -83,6 +100,7 @@ LINEAR_PREFILL = OpFamily(
     work=_prefill_work,
     compute=_compute,
     shape_dims=("heads", "conv_channels"),
+    sizes_at=_prefill_sizes,
 )
 
 LINEAR_DECODE = OpFamily(
@@ -97,4 +115,5 @@ LINEAR_DECODE = OpFamily(
     work=_decode_work,
     compute=_compute,
     shape_dims=("heads", "conv_channels"),
+    sizes_at=_decode_sizes,
 )

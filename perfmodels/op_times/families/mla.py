@@ -6,6 +6,7 @@ Variants: kernels <arithmetic>/<cache>, modules <arithmetic>/<cache>/<projection
 state: projections, attention over the cache, output projection, without all-reduce.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,21 @@ def _decode_coordinates(dims: Dims) -> tuple[FloatLike, ...]:
     return columns(dims, "seqs", "keys", "heads")
 
 
+def _prefill_sizes(at: Sequence[FloatArray]) -> Dims:
+    prompts, length, heads = at
+    return {"prompts": prompts, "new_tokens": length, "keys_per_query": (length + 1.0) / 2.0, "heads": heads}
+
+
+def _decode_sizes(at: Sequence[FloatArray]) -> Dims:
+    seqs, keys, heads = at
+    return {"seqs": seqs, "keys": keys, "heads": heads}
+
+
+def _bmm_sizes(at: Sequence[FloatArray]) -> Dims:
+    tokens, heads = at
+    return {"tokens": tokens, "heads": heads}
+
+
 def _bmm_coordinates(dims: Dims) -> tuple[FloatLike, ...]:
     return columns(dims, "tokens", "heads")
 
@@ -156,6 +172,7 @@ MLA_PREFILL = OpFamily(
     work=_prefill_work,
     compute=_compute,
     shape_dims=("prompts", "heads"),
+    sizes_at=_prefill_sizes,
 )
 MLA_DECODE = OpFamily(
     name="mla_decode",
@@ -167,6 +184,7 @@ MLA_DECODE = OpFamily(
     work=_decode_work,
     compute=_compute,
     shape_dims=("seqs", "heads"),
+    sizes_at=_decode_sizes,
 )
 MLA_BMM = OpFamily(
     name="mla_bmm",
@@ -177,6 +195,7 @@ MLA_BMM = OpFamily(
     work=_bmm_work,
     compute=_compute,
     shape_dims=("heads",),
+    sizes_at=_bmm_sizes,
 )
 
 MLA_MODULE_PREFILL = OpFamily(

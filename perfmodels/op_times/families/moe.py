@@ -8,6 +8,8 @@ other kinds, and "ungated_<kernel>", name the kernel where an engine has more th
 Load is how tokens spread over experts: balanced, or power_law_<exponent>.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
@@ -61,6 +63,17 @@ def _coordinates(dims: Dims) -> tuple[FloatLike, ...]:
     return used * hidden * inner, np.maximum(slots / used, 1.0), inner, ep
 
 
+def _sizes_at(at: Sequence[FloatArray]) -> Dims:
+    """As many experts as a hidden width of 4096 makes of the weights, one expert to a token."""
+    weights, rows, inner, ranks = at
+    used = np.maximum(weights / (4096.0 * inner), 1.0)
+    one = np.ones_like(used)
+    return {
+        "num_tokens": rows * used * ranks, "hidden": weights / (used * inner), "inter": inner, "topk": one,
+        "experts": used * ranks, "moe_tp": one, "ep": ranks,
+    }  # fmt: skip
+
+
 def _least_experts(dims: Dims, load: str) -> FloatArray:
     """Experts a rank reads at the very least.
 
@@ -106,4 +119,5 @@ MOE = OpFamily(
     work=_work,
     compute=_compute,
     shape_dims=("hidden", "inter", "topk", "experts", "moe_tp", "ep"),
+    sizes_at=_sizes_at,
 )
