@@ -50,7 +50,7 @@ class Problem:
         return self.engines[0].precision
 
     def covers(self, model: EngineModel) -> bool:
-        """Whether measured runs exist for this model's family, and for its kind on this GPU by this engine."""
+        """Whether measured runs exist for this family, and for its kind of model on this GPU and engine."""
         return is_measured(model, self.domain)
 
 
