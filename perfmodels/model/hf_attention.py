@@ -1,9 +1,8 @@
 """Attention groups from the fields of a Hugging Face config.json."""
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
+from perfmodels.model.hf_fields import KV_HEADS, Config, first
 from perfmodels.model.shape import (
     AttentionGroup,
     CompressedAttention,
@@ -11,9 +10,6 @@ from perfmodels.model.shape import (
     LinearAttention,
     MlaAttention,
 )
-
-Config = Mapping[str, Any]
-
 
 _INDEXED_RATIO = 4  # DeepSeek-V4 picks keys among entries of four tokens; coarser ones are all read
 _LLAMA4_FULL_EVERY = 4  # every fourth layer of Llama-4 sees everything, the others their chunk
@@ -28,7 +24,7 @@ def block_types(config: Config) -> list[str]:
 
 
 def layer_kinds(config: Config) -> list[str]:
-    """What the mixer of each layer is: full, window, sparse, linear, mamba, kda, compressed:N or none."""
+    """The mixer of each layer: full, window, sparse, linear, conv, mamba, kda, compressed:N or none."""
     for rule in (_from_blocks, _from_patterns, _from_types, _from_windows):
         kinds = rule(config)
         if kinds:
@@ -54,10 +50,27 @@ def _from_patterns(config: Config) -> list[str]:
     return ["sparse" if flag else "full" for flag in sparse[:num_layers]]
 
 
+_TYPES = {
+    "full_attention": "full", "attention": "full", "global_attention": "full", "sliding_attention": "window",
+    "local_attention": "window", "chunked_attention": "window", "linear_attention": "linear", "conv": "conv",
+    "mamba": "mamba", "minimax_m3_sparse": "full", "deepseek_sparse_attention": "full",
+}  # fmt: skip
+
+
 def _from_types(config: Config) -> list[str]:
-    names = {"sliding_attention": "window", "linear_attention": "linear"}
-    types = config.get("layer_types") or ()
-    return [names.get(kind, "full") for kind in types[: int(config["num_hidden_layers"])]]
+    """Layers named one by one. Raises ValueError for a name that is not known."""
+    num_layers = int(config["num_hidden_layers"])
+    if flags := config.get("attn_type_list"):  # MiniMax-01: 1 sees everything, 0 is linear
+        return ["full" if flag else "linear" for flag in flags[:num_layers]]
+    if period := first(config, ("attn_layer_period",)):  # Jamba
+        offset = int(config.get("attn_layer_offset") or 0)
+        return ["full" if index % period == offset else "mamba" for index in range(num_layers)]
+    if (interval := first(config, ("full_attention_interval",))) and not config.get("layer_types"):
+        return ["full" if (index + 1) % interval == 0 else "linear" for index in range(num_layers)]
+    types = [str(kind) for kind in (config.get("layer_types") or ())[:num_layers]]
+    if unknown := sorted(set(types) - set(_TYPES)):
+        raise ValueError(f"layer_types holds {', '.join(unknown)}; known are {', '.join(_TYPES)}")
+    return [_TYPES[kind] for kind in types]
 
 
 def _from_windows(config: Config) -> list[str]:
@@ -79,7 +92,7 @@ def attention_groups(config: Config) -> tuple[AttentionGroup, ...]:
     """One group per kind of layer, most layers first."""
     counts = Counter(layer_kinds(config))
     counts.pop("none", None)
-    builders = {"linear": _gated_delta_net, "mamba": _mamba2, "kda": _kimi_delta}
+    builders = {"linear": _linear, "mamba": _mamba, "kda": _kimi_delta, "conv": _short_convolution}
     groups: list[AttentionGroup] = []
     for kind, num_layers in counts.most_common():
         if kind in builders:
@@ -112,7 +125,7 @@ def _mla(config: Config, num_layers: int) -> MlaAttention:
 def _gqa(config: Config, num_layers: int, kind: str) -> GqaAttention:
     window = kind == "window"
     heads = int(config["num_attention_heads"])
-    kv_heads = int(config.get("num_key_value_heads") or heads)
+    kv_heads = first(config, KV_HEADS, heads)
     head_dim = int(config.get("head_dim") or int(config["hidden_size"]) // heads)
     v_head_dim = int(config.get("v_head_dim") or head_dim)
     shares_kv = False
@@ -133,7 +146,7 @@ def _gqa(config: Config, num_layers: int, kind: str) -> GqaAttention:
         v_head_dim=v_head_dim,
         window_tokens=_window_tokens(config) if window else None,
         topk_tokens=_sparse_tokens(config) if kind == "sparse" else None,
-        output_gate=bool(config.get("attn_output_gate")),
+        output_gate=bool(config.get("attn_output_gate")) or config.get("model_type") == "qwen3_next",
         bias=bool(config.get("attention_bias")) or config.get("model_type") in ("qwen2", "qwen2_moe"),
         shares_kv=shares_kv,
     )
@@ -168,6 +181,43 @@ def _compressed(config: Config, num_layers: int, *, ratio: int) -> CompressedAtt
     )
 
 
+def _linear(config: Config, num_layers: int) -> LinearAttention:
+    known = "linear_num_key_heads" in config
+    return (_gated_delta_net if known else _lightning)(config, num_layers)
+
+
+def _lightning(config: Config, num_layers: int) -> LinearAttention:
+    """MiniMax-01: queries, keys, values and an output gate as wide as the heads, one state per head."""
+    heads = int(config["num_attention_heads"])
+    head_dim = int(config.get("head_dim") or int(config["hidden_size"]) // heads)
+    inner = heads * head_dim
+    return LinearAttention(
+        num_layers=num_layers,
+        num_heads=heads,
+        in_width=4 * inner,
+        out_width=inner,
+        state_elements=heads * head_dim * head_dim,
+        conv_elements=0,
+        kind="lightning",
+    )
+
+
+def _short_convolution(config: Config, num_layers: int) -> LinearAttention:
+    """LFM2: two gates and a value through a short convolution, no state beyond its window."""
+    hidden, kernel = int(config["hidden_size"]), int(config.get("conv_L_cache") or 3)
+    return LinearAttention(
+        num_layers=num_layers,
+        num_heads=int(config["num_attention_heads"]),
+        in_width=3 * hidden,
+        out_width=hidden,
+        state_elements=0,
+        conv_elements=hidden * (kernel - 1),
+        extra_params=hidden * kernel,
+        kind="conv",
+        conv_channels=hidden,
+    )
+
+
 def _gated_delta_net(config: Config, num_layers: int) -> LinearAttention:
     key_heads, value_heads = int(config["linear_num_key_heads"]), int(config["linear_num_value_heads"])
     key_dim, value_dim = int(config["linear_key_head_dim"]), int(config["linear_value_head_dim"])
@@ -186,11 +236,36 @@ def _gated_delta_net(config: Config, num_layers: int) -> LinearAttention:
     )
 
 
-def _mamba2(config: Config, num_layers: int) -> LinearAttention:
-    heads, head_dim = int(config["mamba_num_heads"]), int(config["mamba_head_dim"])
-    inner = heads * head_dim
-    state, groups = int(config["ssm_state_size"]), int(config["n_groups"])
-    kernel = int(config.get("conv_kernel", 4))
+def _mamba(config: Config, num_layers: int) -> LinearAttention:
+    heads = first(config, ("mamba_num_heads", "mamba_n_heads"))
+    return _mamba2(config, num_layers, heads) if heads else _mamba1(config, num_layers)
+
+
+def _mamba1(config: Config, num_layers: int) -> LinearAttention:
+    """Mamba's first kind: every channel has a state of its own (Jamba)."""
+    hidden = int(config["hidden_size"])
+    inner, state = first(config, ("mamba_expand",), 2) * hidden, first(config, ("mamba_d_state",), 16)
+    kernel, rank = first(config, ("mamba_d_conv",), 4), first(config, ("mamba_dt_rank",), -(-hidden // 16))
+    return LinearAttention(
+        num_layers=num_layers,
+        num_heads=int(config["num_attention_heads"]),
+        in_width=2 * inner,
+        out_width=inner,
+        state_elements=inner * state,
+        conv_elements=inner * (kernel - 1),
+        extra_params=inner * (kernel + 2 * rank + 3 * state),
+        kind="mamba1",
+        conv_channels=inner,
+    )
+
+
+def _mamba2(config: Config, num_layers: int, heads: int) -> LinearAttention:
+    expanded = first(config, ("mamba_expand", "expand"), 2) * int(config["hidden_size"])
+    head_dim = config.get("mamba_head_dim") or config.get("mamba_d_head")
+    inner = heads * int(head_dim) if head_dim and head_dim != "auto" else expanded
+    state = first(config, ("ssm_state_size", "mamba_d_state"))
+    groups = first(config, ("n_groups", "mamba_n_groups"), 1)
+    kernel = first(config, ("conv_kernel", "mamba_d_conv"), 4)
     convolved = inner + 2 * groups * state
     return LinearAttention(
         num_layers=num_layers,

@@ -1,26 +1,14 @@
 """From a Hugging Face config.json to a ModelShape. Pure: takes the parsed mapping."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from perfmodels.model.hf_attention import attention_groups, block_types
+from perfmodels.model.hf_fields import EXPERT_COUNTS, EXPERT_SIZES, TOP_K, Config, ReadConfig, first
 from perfmodels.model.shape import AttentionGroup, DenseFfn, FfnGroup, GqaAttention, ModelShape, MoeFfn
 
 # --- Feed-forward groups from the fields of a Hugging Face config.json.
-
-
-Config = Mapping[str, Any]
-
-EXPERT_COUNTS = ("n_routed_experts", "num_local_experts", "num_experts")
-_TOP_K = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk")
-
-
-def first(config: Config, names: tuple[str, ...], default: int = 0) -> int:
-    """The first of `names` that is set, as an integer."""
-    for name in names:
-        if config.get(name):
-            return int(config[name])
-    return default
 
 
 def ffn_groups(config: Config) -> tuple[FfnGroup, ...]:
@@ -50,6 +38,12 @@ def _moe_layer_count(config: Config, num_layers: int) -> int:
     frequency = config.get("moe_layer_freq")
     if isinstance(frequency, list):
         return int(sum(frequency[:num_layers]))
+    if listed := config.get("mlp_layer_types"):
+        return sum("dense" not in str(kind) for kind in listed[:num_layers])
+    if listed := config.get("moe_layers_enum"):
+        return len([item for item in str(listed).split(",") if item.strip()])
+    if period := first(config, ("expert_layer_period", "moe_layer_interval")):
+        return _periodic_moe_layers(config, num_layers, period)
     step = first(config, ("interleave_moe_layer_step", "decoder_sparse_step"), 1)
     if step > 1:
         return num_layers // step
@@ -57,12 +51,21 @@ def _moe_layer_count(config: Config, num_layers: int) -> int:
     return num_layers - dense
 
 
+def _periodic_moe_layers(config: Config, num_layers: int, period: int) -> int:
+    """Every so many layers, between a first and a last one (ERNIE), or from an offset on (Jamba)."""
+    if "expert_layer_offset" in config:
+        return sum(index % period == int(config["expert_layer_offset"]) for index in range(num_layers))
+    start, end = int(config.get("moe_layer_start_index") or 0), config.get("moe_layer_end_index")
+    last = num_layers - 1 if end in (None, -1) else int(end)
+    return sum((index + 1) % period == 0 for index in range(start, min(last, num_layers - 1) + 1))
+
+
 def _moe(config: Config, num_layers: int, matrices: int) -> MoeFfn:
-    size = first(config, ("moe_intermediate_size", "intermediate_size"))
+    size = first(config, EXPERT_SIZES)
     return MoeFfn(
         num_layers=num_layers,
         num_experts=first(config, EXPERT_COUNTS),
-        top_k=first(config, _TOP_K, 1),
+        top_k=first(config, TOP_K, 1),
         intermediate_size=size,
         shared_intermediate_size=_shared_size(config, size),
         matrices=matrices,
@@ -79,7 +82,9 @@ def _shared_size(config: Config, expert_size: int) -> int:
         return explicit
     if config.get("model_type") == "llama4_text":
         return expert_size  # one shared expert of an expert's size, implied by the architecture
-    count = first(config, ("n_shared_experts", "num_shared_experts"))
+    count = first(
+        config, ("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+    )
     return count * first(config, ("shared_intermediate_size",), expert_size)
 
 
@@ -125,13 +130,27 @@ def shape_from_config(config: Config, *, name: str = "model") -> ModelShape:
     Raises ValueError naming the missing field when it is no transformer config. An architecture
     that is not known by name is read by its fields and says so in `notes`.
     """
-    text = dict(text_config(config))
+    text = ReadConfig(text_config(config))
     text.setdefault("num_hidden_layers", _layers_from_pattern(text))
     missing = [key for key in (*_REQUIRED, "num_hidden_layers") if not text.get(key)]
     if missing:
         raise ValueError(f"{name}: config.json lacks {', '.join(missing)}; is it a language model's config?")
     family = str(text.get("model_type") or config.get("model_type") or "unknown")
-    notes = () if family in KNOWN_FAMILIES else (f"architecture {family!r} read by its fields alone",)
+    shape = _shape(text, config, (name, family))
+    return replace(shape, notes=_notes(text, family))
+
+
+def _notes(text: ReadConfig, family: str) -> tuple[str, ...]:
+    """What was assumed, and which fields were not understood."""
+    known = family in KNOWN_FAMILIES
+    notes = [] if known else [f"architecture {family!r} read by its fields alone"]
+    if unread := [] if known else sorted(text.unread()):
+        notes.append(f"config.json holds {', '.join(unread)}, which is not understood: sizes may be wrong")
+    return tuple(notes)
+
+
+def _shape(text: ReadConfig, config: Config, names: tuple[str, str]) -> ModelShape:
+    name, family = names
     return ModelShape(
         name=name,
         family=family,
@@ -143,7 +162,6 @@ def shape_from_config(config: Config, *, name: str = "model") -> ModelShape:
         tied_embeddings=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings"))),
         max_context_tokens=int(text.get("max_position_embeddings") or 131072),
         mtp_layers=int(text.get("num_nextn_predict_layers") or text.get("mtp_num_hidden_layers") or 0),
-        notes=notes,
     )
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from perfmodels.model.dtypes import Precision, dtype
-from perfmodels.model.hf_config import EXPERT_COUNTS, first, text_config
-
-Config = Mapping[str, Any]
+from perfmodels.model.hf_config import text_config
+from perfmodels.model.hf_fields import EXPERT_COUNTS, Config, first
 
 # Exclusion lists name attention as a whole (`layers.*.self_attn*`) or by its projections; a list
 # that names only a sparse-attention indexer leaves the rest quantised.
@@ -47,15 +46,67 @@ def _weight_formats(quant: Config, producer: Config) -> tuple[str, str]:
     if algorithm == "MIXED_PRECISION":
         return _mixed_formats(quant, producer)
     method = str(quant.get("quant_method") or "").lower()
-    if method == "compressed-tensors":
-        found = _compressed_tensors_format(quant)
-    elif method in ("mxfp4", "awq", "gptq"):
-        found = "mxfp4" if method == "mxfp4" else "int4_wo"
-    else:
-        found = _algorithm_format(algorithm or ("FP8" if method == "fp8" else ""))
+    found = _algorithm_format(algorithm) if algorithm or not method else _method_format(method, quant)
     if found == "fp8" and quant.get("weight_block_size"):
         found = "fp8_block"
     return found, found
+
+
+# Weights of so many bits, decoded into 16-bit arithmetic.
+_BITS = {4: "int4_wo", 8: "int8_wo"}
+_INTEGER_METHODS = (
+    "awq",
+    "gptq",
+    "auto-round",
+    "auto_round",
+    "intel/auto-round",
+    "awq_marlin",
+    "gptq_marlin",
+)
+
+
+_METHODS = {
+    "eetq": "int8_wo", "mxfp4": "mxfp4", "fp8": "fp8", "mxfp8": "fp8", "fbgemm_fp8": "fp8",
+    "fbgemm-fp8": "fp8", "modelopt": "fp8", "modelopt_fp4": "nvfp4", "modelopt_mixed": "bf16",
+}  # fmt: skip
+
+
+def _method_format(method: str, quant: Config) -> str:
+    """The format of weights by `quant_method`. Raises ValueError for a method that is not known."""
+    if method == "compressed-tensors":
+        return _compressed_tensors_format(quant)
+    if method in _INTEGER_METHODS:
+        return _integer_format(method, quant.get("bits") or quant.get("w_bit") or 4)
+    if method == "bitsandbytes":
+        return "int8_wo" if quant.get("load_in_8bit") else "int4_wo"
+    if method in ("quark", "torchao"):
+        weights = (quant.get("global_quant_config") or {}).get("weight") or {}
+        name = weights.get("dtype") if method == "quark" else quant.get("quant_type")
+        return _named_format(str(name), quant, fp4="mxfp4" if method == "quark" else "nvfp4")
+    if method not in _METHODS:
+        raise ValueError(f"quantization_config.quant_method {method!r} is not known")
+    return _METHODS[method]
+
+
+def _integer_format(method: str, bits: Any) -> str:
+    if str(bits).isdigit() and int(bits) in _BITS:
+        return _BITS[int(bits)]
+    raise ValueError(f"quantization_config of {method} has {bits!r} bits; 4 and 8 are known")
+
+
+def _named_format(text: str, quant: Config, *, fp4: str) -> str:
+    """A format from its name in Quark (`fp8_e4m3`) or torchao (`Int4WeightOnlyConfig`)."""
+    name = text.lower().replace("_", "")
+    if "fp4" in name or "float4" in name:
+        return fp4
+    if "fp8" in name or "float8" in name:
+        return "fp8"
+    if "int8" in name:
+        whole = "dynamicactivation" in name or quant.get("input_tensors") or "int8dq" in name
+        return "int8" if whole else "int8_wo"
+    if "int4" in name or "uint4" in name:
+        return "int4_wo"
+    raise ValueError(f"quantization_config names {text!r}, which is not a known format of weights")
 
 
 def _algorithm_format(algorithm: str) -> str:

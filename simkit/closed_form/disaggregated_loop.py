@@ -17,8 +17,8 @@ from simkit.core.workload import Lengths
 
 _NEARLY_FULL = 0.995  # of its rate: how busy a pool can be kept
 _BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
-# How far off predicted prefill rates are (standard deviation of logs): chosen on the 92 fitted runs, with factors
-# that had seen them.
+# How far off predicted prefill rates are (standard deviation of logs): chosen on the 92 fitted runs, factors
+# fitted to them included.
 PREFILL_LOG_SD = 0.3
 
 
