@@ -1,6 +1,6 @@
 """How far off are predictions of runs nobody fitted? Leaves out groups, models, GPUs and engines in turn.
 
-    python benchmarks/accuracy.py                       # about two minutes on two cores
+    python benchmarks/accuracy.py                       # about twenty minutes on two cores
     python benchmarks/accuracy.py --write reports/accuracy/left_out.csv
 
 Factors are refitted and residuals kriged without the runs held out; the amplitudes of the residuals are the
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from perfmodels.uncertainty.intervals import ErrorModel
-from simkit.calibrate.errors import Sample, samples
+from simkit.calibrate.errors import Sample, at_home, bounds, inside, samples
 from simkit.calibrate.left_out import SCHEMES, LeftOut, left_out, shipped_whole
 from simkit.calibrate.training import TrainingRuns, training_runs
 from simkit.catalog.calibrations import error_models
@@ -31,30 +31,33 @@ def lines(runs: TrainingRuns, scheme: str, found: LeftOut) -> list[tuple[str, ..
     """Scores of one scheme, a line per metric."""
     shown = []
     for metric, sample in samples(runs, found).items():
-        low, high = error_models()[metric].interval(sample.predicted, log_sd=sample.log_sd)
-        held = np.mean((sample.measured >= low) & (sample.measured <= high))
+        held = np.mean(inside(sample, error_models()[metric], at_home(runs, scheme)))
         cells = [scheme, metric]
         for share in (0.5, 0.9):
-            bounds = bootstrap(sample, runs.names["split_group"], share)
-            cells += [f"{np.quantile(sample.error, share):.1%}", f"[{bounds[0]:.1%}-{bounds[1]:.1%}]"]
+            low, high = bootstrap(sample, runs.names["split_group"], share)
+            cells += [f"{np.quantile(sample.error, share):.1%}", f"[{low:.1%}-{high:.1%}]"]
         shown.append((*cells, f"{held:.1%}"))
     return shown
 
 
 def left_out_table(
-    run_ids: pd.Series, runs: TrainingRuns, found: LeftOut, errors: Mapping[str, ErrorModel]
+    run_ids: pd.Series, runs: TrainingRuns, left: tuple[str, LeftOut], errors: Mapping[str, ErrorModel]
 ) -> pd.DataFrame:
-    """One row per run: predicted means, 90 % bounds [ms] and log standard deviations of TTFT and ITL."""
+    """One row per run: predicted means, 90 % bounds [ms] and log standard deviations of TTFT and ITL.
+
+    left is (scheme, predictions).
+    """
     table = pd.DataFrame({"run_id": run_ids.to_numpy()})
+    scheme, found = left
     rows = samples(runs, found)
     for metric in METRICS:
         sample = rows[metric]
-        low, high = errors[metric].interval(sample.predicted, log_sd=sample.log_sd)
+        low, high = bounds(sample, errors[metric], at_home(runs, scheme))
         table[f"predicted_{metric}_ms_mean"] = sample.predicted * 1e3
         table[f"predicted_{metric}_ms_lo"] = low * 1e3
         table[f"predicted_{metric}_ms_hi"] = high * 1e3
         table[f"{metric}_log_sd"] = sample.log_sd
-    return table
+    return table.assign(left_out_by=scheme)
 
 
 def bootstrap(sample: Sample, groups: np.ndarray, share: float, draws: int = 500) -> tuple[float, float]:
@@ -82,7 +85,7 @@ def main() -> None:
     for scheme in SCHEMES:
         found = left_out(runs, scheme, whole)
         rows += lines(runs, scheme, found)
-        tables.append(left_out_table(frame["run_id"], runs, found, error_models()).assign(left_out_by=scheme))
+        tables.append(left_out_table(frame["run_id"], runs, (scheme, found), error_models()))
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     print(f"{len(frame):,} runs in {frame['split_group'].nunique()} groups")
     print(

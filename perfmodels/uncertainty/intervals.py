@@ -40,10 +40,13 @@ class ErrorModel:
             raise ValueError("an error model needs ascending levels in (0, 1) with ascending log ratios")
 
     def beyond(self) -> "ErrorModel":
-        """Errors for what no run was measured on, nowhere nearer to zero than those at home."""
-        away = self.beyond_ratios or self.log_ratios
-        pairs = zip(self.log_ratios, away, strict=True)
-        wider = tuple(min(pair) if sum(pair) < 0 else max(pair) for pair in pairs)
+        """Errors for what no run was measured on, whose predictions know that they are less sure."""
+        return replace(self, log_ratios=self.beyond_ratios or self.log_ratios, beyond_ratios=())
+
+    def doubtful(self) -> "ErrorModel":
+        """Errors for what no run was measured on and whose predictions do not know it: the wider of both."""
+        pairs = zip(self.log_ratios, self.beyond_ratios or self.log_ratios, strict=True)
+        wider = [min(pair) if sum(pair) < 0 else max(pair) for pair in pairs]
         return replace(self, log_ratios=tuple(np.maximum.accumulate(wider).tolist()), beyond_ratios=())
 
     def interval(

@@ -83,12 +83,18 @@ def at_home(runs: TrainingRuns, scheme: str) -> NDArray[np.bool_]:
     return np.array([len(models[family]) > 1 for family in runs.names["family"]])
 
 
-def inside(sample: Sample, model: ErrorModel, home: NDArray[np.bool_] | None = None) -> np.ndarray:
-    """Which measurements lie in the 90 % interval; home [runs]: which of them count as measured."""
+def bounds(sample: Sample, model: ErrorModel, home: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """The 90 % interval of every run; home [runs]: which of them count as measured."""
     here, away = (kind.interval(sample.predicted, log_sd=sample.log_sd) for kind in (model, model.beyond()))
-    known = np.ones(len(sample.measured), dtype=bool) if home is None else home
-    low, high = (np.where(known, *bounds) for bounds in zip(here, away, strict=True))
-    return (sample.measured >= low) & (sample.measured <= high)
+    low, high = (np.where(home, *pair) for pair in zip(here, away, strict=True))
+    return low, high
+
+
+def inside(sample: Sample, model: ErrorModel, home: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which measurements lie in the 90 % interval."""
+    low, high = bounds(sample, model, home)
+    held: NDArray[np.bool_] = (sample.measured >= low) & (sample.measured <= high)
+    return held
 
 
 def coverage(runs: TrainingRuns, found: LeftOut, metric: str, folds: int = 5) -> float:
@@ -106,5 +112,5 @@ def coverage(runs: TrainingRuns, found: LeftOut, metric: str, folds: int = 5) ->
             group_weights(runs)[others],
             sample.log_sd[others],
         )
-        hits[here] = inside(sample, model)[here]
+        hits[here] = inside(sample, model, np.ones(len(runs), dtype=bool))[here]
     return float(np.mean(hits))

@@ -16,6 +16,7 @@ from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.core.workload import Lengths
 
 _NEARLY_FULL = 0.995  # of its rate: how busy a pool can be kept
+_SETTLING = 8  # rounds: each takes a share of the error that falls with the number in flight
 _BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
 # How far off predicted prefill rates are (standard deviation of logs): chosen on the 92 fitted runs, factors
 # fitted to them included.
@@ -177,11 +178,15 @@ def _balance(
     lengths, procedure, host = driven
     decodes, before = _decodes(pools, lengths, concurrency), _before_s(pools, host)
     most = _NEARLY_FULL * pools.prefill_rate_at(pace)
+    others = _others(concurrency)
     low, high = np.full_like(concurrency, 1e-3), _batch_at_rate(pools, most, (decodes, cap))
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         rate = np.minimum(_decode_rate(pools, middle, decodes), most)
-        needed = rate * (before + prefill_wait_s(pools, rate, pace)) + pools.decode_lanes[:, None] * middle
+        needed = (
+            rate * (before + prefill_wait_s(pools, others * rate, pace))
+            + pools.decode_lanes[:, None] * middle
+        )
         enough = needed >= concurrency
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     rate = np.minimum(_decode_rate(pools, high, decodes), most)
@@ -192,8 +197,14 @@ def _balance(
         step_s=step,
         batch=high,
         waiting_s=_with_burst(pools, concurrency, steady, (procedure, pace)),
-        room_s=np.where(full, np.maximum(steady - prefill_wait_s(pools, rate, pace), 0.0), 0.0),
+        room_s=np.where(full, np.maximum(steady - prefill_wait_s(pools, others * rate, pace), 0.0), 0.0),
     )
+
+
+def _others(in_flight: FloatArray) -> FloatArray:
+    """Share of the load that a request can meet when it arrives: all requests in flight but itself."""
+    share: FloatArray = np.maximum(1.0 - 1.0 / in_flight, 0.0)
+    return share
 
 
 def _with_burst(
@@ -225,7 +236,12 @@ def at_decode_batch(
     rate = np.minimum(wanted, _NEARLY_FULL * limit)
     itl = pools.decode.decode_at(batch)
     base = _before_s(pools, host)
+    alone = rate * (base + itl * decodes)
     waiting = prefill_wait_s(pools, rate)
+    for _ in range(
+        _SETTLING
+    ):  # whom a request meets depends on how many are in flight, and the other way round
+        waiting = prefill_wait_s(pools, rate * _others(alone + rate * waiting))
     loop = LoopTimes(
         ttft_s=base + waiting,
         itl_s=itl / pools.decode.pace(itl),

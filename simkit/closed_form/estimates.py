@@ -57,7 +57,7 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
         num_gpus=num_gpus,
         saturated=bool(numbers["saturated"]),
         offered=problem.request.workload.request_rate_per_s is not None,
-        errors=errors_of(problem.errors, in_domain=in_domain),
+        errors=errors_of(problem.errors, behind.model, in_domain=in_domain),
         log_sds={name: float(spread) for name, spread in zip(LATENCIES, spreads, strict=True)},
     )
     estimate = Estimate(
@@ -165,9 +165,14 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
     }
 
 
-def errors_of(errors: Mapping[str, ErrorModel], *, in_domain: bool) -> Mapping[str, Errors]:
-    """Past errors by metric; wider where no measured run is of the kind."""
-    return errors if in_domain else {name: model.beyond() for name, model in errors.items()}
+def errors_of(
+    errors: Mapping[str, ErrorModel], model: EngineModel, *, in_domain: bool
+) -> Mapping[str, Errors]:
+    """Past errors by metric. With drafts, or by another engine's factors, a prediction looks surer than it is."""
+    if in_domain:
+        return errors
+    unaware = model.engine.draft is not None or bool(borrowed_note(model.engine.backend))
+    return {name: known.doubtful() if unaware else known.beyond() for name, known in errors.items()}
 
 
 def _notes(problem: Problem, engine: EngineOptions, *, saturated: bool, doubtful: bool) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
 
     Outside the measured domain errors are wider.
     """
-    errors = errors_of(problem.errors, in_domain=problem.covers(model))
+    errors = errors_of(problem.errors, model, in_domain=problem.covers(model))
     means = (points.ttft_s, points.itl_s, points.e2e_s)
     spreads = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))
     slo = problem.request.slo

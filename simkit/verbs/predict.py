@@ -73,7 +73,7 @@ def _without_room(work: RowWork) -> np.ndarray:
 
 
 def _with_intervals(work: RowWork, found: Outcomes, *, measured: bool) -> FloatArray:
-    models = errors_of(error_models(), in_domain=measured)
+    models = errors_of(error_models(), work.model, in_domain=measured)
     columns = []
     for metric in ("ttft", "itl"):
         value: FloatArray = getattr(found, f"{metric}_s")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from simkit.search.search import search
+
 MEASURED, UNMEASURED = "meta-llama/Llama-3.3-70B-Instruct", "google/gemma-3-27b-it"
 
 
@@ -21,10 +23,10 @@ def test_a_family_that_nobody_measured_is_out_of_domain(problem_of, home):
     assert not away.covers(away.engines[0])
 
 
-@pytest.mark.parametrize("metric", ["ttft", "itl", "e2e"])
-def test_its_intervals_are_wider_at_the_same_uncertainty(home, metric):
-    model = home.errors[metric]
-    low, high = model.interval(1.0)
-    far_low, far_high = model.beyond().interval(1.0)
-    assert far_low <= low < 1 < high <= far_high
-    assert far_high / far_low > high / low
+@pytest.mark.parametrize("metric", ["ttft", "itl"])
+def test_its_intervals_are_wider(problem_of, metric):
+    load = {"gpu": "h100_sxm", "gpus": 4, "modes": ("agg",), "concurrency": 16}
+    home, away = (search(problem_of(name, **load)).selected.estimate for name in (MEASURED, UNMEASURED))
+    assert (home.in_domain, away.in_domain) == (True, False)
+    known, guessed = getattr(home, metric), getattr(away, metric)
+    assert guessed.hi_s / guessed.lo_s > known.hi_s / known.lo_s

@@ -105,13 +105,14 @@ def test_malformed_error_models_cannot_exist(levels, values):
         ErrorModel(levels=levels, log_ratios=values, num_groups=1)
 
 
-def test_errors_beyond_what_was_measured_are_nowhere_smaller():
+def test_errors_beyond_what_was_measured_have_quantiles_of_their_own():
     known = ErrorModel(
         levels=(0.05, 0.5, 0.95), log_ratios=(-1.0, 0.1, 1.0), beyond_ratios=(-0.5, 0.3, 3.0), num_groups=9
     )
-    away = known.beyond()
-    assert away.log_ratios == (-1.0, 0.3, 3.0)
-    assert away.interval(1.0, log_sd=0.5) == pytest.approx((np.exp(-0.5), np.exp(1.5)))
-    assert away.beyond() == away
+    away, unaware = known.beyond(), known.doubtful()
+    assert away.log_ratios == (-0.5, 0.3, 3.0)
+    assert unaware.log_ratios == (-1.0, 0.3, 3.0)
+    assert away.interval(1.0, log_sd=0.5) == pytest.approx((np.exp(-0.25), np.exp(1.5)))
+    assert (away.beyond(), away.doubtful(), unaware.doubtful()) == (away, away, unaware)
     with pytest.raises(ValueError, match="ascending"):
         ErrorModel(levels=(0.1, 0.9), log_ratios=(0.0, 1.0), beyond_ratios=(1.0,), num_groups=1)
