@@ -44,11 +44,11 @@ def block(words: str) -> str:
 
 
 LEFT_OUT = {
-    "split_group": "its group (model, GPU, engine, format, GPU count)",
+    "family": "all runs of its family: its model and those with its architecture and size",
     "model": "all runs of its model",
-    "family": "all runs of its model and of those with its architecture and size",
     "gpu": "all runs on its GPU",
     "engine": "all runs of its engine",
+    "split_group": "its group (model, GPU, engine, format, GPU count)",
 }
 
 
