@@ -168,7 +168,7 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
 def errors_of(
     errors: Mapping[str, ErrorModel], model: EngineModel, *, in_domain: bool
 ) -> Mapping[str, Errors]:
-    """Past errors by metric. With drafts, or another engine's factors, predictions look surer than they are."""
+    """Past errors by metric. With drafts or another engine's factors predictions look surer than they are."""
     if in_domain:
         return errors
     unaware = model.engine.draft is not None or bool(borrowed_note(model.engine.backend))
