@@ -117,7 +117,7 @@ def _headline(doc: Row) -> str:
             verdict = (
                 f"meets the SLA as simulated, probability {percent(best['simulated']['sla_probability'])}"
             )
-    if not any(doc["request"]["sla"].values()):
+    if doc["request"]["sla_assumed"] or not any(doc["request"]["sla"].values()):
         verdict = "no SLA given"
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"
 

@@ -18,6 +18,7 @@ from simkit.core.errors import InputError
 from simkit.core.request import Request
 from simkit.engines.registry import engine_names
 from simkit.engines.support import draft_refusal
+from simkit.explain.defaults import candidate_beside_defaults
 from simkit.explain.procedures import procedure_words
 from simkit.reports.document import candidate_document
 from simkit.search.engine_settings import Variants
@@ -147,8 +148,11 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
 
     model = load_model(problem_request.model)
     precision = served_precision(result.candidate.deployment.precision, result.candidate.deployment.backend)
+    shown = candidate_document(result.candidate)
+    beside = candidate_beside_defaults(result.candidate, problem_request.slo)
     return {
-        **candidate_document(result.candidate),
+        **shown,
+        "notes": [*shown["notes"], *([beside] if beside else [])],
         "model": {
             "name": model.name,
             "total_params": total_params(model.shape),
