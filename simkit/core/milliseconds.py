@@ -2,12 +2,13 @@
 
 # Below these no serving engine answers, a small model on the fastest GPU included; in seconds they are usual.
 _LEAST_MS = {"ttft": 5.0, "itl": 0.2}
+_LONGEST_S = 600.0  # a request that takes longer is not asked for in seconds
 
 
 def least_ms(metric: str, osl_tokens: float) -> float:
-    """What a latency (ttft, itl, e2e) of this many output tokens cannot be below [ms]."""
+    """A bound on a latency (ttft, itl, e2e) of this many output tokens that nobody means below [ms]."""
     if metric == "e2e":
-        return _LEAST_MS["ttft"] + _LEAST_MS["itl"] * max(osl_tokens - 1.0, 0.0)
+        return min(_LEAST_MS["ttft"] + _LEAST_MS["itl"] * max(osl_tokens - 1.0, 0.0), _LONGEST_S)
     return _LEAST_MS[metric]
 
 

@@ -194,6 +194,7 @@ def _load(document: Mapping[str, Any]) -> list[Fault]:
 
 _SLA = "spec.sla"
 _METRICS = {"ttft": "ttft", "itl": "itl", "e2eLatency": "e2e"}
+_MOST_TOKENS = 10**9  # more is a fault of its own
 
 
 def _alone(document: Mapping[str, Any]) -> list[Fault]:
@@ -217,7 +218,8 @@ def _pair(document: Mapping[str, Any]) -> list[Fault]:
 def osl_tokens(document: Mapping[str, Any]) -> float:
     """Output tokens of a request, Dynamo's default where none are given."""
     value = lookup(document, "spec.workload.osl")
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else DEFAULT_OSL
+    known = isinstance(value, int) and not isinstance(value, bool)
+    return float(min(value, _MOST_TOKENS)) if known else DEFAULT_OSL
 
 
 def _seconds(document: Mapping[str, Any]) -> list[Fault]:
