@@ -68,7 +68,13 @@ def test_each_bound_has_its_own_statistic(simkit):
     assert free["mean"] < float(between) < free["p95"]
     wide = ("--itl", "p50:900")
     assert asked(simkit, *ESTIMATE, "--ttft", f"mean:{between}", *wide)[0] == 0
-    assert asked(simkit, *ESTIMATE, "--ttft", f"p95:{between}", *wide)[0] == 1
+    status, document = asked(simkit, *ESTIMATE, "--ttft", f"p95:{between}", *wide)
+    assert status == 1
+    assert document["sla"]["statistics"] == {"ttft_ms": "p95", "itl_ms": "p50"}
+    assert document["sla"]["missed"] == {"ttft_ms": free["p95"]}
+    shown = " ".join(simkit(*ESTIMATE, "--ttft", f"p95:{between}", *wide).out.split())
+    assert "SLA TTFT p95" in shown
+    assert ": missed), ITL p50" in shown
     assert asked(simkit, *ESTIMATE, "--ttft", between, *wide, "--sla-statistic", "p95")[0] == 1
     assert asked(simkit, *ESTIMATE, "--ttft", f"mean:{between}", *wide, "--sla-statistic", "p95")[0] == 0
 
@@ -96,14 +102,16 @@ def test_a_recommendation_remembers_the_statistic_of_each_bound(simkit, tmp_path
 
 @VERBS
 def test_without_a_bound_nothing_is_judged(simkit, verb):
-    """Exit 0, though the defaults of Dynamo's profiler are missed, and a sentence that compares."""
-    long = ("--osl", "4000", "--isl", "60000") if verb is not RECOMMEND else ("--concurrency", "3000")
-    found = simkit(*verb, *long) if verb is RECOMMEND else simkit(*verb)
+    """Exit 0, though a default of Dynamo's profiler is missed, and a sentence that compares."""
+    crowd = {"recommend": ("--concurrency", "1500"), "estimate": ("--osl", "900", "--request-rate", "4")}
+    found = simkit(*verb, *crowd.get(verb[0], ()))
     assert found.status == 0
     text = " ".join(found.out.split())
     assert "No SLA was asked for, so nothing is judged" in text
     assert "2,000 ms" in text
     assert "MISSES" not in text
+    assert "P(SLA)" not in text or verb is RECOMMEND  # a column of dashes
+    assert verb is not RECOMMEND or "above" in text
 
 
 def test_a_deployment_without_a_bound_has_no_verdict(simkit, tmp_path):
