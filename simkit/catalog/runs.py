@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.core.errors import InputError, nearest
+from simkit.core.milliseconds import looks_like_seconds, seconds_words
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import load_documents
 
@@ -51,6 +53,17 @@ def read_table(path: Path) -> "pd.DataFrame":
             f"{path}: column {', '.join(missing)} missing{hint}; the schema is in data/README.md"
         )
     return frame
+
+
+def refuse_seconds(frame: "pd.DataFrame") -> None:
+    """Raise InputError for a measured latency that can only be seconds, with the value it would have."""
+    osl = frame["osl_tokens"].to_numpy()
+    for column in (name for name in MEASURED if name in frame.columns):
+        metric = column.partition("_")[0]
+        for row, value in enumerate(frame[column].to_numpy()):
+            if isinstance(value, Real) and looks_like_seconds(metric, float(value), osl[row]):
+                problem, remedy = seconds_words(float(value))
+                raise InputError(f"column {column}, row {row + 1}: {problem}; {remedy}")
 
 
 def write_table(frame: "pd.DataFrame", path: Path) -> None:

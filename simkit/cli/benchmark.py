@@ -132,8 +132,8 @@ def _folder_flags(folder: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         asked, selected = document["request"], document["selected"]
-        hardware, workload, sla = asked["hardware"], asked["workload"], asked["sla"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        hardware, workload, bounds = asked["hardware"], asked["workload"], _bounds(asked)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not readable as a recommendation ({error}); give the DGD.yaml") from error
     rate, slots = workload.get("request_rate_per_s"), workload.get("concurrency")
     known = {
@@ -143,9 +143,7 @@ def _folder_flags(folder: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
         "vram_mb": hardware["vram_mb"],
         "isl": round(workload["isl_tokens"]),
         "osl": round(workload["osl_tokens"]),
-        "ttft": sla["ttft_ms"],
-        "itl": sla["itl_ms"],
-        "e2e_latency": sla["e2e_ms"],
+        **bounds,
         "request_rate": rate,
         "concurrency": None if rate else slots or max(1.0, float(round(selected["concurrency"]))),
     }
@@ -154,7 +152,19 @@ def _folder_flags(folder: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
         known = {name: value for name, value in known.items() if name not in ("concurrency", "request_rate")}
     if given.keys() & {"ttft", "itl"}:
         known["e2e_latency"] = None
+    if "e2e_latency" in given:
+        known |= {"ttft": None, "itl": None}
     return {**flags, **known, **given}
+
+
+def _bounds(asked: Mapping[str, Any]) -> dict[str, str]:
+    """The bounds that were asked for, as flags; Dynamo's defaults were not."""
+    if asked.get("sla_assumed"):
+        return {}
+    flags = {"ttft_ms": "ttft", "itl_ms": "itl", "e2e_ms": "e2e_latency"}
+    on, for_all = asked.get("sla_statistics") or {}, asked.get("sla_statistic", "mean")
+    found = {key: value for key, value in asked["sla"].items() if value is not None}
+    return {flags[key]: f"{on.get(key, for_all)}:{value}" for key, value in found.items()}
 
 
 def _show(outcome: Any, form: Format) -> None:

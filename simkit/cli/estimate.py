@@ -1,12 +1,14 @@
 """`simkit estimate`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
+from simkit.cli.bound_flags import STATISTIC_HELP
 from simkit.cli.output import (
     CalibrationFlag,
     DecodeSlotsFlag,
@@ -36,6 +38,7 @@ def estimate(
     decode_max_num_seqs: DecodeSlotsFlag = None,
     command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
+    statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
     calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
@@ -65,6 +68,7 @@ def estimate(
     )
     asked = asked_deployment(sources, flags, quiet=quiet)
     request = _tuned(asked.request, tuning, sources)
+    request = replace(request, slo=replace(request.slo, statistic=statistic))
     result, notes = run(request, asked.deployment), asked.notes
     if calibration is not None:
         from simkit.calibrate.user_runs import sharpened_estimate

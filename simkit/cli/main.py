@@ -1,5 +1,7 @@
 """The `simkit` command: verbs, one place where errors become one line and an exit status."""
 
+import itertools
+import json
 import os
 import sys
 from typing import Annotated
@@ -46,7 +48,7 @@ def _root(
 
 
 _COMPILING = "simkit: compiling the simulator once, about 20 s; kept in {folder}\n"
-_INTERRUPT_MESSAGE = "simkit: interrupted; nothing half-written was left behind\n"
+_INTERRUPT_MESSAGE = "interrupted; nothing half-written was left behind"
 
 
 def _keep_compiled() -> None:
@@ -62,26 +64,42 @@ def _words(words: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130."""
+    """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130.
+
+    Under --format json an error is a JSON object on standard output, too.
+    """
     _keep_compiled()
     try:
-        status = app(_words(sys.argv[1:]), prog_name="simkit", standalone_mode=False)
+        status = _called(sys.argv[1:])
         sys.stdout.flush()
-        if status == INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
-            sys.stderr.write(_INTERRUPT_MESSAGE)
-    except SimkitError as error:
-        sys.stderr.write(f"simkit: {error}\n")
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write(_INTERRUPT_MESSAGE)
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader has seen enough; nothing more may be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        status = 0
+    sys.exit(status)
+
+
+def _called(words: list[str]) -> int:
+    """The exit status of a command line; what went wrong has been said."""
+    try:
+        status = app(_words(words), prog_name="simkit", standalone_mode=False)
+    except SimkitError as error:
+        return _told(words, str(error), error.exit_code, type(error).__name__)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except _USAGE_ERROR as error:
-        sys.stderr.write(f"simkit: {_usage_message(error)}; see simkit --help\n")
-        sys.exit(2)
-    sys.exit(status if isinstance(status, int) else 0)
+        return _told(words, f"{_usage_message(error)}; see simkit --help", 2, "UsageError")
+    if status == INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
+        return _told(words, _INTERRUPT_MESSAGE, INTERRUPTED, "Interrupted")
+    return status if isinstance(status, int) else 0
+
+
+def _told(words: list[str], message: str, exit_code: int, kind: str) -> int:
+    """Say an error on one line, and to programs as JSON; returns the exit status."""
+    sys.stderr.write(f"simkit: {message}\n")
+    if "--format=json" in words or ("--format", "json") in itertools.pairwise(words):
+        error = {"message": message, "exit_code": exit_code, "kind": kind}
+        sys.stdout.write(json.dumps({"error": error}, indent=2, ensure_ascii=False) + "\n")
+    return exit_code
 
 
 def _usage_message(error: Exception) -> str:

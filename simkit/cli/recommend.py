@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.bound_flags import STATISTIC_HELP
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (
@@ -110,7 +111,6 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
 _OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
 _BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
-_STATISTIC_HELP = "What SLA bounds are on: mean, p50, p90 or p99."
 
 
 @with_cluster_flags
@@ -124,7 +124,7 @@ def recommend(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Candidates to list.")] = 10,
     dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
-    statistic: Annotated[str, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = "mean",
+    statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
     price: Annotated[float | None, typer.Option("--gpu-hour-price", help="Adds cost per token.")] = None,
     objective: Annotated[str | None, typer.Option("--objective", help=_OBJECTIVE_HELP)] = None,
     finalists: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.bound_flags import bounds_of, refuse_seconds, with_own_statistics
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
@@ -160,9 +161,9 @@ _FLAGS = (
     _Flag("osl", int, "workload.osl", "Output tokens of a request."),
     _Flag("concurrency", float, "workload.concurrency", "Requests in flight."),
     _Flag("request_rate", float, "workload.requestRate", "Requests per second."),
-    _Flag("ttft", float, "sla.ttft", "Bound on mean time to first token [ms]."),
-    _Flag("itl", float, "sla.itl", "Bound on mean inter-token latency [ms]."),
-    _Flag("e2e_latency", float, "sla.e2eLatency", "Bound on mean request latency [ms], instead of the two."),
+    _Flag("ttft", str, "sla.ttft", "Bound on time to first token [ms]; p95:1000 bounds a percentile."),
+    _Flag("itl", str, "sla.itl", "Bound on inter-token latency [ms]; mean:30 as above."),
+    _Flag("e2e_latency", str, "sla.e2eLatency", "Bound on request latency [ms], instead of the two."),
     _Flag("search_strategy", str, "searchStrategy", "rapid or thorough."),
 )
 # A flag replaces what the file says the other way.
@@ -191,9 +192,12 @@ with_request_flags = with_flags("flags", _shared())
 def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: str | None = None) -> Request:
     """The request in a DGDR file, changed by flags; without a file the flags are the request.
 
-    model is taken where neither names one (a DGD does).
+    model is taken where neither names one (a DGD does). One bound alone may be asked for by flags; a file
+    keeps Dynamo's rule that TTFT and ITL come as a pair.
     """
     _refuse_conflicts(flags)
+    bounds = bounds_of(flags)
+    flags = {**flags, **{name: bound.value_ms for name, bound in bounds.items()}}
     written = read_document(path) if path else _skeleton(flags.get("model") or model)
     # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
     changes = any(flags.get(flag.name) is not None for flag in _FLAGS) or flags.get("settings")
@@ -205,9 +209,15 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
             document = set_path(_without(document, flag), flag.path, value)
     for setting in flags.get("settings") or ():
         document = set_path(document, *parse_setting(setting))
-    request = request_from_document(document, str(path) if path else "flags")
-    warnings = (*notes, *request.warnings)
-    return replace(request, modes=_modes(flags.get("mode")), warnings=warnings)
+    refuse_seconds(bounds, document)
+    paired = path is not None and not bounds
+    request = request_from_document(document, str(path) if path else "flags", paired=paired)
+    return replace(
+        request,
+        slo=with_own_statistics(request.slo, bounds),
+        modes=_modes(flags.get("mode")),
+        warnings=(*notes, *request.warnings),
+    )
 
 
 def _refuse_conflicts(flags: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment
+from simkit.cli.bound_flags import STATISTIC_HELP
 from simkit.cli.load_flags import load_options, with_load_flags, with_procedure, with_rate
 from simkit.cli.output import DecodeSlotsFlag, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
@@ -15,7 +16,7 @@ from simkit.sim.routers import ROUTERS
 
 _COMMAND_HELP = f"Engine command line to simulate: '{example_start()} ...', @FILE, or - for standard input."
 _OUTPUT_HELP = "Folder for summary.json, requests.parquet, timeline.csv and .png, report.md."
-_STATISTIC_HELP = "What an SLA bound holds for: mean, p50, p75, p90, p95, p99 or max."
+_STATISTIC_HELP = f"{STATISTIC_HELP.removesuffix('.')}; max, too."
 
 
 @with_load_flags

@@ -146,7 +146,8 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
     itl = _latency(means.itl_s, _stall_quantiles(means), (errors["itl"], spread["itl"]))
     e2e_quantiles = {q: _at(ttft, q) + means.decodes * _at(itl, q) for q in NORMAL}
     e2e = _latency(means.e2e_s, e2e_quantiles, (errors["e2e"], spread["e2e"]))
-    asked = tuple(getattr(latency, f"{slo.statistic}_s") for latency in (ttft, itl, e2e))
+    latencies = zip(LATENCIES, (ttft, itl, e2e), strict=True)
+    asked = [getattr(latency, f"{slo.statistic_of(name)}_s") for name, latency in latencies]
     spreads = (spread["ttft"], spread["itl"], spread["e2e"])
     probability = sla_probability((asked[0], asked[1], asked[2]), slo, errors, spreads)
     tokens_per_s = means.requests_per_s * means.osl_tokens
@@ -160,7 +161,7 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
         "output_tokens_per_s": tokens_per_s,
         "output_tokens_per_s_per_gpu": tokens_per_s / means.num_gpus,
         "tokens_per_s_per_user": 1.0 / means.itl_s if means.itl_s > 0 else math.inf,
-        "sla_probability": None if probability is None else float(probability),
+        "sla_probability": None if probability is None or not slo.judged else float(probability),
         "goodput_per_s": _goodput(means, slo),
     }
 
@@ -237,7 +238,8 @@ def log_spreads(
 
 
 def _at(latency: Latency, percentile: int) -> float:
-    return {50: latency.p50_s, 90: latency.p90_s, 99: latency.p99_s}[percentile]
+    value: float = getattr(latency, f"p{percentile}_s")
+    return value
 
 
 def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[Errors, float]) -> Latency:
@@ -245,11 +247,9 @@ def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[Errors
     low, high = model.interval(mean_s, log_sd=spread)
     return Latency(
         mean_s=mean_s,
-        p50_s=quantiles[50],
-        p90_s=quantiles[90],
-        p99_s=quantiles[99],
         lo_s=float(low),
         hi_s=float(high),
+        **{f"p{q}_s": value for q, value in quantiles.items()},
     )
 
 

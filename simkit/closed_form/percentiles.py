@@ -11,7 +11,7 @@ from simkit.core.slo import Slo
 # --- Percentiles over requests in closed form: a wait with an exponential tail, stalls in pieces.
 
 
-NORMAL = {50: 0.0, 90: 1.2816, 99: 2.3263}
+NORMAL = {50: 0.0, 75: 0.6745, 90: 1.2816, 95: 1.6449, 99: 2.3263}
 
 
 def ttft_quantile(ttft_s: FloatLike, waiting_s: FloatLike, percentile: int) -> FloatArray:

@@ -59,13 +59,14 @@ class Figures:
         return self.output_tokens_per_s / self.num_gpus
 
     def holds(self, slo: Slo) -> bool:
-        """Whether every bound is kept by the statistic that it is on."""
-        return self.violation(slo) <= 1.0
+        """Whether every bound asked for is kept by the statistic that it is on."""
+        return not slo.judged or self.violation(slo) <= 1.0
 
     def violation(self, slo: Slo) -> float:
         """Worst latency over its bound."""
         ratios = [
-            self.bounded_s.get((name, slo.statistic), math.inf) / bound for name, bound in slo.bounds.items()
+            self.bounded_s.get((name, slo.statistic_of(name)), math.inf) / bound
+            for name, bound in slo.bounds.items()
         ]
         return max(ratios, default=0.0)
 
@@ -130,8 +131,8 @@ class Judge:
 
     def key(self, figures: Figures) -> tuple[float, ...]:
         """Smaller is better."""
-        if not figures.holds(self.slo):
-            return (1.0, figures.violation(self.slo))
+        if (violation := figures.violation(self.slo)) > 1.0:
+            return (1.0, violation)
         if self.objective == "latency":
             return (0.0, figures.e2e_s, figures.num_gpus)
         if self.objective == "fewest_gpus":
@@ -150,7 +151,7 @@ class Judge:
         hoped = hoped_figures(candidate)
         if self.key(hoped) < self.key(best):
             return ""
-        if not hoped.holds(self.slo):
+        if hoped.violation(self.slo) > 1.0:
             return "misses the SLA even at the good end of its intervals"
         return self._why_worse(hoped, best)
 

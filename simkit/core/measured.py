@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from simkit.core.errors import ExternalError, InputError
+from simkit.core.slo import PERCENTILES
 
 # --- One measured serving run, whatever tool measured it: one set of definitions, seconds, provenance.
 # TTFT is request sent to first token. ITL is the per-request mean gap (e2e - TTFT)/(OSL - 1), which vLLM's
@@ -20,7 +21,9 @@ class MeasuredSpread:
 
     mean_s: float | None = None
     p50_s: float | None = None
+    p75_s: float | None = None
     p90_s: float | None = None
+    p95_s: float | None = None
     p99_s: float | None = None
     std_s: float | None = None
 
@@ -165,7 +168,6 @@ def spread_of(values: Sequence[float | None]) -> MeasuredSpread:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if not len(known):
         return MeasuredSpread()
-    p50, p90, p99 = (float(q) for q in np.percentile(known, (50, 90, 99)))
-    return MeasuredSpread(
-        mean_s=float(known.mean()), p50_s=p50, p90_s=p90, p99_s=p99, std_s=float(known.std())
-    )
+    found = np.percentile(known, PERCENTILES)
+    percentiles = {f"p{q}_s": float(value) for q, value in zip(PERCENTILES, found, strict=True)}
+    return MeasuredSpread(mean_s=float(known.mean()), std_s=float(known.std()), **percentiles)

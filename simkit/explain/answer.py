@@ -5,6 +5,7 @@ from simkit.core.slo import Slo
 from simkit.core.words import bound_label, gpus, layout, milliseconds
 from simkit.core.words import bound_label as _label
 from simkit.core.words import milliseconds as _ms
+from simkit.explain.defaults import candidate_beside_defaults
 from simkit.search.picking import SURE_SHARE, Preference
 
 
@@ -38,10 +39,14 @@ def _bounds(rec: Recommendation) -> str:
         )
     if not slo.bounds:
         return "No latency bound was given, so throughput alone decided."
-    ratios = {name: best.bounded_s(name, slo.statistic) / bound for name, bound in slo.bounds.items()}
+    if slo.assumed:
+        return f"{candidate_beside_defaults(best, slo)}; they led the choice."
+    ratios = {
+        name: best.bounded_s(name, slo.statistic_of(name)) / bound for name, bound in slo.bounds.items()
+    }
     tightest = max(ratios, key=lambda name: ratios[name])
-    name = _label(tightest) if slo.statistic == "mean" else f"{_label(tightest)} {slo.statistic}"
-    pair = f"{_ms(best.bounded_s(tightest, slo.statistic))} against {_ms(slo.bounds[tightest])}"
+    name, figure = _named(tightest, slo), best.bounded_s(tightest, slo.statistic_of(tightest))
+    pair = f"{_ms(figure)} against {_ms(slo.bounds[tightest])}"
     pair += " as simulated" if best.simulated else ""
     if rec.meets_sla:
         chance = best.sla_probability or 0.0
@@ -53,6 +58,12 @@ def _bounds(rec: Recommendation) -> str:
         f"No configuration within the GPUs holds the SLA; the nearest misses {name} with {pair}: "
         f"{_way_out(rec)}."
     )
+
+
+def _named(name: str, slo: Slo) -> str:
+    """`TTFT`, or `TTFT p95` where the bound is on a percentile."""
+    statistic = slo.statistic_of(name)
+    return _label(name) if statistic == "mean" else f"{_label(name)} {statistic}"
 
 
 def _instead(rec: Recommendation) -> str:
@@ -80,7 +91,10 @@ def _way_out(rec: Recommendation) -> str:
     """Which bound alone would save the SLA and by how much; else which must give together."""
     slo = rec.request.slo
     found = [(item.bound, item.needed_s, item.asked_s) for item in rec.relaxations]
-    joint = [(name, rec.selected.bounded_s(name, slo.statistic), bound) for name, bound in slo.bounds.items()]
+    joint = [
+        (name, rec.selected.bounded_s(name, slo.statistic_of(name)), bound)
+        for name, bound in slo.bounds.items()
+    ]
     ways = [
         f"{_label(name)} to {_ms(needed_s)} ({_more(needed_s / asked_s)})"
         for name, needed_s, asked_s in found or joint
@@ -185,11 +199,10 @@ def _reason(before: Candidate, after: Candidate, slo: Slo, preference: Preferenc
     if found is None:
         return "the former first was not simulated"
     if not found.meets_sla:
-        ratios = {name: found.bounded_s(name, slo.statistic) / bound for name, bound in slo.bounds.items()}
+        figures = {name: found.bounded_s(name, slo.statistic_of(name)) for name in slo.bounds}
+        ratios = {name: figures[name] / bound for name, bound in slo.bounds.items()}
         name = max(ratios, key=lambda key: ratios[key])
-        pair = (
-            f"{milliseconds(found.bounded_s(name, slo.statistic))} against {milliseconds(slo.bounds[name])}"
-        )
+        pair = f"{milliseconds(figures[name])} against {milliseconds(slo.bounds[name])}"
         return f"in the simulation the former first misses {bound_label(name)}, {pair}"
     if after.deployment.num_gpus != before.deployment.num_gpus and preference.objective == "fewest_gpus":
         return f"in the simulation {after.deployment.num_gpus} GPUs are enough"

@@ -57,7 +57,7 @@ def _fewest(rec: Recommendation) -> str:
     if load is None or not rec.meets_sla or rec.request.optimization in ("latency", "goodput"):
         return ""
     count = best.deployment.num_gpus
-    does = "hold the SLA at" if rec.request.slo.bounds else "carry"
+    does = "hold the SLA at" if rec.request.slo.judged else "carry"
     be, do = (
         ("is", does.replace("hold", "holds").replace("carry", "carries")) if count == 1 else ("are", does)
     )
@@ -71,7 +71,7 @@ def _fewest(rec: Recommendation) -> str:
 
 def _goodput(rec: Recommendation) -> str:
     found = rec.selected.simulated or rec.selected.estimate
-    if found.goodput_per_s is None:
+    if found.goodput_per_s is None or not rec.request.slo.judged:
         return ""
     share = found.goodput_per_s / max(found.request_rate_per_s, 1e-12)
     meet = "meet every SLA bound in the simulation"

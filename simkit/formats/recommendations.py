@@ -51,23 +51,26 @@ def request_of(document: Mapping[str, Any]) -> Request:
     """The question that a recommendation answers. Raises InputError where it does not say."""
     asked = document["request"]
     try:
-        sla = {f"{name}_s": _seconds(asked["sla"][f"{name}_ms"]) for name in ("ttft", "itl", "e2e")}
         return Request(
             model=asked["model"],
             hardware=Hardware(**_known(Hardware, asked["hardware"])),
             workload=Workload(**_known(Workload, asked["workload"])),
-            slo=Slo(
-                ttft_s=sla["ttft_s"],
-                itl_s=sla["itl_s"],
-                e2e_s=sla["e2e_s"],
-                statistic=asked.get("sla_statistic", "mean"),
-                assumed=asked.get("sla_assumed", False),
-            ),
+            slo=_slo(asked),
             modes=(document["selected"]["mode"],),
             gpu_hour_price=asked.get("gpu_hour_price"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"its request is incomplete ({error!r})") from error
+
+
+def _slo(asked: Mapping[str, Any]) -> Slo:
+    bounds: dict[str, Any] = {
+        f"{name}_s": _seconds(asked["sla"][f"{name}_ms"]) for name in ("ttft", "itl", "e2e")
+    }
+    for_all = asked.get("sla_statistic", "mean")
+    own = asked.get("sla_statistics") or {}  # answers from before bounds had their own lack it
+    slo = Slo(**bounds, statistic=for_all, assumed=asked.get("sla_assumed", False))
+    return slo.with_statistics({name[:-3]: on for name, on in own.items() if on != for_all})
 
 
 def deployment_of(candidate: Mapping[str, Any]) -> Deployment:

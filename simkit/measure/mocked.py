@@ -13,6 +13,7 @@ from perfmodels.arrays import FloatArray
 from simkit.closed_form.estimates import corrected
 from simkit.closed_form.problem import Problem
 from simkit.core.estimate import Candidate, Latency, holds
+from simkit.core.slo import PERCENTILES
 from simkit.core.workload import Workload
 from simkit.verbs.loads import LoadOptions, offered_load
 from simkit.verbs.simulate import SimulateOptions, request_times
@@ -74,8 +75,7 @@ def _simulated(before: Latency, values: FloatArray) -> Latency:
     if not len(known):
         return before
     mean = float(np.mean(known))
-    p50, p90, p99 = (float(value) for value in np.percentile(known, (50, 90, 99)))
+    found = np.percentile(known, PERCENTILES)
+    percentiles = {f"p{q}_s": float(value) for q, value in zip(PERCENTILES, found, strict=True)}
     scale = mean / before.mean_s if before.mean_s > 0 else 1.0
-    return Latency(
-        mean_s=mean, p50_s=p50, p90_s=p90, p99_s=p99, lo_s=before.lo_s * scale, hi_s=before.hi_s * scale
-    )
+    return Latency(mean_s=mean, lo_s=before.lo_s * scale, hi_s=before.hi_s * scale, **percentiles)

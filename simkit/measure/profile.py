@@ -93,9 +93,11 @@ def profile(request: Request, settings: ProfileSettings, say: Callable[[str], No
 
 def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     """What must be the same for results to be gone on with."""
-    options = settings.meter.options
+    options, slo = settings.meter.options, request.slo
+    on = {name: slo.statistic_of(name) for name in slo.bounds}
     return {
         "request": request_to_document(request)["spec"],
+        **({"statistics": on} if set(on.values()) - {"mean"} else {}),
         "modes": list(request.modes),
         "target": _place_name(settings),
         "client": settings.meter.client,

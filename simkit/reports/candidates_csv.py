@@ -11,7 +11,7 @@ from simkit.reports.simulated import simulated_columns
 Doc = Mapping[str, Any]
 
 _PLAN = ("tp", "pp", "attn_dp", "moe_tp", "ep")
-_STATISTICS = ("mean", "p50", "p90", "p99", "lo", "hi")
+_STATISTICS = ("mean", "p50", "p75", "p90", "p95", "p99", "lo", "hi")
 
 
 def candidates_csv(doc: Doc) -> str:

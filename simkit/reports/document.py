@@ -16,7 +16,7 @@ from perfmodels.model.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
 from simkit.core.request import Request
-from simkit.core.slo import Slo
+from simkit.core.slo import STATISTICS, Slo
 from simkit.explain.answer import trade_off_lines
 from simkit.explain.remarks import remarks
 from simkit.reports.simulated import simulated_document
@@ -164,8 +164,7 @@ def _performance(estimate: Estimate) -> Document:
 
 
 def _latency_ms(latency: Latency) -> Document:
-    names = ("mean", "p50", "p90", "p99", "lo", "hi")
-    return {name: getattr(latency, f"{name}_s") * _MS_PER_S for name in names}
+    return {name: getattr(latency, f"{name}_s") * _MS_PER_S for name in (*STATISTICS, "lo", "hi")}
 
 
 def _sla(slo: Slo) -> Document:
@@ -183,6 +182,7 @@ def request_document(request: Request) -> Document:
         "workload": asdict(request.workload),
         "sla": _sla(request.slo),
         "sla_statistic": request.slo.statistic,
+        "sla_statistics": {f"{name[:-2]}_ms": request.slo.statistic_of(name) for name in request.slo.bounds},
         "sla_assumed": request.slo.assumed,
         "gpu_hour_price": request.gpu_hour_price,
         "modes": request.modes,

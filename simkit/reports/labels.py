@@ -100,6 +100,13 @@ def partition_label(partition: Mapping[str, Any]) -> str:
     return ", ".join(str(value) for value in partition.values()) or "all"
 
 
+def statistics_label(statistics: Mapping[str, str], bounds: Mapping[str, str]) -> str:
+    """What bounds are on: `p99`, or `TTFT p95, ITL mean` where they differ; bounds are names by key."""
+    if len(set(statistics.values())) <= 1:
+        return next(iter(statistics.values()), "")
+    return ", ".join(f"{bounds[key]} {statistic}" for key, statistic in statistics.items())
+
+
 def ascii_text(text: str) -> str:
     """The text in ASCII, for terminals that cannot show more."""
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")

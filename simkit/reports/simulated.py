@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.estimate import Simulated, Spread
+from simkit.core.slo import STATISTICS
 from simkit.reports.labels import count, layout_label, number, percent
 from simkit.reports.terminal import cells, say, table
 
@@ -42,7 +43,7 @@ def simulated_document(found: Simulated) -> dict[str, Any]:
 
 
 def _spread_ms(spread: Spread) -> dict[str, float]:
-    return {name: getattr(spread, f"{name}_s") * _MS_PER_S for name in ("mean", "p50", "p90", "p99")}
+    return {name: getattr(spread, f"{name}_s") * _MS_PER_S for name in STATISTICS}
 
 
 def simulated_rows(candidates: Sequence[Doc]) -> list[tuple[str, ...]]:
@@ -106,7 +107,7 @@ def simulated_columns(item: Doc) -> dict[str, Any]:
     latencies = {
         f"simulated_{metric}_{statistic}": found[metric][statistic]
         for metric in ("ttft_ms", "itl_ms", "e2e_ms")
-        for statistic in ("mean", "p50", "p90", "p99")
+        for statistic in STATISTICS
     }
     names = (
         "output_tokens_per_s_per_gpu",

@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simkit.reports.labels import MISSING, MODES, count, engine_name, layout_label, number, one_line, percent
+from simkit.reports.labels import (
+    MISSING,
+    MODES,
+    count,
+    engine_name,
+    layout_label,
+    number,
+    one_line,
+    percent,
+    statistics_label,
+)
 from simkit.reports.terminal import bullets, cells, grid, say, table
 
 if TYPE_CHECKING:
@@ -91,13 +101,14 @@ def verdict_line(own: Document) -> str:
     sla = own["sla"]
     if not sla["bounds"]:
         return ""
+    on = statistics_label(sla["statistics"], BOUNDS)
     if sla["met"]:
-        return f"the SLA holds ({sla['statistic']})"
+        return f"the SLA holds ({on})"
     missed = ", ".join(
         f"{BOUNDS[key]} {number(value)} ms against {number(sla['bounds'][key])}"
         for key, value in sla["missed"].items()
     )
-    return f"MISSES the SLA ({sla['statistic']}): {missed}"
+    return f"MISSES the SLA ({on}): {missed}"
 
 
 def simulation_markdown(doc: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from simkit.reports.labels import (
     percent,
     si,
 )
+from simkit.reports.question import BOUNDS
 from simkit.reports.simulated import simulated_table
 from simkit.reports.terminal import bullets, cells, grid, say, table
 
@@ -117,7 +118,7 @@ def _headline(doc: Row) -> str:
             verdict = (
                 f"meets the SLA as simulated, probability {percent(best['simulated']['sla_probability'])}"
             )
-    if not any(doc["request"]["sla"].values()):
+    if doc["request"]["sla_assumed"] or not any(doc["request"]["sla"].values()):
         verdict = "no SLA given"
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"
 
@@ -202,6 +203,16 @@ def _latencies(console: "Console", doc: Row) -> None:
     console.print(rows)
 
 
+def _bounds(doc: Row) -> str:
+    """`TTFT p95 560 ms (at most 500: missed), ITL mean 22 ms (at most 30)`."""
+    bounds, missed = doc["sla"]["bounds"], doc["sla"]["missed"]
+    return ", ".join(
+        f"{BOUNDS[key]} {on} {number(doc[key][on])} ms (at most {number(bounds[key])}"
+        f"{': missed' if key in missed else ''})"
+        for key, on in doc["sla"]["statistics"].items()
+    )
+
+
 def _estimate_facts(doc: Row) -> list[list[str]]:
     rate = f"{number(doc['request_rate_per_s'])} requests/s at concurrency {number(doc['concurrency'])}"
     tokens = (
@@ -213,6 +224,8 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
     facts += [["load", rate], ["output", tokens], ["memory per GPU", f"{memory} GiB"]]
     facts.append(["KV capacity", f"{count(doc['kv_capacity_tokens'])} tokens"])
     facts.append(["bottleneck", doc["bottleneck"]])
+    if doc.get("sla"):
+        facts.append(["SLA", _bounds(doc)])
     if doc["sla_probability"] is not None:
         facts.append(["P(SLA)", percent(doc["sla_probability"])])
     if doc.get("nearest_run"):

@@ -80,7 +80,7 @@ class Points:
         """
         worst = np.zeros(len(self))
         for name, bound in slo.bounds.items():
-            worst = np.maximum(worst, self.metric(name, slo.statistic) / bound)
+            worst = np.maximum(worst, self.metric(name, slo.statistic_of(name)) / bound)
         overloaded = _OVERLOADED / np.maximum(self.requests_per_s, 1e-9)
         broken = np.where(np.isfinite(worst), worst, np.inf)
         return np.where(self.saturated > 0, overloaded, broken)

@@ -18,7 +18,7 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
     means = (points.ttft_s, points.itl_s, points.e2e_s)
     spreads = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))
     slo = problem.request.slo
-    bounded = tuple(points.metric(f"{name}_s", slo.statistic) for name in ("ttft", "itl", "e2e"))
+    bounded = tuple(points.metric(f"{name}_s", slo.statistic_of(name)) for name in ("ttft", "itl", "e2e"))
     with np.errstate(invalid="ignore"):
         found = sla_probability((bounded[0], bounded[1], bounded[2]), slo, errors, spreads)
     if found is None:

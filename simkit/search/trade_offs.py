@@ -106,6 +106,6 @@ def relaxations(problem: Problem, results: list[EngineResult]) -> tuple[Relaxati
 
 def _least(points: Points, name: str, others: Slo) -> float:
     """The lowest value of one latency among rows that hold the other bounds; inf where none does."""
-    value = points.metric(name, others.statistic)
+    value = points.metric(name, others.statistic_of(name))
     holds = (points.violation(others) <= 1.0) & np.isfinite(value)
     return float(value[holds].min(initial=np.inf))

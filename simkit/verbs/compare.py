@@ -72,7 +72,7 @@ SIMULATED = (
     "simulated.ttft_ms.mean", "simulated.ttft_ms.p99", "simulated.itl_ms.mean", "simulated.itl_ms.p99",
     "simulated.output_tokens_per_s_per_gpu", "simulated.goodput_per_s",
 )  # fmt: skip
-_QUESTION = ("model", "hardware", "workload", "sla", "sla_statistic", "modes")
+_QUESTION = ("model", "hardware", "workload", "sla", "sla_statistics", "modes")
 _SAME_LOAD = 0.01
 
 

@@ -16,8 +16,10 @@ from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool, 
 from simkit.core.engine import EngineOptions
 from simkit.core.errors import InputError
 from simkit.core.request import Request
+from simkit.core.slo import Slo
 from simkit.engines.registry import engine_names
 from simkit.engines.support import draft_refusal
+from simkit.explain.defaults import candidate_beside_defaults
 from simkit.explain.procedures import procedure_words
 from simkit.reports.document import candidate_document
 from simkit.search.engine_settings import Variants
@@ -147,8 +149,12 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
 
     model = load_model(problem_request.model)
     precision = served_precision(result.candidate.deployment.precision, result.candidate.deployment.backend)
+    shown = candidate_document(result.candidate)
+    beside = candidate_beside_defaults(result.candidate, problem_request.slo)
     return {
-        **candidate_document(result.candidate),
+        **shown,
+        "notes": [*shown["notes"], *([beside] if beside else [])],
+        **({"sla": _sla(problem_request.slo, shown)} if problem_request.slo.judged else {}),
         "model": {
             "name": model.name,
             "total_params": total_params(model.shape),
@@ -159,6 +165,15 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
         "nearest_run": _nearest(result),
         "procedure": procedure_words(problem_request.workload),
     }
+
+
+def _sla(slo: Slo, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The bounds that were asked for, what each is on, and which are missed, in the words of `simulate`."""
+    on = {f"{name[:-2]}_ms": slo.statistic_of(name) for name in slo.bounds}
+    bounds = {f"{name[:-2]}_ms": bound * 1e3 for name, bound in slo.bounds.items()}
+    found = {key: shown[key][statistic] for key, statistic in on.items()}
+    missed = {key: value for key, value in found.items() if value is None or value > bounds[key]}
+    return {"statistics": on, "bounds": bounds, "met": shown["meets_sla"], "missed": missed}
 
 
 def _nearest(result: SingleEstimate) -> dict[str, Any] | None:

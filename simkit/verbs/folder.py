@@ -34,8 +34,9 @@ def dgd_documents(
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
-    A candidate that misses the SLA is marked so by an annotation. profile is what `planner_profile` gives,
-    for a Planner or mocker to read. problem is what was searched; it tells a mocker the size of the caches.
+    An annotation says whether the candidate meets the SLA that was asked for. profile is what
+    `planner_profile` gives, for a Planner or mocker to read. problem is what was searched; it tells a mocker
+    the size of the caches.
     Raises InputError where spec.overrides.dgd makes of it what no cluster would take.
     """
     site = _site(rec, candidate, profile)
@@ -45,8 +46,9 @@ def dgd_documents(
     if rec.request.deploy.dgd_override:
         _check_overridden(documents, rec.request)
     metadata = documents[-1].setdefault("metadata", {})
-    verdict = "true" if candidate.meets_sla else "false"
-    metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
+    if rec.request.slo.judged:
+        verdict = "true" if candidate.meets_sla else "false"
+        metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
     return documents
 
 
@@ -57,7 +59,16 @@ def _check_overridden(documents: list[dict[str, Any]], request: Request) -> None
 
 
 def job_document(rec: Recommendation) -> dict[str, Any]:
-    """The Job by which Dynamo's operator would profile for this request."""
+    """The Job by which Dynamo's operator would profile for this request.
+
+    Raises InputError where TTFT or ITL is bounded alone: Dynamo's profiler takes them as a pair.
+    """
+    bounds = rec.request.slo.bounds
+    if ("ttft_s" in bounds) != ("itl_s" in bounds):
+        raise InputError(
+            "--with-profiling-job: Dynamo's profiler takes TTFT and ITL as a pair, and one is bounded; add "
+            "--ttft or --itl"
+        )
     return profiling_job(_site(rec, rec.selected), json.dumps(request_to_document(rec.request)["spec"]))
 
 

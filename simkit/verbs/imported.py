@@ -55,7 +55,7 @@ def dgd_of_estimate(
         total_gpus=request.hardware.total_gpus or deployment.num_gpus,
     )
     _append_arguments(documents[-1], carried or {})
-    if request.slo.bounds:
+    if request.slo.judged:
         verdict = "true" if result.candidate.meets_sla else "false"
         documents[-1]["metadata"]["annotations"]["simkit.io/meets-sla"] = verdict
     return dump_yaml(documents), _notes(model, carried)

@@ -80,7 +80,7 @@ def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
     if isinstance(request, Request):
         return request
     if isinstance(request, Mapping):
-        return request_from_document(request, "request")
+        return request_from_document(request, "request", paired=False)
     return load_request(request)
 
 

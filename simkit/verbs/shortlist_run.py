@@ -10,7 +10,7 @@ from simkit.closed_form.one_deployment import SingleEstimate, estimate_deploymen
 from simkit.closed_form.problem import Problem
 from simkit.core.estimate import LATENCIES, Candidate, Estimate, Simulated, Spread
 from simkit.core.request import Request
-from simkit.core.slo import Slo
+from simkit.core.slo import PERCENTILES, Slo
 from simkit.sim.cluster import Cluster, simulate_stream
 from simkit.sim.deployed import cluster_of
 from simkit.sim.load.steady_load import SteadyLoad, steady_load
@@ -56,9 +56,8 @@ def simulated_candidate(problem: Problem, candidate: Candidate, seed: int) -> Fi
     cluster = cluster_of(loaded, candidate.deployment)
     counted = times_part(_times(cluster, load, seed), load.first, load.last)
     found = _simulated(problem, closed.candidate, load, counted)
-    return Finalist(
-        candidate=replace(candidate, simulated=found, meets_sla=found.meets_sla), closed_form=closed
-    )
+    meets = found.meets_sla or not problem.request.slo.judged
+    return Finalist(candidate=replace(candidate, simulated=found, meets_sla=meets), closed_form=closed)
 
 
 def _times(cluster: Cluster, load: SteadyLoad, seed: int) -> RequestTimes:
@@ -101,9 +100,8 @@ def _simulated(problem: Problem, candidate: Candidate, load: SteadyLoad, times: 
 def _spread(summary: RunSummary, name: str) -> Spread:
     values = summary.distributions.get(f"{name}_s")
     if values is None:  # no ITL where every request has one token
-        return Spread(mean_s=0.0, p50_s=0.0, p90_s=0.0, p99_s=0.0)
-    p50, p90, p99 = (values.percentiles[q] for q in (50, 90, 99))
-    return Spread(mean_s=values.mean, p50_s=p50, p90_s=p90, p99_s=p99)
+        return Spread(mean_s=0.0, **{f"p{q}_s": 0.0 for q in PERCENTILES})
+    return Spread(mean_s=values.mean, **{f"p{q}_s": values.percentiles[q] for q in PERCENTILES})
 
 
 def _rate(load: SteadyLoad, times: RequestTimes, e2e: Spread) -> float:
@@ -115,7 +113,7 @@ def _rate(load: SteadyLoad, times: RequestTimes, e2e: Spread) -> float:
 
 
 def _bounded(spreads: Mapping[str, Spread], name: str, slo: Slo) -> float:
-    value: float = getattr(spreads[name.removesuffix("_s")], f"{slo.statistic}_s")
+    value: float = getattr(spreads[name.removesuffix("_s")], f"{slo.statistic_of(name)}_s")
     return value
 
 
@@ -125,7 +123,7 @@ def _probability(estimate: Estimate, spreads: Mapping[str, Spread], slo: Slo) ->
     ttft, itl, e2e = (_bounded(spreads, f"{name}_s", slo) for name in LATENCIES)
     unsure = (means.log_sds["ttft"], means.log_sds["itl"], means.log_sds["e2e"])
     found = sla_probability((ttft, itl, e2e), slo, means.errors, unsure)
-    return None if found is None else float(found)
+    return None if found is None or not slo.judged else float(found)
 
 
 def _costs(estimate: Estimate, per_gpu: float) -> dict[str, float | None]:

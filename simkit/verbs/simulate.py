@@ -12,12 +12,12 @@ from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate
 from simkit.core.request import Request
-from simkit.core.slo import Slo
+from simkit.core.slo import Slo, known_statistic
 from simkit.core.workload import Workload
 from simkit.sim.deployed import cluster_of
 from simkit.sim.load.arrivals import ClosedLoop, OpenLoop
 from simkit.sim.requests import RequestTimes
-from simkit.sim.results.summary import check_statistic
+from simkit.sim.results.summary import STATISTICS, statistics_of
 from simkit.verbs.estimate import Layouts, question
 from simkit.verbs.loads import LoadOptions, OfferedLoad, in_means, offered_load
 from simkit.verbs.recommend import as_request
@@ -29,7 +29,8 @@ class SimulateOptions:
     """What is sent and how the simulation runs.
 
     replicas: how many engines of an aggregated deployment, None for as many as it has. statistic: which
-    figure of a latency its SLA bound holds for ("mean" or "p50" to "p99"), None for that of the SLA.
+    figure of a latency its SLA bound holds for where the bound names none of its own ("mean", "p50" to "p99"
+    or "max"), None for that of the SLA.
     Runs of more than keep_requests are summed up while they run: constant memory, percentiles within 0.2 %,
     no table of requests.
     """
@@ -43,7 +44,7 @@ class SimulateOptions:
 
     def __post_init__(self) -> None:
         if self.statistic is not None:
-            check_statistic(self.statistic)
+            known_statistic(self.statistic, STATISTICS)
         if self.replicas is not None and not 1 <= self.replicas <= 4096:
             raise InputError(f"--replicas must be from 1 to 4096, got {self.replicas}")
 
@@ -53,18 +54,19 @@ class SimulationResult:
     """What a simulated run shows.
 
     run: its figures and, if kept, its requests. closed_form: the estimate of the whole run ("benchmark", of
-    a closed loop only) and of the steady state ("steady"). missed: bounds of the SLA that do not hold by
-    the statistic, with the value found [s].
+    a closed loop only) and of the steady state ("steady"). statistics: what each bound of the SLA is on.
+    missed: those that do not hold, with the value found [s]. defaults: Dynamo's, where none was asked for.
     """
 
     deployment: Deployment
     load: OfferedLoad
     options: SimulateOptions
-    statistic: str
+    statistics: Mapping[str, str]
     request: Request
     run: SimulatedRun
     closed_form: Mapping[str, Candidate]
     missed: Mapping[str, float]
+    defaults: Slo = field(default_factory=Slo)
 
     @property
     def meets_sla(self) -> bool:
@@ -84,6 +86,7 @@ def simulate(
     """
     options = options or SimulateOptions()
     asked = as_request(request)
+    defaults = asked.slo if asked.slo.assumed else Slo()
     if asked.slo.assumed:  # defaults do not judge a run
         asked = replace(asked, slo=Slo(statistic=asked.slo.statistic))
     problem, chosen = question(asked, deployment)
@@ -91,7 +94,7 @@ def simulate(
     load = offered_load(problem.request.workload, _on_pages(options.load, chosen), options.seed)
     problem = _under(problem, load.workload)
     course = _course(problem, chosen, load, options)
-    statistic = options.statistic or problem.request.slo.statistic
+    slo = problem.request.slo
     run = (whole_run if load.total <= options.keep_requests else streamed_run)(course)
     return SimulationResult(
         deployment=chosen,
@@ -100,8 +103,9 @@ def simulate(
         request=problem.request,
         run=run,
         closed_form=closed_forms(_under(problem, served_workload(load, run)), chosen),
-        statistic=statistic,
-        missed=run.summary.missed(problem.request.slo, statistic),
+        statistics=statistics_of(slo, options.statistic),
+        missed=run.summary.missed(slo, options.statistic),
+        defaults=defaults,
     )
 
 

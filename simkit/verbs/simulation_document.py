@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.core.estimate import LATENCIES, Candidate, Latency
+from simkit.explain.defaults import beside_defaults
 from simkit.explain.procedures import SideBySide, which_to_believe
 from simkit.formats.simulated import requests_parquet, timeline_csv
 from simkit.formats.traces.read import Trace
@@ -125,7 +126,8 @@ def _side_by_side(result: SimulationResult) -> SideBySide:
 
 def _sla(result: SimulationResult) -> dict[str, Any]:
     return {
-        "statistic": result.statistic,
+        "statistic": result.options.statistic or result.request.slo.statistic,
+        "statistics": {_in_ms(name): statistic for name, statistic in result.statistics.items()},
         "bounds": {_in_ms(name): bound * _MS for name, bound in result.request.slo.bounds.items()},
         "met": result.meets_sla,
         "missed": {_in_ms(name): value * _MS for name, value in result.missed.items()},
@@ -146,6 +148,8 @@ def _notes(result: SimulationResult) -> list[str]:
         f"percentiles are within {inexact:.1%} of exact ones; the requests were not kept": inexact,
         f"{refused:,} requests are longer than an engine takes and are left out": refused,
     }
+    means = {name: item.mean for name, item in result.run.summary.distributions.items()}
+    notes[beside_defaults(means, result.defaults)] = result.defaults.assumed
     return [*(note for note, applies in notes.items() if applies), *steady.notes, *_trace_notes(result)]
 
 

@@ -67,7 +67,7 @@ def test_without_a_layout_the_narrowest_engine_is_taken(simkit):
 
 def test_a_missed_bound_exits_one(simkit):
     words = ("--model", "Qwen/Qwen3-32B", "--gpu", "h200_sxm", "--concurrency", "64")
-    assert simkit("estimate", *words, "--ttft", "1", "--itl", "1").status == 1
+    assert simkit("estimate", *words, "--ttft", "6", "--itl", "1").status == 1
     assert simkit("estimate", *words, "--ttft", "60000", "--itl", "1000").status == 0
 
 

@@ -143,7 +143,7 @@ def test_refusals_are_one_line_and_exit_two(simkit, name):
 
 
 def test_a_missed_bound_exits_one(simkit):
-    assert simkit("estimate", "--command", QWEN, *GPU, *LOAD, "--ttft", "1", "--itl", "1").status == 1
+    assert simkit("estimate", "--command", QWEN, *GPU, *LOAD, "--ttft", "6", "--itl", "1").status == 1
     assert simkit("estimate", "--command", QWEN, *GPU, *LOAD, "--ttft", "60000", "--itl", "900").status == 0
 
 

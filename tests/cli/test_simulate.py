@@ -87,7 +87,7 @@ def test_same_seed_same_bytes(simkit, tmp_path):
 
 
 def test_a_missed_bound_exits_one(simkit):
-    missed = simkit(*CLOSED, "--ttft", "1", "--itl", "0.1")
+    missed = simkit(*CLOSED, "--ttft", "6", "--itl", "0.3")
     assert missed.status == 1
     assert "MISSES the SLA (mean): TTFT" in missed.out
     assert simkit(*CLOSED, "--ttft", "60000", "--itl", "1000", "--sla-statistic", "p99").status == 0

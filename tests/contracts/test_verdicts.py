@@ -14,7 +14,7 @@ from simkit.closed_form.user_calibration import Observation, calibration_of, fea
 from simkit.compare.verdicts import Judge, measured_figures, predicted_figures, with_factors
 from simkit.core.estimate import bounded
 from simkit.core.measured import MeasuredSpread, Run, Source
-from simkit.core.slo import Slo
+from simkit.core.slo import STATISTICS, Slo
 from simkit.measure.profile_verdict import judge_of
 from simkit.search.search import search
 from simkit.verbs.estimate import Layouts, question
@@ -52,7 +52,7 @@ def unmoved(problem, result):
 
 def run_of(estimate, **figures) -> Run:
     """A run that measured what was estimated."""
-    percentiles = ("mean", "p50", "p90", "p99")
+    percentiles = STATISTICS
     spreads = {
         name: MeasuredSpread(**{f"{at}_s": bounded(estimate, f"{name}_s", at) for at in percentiles})
         for name in ("ttft", "itl", "e2e")
@@ -82,6 +82,31 @@ def test_a_bound_on_the_99th_percentile_is_not_kept_by_a_mean(verdict, layout):
     holds = VERDICTS[verdict]
     found = {name: holds(*asked(layout, between(layout, name))) for name in ("mean", "p99")}
     assert found == {"mean": True, "p99": False}
+
+
+@LAYOUTS
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("on", ["p75", "p95"])
+def test_each_bound_is_kept_by_its_own_statistic(verdict, on, layout):
+    """One bound on TTFT that only the mean keeps, beside one on ITL that every figure keeps."""
+    holds, free = VERDICTS[verdict], asked(layout)[1].candidate.estimate
+    bounds = {
+        "ttft_s": math.sqrt(free.ttft.mean_s * bounded(free, "ttft_s", on)),
+        "itl_s": 10.0 * free.itl.mean_s,
+    }
+    found = {
+        own: holds(*asked(layout, Slo(**bounds, statistic="p99", ttft_statistic=own, itl_statistic="p50")))
+        for own in ("mean", on)
+    }
+    assert found == {"mean": True, on: False}
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_without_a_bound_asked_for_nothing_is_judged(verdict):
+    slo = Slo(ttft_s=1e-4, itl_s=1e-5, assumed=True)
+    problem, result = asked(AGG, slo)
+    assert VERDICTS[verdict](problem, result) is True
+    assert result.candidate.estimate.sla_probability is None
 
 
 @LAYOUTS
@@ -128,12 +153,13 @@ def test_a_simulated_finalist_is_judged_by_the_statistic_that_is_bound(layout):
 
 
 def test_the_search_chooses_by_the_statistic_that_is_bound():
-    for statistic in ("mean", "p90", "p99"):
-        slo = Slo(ttft_s=0.5, itl_s=0.02, statistic=statistic)
+    for statistic in ("mean", "p75", "p90", "p99"):
+        slo = Slo(ttft_s=0.5, itl_s=0.02, statistic=statistic, itl_statistic="p95")
         request = request_of("Qwen/Qwen3-32B", "h100_sxm", gpus=4, slo=slo, request_rate_per_s=2.0, **LOAD)
         problem = build_problem(request)
         for item in search(problem).candidates:
-            holds = all(item.bounded_s(name, statistic) <= bound for name, bound in slo.bounds.items())
+            kept = (item.bounded_s("ttft_s", statistic) <= 0.5, item.bounded_s("itl_s", "p95") <= 0.02)
+            holds = all(kept)
             assert item.meets_sla is holds
             assert estimate_deployment(problem, item.deployment).candidate.meets_sla is holds
 

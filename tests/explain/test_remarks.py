@@ -45,7 +45,7 @@ def test_unusual_settings_are_told(problem_of):
 
 def test_the_goodput_told_is_the_simulated_one_where_there_is_one(problem_of):
     found = search(problem_of(gpus=8, slo={"itl_s": 0.03, "ttft_s": 2.0}))
-    spread = Spread(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0)
+    spread = Spread(mean_s=1.0, p50_s=1.0, p75_s=1.0, p90_s=1.0, p95_s=1.0, p99_s=1.0)
     simulated = Simulated(
         requests=200, concurrency=8, ttft=spread, itl=spread, e2e=spread, request_rate_per_s=40.0,
         output_tokens_per_s=40.0, output_tokens_per_s_per_gpu=5.0, violation=0.5, goodput_per_s=30.0,

@@ -22,7 +22,14 @@ HOSTILE = "--x'; touch pwned; echo $(touch pwned) `touch pwned`\ntouch pwned #"
 
 def latency(mean_s):
     return Latency(
-        mean_s=mean_s, p50_s=mean_s, p90_s=mean_s, p99_s=mean_s, lo_s=0.8 * mean_s, hi_s=1.3 * mean_s
+        mean_s=mean_s,
+        p50_s=mean_s,
+        p75_s=mean_s,
+        p90_s=mean_s,
+        p95_s=mean_s,
+        p99_s=mean_s,
+        lo_s=0.8 * mean_s,
+        hi_s=1.3 * mean_s,
     )
 
 

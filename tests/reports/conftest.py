@@ -23,7 +23,9 @@ def latency(mean_s):
     return Latency(
         mean_s=mean_s,
         p50_s=0.9 * mean_s,
+        p75_s=1.2 * mean_s,
         p90_s=1.6 * mean_s,
+        p95_s=2.0 * mean_s,
         p99_s=2.5 * mean_s,
         lo_s=0.8 * mean_s,
         hi_s=1.3 * mean_s,

@@ -42,7 +42,7 @@ def test_aggregated_candidate(rec):
     doc = candidate_document(rec.candidates[0])
     assert set(doc) == SHARED_KEYS | ADDED_KEYS | {"plan", "engine"}
     assert set(doc["plan"]) == PLAN_KEYS
-    assert set(doc["ttft_ms"]) == {"mean", "p50", "p90", "p99", "lo", "hi"}
+    assert set(doc["ttft_ms"]) == {"mean", "p50", "p75", "p90", "p95", "p99", "lo", "hi"}
     # 0.31 s and 15.26 GiB of weights, as made in conftest.
     assert doc["ttft_ms"]["mean"] == 310
     assert doc["memory_gib"]["weights"] == 15.26

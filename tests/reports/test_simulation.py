@@ -57,7 +57,7 @@ def doc(times):
             "closed_form": {"benchmark": form, "steady": {**form, "ttft_ms": 222.0}},
             "believe": "Believe the simulation.",
             "sla": {
-                "statistic": "p99", "met": False,
+                "statistics": {"ttft_ms": "p99"}, "met": False,
                 "bounds": {"ttft_ms": 200.0}, "missed": {"ttft_ms": 250.0},
             },
             "notes": ["a note"],

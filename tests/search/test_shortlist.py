@@ -13,7 +13,7 @@ from simkit.explain.answer import moved_words
 from simkit.search.picking import Preference
 from simkit.search.shortlist import reranked, with_ties
 
-LATENCY = Latency(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0, lo_s=0.5, hi_s=2.0)
+LATENCY = Latency(mean_s=1.0, p50_s=1.0, p75_s=1.0, p90_s=1.0, p95_s=1.0, p99_s=1.0, lo_s=0.5, hi_s=2.0)
 THROUGHPUT = Preference(objective="throughput", total_gpus=8, osl_tokens=100)
 GOODPUT = Preference(objective="goodput", total_gpus=8, osl_tokens=100)
 FEWEST = Preference(objective="fewest_gpus", total_gpus=8, osl_tokens=100)
@@ -32,7 +32,7 @@ def candidate(name, rate, *, gpus=4, chance=0.9, holds=True):
 
 
 def simulated(item, rate, *, violation=0.5, chance=0.9, good=None):
-    spread = Spread(mean_s=1.0, p50_s=1.0, p90_s=1.0, p99_s=1.0)
+    spread = Spread(mean_s=1.0, p50_s=1.0, p75_s=1.0, p90_s=1.0, p95_s=1.0, p99_s=1.0)
     found = Simulated(
         requests=200, concurrency=8, ttft=spread, itl=spread, e2e=spread, request_rate_per_s=rate,
         output_tokens_per_s=rate, output_tokens_per_s_per_gpu=rate / item.deployment.num_gpus,

@@ -28,7 +28,7 @@ EXPORT = "profile_export_aiperf.json"
 RECORDS = "profile_export.jsonl"
 SERVER = "server_metrics_export.json"
 
-_STATS = {"mean": "avg", "p50": "p50", "p90": "p90", "p99": "p99", "std": "std"}
+_STATS = {"mean": "avg", "std": "std"} | {name: name for name in ("p50", "p75", "p90", "p95", "p99")}
 
 
 def is_aiperf(document: Any) -> bool:

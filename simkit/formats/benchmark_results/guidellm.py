@@ -25,7 +25,9 @@ from simkit.formats.benchmark_results.fields import (
 _STATS = {
     "mean": "mean",
     "p50": "median",
+    "p75": "percentiles.p75",
     "p90": "percentiles.p90",
+    "p95": "percentiles.p95",
     "p99": "percentiles.p99",
     "std": "std_dev",
 }

@@ -44,7 +44,7 @@ def read_inferencex(document: Mapping[str, Any], path: Path) -> Run:
 
 
 def _spread(document: Mapping[str, Any], metric: str) -> MeasuredSpread:
-    names = {"mean": "mean", "p50": "median", "p90": "p90", "p99": "p99", "std": "std"}
+    names = {"mean": "mean", "p50": "median", "std": "std"} | {q: q for q in ("p75", "p90", "p95", "p99")}
     return MeasuredSpread(
         **{f"{stat}_s": number(document.get(f"{key}_{metric}")) for stat, key in names.items()}
     )

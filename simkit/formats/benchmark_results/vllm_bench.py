@@ -47,7 +47,7 @@ def read_vllm_bench(document: Mapping[str, Any], path: Path) -> Run:
 
 
 def _spread(document: Mapping[str, Any], metric: str) -> Any:
-    names = {"mean": "mean", "p50": "median", "p90": "p90", "p99": "p99", "std": "std"}
+    names = {"mean": "mean", "p50": "median", "std": "std"} | {q: q for q in ("p75", "p90", "p95", "p99")}
     return spread_ms(document, {stat: f"{key}_{metric}_ms" for stat, key in names.items()})
 
 

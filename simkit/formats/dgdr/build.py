@@ -109,8 +109,8 @@ def _hardware(block: model.HardwareFields) -> Hardware:
 
 def _workload(block: model.WorkloadFields) -> Workload:
     return Workload(
-        isl_tokens=block.isl or 4000,
-        osl_tokens=block.osl or 1000,
+        isl_tokens=block.isl or model.DEFAULT_ISL,
+        osl_tokens=block.osl or model.DEFAULT_OSL,
         concurrency=block.concurrency,
         request_rate_per_s=block.request_rate,
     )

@@ -16,7 +16,8 @@ from simkit.formats.faults import LABEL_PATTERN, NAME_PATTERN, VERSION_PATTERN
 API_VERSION = "nvidia.com/v1beta1"
 KIND = "DynamoGraphDeploymentRequest"
 DEFAULT_TTFT_MS, DEFAULT_ITL_MS = 2000.0, 30.0  # the profiler's, not the CRD's
-NO_SLA = "no SLA given: Dynamo's profiler defaults ttft 2000 ms, itl 30 ms apply"
+DEFAULT_ISL, DEFAULT_OSL = 4000, 1000
+NO_SLA = "no SLA given: nothing is judged; Dynamo's profiler defaults ttft 2000 ms, itl 30 ms lead the choice"
 GPU_SKUS = (
     "vr_nvl72", "gb200", "gb200_sxm", "gb10", "b300_sxm", "b200_sxm", "h200_sxm", "h100_sxm",
     "h100_pcie", "a100_sxm", "a100_pcie", "a30", "l40s", "l40", "l4", "v100_sxm", "v100_pcie",

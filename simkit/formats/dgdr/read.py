@@ -117,9 +117,12 @@ def read_document(path: str | Path) -> dict[str, Any]:
     return load_document(path)
 
 
-def request_from_document(document: Mapping[str, Any], source: str) -> Request:
-    """The request a DGDR document holds; every fault at once, in one InputError."""
-    faults = dgdr_faults(document)
+def request_from_document(document: Mapping[str, Any], source: str, *, paired: bool = True) -> Request:
+    """The request a DGDR document holds; every fault at once, in one InputError.
+
+    paired: as for `dgdr_faults`.
+    """
+    faults = dgdr_faults(document, paired=paired)
     if faults:
         raise InputError(f"{source}: " + "; ".join(str(fault) for fault in faults))
     current, warnings = current_document(document)
@@ -140,26 +143,28 @@ def current_document(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], tu
     return result.document, result.warnings
 
 
-def dgdr_faults(document: Mapping[str, Any], *, as_crd: bool = False) -> list[Fault]:
+def dgdr_faults(document: Mapping[str, Any], *, as_crd: bool = False, paired: bool = True) -> list[Fault]:
     """All that is wrong with a DGDR document.
 
-    as_crd: also what simkit understands but Dynamo's own CRD refuses (GPU names spelt otherwise).
+    as_crd: also what simkit understands but Dynamo's own CRD refuses (GPU names spelt otherwise). paired:
+    whether TTFT and ITL must be bounded together, as Dynamo has it; a question of ours may bound one.
     """
     faults = kind_faults(document)
     if faults or document.get("apiVersion") != ALPHA_VERSION:
-        return faults or _beta_faults(document, as_crd=as_crd)
+        return faults or _beta_faults(document, as_crd=as_crd, paired=paired)
     result = upgrade(document)
     # The old CRD left the GPU's name free and made the Job itself, so its rules are not asked.
-    return list(result.faults) or [result.placed(fault) for fault in _beta_faults(result.document)]
+    faults = _beta_faults(result.document, paired=paired)
+    return list(result.faults) or [result.placed(fault) for fault in faults]
 
 
-def _beta_faults(document: Mapping[str, Any], *, as_crd: bool = False) -> list[Fault]:
+def _beta_faults(document: Mapping[str, Any], *, as_crd: bool = False, paired: bool = True) -> list[Fault]:
     faults: list[Fault] = []
     try:
         model.Dgdr.model_validate(dict(document))
     except ValidationError as error:
         faults = faults_from(error, model.known_keys())
-    faults += rule_faults(document)
+    faults += rule_faults(document, paired=paired)
     return faults + crd_faults(document) if as_crd else faults
 
 
@@ -190,15 +195,19 @@ def parse_setting(setting: str) -> tuple[str, Any]:
     return path.strip(), parse_scalar(text)
 
 
+_STATISTICS = ("statistic", "ttft_statistic", "itl_statistic", "e2e_statistic")
+
+
 def apply_overrides(request: Request, settings: Mapping[str, Any]) -> Request:
     """The request with fields changed by their DGDR path (`{"sla.ttft": 300}`), checked again."""
     document = request_to_document(request)
     for path, value in settings.items():
         document = set_path(document, path, value)
-    changed = request_from_document(document, request.source)
+    changed = request_from_document(document, request.source, paired=False)
     workload = replace(
         changed.workload,
         requests_per_slot=request.workload.requests_per_slot,
         length_spread=request.workload.length_spread,
     )
-    return replace(changed, workload=workload, modes=request.modes)
+    own = {name: getattr(request.slo, name) for name in _STATISTICS}
+    return replace(changed, workload=workload, slo=replace(changed.slo, **own), modes=request.modes)

@@ -7,9 +7,10 @@ from typing import Any
 
 from simkit.catalog.gpus import gpu, gpu_names
 from simkit.core.errors import UnknownNameError, nearest
+from simkit.core.milliseconds import looks_like_seconds, seconds_words
 from simkit.engines.registry import engine_choices
 from simkit.formats.dgdr.alpha import ALPHA_VERSION
-from simkit.formats.dgdr.model import API_VERSION, GPU_SKUS, KIND
+from simkit.formats.dgdr.model import API_VERSION, DEFAULT_OSL, GPU_SKUS, KIND
 from simkit.formats.dgdr.model_cache import cache_faults
 from simkit.formats.dgdr.overrides import dgd_override_faults
 from simkit.formats.faults import (
@@ -118,10 +119,14 @@ def kind_faults(document: Mapping[str, Any]) -> list[Fault]:
     return []
 
 
-def rule_faults(document: Mapping[str, Any]) -> list[Fault]:
-    """Every rule across fields that the request breaks; fields of a wrong type are passed over."""
+def rule_faults(document: Mapping[str, Any], *, paired: bool = True) -> list[Fault]:
+    """Every rule across fields that the request breaks; fields of a wrong type are passed over.
+
+    paired: TTFT and ITL are bounded together or not at all, as Dynamo has it.
+    """
     rules = (
-        _model, _strategy, _load, _sla, _image, _gpu, cache_faults, _planner, dgd_override_faults,
+        _model, _strategy, _load, _pair if paired else _alone, _seconds, _image, _gpu, cache_faults,
+        _planner, dgd_override_faults,
         job_faults,
     )  # fmt: skip
     return [fault for rule in rules for fault in rule(document)]
@@ -187,18 +192,46 @@ def _load(document: Mapping[str, Any]) -> list[Fault]:
     return [Fault(path="spec.workload", problem=problem, remedy="remove one of them")]
 
 
-def _sla(document: Mapping[str, Any]) -> list[Fault]:
-    path = "spec.sla"
-    pair = given(document, path, "ttft", "itl")
-    if pair and given(document, path, "e2eLatency"):
-        problem = f"e2eLatency cannot go together with {' and '.join(pair)}"
-        remedy = "give e2eLatency alone, or ttft with itl"
-        return [Fault(path=path, problem=problem, remedy=remedy)]
-    if len(pair) == 1:
-        missing = "itl" if pair == ["ttft"] else "ttft"
-        problem = f"{pair[0]} is given without {missing}, but they come as a pair"
-        return [Fault(path=path, problem=problem, remedy=f"add {missing} in milliseconds")]
-    return []
+_SLA = "spec.sla"
+_METRICS = {"ttft": "ttft", "itl": "itl", "e2eLatency": "e2e"}
+_MOST_TOKENS = 10**9  # more is a fault of its own
+
+
+def _alone(document: Mapping[str, Any]) -> list[Fault]:
+    pair = given(document, _SLA, "ttft", "itl")
+    if not pair or not given(document, _SLA, "e2eLatency"):
+        return []
+    problem = f"e2eLatency cannot go together with {' and '.join(pair)}"
+    return [Fault(path=_SLA, problem=problem, remedy="give e2eLatency alone, or ttft with itl")]
+
+
+def _pair(document: Mapping[str, Any]) -> list[Fault]:
+    pair = given(document, _SLA, "ttft", "itl")
+    if len(pair) != 1 or given(document, _SLA, "e2eLatency"):
+        return _alone(document)
+    missing = "itl" if pair == ["ttft"] else "ttft"
+    problem = f"{pair[0]} is given without {missing}, but Dynamo takes them as a pair"
+    remedy = f"add {missing} in milliseconds, or ask for one alone by --{pair[0]}"
+    return [Fault(path=_SLA, problem=problem, remedy=remedy)]
+
+
+def osl_tokens(document: Mapping[str, Any]) -> float:
+    """Output tokens of a request, Dynamo's default where none are given."""
+    value = lookup(document, "spec.workload.osl")
+    known = isinstance(value, int) and not isinstance(value, bool)
+    return float(min(value, _MOST_TOKENS)) if known else DEFAULT_OSL
+
+
+def _seconds(document: Mapping[str, Any]) -> list[Fault]:
+    """Bounds that look like seconds."""
+    found = []
+    for name in given(document, _SLA, *_METRICS):
+        value = lookup(document, f"{_SLA}.{name}")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and looks_like_seconds(_METRICS[name], value, osl_tokens(document)):
+            problem, remedy = seconds_words(value)
+            found.append(Fault(path=f"{_SLA}.{name}", problem=problem, remedy=remedy))
+    return found
 
 
 def _image(document: Mapping[str, Any]) -> list[Fault]:

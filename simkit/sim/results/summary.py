@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from simkit.core.errors import unknown_name
-from simkit.core.slo import Slo
+from simkit.core.slo import STATISTICS as OF_BOUNDS
+from simkit.core.slo import Slo, known_statistic
 from simkit.sim.requests import RequestTimes
 from simkit.sim.results.statistics import RELATIVE_ERROR, Distribution, LogHistogram, distribution, in_flight
 
-STATISTICS = ("mean", "p50", "p75", "p90", "p95", "p99", "max")
+STATISTICS = (*OF_BOUNDS, "max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +54,29 @@ class RunSummary:
         """Requests per second that keep every bound; None without an SLA."""
         return None if self.good_requests is None else self.good_requests / self.duration_s
 
-    def missed(self, slo: Slo, statistic: str = "mean") -> dict[str, float]:
-        """The bounds that this statistic of the run breaks, by metric, with the value found [s]."""
-        check_statistic(statistic)
+    def missed(self, slo: Slo, statistic: str | None = None) -> dict[str, float]:
+        """The bounds that the run breaks, by metric, with the value found [s].
+
+        statistic: what those bounds are on that name none of their own, in place of the SLA's.
+        """
+        on = statistics_of(slo, statistic)
         found = {
-            name: self.distributions[name].at(statistic)
+            name: self.distributions[name].at(on[name])
             for name in slo.bounds
             if name in self.distributions  # no ITL where every request has one token
         }
         return {name: value for name, value in found.items() if value > slo.bounds[name]}
 
 
-def check_statistic(name: str) -> None:
-    """Raise InputError for a statistic that no summary has."""
-    if name not in STATISTICS:
-        raise unknown_name("statistic", name, STATISTICS, f"expected one of {', '.join(STATISTICS)}")
+def statistics_of(slo: Slo, statistic: str | None = None) -> dict[str, str]:
+    """What each bound is on; statistic: for those that name none of their own, in place of the SLA's.
+
+    Raises InputError for a statistic that no summary has.
+    """
+    if statistic is not None:
+        known_statistic(statistic, STATISTICS)
+    own = {name: getattr(slo, f"{name.removesuffix('_s')}_statistic") for name in slo.bounds}
+    return {name: said or statistic or slo.statistic for name, said in own.items()}
 
 
 def request_metrics(times: RequestTimes) -> dict[str, FloatArray]:

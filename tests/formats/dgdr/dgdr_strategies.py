@@ -38,9 +38,10 @@ workload = st.builds(
     blocks(isl=st.integers(1, 10**9 - 1), osl=st.integers(1, 10**9 - 1)),
     st.just({}) | st.builds(dict, concurrency=numbers) | st.builds(dict, requestRate=numbers),
 )
+bounds = st.integers(600, 10**6) | st.floats(600.0, 1e6)  # nothing that could be seconds
 sla = st.builds(
     lambda bounds, target: {**bounds, **target},
-    st.just({}) | st.builds(dict, ttft=numbers, itl=numbers) | st.builds(dict, e2eLatency=numbers),
+    st.just({}) | st.builds(dict, ttft=bounds, itl=bounds) | st.builds(dict, e2eLatency=bounds),
     blocks(optimizationType=st.sampled_from(["latency", "throughput"])),
 )
 caches = st.builds(

@@ -259,7 +259,18 @@ def test_concurrency_and_request_rate_exclude_each_other():
 
 @pytest.mark.parametrize("name", ["ttft", "itl"])
 def test_ttft_and_itl_come_as_a_pair(name):
-    assert "they come as a pair" in message(changed(f"sla.{name}", None))
+    lone = changed(f"sla.{name}", None)
+    assert "Dynamo takes them as a pair" in message(lone)
+    assert len(request_from_document(lone, "f", paired=False).slo.bounds) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"), [("ttft", 0.5, "500"), ("itl", 0.03, "30"), ("ttft", 2, "2000")]
+)
+def test_a_bound_that_looks_like_seconds_is_questioned(name, value, meant):
+    found = message(changed(f"sla.{name}", value))
+    assert f"spec.sla.{name}: {value:g} ms looks like seconds" in found
+    assert f"write {meant} for {value:g} s" in found
 
 
 def test_e2e_latency_stands_alone():
