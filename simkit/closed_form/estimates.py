@@ -12,7 +12,7 @@ from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.parallel import ParallelPlan
 from perfmodels.uncertainty.intervals import ErrorModel, Errors, NormalErrors
 from simkit.closed_form.bottlenecks import PREFILL_DECIDES, decode_bottleneck, prefill_bottleneck, with_costs
-from simkit.closed_form.percentiles import NORMAL, goodput_share, itl_quantile, ttft_quantile
+from simkit.closed_form.percentiles import NORMAL, all_quantiles, goodput_share
 from simkit.closed_form.problem import Problem
 from simkit.core.engine import EngineOptions
 from simkit.core.estimate import LATENCIES, Estimate, Latency, Means
@@ -142,9 +142,10 @@ def normal_spread(latency: Latency) -> float:
 def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
     """Every field of an Estimate that follows from its means."""
     errors, spread = means.errors, means.log_sds
-    ttft = _latency(means.ttft_s, _waiting_quantiles(means), (errors["ttft"], spread["ttft"]))
-    itl = _latency(means.itl_s, _stall_quantiles(means), (errors["itl"], spread["itl"]))
-    e2e_quantiles = {q: _at(ttft, q) + means.decodes * _at(itl, q) for q in NORMAL}
+    waited, stalled = all_quantiles(means)
+    ttft = _latency(means.ttft_s, waited, (errors["ttft"], spread["ttft"]))
+    itl = _latency(means.itl_s, stalled, (errors["itl"], spread["itl"]))
+    e2e_quantiles = {q: waited[q] + means.decodes * stalled[q] for q in NORMAL}
     e2e = _latency(means.e2e_s, e2e_quantiles, (errors["e2e"], spread["e2e"]))
     latencies = zip(LATENCIES, (ttft, itl, e2e), strict=True)
     asked = [getattr(latency, f"{slo.statistic_of(name)}_s") for name, latency in latencies]
@@ -237,11 +238,6 @@ def log_spreads(
     return first, rest, np.hypot(share * first, (1.0 - share) * rest)
 
 
-def _at(latency: Latency, percentile: int) -> float:
-    value: float = getattr(latency, f"p{percentile}_s")
-    return value
-
-
 def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[Errors, float]) -> Latency:
     model, spread = errors
     low, high = model.interval(mean_s, log_sd=spread)
@@ -251,12 +247,3 @@ def _latency(mean_s: float, quantiles: Mapping[int, float], errors: tuple[Errors
         hi_s=float(high),
         **{f"p{q}_s": value for q, value in quantiles.items()},
     )
-
-
-def _waiting_quantiles(means: Means) -> dict[int, float]:
-    return {q: float(ttft_quantile(means.ttft_s, means.waiting_s, q)) for q in NORMAL}
-
-
-def _stall_quantiles(means: Means) -> dict[int, float]:
-    stalls = (means.prefill_share, means.batch)
-    return {q: float(itl_quantile(means.itl_s, stalls, q)) for q in NORMAL}

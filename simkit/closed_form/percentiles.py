@@ -12,13 +12,14 @@ from simkit.core.slo import Slo
 
 
 NORMAL = {50: 0.0, 75: 0.6745, 90: 1.2816, 95: 1.6449, 99: 2.3263}
+_PERCENTILES, _DEVIATIONS = np.array(list(NORMAL), dtype=np.float64), np.array(list(NORMAL.values()))
 
 
-def ttft_quantile(ttft_s: FloatLike, waiting_s: FloatLike, percentile: int) -> FloatArray:
+def ttft_quantile(ttft_s: FloatLike, waiting_s: FloatLike, percentile: FloatLike) -> FloatArray:
     """Percentile of TTFT: a fixed service time plus a wait with an exponential tail of its mean."""
     mean, wait = np.asarray(ttft_s, dtype=np.float64), np.asarray(waiting_s, dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        found = np.maximum(mean - wait, 0.0) - np.log(1.0 - percentile / 100.0) * wait
+        found = np.maximum(mean - wait, 0.0) - np.log(1.0 - np.asarray(percentile) / 100.0) * wait
     infinite: FloatArray = np.where(np.isinf(wait), np.inf, found)
     return infinite
 
@@ -29,8 +30,18 @@ def itl_quantile(itl_s: FloatLike, stalls: tuple[FloatLike, FloatLike], percenti
     The share of the gaps that is other requests' prefills comes in about `batch` independent
     pieces per request, so its spread is that share over the root of their number.
     """
-    spread = itl_spread_s(itl_s, stalls)
-    found: FloatArray = np.maximum(np.asarray(itl_s) + NORMAL[percentile] * spread, 0.0)
+    return _itl_at(itl_s, stalls, NORMAL[percentile])
+
+
+def all_quantiles(served: "Served") -> tuple[dict[int, float], dict[int, float]]:
+    """Every percentile of one load's TTFT and ITL."""
+    ttft = ttft_quantile(served.ttft_s, served.waiting_s, _PERCENTILES)
+    itl = _itl_at(served.itl_s, (served.prefill_share, served.batch), _DEVIATIONS)
+    return dict(zip(NORMAL, ttft.tolist(), strict=True)), dict(zip(NORMAL, itl.tolist(), strict=True))
+
+
+def _itl_at(itl_s: FloatLike, stalls: tuple[FloatLike, FloatLike], deviations: FloatLike) -> FloatArray:
+    found: FloatArray = np.maximum(np.asarray(itl_s) + deviations * itl_spread_s(itl_s, stalls), 0.0)
     return found
 
 
