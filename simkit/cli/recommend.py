@@ -1,7 +1,7 @@
 """`simkit recommend`, and how it saves and shows its stages: closed form, then simulated finalists."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.bound_flags import STATISTIC_HELP
+from simkit.cli.choices import each_choice
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (
@@ -33,6 +34,19 @@ class AskedStages:
     dynamo_rules: bool
 
 
+def side_by_side(requests: Sequence[Any], asked: AskedStages) -> tuple[Any, Mapping[str, Any]]:
+    """The best of several GPUs and engines with the pick of each, and its document; saved like one answer."""
+    from simkit.catalog.problems import SearchOptions
+    from simkit.reports.document import recommendation_document
+    from simkit.verbs.alternatives import best_alternative
+
+    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=max(asked.limit, asked.top))
+    problem, result = best_alternative(requests, search)
+    document = recommendation_document(result)
+    _say_saved(_save(result, problem, asked, document), asked)
+    return result, document
+
+
 def staged(
     request: Any, asked: AskedStages, *, finalists: int | None, budget_s: float | None, seed: int
 ) -> tuple[Any, Mapping[str, Any]]:
@@ -52,9 +66,7 @@ def staged(
         problem = build_problem(request, search)
         result = answer(problem)
     document = recommendation_document(result)
-    names = _save(result, problem, asked, document)
-    if names:
-        remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
+    _say_saved(_save(result, problem, asked, document), asked)
     _how_to_resume(result, asked)
     return result, document
 
@@ -88,6 +100,11 @@ def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[
     texts = folder_texts(result, top=asked.top, version=asked.dgd_version, problem=problem, document=document)
     written = [path.relative_to(asked.output).parts[0] for path in write_folder(asked.output, texts)]
     return list(dict.fromkeys(written))
+
+
+def _say_saved(names: Sequence[str], asked: AskedStages) -> None:
+    if names:
+        remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
 
 
 def _progress(text: str, asked: AskedStages) -> None:
@@ -142,21 +159,35 @@ def recommend(
 
     Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --total-gpus 32 --isl 4000
     --osl 1000 -o out
+
+    Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h100_sxm,h200_sxm,b200_sxm --total-gpus 8
     """
-    from simkit.core.errors import unknown_name
+    from simkit.core.errors import InputError, unknown_name
     from simkit.core.request import known_objective
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
-    request = with_tuning(with_cluster(request_from_flags(dgdr, flags), cluster), tuning)
-    if objective is not None:
-        request = replace(request, optimization=known_objective(objective))
-    slo = replace(request.slo, statistic=statistic)
-    request = replace(request, slo=slo, gpu_hour_price=price)
+
+    def asked_of(given: Mapping[str, Any]) -> Any:
+        request = with_tuning(with_cluster(request_from_flags(dgdr, given), cluster), tuning)
+        if objective is not None:
+            request = replace(request, optimization=known_objective(objective))
+        slo = replace(request.slo, statistic=statistic)
+        return replace(request, slo=slo, gpu_hour_price=price)
+
+    requests = [asked_of(given) for given in each_choice(flags)]
     asked = AskedStages(
         limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules
     )
-    result, document = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)
+    if len(requests) > 1:
+        if finalists or budget is not None:
+            raise InputError(
+                "--simulate-finalists, --time-budget: they look closer at one GPU and engine; name one of "
+                "each, or drop the flag"
+            )
+        result, document = side_by_side(requests, asked)
+    else:
+        result, document = staged(requests[0], asked, finalists=finalists, budget_s=budget, seed=seed)
     show(form, lambda: document, lambda console: _table(document, console, limit))
     if result.finalists and result.finalists.stopped == "interrupted":
         raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts

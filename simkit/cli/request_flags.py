@@ -152,8 +152,8 @@ class _Flag:
 
 _FLAGS = (
     _Flag("model", str, "model", "Hugging Face id, or a folder or config.json."),
-    _Flag("backend", str, "backend", f"{engine_choices('auto')}."),
-    _Flag("gpu", str, "hardware.gpuSku", "GPU, for example h200_sxm."),
+    _Flag("backend", str, "backend", f"{engine_choices('auto')}; recommend compares a list: a,b."),
+    _Flag("gpu", str, "hardware.gpuSku", "GPU, for example h200_sxm; recommend compares a list: a,b."),
     _Flag("total_gpus", int, "hardware.totalGpus", "GPUs in the cluster."),
     _Flag("gpus_per_node", int, "hardware.numGpusPerNode", "GPUs in a node."),
     _Flag("vram_mb", float, "hardware.vramMb", "Memory of one GPU in MiB, instead of the catalogue's."),

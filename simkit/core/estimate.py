@@ -235,6 +235,20 @@ class Relaxation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """The pick of one GPU and engine of several asked about, as if asked alone; wins: it is the best of all.
+
+    Without a candidate, refusal says why nothing runs.
+    """
+
+    gpu: str
+    backend: str
+    candidate: Candidate | None
+    refusal: str = ""
+    wins: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """The answer to a Request: candidates best first, and why the rest are not among them.
 
@@ -243,7 +257,8 @@ class Recommendation:
     of output tokens per second per GPU against tokens per second per user, knee the position in it
     from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
     unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
-    finalists says which candidates were simulated too, None where none was asked for.
+    finalists says which candidates were simulated too, None where none was asked for. alternatives hold one
+    entry for each GPU and engine where several were asked about: the rest is the winner's own answer.
     """
 
     request: Request
@@ -259,6 +274,7 @@ class Recommendation:
     bottlenecks: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     finalists: Finalists | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def selected(self) -> Candidate:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from simkit.reports.alternatives import alternatives_context
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -93,6 +94,7 @@ def recommendation_context(doc: Doc) -> dict[str, Any]:
         "explanation": [*doc["explanation"], *doc["remarks"]],
         "trade_offs": [item["text"] for item in doc["trade_offs"]],
         "warnings": doc["request"]["warnings"],
+        **alternatives_context(doc.get("alternatives", ())),
         "heads": CANDIDATE_HEADS,
         "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
         "simulated_heads": HEADS,

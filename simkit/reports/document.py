@@ -14,7 +14,15 @@ import numpy as np
 
 from perfmodels.model.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
-from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
+from simkit.core.estimate import (
+    Alternative,
+    Candidate,
+    Estimate,
+    Latency,
+    Recommendation,
+    Relaxation,
+    TradeOff,
+)
 from simkit.core.request import Request
 from simkit.core.slo import STATISTICS, Slo
 from simkit.explain.answer import trade_off_lines
@@ -61,9 +69,21 @@ def recommendation_document(rec: Recommendation) -> Document:
         "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
         "relaxations": [_relaxation(item) for item in rec.relaxations],
         **({"finalists": asdict(rec.finalists)} if rec.finalists else {}),
+        **({"alternatives": [_alternative(item) for item in rec.alternatives]} if rec.alternatives else {}),
         "versions": rec.versions,
     })  # fmt: skip
     return found
+
+
+def _alternative(item: Alternative) -> Document:
+    found = None if item.candidate is None else candidate_document(item.candidate)
+    return {
+        "gpu": item.gpu,
+        "backend": item.backend,
+        "wins": item.wins,
+        "refusal": item.refusal,
+        "candidate": found,
+    }
 
 
 def _trade_off(item: TradeOff, text: str) -> Document:

@@ -6,6 +6,7 @@ Numbers never wrap, names may.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simkit.reports.alternatives import alternatives_table
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -49,6 +50,7 @@ class ShownFault(Protocol):
 
 def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
     """The candidates of a recommendation's document side by side; why, warnings, what was left out."""
+    alternatives_table(console, doc.get("alternatives", ()))
     say(console, _headline(doc), style="bold")
     shown = doc["candidates"][:limit]
     if shown:

@@ -1,7 +1,7 @@
 """The main question: over all engines and modes, which deployment is best, and why not the others."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,8 +26,29 @@ from simkit.search.trade_offs import relaxations, trade_offs
 Row = tuple[PreparedEngine, Points, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedLayouts:
+    """Every engine's result, those with anything to rank, and their best layouts in one order."""
+
+    results: list[EngineResult]
+    filled: list[EngineResult]
+    rows: list[Row]
+
+    @property
+    def first(self) -> tuple[Points, float]:
+        """The row of the pick, and the probability that it holds the SLA."""
+        engine, table, row = self.rows[0]
+        result = next(item for item in self.filled if item.engine is engine)
+        return table.take(np.array([row])), float(result.chance[row])
+
+
 def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> Recommendation:
-    """Rank every deployment of every engine.
+    """Rank every deployment of every engine; skip and errors as for `ranked_layouts`."""
+    return recommendation(problem, ranked_layouts(problem, skip))
+
+
+def ranked_layouts(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> RankedLayouts:
+    """The best layouts of all engines, best first.
 
     skip: once there is something to recommend, whether to leave the next engine out. Raises
     InfeasibleError when the model does not fit the GPUs in any split.
@@ -40,18 +61,23 @@ def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False
     filled = [result for result in results if len(result.best)]
     if not filled:
         raise InfeasibleError(_too_small(problem, results))
-    ranked = _ranked(problem, filled)
-    candidates = _candidates(problem, ranked)
+    return RankedLayouts(results=results, filled=filled, rows=_ranked(problem, filled))
+
+
+def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
+    """The answer that the ranked layouts give."""
+    filled = found.filled
+    candidates = _candidates(problem, found.rows)
     meets = candidates[0].meets_sla
     front = _pareto(problem, filled)
-    engine, table, row = ranked[0]
+    engine, table, row = found.rows[0]
     return Recommendation(
         request=problem.request,
         candidates=candidates,
         expected_best=_expected(problem, filled),
         pareto=front,
         knee=_knee(front),
-        rejected=_rejections(problem, results),
+        rejected=_rejections(problem, found.results),
         meets_sla=meets,
         trade_offs=trade_offs(problem, filled, candidates[0]),
         relaxations=() if meets else relaxations(problem, filled),

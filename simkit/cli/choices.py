@@ -1,0 +1,26 @@
+"""Flags that ask about several things at once: GPUs and engines as lists."""
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+from simkit.core.errors import InputError
+
+_LISTS = ("gpu", "backend")
+
+
+def each_choice(flags: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The flags for every GPU with every engine: `--gpu a,b --backend c,d` gives four; one without lists."""
+    named = {name: _names(name, flags[name]) for name in _LISTS if flags.get(name) is not None}
+    return [{**flags, **dict(zip(named, chosen, strict=True))} for chosen in product(*named.values())]
+
+
+def _names(name: str, text: str) -> list[str]:
+    found = [item.strip() for item in text.split(",")]
+    if "," not in text:
+        return [text]
+    if not all(found):
+        raise InputError(f"--{name} {text!r}: an empty name in the list; write names with one comma between")
+    if name == "backend" and "auto" in found:
+        raise InputError(f"--backend {text!r}: auto is every engine already; name engines, or auto alone")
+    return list(dict.fromkeys(found))
