@@ -1,4 +1,4 @@
-"""Flags that ask about several things at once: GPUs and engines as lists."""
+"""Flags that ask about several things at once: lists of GPUs, engines and loads, and GPUs as needed."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -6,6 +6,7 @@ from typing import Any
 
 from simkit.core.errors import InputError
 
+AUTO = "auto"
 _LISTS = ("gpu", "backend")
 
 
@@ -21,6 +22,24 @@ def _names(name: str, text: str) -> list[str]:
         return [text]
     if not all(found):
         raise InputError(f"--{name} {text!r}: an empty name in the list; write names with one comma between")
-    if name == "backend" and "auto" in found:
+    if name == "backend" and AUTO in found:
         raise InputError(f"--backend {text!r}: auto is every engine already; name engines, or auto alone")
     return list(dict.fromkeys(found))
+
+
+def gpu_count(text: str) -> int | str:
+    """What --total-gpus says: a number, or auto. Raises InputError."""
+    if text == AUTO:
+        return AUTO
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(
+            f"--total-gpus {text!r}: expected a whole number of GPUs, or auto with recommend; for example 8"
+        ) from None
+
+
+def refuse_several(flags: Mapping[str, Any]) -> None:
+    """Raise InputError for a flag that still holds what only some verbs take, and they have taken out."""
+    if flags.get("total_gpus") == AUTO:
+        raise InputError("--total-gpus auto: recommend finds how many are needed; give a number of GPUs here")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.bound_flags import STATISTIC_HELP
-from simkit.cli.choices import each_choice
+from simkit.cli.choices import AUTO, each_choice
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (
@@ -170,11 +170,14 @@ def recommend(
 
     def asked_of(given: Mapping[str, Any]) -> Any:
         request = with_tuning(with_cluster(request_from_flags(dgdr, given), cluster), tuning)
+        request = replace(request, hardware=replace(request.hardware, as_needed=as_needed))
         if objective is not None:
             request = replace(request, optimization=known_objective(objective))
         slo = replace(request.slo, statistic=statistic)
         return replace(request, slo=slo, gpu_hour_price=price)
 
+    as_needed = flags["total_gpus"] == AUTO
+    flags = {**flags, "total_gpus": None} if as_needed else flags
     requests = [asked_of(given) for given in each_choice(flags)]
     asked = AskedStages(
         limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules

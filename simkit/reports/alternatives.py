@@ -53,6 +53,18 @@ def alternative_rows(found: Sequence[Row], gap: str = " ") -> list[list[str]]:
     return rows
 
 
+def asked_request(doc: Row) -> Row:
+    """The request of a document with every GPU and engine that was asked about."""
+    request, found = doc["request"], doc.get("alternatives", ())
+    if not found:
+        return dict(request)
+    names = {key: dict.fromkeys(item[key] for item in found) for key in ("gpu", "backend")}
+    hardware = {**request["hardware"], "gpu": ",".join(names["gpu"])}
+    if len(names["gpu"]) > 1:
+        hardware["gpus_per_node"] = None  # each has its own
+    return {**request, "hardware": hardware, "backend": ",".join(names["backend"])}
+
+
 def alternatives_context(found: Sequence[Row]) -> dict[str, Any]:
     """What the reports' templates show; no rows where one alone was asked about."""
     return {

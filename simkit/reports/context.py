@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simkit.reports.alternatives import alternatives_context
+from simkit.reports.alternatives import alternatives_context, asked_request
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -82,7 +82,7 @@ def recommendation_context(doc: Doc) -> dict[str, Any]:
     best = doc["selected"]
     return {
         "model": doc["request"]["model"],
-        "command": command_line(doc["request"], doc.get("finalists")),
+        "command": command_line(asked_request(doc), doc.get("finalists")),
         "status": _status(doc),
         "answer": _answer(doc),
         "verdict": _verdict(doc),

@@ -23,7 +23,7 @@ from simkit.core.estimate import (
     Relaxation,
     TradeOff,
 )
-from simkit.core.request import Request
+from simkit.core.request import Hardware, Request
 from simkit.core.slo import STATISTICS, Slo
 from simkit.explain.answer import trade_off_lines
 from simkit.explain.remarks import remarks
@@ -192,13 +192,19 @@ def _sla(slo: Slo) -> Document:
     return {name: None if bound is None else bound * _MS_PER_S for name, bound in bounds.items()}
 
 
+def _hardware(hardware: Hardware) -> Document:
+    """As given; that the number of GPUs was left open is said only where it was."""
+    found = asdict(hardware)
+    return found if hardware.as_needed else {key: found[key] for key in found if key != "as_needed"}
+
+
 def request_document(request: Request) -> Document:
     """The question as recommendation.json holds it."""
     deploy = request.deploy
     return {
         "model": request.model,
         "backend": request.backend,
-        "hardware": asdict(request.hardware),
+        "hardware": _hardware(request.hardware),
         "workload": asdict(request.workload),
         "sla": _sla(request.slo),
         "sla_statistic": request.slo.statistic,

@@ -86,7 +86,7 @@ def command_line(request: Doc, finalists: Doc | None = None) -> str:
         "--model": request["model"],
         "--backend": request["backend"],
         "--gpu": hardware["gpu"],
-        "--total-gpus": hardware["total_gpus"],
+        "--total-gpus": "auto" if hardware.get("as_needed") else hardware["total_gpus"],
         "--gpus-per-node": hardware["gpus_per_node"],
         "--vram-mb": hardware["vram_mb"],
         "--isl": workload["isl_tokens"],

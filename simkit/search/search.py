@@ -16,7 +16,7 @@ from simkit.engines.registry import engine_spec
 from simkit.engines.support import moe_support
 from simkit.search.candidate_table import Points, concatenate
 from simkit.search.candidates import candidate, phase_bottlenecks
-from simkit.search.engine_search import EngineResult, preference_of, search_engine
+from simkit.search.engine_search import EngineResult, preference_of, search_engine, with_front
 from simkit.search.picking import SURE_SHARE, knee, leading, pareto_front, ranking
 from simkit.search.prepared import PreparedEngine
 from simkit.search.space import largest_context, smallest_engine
@@ -69,7 +69,7 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
     filled = found.filled
     candidates = _candidates(problem, found.rows)
     meets = candidates[0].meets_sla
-    front = _pareto(problem, filled)
+    front = _pareto(problem, _as_large(problem, filled, candidates[0]))
     engine, table, row = found.rows[0]
     return Recommendation(
         request=problem.request,
@@ -138,6 +138,14 @@ def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, .
     return tuple(
         candidate(problem, results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front
     )
+
+
+def _as_large(problem: Problem, results: list[EngineResult], selected: Candidate) -> list[EngineResult]:
+    """With fronts of as many GPUs as the selected takes, where as many as needed are asked for."""
+    if not problem.request.hardware.as_needed:
+        return results
+    smaller = replace(problem, total_gpus=selected.deployment.num_gpus)
+    return [with_front(smaller, result) for result in results]
 
 
 def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejection, ...]:

@@ -56,7 +56,7 @@ def _pick(problem: Problem) -> SinglePick:
 
 def _check_comparable(requests: Sequence[Request], picks: Sequence[SinglePick]) -> None:
     sizes = {pick.problem.total_gpus for pick in picks}
-    if len(sizes) > 1 and any(request.hardware.total_gpus is None for request in requests):
+    if len(sizes) > 1 and not requests[0].hardware.total_gpus:
         nodes = " and ".join(str(size) for size in sorted(sizes))
         raise InputError(
             f"--gpu: nodes of {nodes} GPUs, so one node of each does not compare; give --total-gpus"
