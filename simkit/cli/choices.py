@@ -39,7 +39,21 @@ def gpu_count(text: str) -> int | str:
         ) from None
 
 
+def requests_in_flight(text: str) -> float | tuple[float, ...]:
+    """What --concurrency says: a number, or several with commas between. Raises InputError."""
+    try:
+        found = tuple(float(item) for item in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"--concurrency {text!r}: expected a number of requests in flight, or with estimate several: "
+            "1,2,4,8"
+        ) from None
+    return found if "," in text else found[0]
+
+
 def refuse_several(flags: Mapping[str, Any]) -> None:
     """Raise InputError for a flag that still holds what only some verbs take, and they have taken out."""
     if flags.get("total_gpus") == AUTO:
         raise InputError("--total-gpus auto: recommend finds how many are needed; give a number of GPUs here")
+    if isinstance(flags.get("concurrency"), tuple):
+        raise InputError("--concurrency: estimate alone draws a curve over several; give one number here")

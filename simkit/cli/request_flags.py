@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.bound_flags import bounds_of, refuse_seconds, with_own_statistics
-from simkit.cli.choices import gpu_count, refuse_several
+from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
@@ -167,7 +167,13 @@ _FLAGS = (
     _Flag("vram_mb", float, "hardware.vramMb", "Memory of one GPU in MiB, instead of the catalogue's."),
     _Flag("isl", int, "workload.isl", "Input tokens of a request."),
     _Flag("osl", int, "workload.osl", "Output tokens of a request."),
-    _Flag("concurrency", float, "workload.concurrency", "Requests in flight."),
+    _Flag(
+        "concurrency",
+        float,
+        "workload.concurrency",
+        "Requests in flight; estimate: 1,2,4,8 as a curve.",
+        requests_in_flight,
+    ),
     _Flag("request_rate", float, "workload.requestRate", "Requests per second."),
     _Flag("ttft", str, "sla.ttft", "Bound on time to first token [ms]; p95:1000 bounds a percentile."),
     _Flag("itl", str, "sla.itl", "Bound on inter-token latency [ms]; mean:30 as above."),

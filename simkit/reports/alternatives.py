@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simkit.reports.labels import MISSING, count, interval, layout_label, number, percent
-from simkit.reports.terminal import cells, say, table
+from simkit.reports.terminal import cells, print_fitting, say, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,11 +78,7 @@ def alternatives_table(console: "Console", found: Sequence[Row]) -> None:
     """Print them side by side; nothing where one alone was asked about."""
     if not found:
         return
-    rows = _table(console, found, " ")
-    free = console.options.update(width=10 * console.width)
-    if console.measure(rows, options=free).maximum > console.width:
-        rows = _table(console, found, "\n")
-    console.print(rows)
+    print_fitting(console, lambda gap: _table(console, found, gap))
     say(console, HINT, style="dim")
     for item in found:
         if item["candidate"] is None:

@@ -21,7 +21,7 @@ from simkit.reports.labels import (
 )
 from simkit.reports.question import BOUNDS
 from simkit.reports.simulated import simulated_table
-from simkit.reports.terminal import bullets, cells, grid, say, table
+from simkit.reports.terminal import bullets, cells, grid, print_fitting, say, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,11 +140,7 @@ def _deployment(doc: Row) -> str:
 
 
 def _candidates(console: "Console", candidates: Sequence[Row]) -> None:
-    rows = _candidate_rows(console, candidates, gap=" ")
-    free = console.options.update(width=10 * console.width)
-    if console.measure(rows, options=free).maximum > console.width:
-        rows = _candidate_rows(console, candidates, gap="\n")
-    console.print(rows)
+    print_fitting(console, lambda gap: _candidate_rows(console, candidates, gap))
     if not all(item["in_domain"] for item in candidates):
         say(console, "~ outside the range of the data behind the prediction", style="dim")
     if any(item["tied"] for item in candidates):
