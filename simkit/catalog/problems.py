@@ -51,11 +51,13 @@ def cache_formats(tuning: Tuning, backend: str, device: Device, stored: Precisio
 class SearchOptions:
     """How to search, beyond what the request says.
 
-    model_folder holds the config.json of the request's model, where that need not be looked up.
+    select: the row of the answer to export in place of the first. model_folder holds the config.json of the
+    request's model, where that need not be looked up.
     """
 
     dynamo_rules: bool = False
     limit: int = 10
+    select: int = 1
     model_folder: str | None = None
 
 
@@ -107,6 +109,7 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         domain=measured_domain(),
         dynamo_rules=options.dynamo_rules,
         limit=options.limit,
+        select=options.select,
         kv_formats={name: found.others for name, found in formats.items()},
     )
 

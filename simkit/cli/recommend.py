@@ -32,6 +32,7 @@ class AskedStages:
     output: Path | None
     quiet: bool
     dynamo_rules: bool
+    select: int = 1
 
 
 def side_by_side(requests: Sequence[Any], asked: AskedStages) -> tuple[Any, Mapping[str, Any]]:
@@ -59,7 +60,7 @@ def staged(
     from simkit.verbs.recommend import answer
 
     limit = max(asked.limit, asked.top, finalists or 0)
-    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit)
+    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit, select=asked.select)
     if finalists or budget_s is not None:
         problem, result = _in_stages(request, search, asked, (finalists, budget_s, seed))
     else:
@@ -126,6 +127,7 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
 
 
 _OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
+_SELECT_HELP = "Write this row of the table, in place of the first."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
 _BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
 
@@ -138,6 +140,7 @@ def recommend(
     *,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
     top: Annotated[int, typer.Option("--top", min=1, max=100, help="DGDs to write, best first.")] = 1,
+    select: Annotated[int | None, typer.Option("--select", min=1, help=_SELECT_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Candidates to list.")] = 10,
     dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
@@ -162,7 +165,7 @@ def recommend(
 
     Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h100_sxm,h200_sxm,b200_sxm --total-gpus 8
     """
-    from simkit.core.errors import InputError, unknown_name
+    from simkit.core.errors import unknown_name
     from simkit.core.request import known_objective
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
@@ -179,15 +182,18 @@ def recommend(
     as_needed = flags["total_gpus"] == AUTO
     flags = {**flags, "total_gpus": None} if as_needed else flags
     requests = [asked_of(given) for given in each_choice(flags)]
+    closer = bool(finalists) or budget is not None
+    _check_together(several=len(requests) > 1, closer=closer, select=select, top=top)
     asked = AskedStages(
-        limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules
+        limit=limit,
+        top=top,
+        dgd_version=dgd_version,
+        output=output,
+        quiet=quiet,
+        dynamo_rules=dynamo_rules,
+        select=select or 1,
     )
     if len(requests) > 1:
-        if finalists or budget is not None:
-            raise InputError(
-                "--simulate-finalists, --time-budget: they look closer at one GPU and engine; name one of "
-                "each, or drop the flag"
-            )
         result, document = side_by_side(requests, asked)
     else:
         result, document = staged(requests[0], asked, finalists=finalists, budget_s=budget, seed=seed)
@@ -196,6 +202,25 @@ def recommend(
         raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts
     if not result.meets_sla:
         raise typer.Exit(1)
+
+
+def _check_together(*, several: bool, closer: bool, select: int | None, top: int) -> None:
+    """Raise InputError for flags that contradict each other; closer: finalists are to be simulated."""
+    from simkit.core.errors import InputError
+
+    if several and closer:
+        raise InputError(
+            "--simulate-finalists, --time-budget: they look closer at one GPU and engine; name one of each, "
+            "or drop the flag"
+        )
+    if select is None:
+        return
+    if several:
+        raise InputError("--select: several GPUs or engines have a table each; name one of each, or drop it")
+    if closer:
+        raise InputError("--select: a simulation orders the table anew; drop one of the two")
+    if top > 1:
+        raise InputError("--select writes one row, --top the first ones; drop one of them")
 
 
 def _table(document: Any, console: Any, limit: int) -> None:

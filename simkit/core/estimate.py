@@ -1,7 +1,7 @@
 """What a deployment does under a load: the numbers every verb reports, as estimated and as simulated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perfmodels.uncertainty.intervals import Errors
 from simkit.core.deployment import Deployment
@@ -258,7 +258,8 @@ class Recommendation:
     from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
     unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
     finalists says which candidates were simulated too, None where none was asked for. alternatives hold one
-    entry for each GPU and engine where several were asked about: the rest is the winner's own answer.
+    entry for each GPU and engine where several were asked about: the rest is the winner's own answer. chosen
+    is the position of the candidate that the user selected: meets_sla and bottlenecks are its own.
     """
 
     request: Request
@@ -275,8 +276,14 @@ class Recommendation:
     versions: Mapping[str, str] = field(default_factory=dict)
     finalists: Finalists | None = None
     alternatives: tuple[Alternative, ...] = ()
+    chosen: int = 0
 
     @property
     def selected(self) -> Candidate:
         """The configuration to deploy."""
-        return self.candidates[0]
+        return self.candidates[self.chosen]
+
+    @property
+    def unchosen(self) -> "Recommendation":
+        """The same with the search's own pick selected."""
+        return replace(self, chosen=0, meets_sla=self.candidates[0].meets_sla) if self.chosen else self

@@ -54,10 +54,10 @@ def alternative_rows(found: Sequence[Row], gap: str = " ") -> list[list[str]]:
 
 
 def asked_request(doc: Row) -> Row:
-    """The request of a document with every GPU and engine that was asked about."""
-    request, found = doc["request"], doc.get("alternatives", ())
+    """The request of a document with every GPU and engine asked about, and the row that was selected."""
+    request, found = {**doc["request"], "select": doc.get("selected_row")}, doc.get("alternatives", ())
     if not found:
-        return dict(request)
+        return request
     names = {key: dict.fromkeys(item[key] for item in found) for key in ("gpu", "backend")}
     hardware = {**request["hardware"], "gpu": ",".join(names["gpu"])}
     if len(names["gpu"]) > 1:

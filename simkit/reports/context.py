@@ -128,10 +128,11 @@ def _verdict(doc: Doc) -> str:
     chance = percent((found or best).get("sla_probability"))
     how = "simulated" if found else "predicted"
     figure = statistics_label(doc["request"]["sla_statistics"], BOUNDS)
+    nearest = "" if doc.get("selected_row") else "; this is the nearest configuration"
     return {
         "none": "No SLA was asked for, so nothing is judged.",
         "met": f"Expected to meet the SLA: every {how} {figure} is within its bound. Probability: {chance}.",
-        "missed": f"The SLA is missed; this is the nearest configuration. Chance that it holds: {chance}.",
+        "missed": f"The SLA is missed{nearest}. Chance that it holds: {chance}.",
     }[_status(doc)]
 
 

@@ -56,7 +56,8 @@ def recommendation_document(rec: Recommendation) -> Document:
     candidates = [candidate_document(item) for item in rec.candidates]
     found: Document = plain({
         "request": request_document(rec.request),
-        "selected": candidates[0] if candidates else None,
+        "selected": candidates[rec.chosen] if candidates else None,
+        **({"selected_row": rec.chosen + 1} if rec.chosen else {}),
         "expected_best": None if rec.expected_best is None else candidate_document(rec.expected_best),
         "candidates": candidates,
         "pareto": [candidate_document(item) for item in rec.pareto],

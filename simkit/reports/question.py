@@ -102,6 +102,7 @@ def command_line(request: Doc, finalists: Doc | None = None) -> str:
         "--max-num-batched-tokens": tuning["max_num_batched_tokens"],
         "--kv-dtype": None if tuning["kv_dtype"] == "auto" else tuning["kv_dtype"],
         "--speculative": draft_label(tuning["draft"]) or None,
+        "--select": request["select"],
         "--simulate-finalists": second.get("asked"),
         "--seed": second.get("seed"),
         "--search-strategy": None if request["search_strategy"] == "rapid" else request["search_strategy"],

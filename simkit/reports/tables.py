@@ -113,7 +113,7 @@ def _headline(doc: Row) -> str:
     if best is None:
         return f"{model}: no configuration found"
     gpu = doc["request"]["hardware"]["gpu"] or "GPUs"
-    verdict = "MISSES the SLA; nearest configuration shown"
+    verdict = "MISSES the SLA" if doc.get("selected_row") else "MISSES the SLA; nearest configuration shown"
     if doc["meets_sla"]:  # of means expected; how sure that is belongs in the same breath
         verdict = f"expected to meet the SLA, probability {percent(best['sla_probability'])}"
         if best.get("simulated"):

@@ -9,7 +9,7 @@ from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB
 from simkit.closed_form.problem import Problem
-from simkit.core.errors import InfeasibleError
+from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.estimate import Candidate, Recommendation, Rejection
 from simkit.core.words import gpus
 from simkit.engines.registry import engine_spec
@@ -65,12 +65,17 @@ def ranked_layouts(problem: Problem, skip: Callable[[str], bool] = lambda backen
 
 
 def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
-    """The answer that the ranked layouts give."""
-    filled = found.filled
+    """The answer that the ranked layouts give. Raises InputError where the row to export is not there."""
+    filled, chosen = found.filled, problem.select - 1
+    if chosen >= len(found.rows):
+        raise InputError(
+            f"--select {problem.select}: the table has {len(found.rows)} rows; give one of these, or list more "
+            "with --limit"
+        )
     candidates = _candidates(problem, found.rows)
     meets = candidates[0].meets_sla
     front = _pareto(problem, _as_large(problem, filled, candidates[0]))
-    engine, table, row = found.rows[0]
+    engine, table, row = found.rows[chosen]
     return Recommendation(
         request=problem.request,
         candidates=candidates,
@@ -78,10 +83,11 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
         pareto=front,
         knee=_knee(front),
         rejected=_rejections(problem, found.results),
-        meets_sla=meets,
+        meets_sla=candidates[chosen].meets_sla,
         trade_offs=trade_offs(problem, filled, candidates[0]),
         relaxations=() if meets else relaxations(problem, filled),
         bottlenecks=phase_bottlenecks(engine, table, row),
+        chosen=chosen,
     )
 
 

@@ -80,7 +80,7 @@ def counted(rec: Recommendation) -> Recommendation:
     hardware, request = rec.request.hardware, rec.request
     if not hardware.as_needed:
         return rec
-    if rec.meets_sla:
+    if rec.unchosen.meets_sla:
         needed = replace(hardware, total_gpus=rec.selected.deployment.num_gpus)
         return replace(rec, request=replace(request, hardware=needed))
     warning = (
