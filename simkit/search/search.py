@@ -65,12 +65,12 @@ def ranked_layouts(problem: Problem, skip: Callable[[str], bool] = lambda backen
 
 
 def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
-    """The answer that the ranked layouts give. Raises InputError where the row to export is not there."""
+    """The answer that the ranked layouts give. Raises InputError where the row to export is missing."""
     filled, chosen = found.filled, problem.select - 1
     if chosen >= len(found.rows):
         raise InputError(
-            f"--select {problem.select}: the table has {len(found.rows)} rows; give one of these, or list more "
-            "with --limit"
+            f"--select {problem.select}: the table has {len(found.rows)} rows; give one of these, or list "
+            "more with --limit"
         )
     candidates = _candidates(problem, found.rows)
     meets = candidates[0].meets_sla
