@@ -11,7 +11,7 @@ from simkit.catalog.models import Model, load_model
 from simkit.closed_form.deployment_table import kv_path
 from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError
-from simkit.core.request import Request, Tuning, asks_for_load_scaling
+from simkit.core.request import MOST_GPUS, Request, Tuning, asks_for_load_scaling, is_loaded, objective_of
 from simkit.core.words import listed
 from simkit.engines.engine_model import EngineModel
 from simkit.engines.registry import engine_names
@@ -51,11 +51,13 @@ def cache_formats(tuning: Tuning, backend: str, device: Device, stored: Precisio
 class SearchOptions:
     """How to search, beyond what the request says.
 
-    model_folder holds the config.json of the request's model, where that need not be looked up.
+    select: the row of the answer to export in place of the first. model_folder holds the config.json of the
+    request's model, where that need not be looked up.
     """
 
     dynamo_rules: bool = False
     limit: int = 10
+    select: int = 1
     model_folder: str | None = None
 
 
@@ -67,7 +69,7 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
     options = options or SearchOptions()
     model = _model(request, options)
     device = cluster_device(request)
-    total = request.hardware.total_gpus
+    total = _most_gpus(request) if request.hardware.as_needed else request.hardware.total_gpus
     warnings = list(model.notes) + list(device.notes)
     if total is None:
         total = device.gpus_per_node
@@ -107,8 +109,24 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
         domain=measured_domain(),
         dynamo_rules=options.dynamo_rules,
         limit=options.limit,
+        select=options.select,
         kv_formats={name: found.others for name, found in formats.items()},
     )
+
+
+def _most_gpus(request: Request) -> int:
+    """How many GPUs are tried where as many as a load needs are asked for. Raises InputError without one."""
+    if not is_loaded(request):
+        raise InputError(
+            "--total-gpus auto: how many GPUs are needed depends on the load; give --request-rate or "
+            "--concurrency, or a number of GPUs"
+        )
+    if objective_of(request) != "fewest_gpus":
+        raise InputError(
+            f"--total-gpus auto looks for the fewest GPUs, and {request.optimization} is asked for; give a "
+            "number of GPUs, or drop --objective (optimizationType in a file)"
+        )
+    return MOST_GPUS
 
 
 def _model(request: Request, options: SearchOptions) -> Model:

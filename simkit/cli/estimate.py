@@ -50,8 +50,11 @@ def estimate(
 
     Example: simkit estimate out/dgd.yaml --gpu h200_sxm --concurrency 64
 
+    Example: simkit estimate --model Qwen/Qwen3-8B --gpu h200_sxm --worker 1xtp1 --concurrency 1,2,4,8,16
+
     Example: simkit estimate --command "vllm serve Qwen/Qwen3-32B -tp 4" --gpu h200_sxm --concurrency 64
     """
+    from simkit.reports.curve import curve_table
     from simkit.reports.tables import estimate_table
     from simkit.verbs.estimate import estimate as run
     from simkit.verbs.estimate import estimate_document
@@ -66,15 +69,28 @@ def estimate(
         decode=decode,
         decode_slots=decode_max_num_seqs,
     )
-    asked = asked_deployment(sources, flags, quiet=quiet)
+    several = flags["concurrency"] if isinstance(flags["concurrency"], tuple) else ()
+    if several and out is not None:
+        raise InputError("--dgd: a DGD has room for one load; give one --concurrency, or drop --dgd")
+    asked = asked_deployment(sources, {**flags, "concurrency": several[0]} if several else flags, quiet=quiet)
     request = _tuned(asked.request, tuning, sources)
     request = replace(request, slo=replace(request.slo, statistic=statistic))
-    result, notes = run(request, asked.deployment), asked.notes
+    own = None
     if calibration is not None:
-        from simkit.calibrate.user_runs import sharpened_estimate
         from simkit.formats.user_calibration import read_own
 
-        result = sharpened_estimate(result, request, read_own(calibration))
+        own = read_own(calibration)
+    if several:
+        curve, kept = _curve(request, asked, several, own)
+        show(form, lambda: curve, lambda console: curve_table(curve, console))
+        if not kept and bound_asked(flags):
+            raise typer.Exit(1)
+        return
+    result, notes = run(request, asked.deployment), asked.notes
+    if own is not None:
+        from simkit.calibrate.user_runs import sharpened_estimate
+
+        result = sharpened_estimate(result, request, own)
     if out is not None:
         notes += _write_dgd(out, request, result, asked.carried, quiet=quiet)
     document = estimate_document(request, result)
@@ -82,6 +98,18 @@ def estimate(
     show(form, lambda: document, lambda console: estimate_table(document, console))
     if not result.candidate.meets_sla and bound_asked(flags):
         raise typer.Exit(1)
+
+
+def _curve(request: Any, asked: Any, several: tuple[float, ...], own: Any) -> tuple[Any, bool]:
+    """The document of several loads, and whether any of them keeps what is bounded; own: a calibration."""
+    from simkit.verbs.curve import concurrency_curve, curve_document
+
+    points = concurrency_curve(request, asked.deployment, several)
+    if own is not None:
+        from simkit.calibrate.user_runs import sharpened_estimate
+
+        points = [(one, sharpened_estimate(result, one, own)) for one, result in points]
+    return curve_document(points, asked.notes), any(result.candidate.meets_sla for _, result in points)
 
 
 def _tuned(request: Any, tuning: Mapping[str, Any], sources: Sources) -> Any:

@@ -1,7 +1,7 @@
 """`simkit recommend`, and how it saves and shows its stages: closed form, then simulated finalists."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.bound_flags import STATISTIC_HELP
+from simkit.cli.choices import AUTO, each_choice
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (
@@ -31,6 +32,20 @@ class AskedStages:
     output: Path | None
     quiet: bool
     dynamo_rules: bool
+    select: int = 1
+
+
+def side_by_side(requests: Sequence[Any], asked: AskedStages) -> tuple[Any, Mapping[str, Any]]:
+    """The best of several GPUs and engines with the pick of each, and its document; saved like one answer."""
+    from simkit.catalog.problems import SearchOptions
+    from simkit.reports.document import recommendation_document
+    from simkit.verbs.alternatives import best_alternative
+
+    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=max(asked.limit, asked.top))
+    problem, result = best_alternative(requests, search)
+    document = recommendation_document(result)
+    _say_saved(_save(result, problem, asked, document), asked)
+    return result, document
 
 
 def staged(
@@ -45,16 +60,14 @@ def staged(
     from simkit.verbs.recommend import answer
 
     limit = max(asked.limit, asked.top, finalists or 0)
-    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit)
+    search = SearchOptions(dynamo_rules=asked.dynamo_rules, limit=limit, select=asked.select)
     if finalists or budget_s is not None:
         problem, result = _in_stages(request, search, asked, (finalists, budget_s, seed))
     else:
         problem = build_problem(request, search)
         result = answer(problem)
     document = recommendation_document(result)
-    names = _save(result, problem, asked, document)
-    if names:
-        remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
+    _say_saved(_save(result, problem, asked, document), asked)
     _how_to_resume(result, asked)
     return result, document
 
@@ -90,6 +103,11 @@ def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[
     return list(dict.fromkeys(written))
 
 
+def _say_saved(names: Sequence[str], asked: AskedStages) -> None:
+    if names:
+        remark(f"wrote {', '.join(names)} to {asked.output}", quiet=asked.quiet)
+
+
 def _progress(text: str, asked: AskedStages) -> None:
     """Progress on a terminal: the best so far."""
     remark(text, quiet=asked.quiet or not sys.stderr.isatty())
@@ -109,6 +127,7 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
 
 
 _OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
+_SELECT_HELP = "Write this row of the table, in place of the first."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
 _BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
 
@@ -121,6 +140,7 @@ def recommend(
     *,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
     top: Annotated[int, typer.Option("--top", min=1, max=100, help="DGDs to write, best first.")] = 1,
+    select: Annotated[int | None, typer.Option("--select", min=1, help=_SELECT_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Candidates to list.")] = 10,
     dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
@@ -142,26 +162,65 @@ def recommend(
 
     Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --total-gpus 32 --isl 4000
     --osl 1000 -o out
+
+    Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h100_sxm,h200_sxm,b200_sxm --total-gpus 8
     """
     from simkit.core.errors import unknown_name
     from simkit.core.request import known_objective
 
     if dgd_version not in ("v1beta1", "v1alpha1"):
         raise unknown_name("DGD version", dgd_version, ("v1beta1", "v1alpha1"))
-    request = with_tuning(with_cluster(request_from_flags(dgdr, flags), cluster), tuning)
-    if objective is not None:
-        request = replace(request, optimization=known_objective(objective))
-    slo = replace(request.slo, statistic=statistic)
-    request = replace(request, slo=slo, gpu_hour_price=price)
+
+    def asked_of(given: Mapping[str, Any]) -> Any:
+        request = with_tuning(with_cluster(request_from_flags(dgdr, given), cluster), tuning)
+        request = replace(request, hardware=replace(request.hardware, as_needed=as_needed))
+        if objective is not None:
+            request = replace(request, optimization=known_objective(objective))
+        slo = replace(request.slo, statistic=statistic)
+        return replace(request, slo=slo, gpu_hour_price=price)
+
+    as_needed = flags["total_gpus"] == AUTO
+    flags = {**flags, "total_gpus": None} if as_needed else flags
+    requests = [asked_of(given) for given in each_choice(flags)]
+    closer = bool(finalists) or budget is not None
+    _check_together(several=len(requests) > 1, closer=closer, select=select, top=top)
     asked = AskedStages(
-        limit=limit, top=top, dgd_version=dgd_version, output=output, quiet=quiet, dynamo_rules=dynamo_rules
+        limit=limit,
+        top=top,
+        dgd_version=dgd_version,
+        output=output,
+        quiet=quiet,
+        dynamo_rules=dynamo_rules,
+        select=select or 1,
     )
-    result, document = staged(request, asked, finalists=finalists, budget_s=budget, seed=seed)
+    if len(requests) > 1:
+        result, document = side_by_side(requests, asked)
+    else:
+        result, document = staged(requests[0], asked, finalists=finalists, budget_s=budget, seed=seed)
     show(form, lambda: document, lambda console: _table(document, console, limit))
     if result.finalists and result.finalists.stopped == "interrupted":
         raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts
     if not result.meets_sla:
         raise typer.Exit(1)
+
+
+def _check_together(*, several: bool, closer: bool, select: int | None, top: int) -> None:
+    """Raise InputError for flags that contradict each other; closer: finalists are to be simulated."""
+    from simkit.core.errors import InputError
+
+    if several and closer:
+        raise InputError(
+            "--simulate-finalists, --time-budget: they look closer at one GPU and engine; name one of each, "
+            "or drop the flag"
+        )
+    if select is None:
+        return
+    if several:
+        raise InputError("--select: several GPUs or engines have a table each; name one of each, or drop it")
+    if closer:
+        raise InputError("--select: a simulation orders the table anew; drop one of the two")
+    if top > 1:
+        raise InputError("--select writes one row, --top the first ones; drop one of them")
 
 
 def _table(document: Any, console: Any, limit: int) -> None:

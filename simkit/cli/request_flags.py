@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.bound_flags import bounds_of, refuse_seconds, with_own_statistics
+from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
@@ -148,18 +149,31 @@ class _Flag:
     kind: Any
     path: str
     help: str
+    parser: Any = None
 
 
 _FLAGS = (
     _Flag("model", str, "model", "Hugging Face id, or a folder or config.json."),
-    _Flag("backend", str, "backend", f"{engine_choices('auto')}."),
-    _Flag("gpu", str, "hardware.gpuSku", "GPU, for example h200_sxm."),
-    _Flag("total_gpus", int, "hardware.totalGpus", "GPUs in the cluster."),
+    _Flag("backend", str, "backend", f"{engine_choices('auto')}; recommend compares a list: a,b."),
+    _Flag("gpu", str, "hardware.gpuSku", "GPU, for example h200_sxm; recommend compares a list: a,b."),
+    _Flag(
+        "total_gpus",
+        int,
+        "hardware.totalGpus",
+        "GPUs in the cluster; recommend: auto, for the load.",
+        gpu_count,
+    ),
     _Flag("gpus_per_node", int, "hardware.numGpusPerNode", "GPUs in a node."),
     _Flag("vram_mb", float, "hardware.vramMb", "Memory of one GPU in MiB, instead of the catalogue's."),
     _Flag("isl", int, "workload.isl", "Input tokens of a request."),
     _Flag("osl", int, "workload.osl", "Output tokens of a request."),
-    _Flag("concurrency", float, "workload.concurrency", "Requests in flight."),
+    _Flag(
+        "concurrency",
+        float,
+        "workload.concurrency",
+        "Requests in flight; estimate: 1,2,4,8 as a curve.",
+        requests_in_flight,
+    ),
     _Flag("request_rate", float, "workload.requestRate", "Requests per second."),
     _Flag("ttft", str, "sla.ttft", "Bound on time to first token [ms]; p95:1000 bounds a percentile."),
     _Flag("itl", str, "sla.itl", "Bound on inter-token latency [ms]; mean:30 as above."),
@@ -176,10 +190,18 @@ _REPLACES = {
 }
 
 
+def _parameter(flag: _Flag) -> inspect.Parameter:
+    word = "--" + flag.name.replace("_", "-")
+    if flag.parser is None:
+        return plain_flag(_REQUEST_PANEL, flag.name, flag.kind, (word, flag.help))
+    option = typer.Option(
+        word, help=flag.help, rich_help_panel=_REQUEST_PANEL, parser=flag.parser, metavar="NUMBER"
+    )
+    return keyword(flag.kind, option, flag.name)
+
+
 def _shared() -> list[inspect.Parameter]:
-    fields = [
-        plain_flag(_REQUEST_PANEL, f.name, f.kind, ("--" + f.name.replace("_", "-"), f.help)) for f in _FLAGS
-    ]
+    fields = [_parameter(flag) for flag in _FLAGS]
     text = "Set any field, for example sla.ttft=300."
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
@@ -198,6 +220,7 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     _refuse_conflicts(flags)
     bounds = bounds_of(flags)
     flags = {**flags, **{name: bound.value_ms for name, bound in bounds.items()}}
+    refuse_several(flags)
     written = read_document(path) if path else _skeleton(flags.get("model") or model)
     # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
     changes = any(flags.get(flag.name) is not None for flag in _FLAGS) or flags.get("settings")

@@ -1,5 +1,6 @@
 """One deployment under one load: the estimate of `simkit estimate`, with its time by operator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from simkit.closed_form.engine_speed import PhaseTimes, phase_times
 from simkit.closed_form.estimates import Behind, estimate_of
 from simkit.closed_form.latency_lines import LatencyParts, latency_lines
 from simkit.closed_form.operator_lines import OperatorLine, operator_lines
-from simkit.closed_form.outcomes import Engines, Outcomes, Replicas, load_of, outcomes
+from simkit.closed_form.outcomes import ClientLoad, Engines, Outcomes, Replicas, load_of, outcomes
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.residuals import corrections_of, features_of, levels_of, nearest_run
 from simkit.core.deployment import ROLES, Aggregated, Deployment, Pool
@@ -34,7 +35,7 @@ class SingleEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Evaluated:
-    """What comes of a deployment [one row, one load], and the pool that decodes with its model.
+    """What comes of a deployment [one row, loads], and the pool that decodes with its model.
 
     asked: the engines and their host, by which the same is computed without corrections.
     """
@@ -51,7 +52,7 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
 
     The engine settings are the deployment's own. Raises InfeasibleError when it does not fit.
     """
-    evaluated = _evaluated(problem, deployment)
+    evaluated = _evaluated(problem, deployment, load_of(problem.request.workload))
     return SingleEstimate(
         candidate=_candidate(problem, deployment, evaluated),
         by_operator=(*_operators(problem, deployment, evaluated), *_latencies(problem, evaluated)),
@@ -61,10 +62,19 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
 
 def deployment_candidate(problem: Problem, deployment: Deployment) -> Candidate:
     """The same without its operators and the run most like it, which take a third of the time."""
-    return _candidate(problem, deployment, _evaluated(problem, deployment))
+    return _candidate(problem, deployment, _evaluated(problem, deployment, load_of(problem.request.workload)))
 
 
-def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated) -> Candidate:
+def deployment_curve(
+    problem: Problem, deployment: Deployment, concurrencies: Sequence[float]
+) -> tuple[Candidate, ...]:
+    """The same with so many requests in flight, evaluated over all of them at once."""
+    load = replace(load_of(problem.request.workload), amount=np.array([concurrencies], dtype=np.float64))
+    evaluated = _evaluated(problem, deployment, load)
+    return tuple(_candidate(problem, deployment, evaluated, column) for column in range(len(concurrencies)))
+
+
+def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated, column: int = 0) -> Candidate:
     behind = Behind(
         model=evaluated.model,
         plan=evaluated.pool.plan,
@@ -72,7 +82,10 @@ def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated) 
         lane_tokens=float(evaluated.serving.kv_capacity_tokens[0]),
         memory_bytes={name: float(value[0]) for name, value in evaluated.serving.memory_bytes.items()},
     )
-    numbers = {name: float(getattr(evaluated.found, name)[0, 0]) for name in Outcomes.__slots__}
+    found, shape = evaluated.found, evaluated.found.ttft_s.shape
+    numbers = {
+        name: float(np.broadcast_to(getattr(found, name), shape)[0, column]) for name in Outcomes.__slots__
+    }
     estimate = estimate_of(problem, behind, deployment.num_gpus, numbers)
     return Candidate(deployment=deployment, estimate=estimate, meets_sla=holds(estimate, problem.request.slo))
 
@@ -94,8 +107,8 @@ def pool_model(problem: Problem, deployment: Deployment, pool: Pool) -> EngineMo
     return replace(base, engine=pool.engine, precision=deployment.precision)
 
 
-def _evaluated(problem: Problem, deployment: Deployment) -> _Evaluated:
-    load, roles = load_of(problem.request.workload), ROLES[deployment.mode]
+def _evaluated(problem: Problem, deployment: Deployment, load: ClientLoad) -> _Evaluated:
+    roles = ROLES[deployment.mode]
     models = [pool_model(problem, deployment, pool) for pool in deployment.pools]
     times = [
         _checked(model, pool, phase_times(model, PlanArray.of([pool.plan]), load.lengths, role))

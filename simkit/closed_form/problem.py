@@ -26,7 +26,7 @@ class Problem:
 
     engines holds one EngineModel per backend to consider. domain is what measured runs
     cover; answers outside it are flagged. kv_formats: formats of the KV cache to try beside an engine's own,
-    by backend.
+    by backend. select: the row of the table to export, counted from 1.
     """
 
     request: Request
@@ -37,6 +37,7 @@ class Problem:
     domain: Domain
     dynamo_rules: bool = False
     limit: int = 10
+    select: int = 1
     kv_formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

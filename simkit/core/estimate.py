@@ -1,7 +1,7 @@
 """What a deployment does under a load: the numbers every verb reports, as estimated and as simulated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perfmodels.uncertainty.intervals import Errors
 from simkit.core.deployment import Deployment
@@ -235,6 +235,20 @@ class Relaxation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """The pick of one GPU and engine of several asked about, as if asked alone; wins: it is the best of all.
+
+    Without a candidate, refusal says why nothing runs.
+    """
+
+    gpu: str
+    backend: str
+    candidate: Candidate | None
+    refusal: str = ""
+    wins: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """The answer to a Request: candidates best first, and why the rest are not among them.
 
@@ -243,7 +257,9 @@ class Recommendation:
     of output tokens per second per GPU against tokens per second per user, knee the position in it
     from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
     unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
-    finalists says which candidates were simulated too, None where none was asked for.
+    finalists says which candidates were simulated too, None where none was asked for. alternatives hold one
+    entry for each GPU and engine where several were asked about: the rest is the winner's own answer. chosen
+    is the position of the candidate that the user selected: meets_sla and bottlenecks are its own.
     """
 
     request: Request
@@ -259,8 +275,15 @@ class Recommendation:
     bottlenecks: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     finalists: Finalists | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    chosen: int = 0
 
     @property
     def selected(self) -> Candidate:
         """The configuration to deploy."""
-        return self.candidates[0]
+        return self.candidates[self.chosen]
+
+    @property
+    def unchosen(self) -> "Recommendation":
+        """The same with the search's own pick selected."""
+        return replace(self, chosen=0, meets_sla=self.candidates[0].meets_sla) if self.chosen else self

@@ -51,12 +51,17 @@ class Tuning:
         return TOKEN_BUDGETS if self.max_num_batched_tokens is None else ()
 
 
+MOST_GPUS = 1024  # tried where as many GPUs as the load needs are asked for
+
 SearchStrategy = Literal["rapid", "thorough"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """The cluster as given. None: not given, taken from the GPU's catalogue entry or discovery."""
+    """The cluster as given. None: not given, taken from the GPU's catalogue entry or discovery.
+
+    as_needed: as many GPUs as the load takes, in place of a number; in an answer total_gpus says how many.
+    """
 
     gpu: str | None = None
     total_gpus: int | None = None
@@ -64,6 +69,7 @@ class Hardware:
     vram_mb: float | None = None
     interconnect: str | None = None
     rdma: bool | None = None
+    as_needed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("total_gpus", "gpus_per_node", "vram_mb"):
@@ -186,10 +192,14 @@ class Request:
             )
 
 
+def is_loaded(request: Request) -> bool:
+    """Whether a load is given; else the search chooses one."""
+    workload = request.workload
+    return workload.concurrency is not None or workload.request_rate_per_s is not None
+
+
 def objective_of(request: Request) -> str:
     """What counts after the SLA: fewest GPUs under a given load, else throughput; or what was asked for."""
     if request.optimization in ("latency", "goodput"):
         return request.optimization
-    workload = request.workload
-    loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
-    return "fewest_gpus" if loaded else "throughput"
+    return "fewest_gpus" if is_loaded(request) else "throughput"

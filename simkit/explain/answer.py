@@ -11,12 +11,23 @@ from simkit.search.picking import SURE_SHARE, Preference
 
 def explanation(rec: Recommendation) -> tuple[str, ...]:
     """Three sentences: the choice, what binds or is missed, what else was close; then what was simulated."""
-    return (_choice(rec.selected), _bounds(rec), _runner_up(rec), *finalist_lines(rec))
+    own = rec.unchosen
+    lines = (_choice(own.selected), _bounds(own), _runner_up(own), *finalist_lines(own))
+    return (_chosen(rec), *lines) if rec.chosen else lines
 
 
 def trade_off_lines(rec: Recommendation) -> tuple[str, ...]:
     """One line for each change of the question: what would be chosen, and what it gains."""
-    return tuple(_trade_off(item, rec) for item in rec.trade_offs)
+    return tuple(_trade_off(item, rec.unchosen) for item in rec.trade_offs)
+
+
+def _chosen(rec: Recommendation) -> str:
+    name = f"{rec.selected.deployment.backend} {layout(rec.selected.deployment)}"
+    verdict = "" if rec.meets_sla else ", which does not keep what was asked,"
+    return (
+        f"Row {rec.chosen + 1}, {name},{verdict} is exported as selected; the search would take the first, "
+        "of which the next lines speak."
+    )
 
 
 def _choice(best: Candidate) -> str:

@@ -18,7 +18,7 @@ def remarks(rec: Recommendation) -> tuple[str, ...]:
     """One sentence each, as far as they apply."""
     if not rec.candidates:
         return ()
-    found = (_settings(rec), _fewest(rec), _goodput(rec), _knee(rec))
+    found = (_settings(rec), _fewest(rec.unchosen), _goodput(rec), _knee(rec))
     return tuple(text for text in found if text)
 
 
@@ -105,7 +105,7 @@ def advised(rec: Recommendation, shape: ModelShape, python: tuple[int, int]) -> 
 
     python is the version of the interpreter that a local deployment would be started by.
     """
-    deployment = rec.candidates[0].deployment
+    deployment = rec.selected.deployment
     warnings = (
         cache_advice(rec.request, shape, engines(deployment)),
         python_fault(deployment.backend, python),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from simkit.reports.alternatives import alternatives_context, asked_request
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -81,7 +82,7 @@ def recommendation_context(doc: Doc) -> dict[str, Any]:
     best = doc["selected"]
     return {
         "model": doc["request"]["model"],
-        "command": command_line(doc["request"], doc.get("finalists")),
+        "command": command_line(asked_request(doc), doc.get("finalists")),
         "status": _status(doc),
         "answer": _answer(doc),
         "verdict": _verdict(doc),
@@ -93,6 +94,7 @@ def recommendation_context(doc: Doc) -> dict[str, Any]:
         "explanation": [*doc["explanation"], *doc["remarks"]],
         "trade_offs": [item["text"] for item in doc["trade_offs"]],
         "warnings": doc["request"]["warnings"],
+        **alternatives_context(doc.get("alternatives", ())),
         "heads": CANDIDATE_HEADS,
         "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
         "simulated_heads": HEADS,
@@ -126,10 +128,11 @@ def _verdict(doc: Doc) -> str:
     chance = percent((found or best).get("sla_probability"))
     how = "simulated" if found else "predicted"
     figure = statistics_label(doc["request"]["sla_statistics"], BOUNDS)
+    nearest = "" if doc.get("selected_row") else "; this is the nearest configuration"
     return {
         "none": "No SLA was asked for, so nothing is judged.",
         "met": f"Expected to meet the SLA: every {how} {figure} is within its bound. Probability: {chance}.",
-        "missed": f"The SLA is missed; this is the nearest configuration. Chance that it holds: {chance}.",
+        "missed": f"The SLA is missed{nearest}. Chance that it holds: {chance}.",
     }[_status(doc)]
 
 

@@ -14,8 +14,16 @@ import numpy as np
 
 from perfmodels.model.dtypes import Precision
 from simkit.core.deployment import Aggregated, Deployment, Pool
-from simkit.core.estimate import Candidate, Estimate, Latency, Recommendation, Relaxation, TradeOff
-from simkit.core.request import Request
+from simkit.core.estimate import (
+    Alternative,
+    Candidate,
+    Estimate,
+    Latency,
+    Recommendation,
+    Relaxation,
+    TradeOff,
+)
+from simkit.core.request import Hardware, Request
 from simkit.core.slo import STATISTICS, Slo
 from simkit.explain.answer import trade_off_lines
 from simkit.explain.remarks import remarks
@@ -48,7 +56,8 @@ def recommendation_document(rec: Recommendation) -> Document:
     candidates = [candidate_document(item) for item in rec.candidates]
     found: Document = plain({
         "request": request_document(rec.request),
-        "selected": candidates[0] if candidates else None,
+        "selected": candidates[rec.chosen] if candidates else None,
+        **({"selected_row": rec.chosen + 1} if rec.chosen else {}),
         "expected_best": None if rec.expected_best is None else candidate_document(rec.expected_best),
         "candidates": candidates,
         "pareto": [candidate_document(item) for item in rec.pareto],
@@ -61,9 +70,21 @@ def recommendation_document(rec: Recommendation) -> Document:
         "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
         "relaxations": [_relaxation(item) for item in rec.relaxations],
         **({"finalists": asdict(rec.finalists)} if rec.finalists else {}),
+        **({"alternatives": [_alternative(item) for item in rec.alternatives]} if rec.alternatives else {}),
         "versions": rec.versions,
     })  # fmt: skip
     return found
+
+
+def _alternative(item: Alternative) -> Document:
+    found = None if item.candidate is None else candidate_document(item.candidate)
+    return {
+        "gpu": item.gpu,
+        "backend": item.backend,
+        "wins": item.wins,
+        "refusal": item.refusal,
+        "candidate": found,
+    }
 
 
 def _trade_off(item: TradeOff, text: str) -> Document:
@@ -172,13 +193,19 @@ def _sla(slo: Slo) -> Document:
     return {name: None if bound is None else bound * _MS_PER_S for name, bound in bounds.items()}
 
 
+def _hardware(hardware: Hardware) -> Document:
+    """As given; that the number of GPUs was left open is said only where it was."""
+    found = asdict(hardware)
+    return found if hardware.as_needed else {key: found[key] for key in found if key != "as_needed"}
+
+
 def request_document(request: Request) -> Document:
     """The question as recommendation.json holds it."""
     deploy = request.deploy
     return {
         "model": request.model,
         "backend": request.backend,
-        "hardware": asdict(request.hardware),
+        "hardware": _hardware(request.hardware),
         "workload": asdict(request.workload),
         "sla": _sla(request.slo),
         "sla_statistic": request.slo.statistic,

@@ -6,6 +6,7 @@ Numbers never wrap, names may.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simkit.reports.alternatives import alternatives_table
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -20,7 +21,7 @@ from simkit.reports.labels import (
 )
 from simkit.reports.question import BOUNDS
 from simkit.reports.simulated import simulated_table
-from simkit.reports.terminal import bullets, cells, grid, say, table
+from simkit.reports.terminal import bullets, cells, grid, print_fitting, say, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,6 +50,7 @@ class ShownFault(Protocol):
 
 def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
     """The candidates of a recommendation's document side by side; why, warnings, what was left out."""
+    alternatives_table(console, doc.get("alternatives", ()))
     say(console, _headline(doc), style="bold")
     shown = doc["candidates"][:limit]
     if shown:
@@ -111,7 +113,7 @@ def _headline(doc: Row) -> str:
     if best is None:
         return f"{model}: no configuration found"
     gpu = doc["request"]["hardware"]["gpu"] or "GPUs"
-    verdict = "MISSES the SLA; nearest configuration shown"
+    verdict = "MISSES the SLA" if doc.get("selected_row") else "MISSES the SLA; nearest configuration shown"
     if doc["meets_sla"]:  # of means expected; how sure that is belongs in the same breath
         verdict = f"expected to meet the SLA, probability {percent(best['sla_probability'])}"
         if best.get("simulated"):
@@ -138,11 +140,7 @@ def _deployment(doc: Row) -> str:
 
 
 def _candidates(console: "Console", candidates: Sequence[Row]) -> None:
-    rows = _candidate_rows(console, candidates, gap=" ")
-    free = console.options.update(width=10 * console.width)
-    if console.measure(rows, options=free).maximum > console.width:
-        rows = _candidate_rows(console, candidates, gap="\n")
-    console.print(rows)
+    print_fitting(console, lambda gap: _candidate_rows(console, candidates, gap))
     if not all(item["in_domain"] for item in candidates):
         say(console, "~ outside the range of the data behind the prediction", style="dim")
     if any(item["tied"] for item in candidates):

@@ -40,6 +40,16 @@ def table(
     return found
 
 
+def print_fitting(console: "Console", build: Callable[[str], "Table"]) -> None:
+    """Print the table with a blank between a mean and its interval, or a line break where that is too wide.
+
+    build takes what stands between the two.
+    """
+    rows = build(" ")
+    free = console.options.update(width=10 * console.width)
+    console.print(build("\n") if console.measure(rows, options=free).maximum > console.width else rows)
+
+
 def grid(console: "Console", rows: Iterable[Sequence[str]], style: str | None = None) -> None:
     """Print label and text side by side; the text wraps under itself."""
     from rich.table import Table

@@ -1,12 +1,12 @@
 """Search one engine: both modes, for the asked load and over the whole range of loads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.closed_form.problem import Problem
-from simkit.core.request import objective_of
+from simkit.core.request import is_loaded, objective_of
 from simkit.engines.engine_model import EngineModel
 from simkit.search import aggregated, disaggregated
 from simkit.search.candidate_table import Points, concatenate
@@ -71,9 +71,7 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
 
 def load_points(problem: Problem, engine: PreparedEngine) -> Points | None:
     """Points under the load asked for; None where none was asked for or nothing can be tried."""
-    workload = problem.request.workload
-    loaded = workload.concurrency is not None or workload.request_rate_per_s is not None
-    return gather(problem, engine, loaded=True) if loaded else None
+    return gather(problem, engine, loaded=True) if is_loaded(problem.request) else None
 
 
 def _result(
@@ -97,6 +95,16 @@ def _result(
         nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
         holding=int(np.count_nonzero(violation <= 1.0)),
     )
+
+
+def with_front(problem: Problem, result: EngineResult) -> EngineResult:
+    """The result with the front of problem.total_gpus, fewer than were searched; as it is where none run."""
+    engine = restricted(result.engine, problem.total_gpus)
+    sweep = gather(problem, engine, loaded=False)
+    if sweep is None:
+        return result
+    best = result.best.take(result.best.num_gpus <= problem.total_gpus)
+    return replace(result, pareto=_front(concatenate([sweep, best]), engine.osl_tokens))
 
 
 def _front(points: Points, osl_tokens: float) -> Points:

@@ -1,7 +1,7 @@
 """The main question: over all engines and modes, which deployment is best, and why not the others."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,14 +9,14 @@ from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB
 from simkit.closed_form.problem import Problem
-from simkit.core.errors import InfeasibleError
+from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.estimate import Candidate, Recommendation, Rejection
 from simkit.core.words import gpus
 from simkit.engines.registry import engine_spec
 from simkit.engines.support import moe_support
 from simkit.search.candidate_table import Points, concatenate
 from simkit.search.candidates import candidate, phase_bottlenecks
-from simkit.search.engine_search import EngineResult, preference_of, search_engine
+from simkit.search.engine_search import EngineResult, preference_of, search_engine, with_front
 from simkit.search.picking import SURE_SHARE, knee, leading, pareto_front, ranking
 from simkit.search.prepared import PreparedEngine
 from simkit.search.space import largest_context, smallest_engine
@@ -26,8 +26,29 @@ from simkit.search.trade_offs import relaxations, trade_offs
 Row = tuple[PreparedEngine, Points, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedLayouts:
+    """Every engine's result, those with anything to rank, and their best layouts in one order."""
+
+    results: list[EngineResult]
+    filled: list[EngineResult]
+    rows: list[Row]
+
+    @property
+    def first(self) -> tuple[Points, float]:
+        """The row of the pick, and the probability that it holds the SLA."""
+        engine, table, row = self.rows[0]
+        result = next(item for item in self.filled if item.engine is engine)
+        return table.take(np.array([row])), float(result.chance[row])
+
+
 def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> Recommendation:
-    """Rank every deployment of every engine.
+    """Rank every deployment of every engine; skip and errors as for `ranked_layouts`."""
+    return recommendation(problem, ranked_layouts(problem, skip))
+
+
+def ranked_layouts(problem: Problem, skip: Callable[[str], bool] = lambda backend: False) -> RankedLayouts:
+    """The best layouts of all engines, best first.
 
     skip: once there is something to recommend, whether to leave the next engine out. Raises
     InfeasibleError when the model does not fit the GPUs in any split.
@@ -40,22 +61,33 @@ def search(problem: Problem, skip: Callable[[str], bool] = lambda backend: False
     filled = [result for result in results if len(result.best)]
     if not filled:
         raise InfeasibleError(_too_small(problem, results))
-    ranked = _ranked(problem, filled)
-    candidates = _candidates(problem, ranked)
+    return RankedLayouts(results=results, filled=filled, rows=_ranked(problem, filled))
+
+
+def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
+    """The answer that the ranked layouts give. Raises InputError where the row to export is missing."""
+    filled, chosen = found.filled, problem.select - 1
+    if chosen >= len(found.rows):
+        raise InputError(
+            f"--select {problem.select}: the table has {len(found.rows)} rows; give one of these, or list "
+            "more with --limit"
+        )
+    candidates = _candidates(problem, found.rows)
     meets = candidates[0].meets_sla
-    front = _pareto(problem, filled)
-    engine, table, row = ranked[0]
+    front = _pareto(problem, _as_large(problem, filled, candidates[0]))
+    engine, table, row = found.rows[chosen]
     return Recommendation(
         request=problem.request,
         candidates=candidates,
         expected_best=_expected(problem, filled),
         pareto=front,
         knee=_knee(front),
-        rejected=_rejections(problem, results),
-        meets_sla=meets,
+        rejected=_rejections(problem, found.results),
+        meets_sla=candidates[chosen].meets_sla,
         trade_offs=trade_offs(problem, filled, candidates[0]),
         relaxations=() if meets else relaxations(problem, filled),
         bottlenecks=phase_bottlenecks(engine, table, row),
+        chosen=chosen,
     )
 
 
@@ -112,6 +144,14 @@ def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, .
     return tuple(
         candidate(problem, results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front
     )
+
+
+def _as_large(problem: Problem, results: list[EngineResult], selected: Candidate) -> list[EngineResult]:
+    """With fronts of as many GPUs as the selected takes, where as many as needed are asked for."""
+    if not problem.request.hardware.as_needed:
+        return results
+    smaller = replace(problem, total_gpus=selected.deployment.num_gpus)
+    return [with_front(smaller, result) for result in results]
 
 
 def _rejections(problem: Problem, results: list[EngineResult]) -> tuple[Rejection, ...]:

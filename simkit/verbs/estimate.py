@@ -145,22 +145,13 @@ def narrowest_pool(problem: Problem, engine: EngineOptions | None = None) -> Poo
 
 def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[str, Any]:
     """The JSON of `simkit estimate`: a candidate, the model's sizes, and its operators."""
-    from simkit.catalog.models import load_model
-
-    model = load_model(problem_request.model)
-    precision = served_precision(result.candidate.deployment.precision, result.candidate.deployment.backend)
     shown = candidate_document(result.candidate)
     beside = candidate_beside_defaults(result.candidate, problem_request.slo)
     return {
         **shown,
         "notes": [*shown["notes"], *([beside] if beside else [])],
         **({"sla": _sla(problem_request.slo, shown)} if problem_request.slo.judged else {}),
-        "model": {
-            "name": model.name,
-            "total_params": total_params(model.shape),
-            "active_params": active_params(model.shape),
-            "kv_bytes_per_token": kv_bytes_per_token_full(model.shape, precision.kv),
-        },
+        "model": model_document(problem_request, result.candidate.deployment),
         "by_operator": [_operator(line) for line in result.by_operator],
         "nearest_run": _nearest(result),
         "procedure": procedure_words(problem_request.workload),
@@ -174,6 +165,20 @@ def _sla(slo: Slo, shown: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: shown[key][statistic] for key, statistic in on.items()}
     missed = {key: value for key, value in found.items() if value is None or value > bounds[key]}
     return {"statistics": on, "bounds": bounds, "met": shown["meets_sla"], "missed": missed}
+
+
+def model_document(request: Request, deployment: Deployment) -> dict[str, Any]:
+    """The sizes of the request's model as deployed."""
+    from simkit.catalog.models import load_model
+
+    model = load_model(request.model)
+    precision = served_precision(deployment.precision, deployment.backend)
+    return {
+        "name": model.name,
+        "total_params": total_params(model.shape),
+        "active_params": active_params(model.shape),
+        "kv_bytes_per_token": kv_bytes_per_token_full(model.shape, precision.kv),
+    }
 
 
 def _nearest(result: SingleEstimate) -> dict[str, Any] | None:

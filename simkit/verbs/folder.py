@@ -102,7 +102,8 @@ def folder_texts(
     texts: dict[str, str | bytes] = {}
     if rec.request.deploy.cluster.profiling_job:
         texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
-    for rank, candidate in enumerate(rec.candidates[:top], start=1):
+    exported = (rec.selected,) if rec.chosen else rec.candidates[:top]
+    for rank, candidate in enumerate(exported, start=1):
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
         deployed = profile if deploys_profile(rec.request) else {}

@@ -71,8 +71,23 @@ def searched(problem: Problem, skip: Callable[[str], bool] = lambda backend: Fal
 
 def dressed(rec: Recommendation, problem: Problem) -> Recommendation:
     """A bare result of the search with advice, remarks on the cluster and what produced it."""
-    found = advised(rec, problem.shape, sys.version_info[:2])
+    found = advised(counted(rec), problem.shape, sys.version_info[:2])
     return replace(with_cluster_notes(found, problem), versions=versions())
+
+
+def counted(rec: Recommendation) -> Recommendation:
+    """Where as many GPUs as needed were asked for: how many that is, or a warning that none were enough."""
+    hardware, request = rec.request.hardware, rec.request
+    if not hardware.as_needed:
+        return rec
+    if rec.unchosen.meets_sla:
+        needed = replace(hardware, total_gpus=rec.selected.deployment.num_gpus)
+        return replace(rec, request=replace(request, hardware=needed))
+    warning = (
+        f"--total-gpus auto: up to {hardware.total_gpus:,} GPUs were tried, the most that it tries, and none "
+        "are enough; give a number of GPUs to try more"
+    )
+    return replace(rec, request=replace(request, warnings=(*request.warnings, warning)))
 
 
 def as_request(request: Request | Mapping[str, Any] | str | Path) -> Request:
