@@ -26,19 +26,34 @@ OUTPUT = (
     "predicted_output_tokens_per_s_per_gpu",
 )  # fmt: skip
 
+# What else is known of every row, for those who sweep and select.
+EXTRA = (
+    "predicted_e2e_ms_mean", "predicted_output_tokens_per_s", "predicted_tokens_per_s_per_user",
+    "predicted_request_rate_per_s", "predicted_concurrency", "predicted_num_gpus",
+    "predicted_kv_capacity_tokens", "predicted_ttft_log_sd", "predicted_itl_log_sd", "overloaded", "doubtful",
+)  # fmt: skip
+
+_OVERLOADED = len(OUTPUT) + EXTRA.index("overloaded")
+
 Adjust = Callable[[EngineModel], EngineModel]
 
 
-@one_thread()
 def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
     """One output row per input row, in order; rows that cannot be predicted say why in `error`.
 
     adjust changes every engine model before it is asked, for studies of what the parts are worth.
     """
+    found = predicted_rows(frame, adjust=adjust)
+    return found[["run_id", *OUTPUT, "in_domain", "error"]]
+
+
+@one_thread()
+def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
+    """The same with the columns of EXTRA. adjust may refuse a model by an InputError."""
     import pandas as pd
 
     table = complete_table(frame)
-    out = pd.DataFrame({name: np.full(len(table), np.nan) for name in OUTPUT})
+    numbers = np.full((len(table), len(OUTPUT) + len(EXTRA)), np.nan)
     errors, in_domain = row_faults(table), np.zeros(len(table), dtype=bool)
     usable = np.flatnonzero(errors == "")
     for block in blocks(table.iloc[usable], usable):
@@ -51,15 +66,33 @@ def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd
             continue
         measured = is_measured(model, measured_domain())
         in_domain[block.index] = measured
-        out.iloc[block.index, :] = _with_intervals(work, found, measured=measured)
+        numbers[block.index] = np.hstack(
+            [_with_intervals(work, found, measured=measured), _extra(work, found)]
+        )
         errors[block.index] = _without_room(work)
-    bad = np.flatnonzero((errors == "") & ~np.isfinite(out.to_numpy()).all(axis=1))
+    bad = np.flatnonzero((errors == "") & ~np.isfinite(numbers[:, : len(OUTPUT)]).all(axis=1))
     errors[bad] = "the model gave no finite number; check lengths and concurrency"
-    out.iloc[np.flatnonzero(errors != ""), :] = np.nan
+    endless = np.isin(np.arange(len(table)), bad) & (numbers[:, _OVERLOADED] > 0)
+    errors[endless] = "overloaded: the offered rate cannot be sustained"
+    numbers[errors != ""] = np.nan
+    out = pd.DataFrame(numbers, columns=[*OUTPUT, *EXTRA])
     out.insert(0, "run_id", table["run_id"].to_numpy())
     out["in_domain"] = in_domain & (errors == "")
     out["error"] = errors
     return out
+
+
+def _extra(work: RowWork, found: Outcomes) -> FloatArray:
+    osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
+    decode = work.pools[-1]
+    lanes = decode.workers * decode.plan.attn_dp * decode.plan.pp
+    with np.errstate(divide="ignore"):
+        per_user = 1.0 / found.itl_s
+    return np.column_stack([
+        found.e2e_s * 1e3, found.requests_per_s * osl, per_user,
+        found.requests_per_s, found.in_flight, work.num_gpus, decode.capacity.kv_capacity_tokens * lanes,
+        found.ttft_log_sd, found.itl_log_sd, found.saturated, found.doubtful,
+    ])  # fmt: skip
 
 
 def _without_room(work: RowWork) -> np.ndarray:
