@@ -191,6 +191,6 @@ def _follow(steps: Any, total: int, *, quiet: bool) -> None:
         for _ in steps:
             pass
         return
-    from simkit.experiments.progress import followed
+    from simkit.cli.progress import followed
 
     followed(steps, total)

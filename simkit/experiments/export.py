@@ -88,7 +88,14 @@ def _of_point(point: dict[str, Any]) -> Chosen:
     hardware = replace(request.hardware, total_gpus=deployment.num_gpus)
     modes = (deployment.mode,)
     request = replace(request, hardware=hardware, modes=modes, backend=deployment.backend)
-    return Chosen(name=name, request=request, deployment=deployment)
+    return Chosen(name=name, request=_named(request, name[:8]), deployment=deployment)
+
+
+def _named(request: Request, ending: str) -> Request:
+    """The request under a name of its own: all deployments of an export can stand in one namespace."""
+    plain = "".join(char if char.isalnum() else "-" for char in Path(request.model).name.lower())
+    name = f"{plain.strip('-')[:40].strip('-')}-{ending}"
+    return replace(request, deploy=replace(request.deploy, name=name))
 
 
 def _of_recommendation(path: Path, selection: str) -> list[Chosen]:
@@ -99,7 +106,9 @@ def _of_recommendation(path: Path, selection: str) -> list[Chosen]:
     return [
         Chosen(
             name=f"{kind}-{rank}",
-            request=replace(request, modes=(item["mode"],), backend=item["backend"]),
+            request=_named(
+                replace(request, modes=(item["mode"],), backend=item["backend"]), f"{kind[0]}{rank}"
+            ),
             deployment=deployment_of(item),
         )
         for rank, item in candidates

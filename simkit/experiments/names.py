@@ -17,7 +17,6 @@ _NEEDED: Mapping[Do, tuple[str, ...]] = {
     "simulate": ("model", "gpu", "backend", "isl_tokens", "osl_tokens"),
     "recommend": ("model", "gpu", "isl_tokens", "osl_tokens", "num_gpus"),
 }
-_NOT_SIMULATED = ("protocol", "rdma")
 _OF_RECOMMEND = (
     "model", "gpu", "backend", "mode", "num_gpus", "isl_tokens", "osl_tokens", "concurrency",
     "request_rate_per_s", "max_num_seqs", "max_num_batched_tokens", "kv_dtype", "rdma", "gpu_hour_price",
@@ -58,8 +57,8 @@ def _layout_faults(do: Do, axes: Axis) -> list[Fault]:
         Fault(
             path=f"axes.{name}", problem="a simulation does not take this", remedy="drop it, or do: predict"
         )
-        for name in (_NOT_SIMULATED if do == "simulate" else ())
-        if name in axes and name != "rdma"
+        for name in ("protocol",)
+        if do == "simulate" and name in axes
     ]
     if "mode" in axes:
         faults.append(Fault(path="axes.mode", problem="the plan says it", remedy="drop it, or do: recommend"))
