@@ -69,7 +69,7 @@ class Axes(_Stated):
     gpu_hour_price: _Number = Field(None, description="Price of a GPU hour, for the cost of tokens.")
 
 
-class Sla(_Stated):
+class SlaAxes(_Stated):
     """Bounds on mean latencies [ms]; a list or range of bounds is an axis."""
 
     ttft_ms: _Number = Field(None, description="Time to first token.")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simkit.core.errors import InputError
 from simkit.experiments.axes import AxisError, Value, values_of
-from simkit.experiments.axes_model import Axes, Sla
+from simkit.experiments.axes_model import Axes, SlaAxes
 from simkit.experiments.columns import AXES, POINT, Do, column_of, dataset_columns
 from simkit.experiments.conditions import Condition, parse_condition
 from simkit.experiments.names import axis_faults
@@ -45,7 +45,9 @@ class ExperimentDocument(BaseModel):
     zip: list[Axes] = Field(default_factory=list, description="Axes that move together: lists of one length.")
     grids: list[Axes] = Field(default_factory=list, description="Several grids; each replaces some axes.")
     where: str | None = Field(default=None, description="Only points for which this holds.")
-    sla: Sla = Field(default_factory=Sla, description="Bounds on mean latencies [ms]; lists are axes, too.")
+    sla: SlaAxes = Field(
+        default_factory=SlaAxes, description="Bounds on mean latencies [ms]; lists are axes, too."
+    )
     baselines: dict[str, Axes] = Field(default_factory=dict, description="Named points to compare with.")
     seed: int = Field(default=0, ge=0, description="Seed of what is simulated.")
     repeats: int = Field(default=1, ge=1, le=1000, description="Simulations of a point, each its own seed.")
@@ -97,7 +99,7 @@ def _known_keys(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Keys by the path of what holds them."""
     axes = tuple(Axes.model_fields)
     known = {
-        "": tuple(ExperimentDocument.model_fields), "axes": axes, "sla": tuple(Sla.model_fields),
+        "": tuple(ExperimentDocument.model_fields), "axes": axes, "sla": tuple(SlaAxes.model_fields),
         "report": tuple(ReportTable.model_fields),
     }  # fmt: skip
     for block in ("zip", "grids"):

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simkit.catalog.calibrations import error_models
-from simkit.closed_form.estimates import errors_of, log_spreads
 from simkit.core.errors import SimkitError
 from simkit.experiments.columns import METRICS, PREFIX, Do, dataset_columns
 from simkit.experiments.single import recommended, simulated
@@ -76,9 +74,7 @@ def _verdicts(asked: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, np.ndar
         [~(found[f"predicted_{n}_ms_mean"].to_numpy() > b) for n, b in bounds.items()], axis=0
     )
     verdicts["meets_sla"] = _where_known(bounded, kept)
-    verdicts["sla_probability"] = np.where(
-        bounded, np.where(over, 0.0, _chance(found, bounds, in_domain)), np.nan
-    )
+    verdicts["sla_probability"] = found["sla_probability"].to_numpy()
     tokens = found["predicted_output_tokens_per_s"].to_numpy()
     price = asked["gpu_hour_price"].to_numpy(dtype=np.float64) * found["predicted_num_gpus"].to_numpy()
     verdicts["predicted_cost_per_million_output_tokens"] = price / 3600.0 / tokens * 1e6
@@ -90,22 +86,6 @@ def _where_known(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     found = np.full(len(values), None, dtype=object)
     found[known] = values[known]
     return found
-
-
-def _chance(found: "pd.DataFrame", bounds: Mapping[str, np.ndarray], in_domain: np.ndarray) -> np.ndarray:
-    """Probability that every bound holds, the errors of the latencies taken as independent."""
-    means = tuple(found[f"predicted_{name}_ms_mean"].to_numpy() for name in _BOUNDED)
-    sds = (found["predicted_ttft_log_sd"].to_numpy(), found["predicted_itl_log_sd"].to_numpy())
-    spreads = log_spreads((means[0], means[1], means[2]), sds)
-    chance = np.ones(len(found))
-    for measured in (True, False):
-        errors, rows = errors_of(error_models(), in_domain=measured), in_domain == measured
-        for name, mean, spread in zip(_BOUNDED, means, spreads, strict=True):
-            # probability_below(value, 1) of value over bound: bounds differ by row
-            asked = rows & np.isfinite(bounds[name])
-            share = mean[asked] / bounds[name][asked]
-            chance[asked] *= errors[name].probability_below(share, 1.0, spread[asked])
-    return chance
 
 
 def _one_by_one(

@@ -38,7 +38,7 @@ class LayoutKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class PointLayout:
     """Columns of a point that follow from its layout; error says why engines would not start."""
 
     columns: Mapping[str, Any]
@@ -46,20 +46,20 @@ class Layout:
 
 
 @lru_cache(maxsize=10_000)
-def layout_of(engine: EngineKey, asked: LayoutKey) -> Layout:
+def layout_of(engine: EngineKey, asked: LayoutKey) -> PointLayout:
     """The layout of a point, or why it has none."""
     try:
         pools = _pools(engine, asked)
         model = _engine_model(engine)
     except (SimkitError, ValueError, KeyError) as error:
-        return Layout(columns={}, error=str(error.args[0] if error.args else error))
+        return PointLayout(columns={}, error=str(error.args[0] if error.args else error))
     reason = unsupported(engine.backend, model.device, model.precision)
     for _, plan in pools:
         reason = reason or _refused(model, plan)
     used = sum(count * plan.num_gpus for count, plan in pools)
     if asked.num_gpus is not None and used > asked.num_gpus:
         reason = reason or f"the layout takes {used} GPUs and num_gpus is {asked.num_gpus}"
-    return Layout(columns=_columns(pools, asked, used), error=reason)
+    return PointLayout(columns=_columns(pools, asked, used), error=reason)
 
 
 def plan_text(deployment: Deployment) -> str:

@@ -8,11 +8,12 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from simkit.catalog.calibrations import error_models, measured_domain
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
-from simkit.closed_form.estimates import errors_of
+from simkit.closed_form.estimates import errors_of, log_spreads
 from simkit.closed_form.one_deployment import no_room
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import is_measured
 from simkit.core.errors import SimkitError
+from simkit.core.estimate import LATENCIES
 from simkit.engines.engine_model import EngineModel
 from simkit.io.threads import one_thread
 from simkit.verbs.deployment_rows import block_work, blocks, complete_table, engine_model_of, row_faults
@@ -30,7 +31,7 @@ OUTPUT = (
 EXTRA = (
     "predicted_e2e_ms_mean", "predicted_output_tokens_per_s", "predicted_tokens_per_s_per_user",
     "predicted_request_rate_per_s", "predicted_concurrency", "predicted_num_gpus",
-    "predicted_kv_capacity_tokens", "predicted_ttft_log_sd", "predicted_itl_log_sd", "overloaded", "doubtful",
+    "predicted_kv_capacity_tokens", "overloaded", "doubtful", "sla_probability",
 )  # fmt: skip
 
 _OVERLOADED = len(OUTPUT) + EXTRA.index("overloaded")
@@ -49,7 +50,7 @@ def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd
 
 @one_thread()
 def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
-    """The same with the columns of EXTRA. adjust may refuse a model by an InputError."""
+    """The same with the columns of EXTRA; columns sla_ttft_ms, sla_itl_ms and sla_e2e_ms are bounds."""
     import pandas as pd
 
     table = complete_table(frame)
@@ -67,7 +68,11 @@ def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "p
         measured = is_measured(model, measured_domain())
         in_domain[block.index] = measured
         numbers[block.index] = np.hstack(
-            [_with_intervals(work, found, measured=measured), _extra(work, found)]
+            [
+                _with_intervals(work, found, measured=measured),
+                _extra(work, found),
+                _chance(block.frame, work, found, measured=measured),
+            ]
         )
         errors[block.index] = _without_room(work)
     bad = np.flatnonzero((errors == "") & ~np.isfinite(numbers[:, : len(OUTPUT)]).all(axis=1))
@@ -91,8 +96,29 @@ def _extra(work: RowWork, found: Outcomes) -> FloatArray:
     return np.column_stack([
         found.e2e_s * 1e3, found.requests_per_s * osl, per_user,
         found.requests_per_s, found.in_flight, work.num_gpus, decode.capacity.kv_capacity_tokens * lanes,
-        found.ttft_log_sd, found.itl_log_sd, found.saturated, found.doubtful,
+        found.saturated, found.doubtful,
     ])  # fmt: skip
+
+
+def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, *, measured: bool) -> FloatArray:
+    """Probability [rows, 1] that the bounds of columns sla_ttft_ms, ... hold for the means; NaN without any.
+
+    Their errors are taken as independent, as in an estimate.
+    """
+    models = errors_of(error_models(), work.model, in_domain=measured)
+    means = (found.ttft_s, found.itl_s, found.e2e_s)
+    spreads = log_spreads(means, (found.ttft_log_sd, found.itl_log_sd))
+    chance, bounded = np.ones(len(frame)), np.zeros(len(frame), dtype=bool)
+    for metric, mean, spread in zip(LATENCIES, means, spreads, strict=True):
+        bound = frame.get(f"sla_{metric}_ms")
+        if bound is None:
+            continue
+        share = mean * 1e3 / bound.to_numpy(dtype=np.float64)  # of the bound: bounds differ by row
+        asked = np.isfinite(bound.to_numpy(dtype=np.float64))
+        chance[asked] *= models[metric].probability_below(share[asked], 1.0, spread[asked])
+        bounded |= asked
+    chance = np.where(found.saturated, 0.0, chance)
+    return np.where(bounded, chance, np.nan)[:, None]
 
 
 def _without_room(work: RowWork) -> np.ndarray:

@@ -53,6 +53,7 @@ def started(tmp_path, pause):
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [0, 1, 3, 7])
 def test_a_run_killed_and_resumed_gives_the_same_table(lines, tmp_path, small_run, blocks_of_three):
     process = started(tmp_path, 0.05)
@@ -137,6 +138,7 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path, blocks_of_three, monkeypat
     assert len(part_files(RunFolder(path=tmp_path / "run"))) == 4
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(tmp_path, small_run, blocks_of_three):
     pytest.importorskip("joblib")
     folder = RunFolder(path=tmp_path / "run")
@@ -154,6 +156,7 @@ def test_provenance_goes_with_the_data(small_run):
     assert len(pd.read_parquet(small_run.parts)) == 48
 
 
+@pytest.mark.slow
 def test_simulated_points_follow_their_seed(tmp_path):
     text = SMALL.replace("axes:", "do: simulate\nrepeats: 2\nseed: 5\naxes:").replace(
         "[h100_sxm, h200_sxm]", "h100_sxm"
