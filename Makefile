@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check coverage lint tools reports calibrate operators bench clean
+.PHONY: demo test check coverage lint tools reports experiments calibrate operators bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
@@ -47,6 +47,10 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/memory/implied.py
 	$(BIN)/python experiments/tour/readme.py
 
+# Every shipped sweep, its table put into reports/experiments
+experiments: $(VENV)/.installed
+	$(BIN)/python experiments/sweeps/report.py
+
 calibrate: $(VENV)/.developer
 	$(BIN)/simkit fit --runs data/runs/serving_runs_fit.csv
 	$(BIN)/python experiments/accuracy/guard.py
@@ -61,6 +65,7 @@ bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/operators.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/experiments.py
 
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }

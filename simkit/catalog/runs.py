@@ -103,6 +103,8 @@ class Recipe:
         """Which rows of a completed table, with its procedure in numbers, it applies to."""
         mask: np.ndarray = (table["mode"] == self.when.get("mode", "agg")).to_numpy().copy()
         for name, wanted in self.when.items():
+            if not mask.any():  # no row is left to ask about
+                break
             mask &= _meets(table, name, wanted)
         return mask
 

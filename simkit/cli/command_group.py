@@ -31,6 +31,10 @@ VERBS: dict[str, dict[str, Verb]] = {
         "gpus": Verb("catalogue", "GPUs that are known by name: memory, rates, data at hand"),
         "support": Verb("checks", "GPUs, engines and models that Dynamo supports and that we predict"),
     },
+    "Sweep": {
+        "experiment": Verb("experiment", "one question at many points: predicted, simulated or searched"),
+        "export": Verb("export", "selected deployments as DGDs, with the benchmark of each"),
+    },
     "Check": {
         "validate": Verb("checks", "every fault of DGDR and DGD documents"),
         "tools": Verb("checks", "find or install AIPerf and Dynamo"),
@@ -78,7 +82,25 @@ class VerbGroup(TyperGroup):
                 formatter.write_dl([(name, verb.summary) for name, verb in verbs.items()])
 
 
-def _command(name: str, function: Callable[..., Any]) -> Any:
+class ActionGroup(TyperGroup):
+    """A verb with actions of its own, such as `experiment run`; alone it shows its help page."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """The words that follow the verb."""
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The action that the first word names. Raises InputError with the nearest for an unknown one."""
+        if args and args[0] not in self.commands:
+            raise unknown_name(
+                "action", args[0], list(self.commands), f"`simkit help {ctx.info_name}` lists them"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _command(name: str, function: Callable[..., Any] | typer.Typer) -> Any:
+    if isinstance(function, typer.Typer):
+        return get_command(function)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(name, context_settings=HELP_NAMES)(function)
     return get_command(app)

@@ -55,6 +55,7 @@ class RowWork:
 
     Rows may come from several models and GPUs: `model` says how the engine schedules and which
     factors apply. poll_steps and hold_steps [rows]; transfer_s [rows] hands a cache over (zero in one pool).
+    offered: `concurrency` holds requests per second that arrive at random times instead.
     """
 
     model: EngineModel
@@ -65,6 +66,7 @@ class RowWork:
     poll_steps: FloatArray
     hold_steps: FloatArray
     transfer_s: FloatArray
+    offered: bool = False
 
     @property
     def mode(self) -> Mode:
@@ -120,9 +122,11 @@ def row_work(
     pools: tuple[PoolRows, ...],
     load: tuple[Lengths, FloatArray],
     procedure: Procedure,
+    *,
+    rdma: bool | None = None,
 ) -> RowWork:
     """Evaluate operators and memory of every row; pools is (worker,) or (prefill, decode), load (mean
-    lengths, requests in flight over all workers).
+    lengths, requests in flight over all workers). rdma: as for `kv_path`.
     """
     lengths, concurrency = load
     zeros = np.zeros_like(concurrency)
@@ -137,7 +141,7 @@ def row_work(
         procedure=procedure,
         poll_steps=zeros + model.engine.poll_steps,
         hold_steps=zeros + model.engine.hold_steps,
-        transfer_s=handover_s(model, pools[0].plan, lengths, kv_path(model)) if split else zeros,
+        transfer_s=handover_s(model, pools[0].plan, lengths, kv_path(model, rdma=rdma)) if split else zeros,
     )
 
 
@@ -167,7 +171,9 @@ def row_outcomes(work: RowWork, *, corrected: bool = False) -> Outcomes:
     times = [scaled_times(model, pool.work, pool.plan, pool.capacity) for pool in work.pools]
     host = replace(host_of(model, lengths), poll_steps=work.poll_steps, hold_steps=work.hold_steps)
     corrections = corrections_of(model, work.mode, times[-1], lengths) if corrected else None
-    load = ClientLoad(amount=work.concurrency[:, None], lengths=lengths, procedure=work.procedure)
+    load = ClientLoad(
+        amount=work.concurrency[:, None], lengths=lengths, procedure=work.procedure, offered=work.offered
+    )
     return only_column(outcomes(_engines(work, times), load, host, corrections))
 
 

@@ -1,6 +1,6 @@
 """Rows of a table of runs as deployments under loads: filled in, checked, put together by engine model."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,13 @@ from simkit.engines.registry import engine_spec
 if TYPE_CHECKING:
     import pandas as pd
 
+RATE = "request_rate_per_s"  # an open loop in the place of `concurrency`
+OFFERED = "offered"  # whether a block's rows are open loops
+RDMA = "rdma"  # whether caches move between engines by RDMA; empty: they do
 _PREFIXES = ("", "prefill_", "decode_")  # of the columns of a plan
-_NUMBERS = ("isl_tokens", "osl_tokens", "concurrency", "num_gpus", "requests_per_slot", "length_spread")
+_NUMBERS = (
+    "isl_tokens", "osl_tokens", "concurrency", RATE, "num_gpus", "requests_per_slot", "length_spread",
+)  # fmt: skip
 _GROUP = (
     "model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "kv_dtype", "mode",
 )  # fmt: skip
@@ -58,9 +63,17 @@ def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
         _fill_plan(table, role, experts)
     for name in (*_NUMBERS, SLOTS):
         table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+    table[RDMA] = _flags(table)
     protocol = table["protocol"].astype("object") if "protocol" in table else None
     table["protocol"] = protocol.where(protocol.notna(), "steady") if protocol is not None else "steady"
     return resolve_options(table)
+
+
+def _flags(table: "pd.DataFrame") -> np.ndarray:
+    """Whether each row has RDMA; all but a clear no is a yes."""
+    if RDMA not in table:
+        return np.ones(len(table), dtype=bool)
+    return ~table[RDMA].isin([False, "false", "False", "no"]).to_numpy()
 
 
 def _with_experts(models: "pd.Series[Any]") -> np.ndarray:
@@ -88,9 +101,16 @@ def _fill_plan(table: "pd.DataFrame", role: str, experts: np.ndarray) -> None:
 def row_faults(table: "pd.DataFrame") -> np.ndarray:
     """A reason for each row that lacks what a prediction needs, else an empty string."""
     faults, experts = np.full(len(table), "", dtype=object), _with_experts(table["model"])
-    for name in ("isl_tokens", "osl_tokens", "concurrency"):
+    offered, held = (np.isfinite(table[name].to_numpy()) for name in (RATE, "concurrency"))
+    for name, asked in (
+        ("isl_tokens", True),
+        ("osl_tokens", True),
+        ("concurrency", ~offered),
+        (RATE, offered),
+    ):
         values = table[name].to_numpy()
-        faults[~((values > 0) & (values < 1e9))] = f"{name} must be a positive number below 1e9"
+        faults[~((values > 0) & (values < 1e9)) & asked] = f"{name} must be a positive number below 1e9"
+    faults[offered & held] = f"give either concurrency or {RATE}, not both"
     waves, spread = table["requests_per_slot"].to_numpy(), table["length_spread"].to_numpy()
     faults[np.isfinite(waves) & (waves <= 0)] = "requests_per_slot must be positive"
     faults[np.isfinite(spread) & ~((spread >= 0) & (spread < 1))] = "length_spread must be in [0, 1)"
@@ -123,21 +143,18 @@ def blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[TableBlock]:
     """Split by everything but plans, lengths and load."""
     import pandas as pd
 
-    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread", *OPTIONS]
-    keys: list[tuple[Hashable, ...]] = [
-        tuple("" if pd.isna(value) else value for value in row)
-        for row in table[columns].itertuples(index=False, name=None)
-    ]
-    members: dict[tuple[Hashable, ...], list[int]] = {}
-    for position, key in enumerate(keys):
-        members.setdefault(key, []).append(position)
-    for key, positions in members.items():
-        values = dict(zip(columns, key, strict=True))
+    if not len(table):
+        return
+    offered = pd.Series(np.isfinite(table[RATE].to_numpy()), index=table.index, name=OFFERED)
+    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread", *OPTIONS, RDMA]
+    keyed = pd.concat([table[columns], offered], axis=1)
+    group = keyed.groupby(list(keyed.columns), dropna=False, sort=False).ngroup().to_numpy()
+    order = np.argsort(group, kind="stable")
+    for positions in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        first = keyed.iloc[positions[0]]
+        key = {str(name): "" if pd.isna(value) else value for name, value in first.items()}
         yield TableBlock(
-            key=values,
-            index=rows[positions],
-            frame=table.iloc[positions],
-            procedure=_procedure(values),
+            key=key, index=rows[positions], frame=table.iloc[positions], procedure=_procedure(key)
         )
 
 
@@ -208,15 +225,17 @@ def engine_model_of(block: TableBlock) -> EngineModel:
 
 def block_work(model: EngineModel, block: TableBlock) -> RowWork:
     """A block's rows before the engine's factors."""
-    names = ("isl_tokens", "osl_tokens", "concurrency")
-    isl, osl, concurrency = (block.frame[name].to_numpy(dtype=np.float64) for name in names)
-    load = (mean_lengths(isl, osl, float(block.procedure.length_spread)), concurrency)
+    offered = bool(block.key[OFFERED])
+    names = ("isl_tokens", "osl_tokens", RATE if offered else "concurrency")
+    isl, osl, amount = (block.frame[name].to_numpy(dtype=np.float64) for name in names)
+    load = (mean_lengths(isl, osl, float(block.procedure.length_spread)), amount)
     pools = (
         (_agg_pool(block.frame),)
         if block.key["mode"] == "agg"
         else (_role_pool(block.frame, "prefill"), _role_pool(block.frame, "decode"))
     )
-    return row_work(model, pools, load, block.procedure)
+    work = row_work(model, pools, load, block.procedure, rdma=bool(block.key[RDMA]))
+    return replace(work, offered=offered)
 
 
 def _plan(frame: "pd.DataFrame", prefix: str) -> PlanArray:

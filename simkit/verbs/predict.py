@@ -8,11 +8,12 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from simkit.catalog.calibrations import error_models, measured_domain
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
-from simkit.closed_form.estimates import errors_of
+from simkit.closed_form.estimates import errors_of, log_spreads
 from simkit.closed_form.one_deployment import no_room
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import is_measured
 from simkit.core.errors import SimkitError
+from simkit.core.estimate import LATENCIES
 from simkit.engines.engine_model import EngineModel
 from simkit.io.threads import one_thread
 from simkit.verbs.deployment_rows import block_work, blocks, complete_table, engine_model_of, row_faults
@@ -26,19 +27,34 @@ OUTPUT = (
     "predicted_output_tokens_per_s_per_gpu",
 )  # fmt: skip
 
+# What else is known of every row, for those who sweep and select.
+EXTRA = (
+    "predicted_e2e_ms_mean", "predicted_output_tokens_per_s", "predicted_tokens_per_s_per_user",
+    "predicted_request_rate_per_s", "predicted_concurrency", "predicted_num_gpus",
+    "predicted_kv_capacity_tokens", "overloaded", "doubtful", "sla_probability",
+)  # fmt: skip
+
+_OVERLOADED = len(OUTPUT) + EXTRA.index("overloaded")
+
 Adjust = Callable[[EngineModel], EngineModel]
 
 
-@one_thread()
 def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
     """One output row per input row, in order; rows that cannot be predicted say why in `error`.
 
     adjust changes every engine model before it is asked, for studies of what the parts are worth.
     """
+    found = predicted_rows(frame, adjust=adjust)
+    return found[["run_id", *OUTPUT, "in_domain", "error"]]
+
+
+@one_thread()
+def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
+    """The same with the columns of EXTRA; columns sla_ttft_ms, sla_itl_ms and sla_e2e_ms are bounds."""
     import pandas as pd
 
     table = complete_table(frame)
-    out = pd.DataFrame({name: np.full(len(table), np.nan) for name in OUTPUT})
+    numbers = np.full((len(table), len(OUTPUT) + len(EXTRA)), np.nan)
     errors, in_domain = row_faults(table), np.zeros(len(table), dtype=bool)
     usable = np.flatnonzero(errors == "")
     for block in blocks(table.iloc[usable], usable):
@@ -51,15 +67,58 @@ def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd
             continue
         measured = is_measured(model, measured_domain())
         in_domain[block.index] = measured
-        out.iloc[block.index, :] = _with_intervals(work, found, measured=measured)
+        numbers[block.index] = np.hstack(
+            [
+                _with_intervals(work, found, measured=measured),
+                _extra(work, found),
+                _chance(block.frame, work, found, measured=measured),
+            ]
+        )
         errors[block.index] = _without_room(work)
-    bad = np.flatnonzero((errors == "") & ~np.isfinite(out.to_numpy()).all(axis=1))
+    bad = np.flatnonzero((errors == "") & ~np.isfinite(numbers[:, : len(OUTPUT)]).all(axis=1))
     errors[bad] = "the model gave no finite number; check lengths and concurrency"
-    out.iloc[np.flatnonzero(errors != ""), :] = np.nan
+    endless = np.isin(np.arange(len(table)), bad) & (numbers[:, _OVERLOADED] > 0)
+    errors[endless] = "overloaded: the offered rate cannot be sustained"
+    numbers[errors != ""] = np.nan
+    out = pd.DataFrame(numbers, columns=[*OUTPUT, *EXTRA])
     out.insert(0, "run_id", table["run_id"].to_numpy())
     out["in_domain"] = in_domain & (errors == "")
     out["error"] = errors
     return out
+
+
+def _extra(work: RowWork, found: Outcomes) -> FloatArray:
+    osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
+    decode = work.pools[-1]
+    lanes = decode.workers * decode.plan.attn_dp * decode.plan.pp
+    with np.errstate(divide="ignore"):
+        per_user = 1.0 / found.itl_s
+    return np.column_stack([
+        found.e2e_s * 1e3, found.requests_per_s * osl, per_user,
+        found.requests_per_s, found.in_flight, work.num_gpus, decode.capacity.kv_capacity_tokens * lanes,
+        found.saturated, found.doubtful,
+    ])  # fmt: skip
+
+
+def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, *, measured: bool) -> FloatArray:
+    """Probability [rows, 1] that the bounds of columns sla_ttft_ms, ... hold for the means; NaN without any.
+
+    Their errors are taken as independent, as in an estimate.
+    """
+    models = errors_of(error_models(), work.model, in_domain=measured)
+    means = (found.ttft_s, found.itl_s, found.e2e_s)
+    spreads = log_spreads(means, (found.ttft_log_sd, found.itl_log_sd))
+    chance, bounded = np.ones(len(frame)), np.zeros(len(frame), dtype=bool)
+    for metric, mean, spread in zip(LATENCIES, means, spreads, strict=True):
+        bound = frame.get(f"sla_{metric}_ms")
+        if bound is None:
+            continue
+        share = mean * 1e3 / bound.to_numpy(dtype=np.float64)  # of the bound: bounds differ by row
+        asked = np.isfinite(bound.to_numpy(dtype=np.float64))
+        chance[asked] *= models[metric].probability_below(share[asked], 1.0, spread[asked])
+        bounded |= asked
+    chance = np.where(found.saturated, 0.0, chance)
+    return np.where(bounded, chance, np.nan)[:, None]
 
 
 def _without_room(work: RowWork) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Experiments: one question each, asked at many points, in a folder that survives any kill."""

@@ -1,0 +1,99 @@
+"""Whether what axes name exists, and whether the axes of a grid say a whole question."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from simkit.catalog.gpus import gpu
+from simkit.catalog.models import load_model
+from simkit.catalog.runs import PROTOCOLS
+from simkit.core.errors import SimkitError
+from simkit.engines.registry import engine_names
+from simkit.experiments.axes import Value
+from simkit.experiments.columns import SIZES, Do
+from simkit.formats.faults import Fault, choice_fault
+
+_LAYOUT = ("plan", "prefill", "decode", *SIZES)
+_NEEDED: Mapping[Do, tuple[str, ...]] = {
+    "predict": ("model", "gpu", "backend", "isl_tokens", "osl_tokens"),
+    "simulate": ("model", "gpu", "backend", "isl_tokens", "osl_tokens"),
+    "recommend": ("model", "gpu", "isl_tokens", "osl_tokens", "num_gpus"),
+}
+_OF_RECOMMEND = (
+    "model", "gpu", "backend", "mode", "num_gpus", "isl_tokens", "osl_tokens", "concurrency",
+    "request_rate_per_s", "max_num_seqs", "max_num_batched_tokens", "kv_dtype", "rdma", "gpu_hour_price",
+    "sla_ttft_ms", "sla_itl_ms", "sla_e2e_ms", "repeat",
+)  # fmt: skip
+
+Axis = Mapping[str, Sequence[Value]]
+
+
+def axis_faults(do: Do, axes: Axis) -> list[Fault]:
+    """What is wrong with the axes of one grid, all of them together."""
+    missing = [name for name in _NEEDED[do] if name not in axes]
+    faults = [Fault(path=f"axes.{name}", problem="required but missing", remedy="add it") for name in missing]
+    return [*faults, *_load_faults(do, axes), *_layout_faults(do, axes), *_name_faults(do, axes)]
+
+
+def _load_faults(do: Do, axes: Axis) -> list[Fault]:
+    loads = [name for name in ("concurrency", "request_rate_per_s") if name in axes]
+    if len(loads) == 2:
+        remedy = "drop one of them; two `grids` can hold one each"
+        return [Fault(path="axes.concurrency", problem="a load is given twice", remedy=remedy)]
+    if not loads and do != "recommend":
+        remedy = "add concurrency or request_rate_per_s"
+        return [Fault(path="axes.concurrency", problem="no load is given", remedy=remedy)]
+    return []
+
+
+def _layout_faults(do: Do, axes: Axis) -> list[Fault]:
+    if do == "recommend":
+        return [
+            Fault(
+                path=f"axes.{name}", problem="recommend searches this or does not vary it", remedy="drop it"
+            )
+            for name in axes
+            if name not in _OF_RECOMMEND
+        ]
+    faults = [
+        Fault(
+            path=f"axes.{name}", problem="a simulation does not take this", remedy="drop it, or do: predict"
+        )
+        for name in ("protocol",)
+        if do == "simulate" and name in axes
+    ]
+    if "mode" in axes:
+        faults.append(Fault(path="axes.mode", problem="the plan says it", remedy="drop it, or do: recommend"))
+    ways = ["plan" in axes, "prefill" in axes or "decode" in axes, any(name in axes for name in SIZES)]
+    if sum(ways) != 1:
+        problem = "give the layout in one way: plan, or prefill and decode, or tp, pp, attn_dp, moe_tp, ep"
+        faults.append(Fault(path="axes.plan", problem=problem, remedy="write plan: [tp1, tp2]"))
+    if ("prefill" in axes) != ("decode" in axes):
+        faults.append(Fault(path="axes.decode", problem="prefill and decode go together", remedy="give both"))
+    return faults
+
+
+def _name_faults(do: Do, axes: Axis) -> list[Fault]:
+    backends = (*engine_names(), *(("auto",) if do == "recommend" else ()))
+    faults = [
+        *_choices("backend", axes, backends),
+        *_choices("protocol", axes, tuple(PROTOCOLS)),
+        *_choices("mode", axes, ("agg", "disagg", "both")),
+    ]
+    for name, look_up in (("model", load_model), ("gpu", gpu)):
+        faults += _unknown(name, axes, look_up)
+    return faults
+
+
+def _choices(name: str, axes: Axis, known: Iterable[str]) -> list[Fault]:
+    choices = tuple(known)
+    return [choice_fault(f"axes.{name}", choices, v) for v in axes.get(name, ()) if v not in choices]
+
+
+def _unknown(name: str, axes: Axis, look_up: Callable[[str], object]) -> list[Fault]:
+    faults = []
+    for value in axes.get(name, ()):
+        try:
+            look_up(str(value))
+        except SimkitError as error:
+            problem, _, remedy = str(error).partition("; ")
+            faults.append(Fault(path=f"axes.{name}", problem=problem, remedy=remedy or "correct it"))
+    return faults

@@ -1,0 +1,145 @@
+"""What is said of experiments and runs: status, lists, summaries, the dataset in one file."""
+
+from pathlib import Path
+from typing import Any
+
+from simkit.core.errors import InputError, SimkitError
+from simkit.experiments.document import Experiment, read_experiment
+from simkit.experiments.runner import Expected, count_points, status_of
+from simkit.experiments.store import RUN, RunFolder, is_running, part_files, read_dataset, read_run
+from simkit.experiments.summary import summary_markdown, summary_page, summary_table
+from simkit.io.yamlio import write_text_atomic
+from simkit.reports.pages import Page, Section
+
+SUMMARY = "summary"
+_MOST_REASONS = 5
+
+
+def status_document(folder: RunFolder) -> dict[str, Any]:
+    """Points finished, failed and missing, whether a runner is at work, and the commonest reasons."""
+    experiment, known = read_run(folder)
+    reasons: dict[str, int] = {}
+    if part_files(folder):
+        errors = read_dataset(folder, ["error"])["error"]
+        found = errors[(errors != "").to_numpy()].value_counts().head(_MOST_REASONS)
+        reasons = {str(reason): int(count) for reason, count in found.items()}
+    return {
+        "folder": str(folder.path), "question": known["question"], "do": known["do"],
+        "running": is_running(folder), **status_of(experiment, folder), "reasons": reasons,
+        "versions": known["versions"],
+    }  # fmt: skip
+
+
+def status_page(document: dict[str, Any]) -> Page:
+    """The same on a page."""
+    counts = tuple((name, f"{document[name]:,}") for name in ("points", "finished", "failed", "missing"))
+    reasons = tuple(f"{count:,} x {reason}" for reason, count in document["reasons"].items())
+    verdict = "running" if document["running"] else "complete" if not document["missing"] else "incomplete"
+    sections = [Section(title=document["question"], heads=("", "points"), rows=counts)]
+    if reasons:
+        sections.append(Section(title="Without a result", lines=reasons))
+    return Page(title=document["folder"], verdict=verdict, sections=tuple(sections))
+
+
+def closing_words(document: dict[str, Any], folder: RunFolder) -> str:
+    """One line on a run that ended."""
+    failed = (
+        f", {document['failed']:,} without a result (column `error` says why)" if document["failed"] else ""
+    )
+    return f"{document['finished']:,} points in {folder.path}{failed}"
+
+
+def listing(folder: Path) -> list[dict[str, Any]]:
+    """Experiments (files) and runs (folders) below a folder. Raises InputError where it is none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one that holds experiments or runs")
+    runs = [RunFolder(path=path.parent) for path in sorted(folder.rglob(RUN))]
+    found = [_listed_run(run) for run in runs]
+    for path in sorted(folder.rglob("*.yaml")):
+        if not any(run.path in path.parents for run in runs):
+            found += _listed_file(path)
+    return found
+
+
+def _listed_run(folder: RunFolder) -> dict[str, Any]:
+    status = status_document(folder)
+    state = f"{status['finished']:,} of {status['points']:,} points"
+    return {"kind": "run", "path": str(folder.path), "question": status["question"], "state": state}
+
+
+def _listed_file(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = read_experiment(path)
+    except SimkitError:
+        return []  # another kind of document
+    state = f"{count_points(found):,} points"
+    return [{"kind": "experiment", "path": str(path), "question": found.document.question, "state": state}]
+
+
+def listing_page(folder: str, found: list[dict[str, Any]]) -> Page:
+    """The list on a page."""
+    rows = tuple((item["path"], item["question"], item["state"]) for item in found)
+    section = Section(title="Experiments and runs", heads=("path", "question", "state"), rows=rows, words=3)
+    return Page(title=folder, verdict=f"{len(found)} found", sections=(section,) if rows else ())
+
+
+def write_dataset(folder: RunFolder, output: Path) -> int:
+    """The finished points in one file, sorted by point, with their provenance; how many they are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from simkit.catalog.runs import write_table
+
+    read_run(folder)
+    frame = read_dataset(folder).sort_values("point", ignore_index=True)
+    if output.suffix != ".parquet":
+        write_table(frame, output)
+        return len(frame)
+    schema = pq.read_schema(part_files(folder)[0])
+    temporary = output.with_name(f".{output.name}.partial")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(
+                schema.metadata
+            ),
+            temporary,
+        )
+        temporary.replace(output)
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror}); give another -o") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(frame)
+
+
+def write_summary(experiment: Experiment, folder: RunFolder) -> Page | None:
+    """summary.csv and summary.md of a finished run, where its file asks for them; the same for a terminal."""
+    from simkit.catalog.runs import write_table
+
+    if experiment.document.report is None or not part_files(folder):
+        return None
+    table = summary_table(experiment, read_dataset(folder))
+    text = summary_markdown(experiment, table, f"simkit experiment run {experiment.source} -o DIR")
+    write_table(table, folder.path / f"{SUMMARY}.csv")
+    write_text_atomic(folder.path / f"{SUMMARY}.md", text)
+    return summary_page(experiment, table)
+
+
+def expected_document(found: Expected) -> dict[str, Any]:
+    """What a run would take, as JSON."""
+    return {
+        "points": found.points,
+        "seconds": found.seconds,
+        "bytes": found.size_bytes,
+        "sample": found.sample,
+    }
+
+
+def expected_words(found: Expected) -> str:
+    """The same in a line."""
+    minutes = f"{found.seconds:,.1f} s" if found.seconds < 120 else f"{found.seconds / 60:,.0f} min"
+    return (
+        f"{found.points:,} points; about {minutes} for one worker on this machine and "
+        f"{found.size_bytes / 1e6:,.2f} MB (from {found.sample:,} of them, evaluated now)"
+    )

@@ -1,0 +1,146 @@
+"""One point by itself: its request and deployment, simulated, searched, or described for a cluster."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
+from simkit.core.errors import InputError
+from simkit.core.estimate import Candidate, Latency
+from simkit.core.request import Hardware, Request, Tuning
+from simkit.core.slo import Slo
+from simkit.core.workload import Workload
+from simkit.experiments.columns import PREFIX, SIZES
+from simkit.experiments.layouts import plan_columns
+from simkit.verbs.deployment_rows import blocks, complete_table, engine_model_of, row_faults
+
+Point = Mapping[str, Any]
+_MODES = {"agg": ("agg",), "disagg": ("disagg",)}
+
+
+def request_of_point(point: Point) -> Request:
+    """The question of a point, its engines left open where they are searched."""
+    bounds = {name: point.get(f"sla_{name}_ms") for name in ("ttft", "itl", "e2e")}
+    in_s = {f"{name}_s": None if value is None else value / 1e3 for name, value in bounds.items()}
+    number = {name: point.get(name) for name in ("concurrency", "request_rate_per_s", "requests_per_slot")}
+    return Request(
+        model=str(point["model"]),
+        backend=str(point.get("backend") or "auto"),
+        hardware=Hardware(gpu=point["gpu"], total_gpus=_whole(point.get("num_gpus")), rdma=point.get("rdma")),
+        workload=Workload(
+            isl_tokens=point["isl_tokens"],
+            osl_tokens=point["osl_tokens"],
+            length_spread=point.get("length_spread") or 0.0,
+            **number,
+        ),
+        slo=Slo(ttft_s=in_s["ttft_s"], itl_s=in_s["itl_s"], e2e_s=in_s["e2e_s"]),
+        modes=_MODES.get(str(point.get("mode")), ("agg", "disagg")),
+        tuning=Tuning(
+            max_num_seqs=_whole(point.get("max_num_seqs")),
+            max_num_batched_tokens=_whole(point.get("max_num_batched_tokens")),
+        ),
+        gpu_hour_price=point.get("gpu_hour_price"),
+        source="experiment",
+    )
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def deployment_of_point(point: Point) -> Deployment:
+    """The engines of a point, by the same route as tables of deployments. Raises InputError."""
+    import pandas as pd
+
+    table = complete_table(pd.DataFrame([dict(point)]))
+    fault = str(row_faults(table)[0])
+    if fault:
+        raise InputError(fault)
+    (block,) = blocks(table, table.index.to_numpy())
+    model, row = engine_model_of(block), block.frame.iloc[0]
+    if point["mode"] == "agg":
+        plan = _plan(row, "")
+        pool = Pool(plan=plan, engine=model.engine, replicas=max(int(row["num_gpus"]) // plan.num_gpus, 1))
+        return Aggregated(worker=pool, precision=model.precision)
+    slots = _whole(point.get("decode_max_num_seqs"))
+    engine = replace(model.engine, max_num_seqs=slots) if slots else model.engine
+    pools = [
+        Pool(plan=_plan(row, f"{role}_"), engine=own, replicas=int(row[f"{role}_workers"]))
+        for role, own in (("prefill", model.engine), ("decode", engine))
+    ]
+    return Disaggregated(prefill=pools[0], decode=pools[1], precision=model.precision)
+
+
+def _plan(row: Any, prefix: str) -> Any:
+    from perfmodels.parallel import ParallelPlan
+
+    return ParallelPlan(**{name: int(row[f"{prefix}{name}"]) for name in SIZES})
+
+
+def simulated(point: Point) -> dict[str, Any]:
+    """Results of one simulated point."""
+    from simkit.verbs.simulate import SimulateOptions, simulate
+
+    request, deployment = request_of_point(point), deployment_of_point(point)
+    result = simulate(request, deployment, SimulateOptions(seed=int(point["seed"])))
+    summary, prefix = result.run.summary, PREFIX["simulate"]
+    found: dict[str, Any] = {}
+    for metric in ("ttft", "itl", "e2e"):
+        spread = summary.distributions.get(f"{metric}_s")
+        for statistic in ("mean", "p50", "p90", "p99") if spread else ():
+            found[f"{prefix}{metric}_ms_{statistic}"] = spread.at(statistic) * 1e3 if spread else None
+    per_s, gpus = summary.output_tokens_per_s, deployment.num_gpus
+    itl = found.get(f"{prefix}itl_ms_mean")
+    price = point.get("gpu_hour_price")
+    rest = {
+        "output_tokens_per_s": per_s,
+        "output_tokens_per_s_per_gpu": per_s / gpus,
+        "tokens_per_s_per_user": 1e3 / itl if itl else None,
+        "request_rate_per_s": summary.request_rate_per_s,
+        "concurrency": summary.mean_in_flight,
+        "num_gpus": gpus,
+        "goodput_per_s": summary.goodput_per_s,
+        "cost_per_million_output_tokens": price * gpus / 3600.0 / per_s * 1e6 if price else None,
+    }
+    found |= {f"{prefix}{name}": value for name, value in rest.items()}
+    meets = result.meets_sla if request.slo.bounds else None
+    estimate = next(iter(result.closed_form.values())).estimate
+    return found | {"meets_sla": meets, "in_domain": estimate.in_domain, "source": "simulated"}
+
+
+def recommended(point: Point) -> dict[str, Any]:
+    """What a search answers at one point: the selected deployment and its figures."""
+    from simkit.catalog.problems import build_problem
+    from simkit.io.threads import one_thread
+    from simkit.verbs.recommend import searched
+
+    request = request_of_point(point)
+    tuning = replace(request.tuning, kv_dtype=str(point.get("kv_dtype") or "auto"))
+    request = replace(request, tuning=tuning)
+    with one_thread():
+        rec = searched(build_problem(request))
+    chosen = rec.selected
+    found = {
+        **candidate_figures(chosen),
+        **plan_columns(chosen.deployment),
+        "backend": chosen.deployment.backend,
+    }
+    return found | {"meets_sla": chosen.meets_sla if request.slo.bounds else None}
+
+
+def candidate_figures(chosen: Candidate) -> dict[str, Any]:
+    """Figures of an estimate under the names of a dataset."""
+    prefix, estimate = PREFIX["recommend"], chosen.estimate
+    found: dict[str, Any] = {}
+    for metric in ("ttft", "itl", "e2e"):
+        latency: Latency = getattr(estimate, metric)
+        for statistic in ("mean", "p50", "p90", "p99", "lo", "hi"):
+            found[f"{prefix}{metric}_ms_{statistic}"] = getattr(latency, f"{statistic}_s") * 1e3
+    same = (
+        "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "request_rate_per_s",
+        "concurrency", "goodput_per_s", "kv_capacity_tokens", "cost_per_million_output_tokens",
+    )  # fmt: skip
+    found |= {f"{prefix}{name}": getattr(estimate, name) for name in same}
+    verdicts = ("sla_probability", "in_domain", "overloaded", "doubtful")
+    found |= {name: getattr(estimate, name) for name in verdicts}
+    return found | {f"{prefix}num_gpus": chosen.deployment.num_gpus, "source": "closed form"}

@@ -1,0 +1,215 @@
+"""The folder of a run: its experiment, its provenance, and parts that are written whole or not at all.
+
+A part is one block of points, named by place and content. Nothing is ever changed: after a kill the parts
+that are there are right, and those that are missing are made again.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from simkit.core.errors import ExternalError, InputError
+from simkit.experiments.columns import Do, Kind, dataset_columns
+from simkit.experiments.document import Experiment, parse_experiment
+from simkit.experiments.points import PointBlock
+from simkit.experiments.provenance import metadata_of
+from simkit.io.yamlio import read_text, write_text_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+EXPERIMENT, RUN, LOCK, PARTS = "experiment.yaml", "run.json", "lock", "parts"
+_MUST_AGREE = ("experiment_sha256", "seed", "artifacts", "versions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """A folder that holds, or will hold, a run."""
+
+    path: Path
+
+    @property
+    def parts(self) -> Path:
+        """Where the parts are."""
+        return self.path / PARTS
+
+    def part(self, block: PointBlock) -> Path:
+        """The file of a block."""
+        return self.parts / f"{block.index:08d}-{block.digest}.parquet"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / RUN).is_file()
+
+
+def refuse_foreign(folder: RunFolder) -> None:
+    """Raise InputError where the folder holds something else than a run, before anything is written."""
+    if folder.path.exists() and not folder.path.is_dir():
+        raise InputError(f"{folder.path}: is a file; give a folder with -o")
+    ours = (LOCK, EXPERIMENT, PARTS)  # of a run that was killed before it had said what it is
+    others = folder.path.iterdir() if folder.path.exists() and not folder.exists else ()
+    if any(item.name not in ours and not item.name.startswith(".") for item in others):
+        raise InputError(f"{folder.path}: holds something else than a run; give another folder with -o")
+
+
+def begin(folder: RunFolder, experiment: Experiment, known: Mapping[str, Any]) -> None:
+    """Write what is asked and from what it comes. Raises InputError where another run is there."""
+    if folder.exists:
+        check_same(folder, known)
+        return
+    write_text_atomic(folder.path / EXPERIMENT, experiment.text)
+    write_text_atomic(folder.path / RUN, json.dumps(known, indent=2, sort_keys=True) + "\n")
+
+
+def read_run(folder: RunFolder) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment of a folder and its provenance. Raises InputError where there is none."""
+    if not folder.exists:
+        raise InputError(f"{folder.path}: no run is here; start one with simkit experiment run FILE -o DIR")
+    try:
+        known = json.loads(read_text(folder.path / RUN))
+    except ValueError as error:
+        raise InputError(f"{folder.path / RUN}: not JSON ({error}); run again in a new folder") from error
+    source = folder.path / EXPERIMENT
+    return parse_experiment(read_text(source), str(source)), known
+
+
+def check_same(folder: RunFolder, known: Mapping[str, Any]) -> None:
+    """Raise InputError where the run that is there answers another question, or from other artifacts."""
+    before = read_run(folder)[1]
+    for name in _MUST_AGREE:
+        if before.get(name) != known[name]:
+            what = "another experiment" if name == "experiment_sha256" else f"other {name}"
+            raise InputError(
+                f"{folder.path}: was begun with {what}, its points would not compare; run in a new folder"
+            )
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Hold the folder alone. The system lets go of it when the runner ends, however it ends.
+
+    Raises InputError while another runner holds it.
+    """
+    try:
+        folder.parts.mkdir(parents=True, exist_ok=True)
+        handle: IO[str] = (folder.path / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{folder.path}: cannot be written ({error.strerror}); give another folder"
+        ) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"{folder.path}: another runner is at work here ({holder(folder)}); wait for it, or stop it"
+            ) from error
+        handle.truncate(0)
+        handle.write(f"pid {os.getpid()} on {os.uname().nodename}\n")
+        handle.flush()
+        for leftover in folder.parts.glob(".*.partial"):  # of a runner that was killed while it wrote
+            leftover.unlink()
+        yield
+
+
+def holder(folder: RunFolder) -> str:
+    """Who held the folder last."""
+    try:
+        return (folder.path / LOCK).read_text(encoding="utf-8").strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def is_running(folder: RunFolder) -> bool:
+    """Whether a runner holds the folder now."""
+    try:
+        with (folder.path / LOCK).open("r", encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def write_part(folder: RunFolder, block: PointBlock, table: "pd.DataFrame", known: Mapping[str, Any]) -> None:
+    """Put a block's results in place. Raises ExternalError where the disk does not take them."""
+    import pyarrow.parquet as pq
+
+    target = folder.part(block)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(_arrow(table, known), temporary, compression="zstd")
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExternalError(
+            f"{target}: cannot be written ({reason}); make room, then simkit experiment resume {folder.path}"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _arrow(table: "pd.DataFrame", known: Mapping[str, Any]) -> "pa.Table":
+    import pyarrow as pa
+
+    schema = dataset_schema(known["do"]).with_metadata(metadata_of(known))
+    columns = [pa.array(table[field.name], type=field.type, from_pandas=True) for field in schema]
+    return pa.table(columns, schema=schema)
+
+
+def stored_bytes(table: "pd.DataFrame", do: Do) -> int:
+    """What these results take on disk."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(_arrow(table, {"do": do}), sink, compression="zstd")
+    return int(sink.getvalue().size)
+
+
+def dataset_schema(do: Do) -> "pa.Schema":
+    """Columns and types of every part: the same for all, whatever is empty."""
+    import pyarrow as pa
+
+    types: dict[Kind, Any] = {
+        "text": pa.string(), "whole": pa.int64(), "number": pa.float64(), "flag": pa.bool_(),
+    }  # fmt: skip
+    return pa.schema([(name, types[kind]) for name, kind in dataset_columns(do).items()])
+
+
+def part_files(folder: RunFolder) -> list[Path]:
+    """The parts that are done, in order."""
+    return sorted(folder.parts.glob("[0-9]*.parquet"))
+
+
+def stored_points(folder: RunFolder) -> tuple[int, int]:
+    """Points that are finished, and how many of them have no result."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    errors = [pq.read_table(path, columns=["error"])["error"] for path in part_files(folder)]
+    failed = sum(int(pc.sum(pc.not_equal(column, "")).as_py() or 0) for column in errors)
+    return sum(len(column) for column in errors), failed
+
+
+def read_dataset(folder: RunFolder, columns: list[str] | None = None) -> "pd.DataFrame":
+    """Every finished point once. Raises InputError where there is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = part_files(folder)
+    if not files:
+        raise InputError(f"{folder.path}: no point is finished yet; simkit experiment resume {folder.path}")
+    table = pa.concat_tables([pq.read_table(path, columns=columns) for path in files])
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.drop_duplicates("point", ignore_index=True) if "point" in frame else frame
