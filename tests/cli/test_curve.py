@@ -25,7 +25,7 @@ def test_each_point_is_what_asking_alone_says(simkit, layout):
 
 def test_a_bound_that_no_load_keeps_is_a_miss_and_one_that_some_keep_is_not(simkit):
     words = ("estimate", *QWEN, "--worker", "1xtp1", "--concurrency", "1,512", "--itl", "1000")
-    assert simkit(*words, "--ttft", "1").status == 1
+    assert simkit(*words, "--ttft", "15").status == 1
     assert simkit(*words, "--ttft", "500").status == 0
 
 
