@@ -10,7 +10,7 @@ OUT ?= out/llama-70b
 .PHONY: demo test check coverage lint tools reports experiments calibrate operators bench clean
 
 demo: $(VENV)/.installed
-	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o $(OUT)
+	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 40 -o $(OUT)
 	@echo "the folder: $(OUT) (dgd.yaml, recommendation.json, candidates.csv, report.md, report.html, benchmark.sh)"
 
 # A file stays on one worker: what its tests share is made once

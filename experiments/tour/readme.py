@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TOUR = {
     "tour:recommend": (
-        "recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 32 -o out/llama-70b"
+        "recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 40 -o out/llama-70b"
     ),
     "tour:estimate": "estimate out/llama-70b/dgd.yaml --gpu h100_sxm --concurrency 100",
     "tour:simulate": (

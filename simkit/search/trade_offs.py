@@ -33,7 +33,7 @@ def trade_offs(problem: Problem, results: list[EngineResult], selected: Candidat
     gpus = selected.deployment.num_gpus if loaded else problem.total_gpus
     for change, count in (("one GPU fewer", gpus - 1), ("one GPU more", gpus + 1)):
         asked = replace(problem, total_gpus=count)
-        found.append(TradeOff(change=change, candidate=_with_gpus(asked, results, exactly=loaded)))
+        found.append(TradeOff(change=change, candidate=_with_gpus(asked, results)))
     return tuple(found)
 
 
@@ -43,15 +43,15 @@ def _slackened(problem: Problem, name: str) -> Problem:
     return replace(problem, request=replace(problem.request, slo=looser))
 
 
-def _with_gpus(problem: Problem, results: list[EngineResult], *, exactly: bool) -> Candidate | None:
-    """The best of problem.total_gpus GPUs; exactly: of deployments that use all of them, the surest."""
+def _with_gpus(problem: Problem, results: list[EngineResult]) -> Candidate | None:
+    """What a search among problem.total_gpus GPUs chooses."""
     tables = []
     for result in results if problem.total_gpus >= 1 else ():
         engine = restricted(result.wider, problem.total_gpus)
-        points = (load_points if exactly else _sweep)(problem, engine)
+        points = _sweep(problem, engine)
         if points is not None:
-            tables.append((engine, points.take(points.num_gpus == problem.total_gpus) if exactly else points))
-    return _surest(problem, tables) if exactly and problem.request.slo.bounds else _best(problem, tables)
+            tables.append((engine, points))
+    return _best(problem, tables)
 
 
 def _sweep(problem: Problem, engine: PreparedEngine) -> Points | None:
@@ -72,20 +72,6 @@ def _best(problem: Problem, tables: Tables) -> Candidate | None:
     table = concatenate([points for _, points in firsts])
     preference = preference_of(problem, firsts[0][0].osl_tokens)
     engine, points = firsts[int(leading(table, slo, preference, np.concatenate(certain))[0])]
-    return candidate(problem, engine, points, 0)
-
-
-def _surest(problem: Problem, tables: Tables) -> Candidate | None:
-    """The row most likely to hold the SLA."""
-    firsts = []
-    for engine, points in tables:
-        if len(points):
-            chance = chances(problem, engine.model, points)
-            row = int(np.argmax(chance))
-            firsts.append((float(chance[row]), engine, points.take(np.array([row]))))
-    if not firsts:
-        return None
-    _, engine, points = max(firsts, key=lambda item: item[0])
     return candidate(problem, engine, points, 0)
 
 

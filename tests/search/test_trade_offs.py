@@ -39,11 +39,20 @@ def test_slack_is_the_search_with_a_looser_bound(problem_of, load):
         same(found[f"{name} +10%"], search(problem_of(slo=looser, **load, **LENGTHS)).selected)
 
 
-def test_under_a_load_gpus_are_counted_from_the_choice(problem_of):
-    rec = search(problem_of(gpus=16, concurrency=100, slo={"itl_s": 0.03, "ttft_s": 2.0}, **LENGTHS))
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"gpus": 16, "concurrency": 100, "slo": {"itl_s": 0.03, "ttft_s": 2.0}},
+        {"gpus": 8, "request_rate_per_s": 3.0, "slo": {"ttft_s": 1.0}, "modes": ("disagg",)},
+        {"gpus": 6, "concurrency": 400, "slo": {"itl_s": 0.01, "ttft_s": 0.5}},
+    ],
+)
+def test_under_a_load_gpus_are_counted_from_the_choice(problem_of, question):
+    """Asked again with one GPU more or fewer than the choice has, the search says what was stated."""
+    rec = search(problem_of(**question, **LENGTHS))
     found, gpus = by_change(rec), rec.selected.deployment.num_gpus
-    assert found["one GPU fewer"].deployment.num_gpus == gpus - 1
-    assert found["one GPU more"].deployment.num_gpus == gpus + 1
+    for change, count in (("one GPU fewer", gpus - 1), ("one GPU more", gpus + 1)):
+        same(found[change], search(problem_of(**question | {"gpus": count}, **LENGTHS)).selected)
 
 
 def test_without_a_gpu_nothing_runs(problem_of):
