@@ -46,8 +46,8 @@ def _beside(item: Alternative, best: Candidate, objective: str) -> str:
         return f"ties within the noise of predictions ({value})"
     chances = [candidate.sla_probability for candidate in (other, best)]
     if None not in chances and (chances[0] or 0.0) < SURE_SHARE * (chances[1] or 0.0):
-        return f"has {value} and holds the SLA with {chances[0]:.0%} only"
-    return f"has {value}"
+        return f"with {value} holds the SLA at {chances[0]:.0%} only"
+    return f"with {value}"
 
 
 def _value(item: Candidate, objective: str) -> str:
