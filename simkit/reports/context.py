@@ -11,6 +11,7 @@ from simkit.reports.labels import (
     draft_label,
     engine_name,
     interval,
+    is_unsure,
     layout_label,
     number,
     one_line,
@@ -110,7 +111,9 @@ def recommendation_context(doc: Doc) -> dict[str, Any]:
 def _status(doc: Doc) -> str:
     if doc["request"]["sla_assumed"] or not any(doc["request"]["sla"].values()):
         return "none"
-    return "met" if doc["meets_sla"] and doc["selected"] else "missed"
+    if not doc["meets_sla"] or not doc["selected"]:
+        return "missed"
+    return "unsure" if is_unsure(doc) else "met"
 
 
 def _answer(doc: Doc) -> str:
@@ -132,6 +135,7 @@ def _verdict(doc: Doc) -> str:
     return {
         "none": "No SLA was asked for, so nothing is judged.",
         "met": f"Expected to meet the SLA: every {how} {figure} is within its bound. Probability: {chance}.",
+        "unsure": f"Every {how} {figure} is within its bound, but not surely. Probability: {chance}.",
         "missed": f"The SLA is missed{nearest}. Chance that it holds: {chance}.",
     }[_status(doc)]
 

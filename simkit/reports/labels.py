@@ -8,6 +8,7 @@ from perfmodels.parallel import ParallelPlan
 from simkit.engines.registry import engine_names, engine_spec
 
 MISSING = "-"
+UNSURE_BELOW = 0.7  # probability of the SLA under which a pick is little better than a coin toss
 
 MODES = {"agg": "aggregated", "disagg": "disaggregated"}
 
@@ -21,6 +22,13 @@ _ASCII = str.maketrans({
 def engine_name(backend: str) -> str:
     """vLLM for vllm, and so on."""
     return engine_spec(backend).label if backend in engine_names() else backend
+
+
+def is_unsure(doc: Mapping[str, Any]) -> bool:
+    """Whether the pick is expected to hold the SLA, by little more than a coin's chance."""
+    best = doc["selected"] or {}
+    chance = (best.get("simulated") or best).get("sla_probability")
+    return bool(doc["meets_sla"]) and chance is not None and chance < UNSURE_BELOW
 
 
 def draft_label(draft: Mapping[str, Any] | None) -> str:

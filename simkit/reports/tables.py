@@ -13,6 +13,7 @@ from simkit.reports.labels import (
     count,
     engine_name,
     interval,
+    is_unsure,
     layout_label,
     number,
     partition_label,
@@ -51,7 +52,7 @@ class ShownFault(Protocol):
 def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
     """The candidates of a recommendation's document side by side; why, warnings, what was left out."""
     alternatives_table(console, doc.get("alternatives", ()))
-    say(console, _headline(doc), style="bold")
+    say(console, _headline(doc), style="bold yellow" if is_unsure(doc) else "bold")
     shown = doc["candidates"][:limit]
     if shown:
         _candidates(console, shown)

@@ -72,6 +72,16 @@ def test_html_answers(html):
     assert html.count("<svg") == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "meets", "status"), [(3, True, "met"), (4, True, "unsure"), (4, False, "missed")]
+)
+def test_a_pick_that_is_a_coin_toss_has_no_green_badge(make, place, meets, status):
+    """Probabilities of 75 and 67 %."""
+    found = make().candidates[place:]
+    page = recommendation_html(recommendation_document(make(candidates=found, meets_sla=meets)))
+    assert f'class="verdict {status}"' in page
+
+
 def test_html_escapes_what_it_is_given(hostile):
     html = recommendation_html(recommendation_document(hostile))
     page = Page(html)
