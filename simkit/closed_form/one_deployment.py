@@ -8,6 +8,7 @@ import numpy as np
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.step import Step
 from simkit.closed_form.aggregated_loop import Host
+from simkit.closed_form.bottlenecks import prefill_bottleneck
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools
 from simkit.closed_form.engine_speed import PhaseTimes, phase_times
@@ -75,12 +76,17 @@ def deployment_curve(
 
 
 def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated, column: int = 0) -> Candidate:
+    first = deployment.pools[0]
+    isl = float(np.asarray(workload_lengths(problem.request.workload).isl_tokens))
     behind = Behind(
         model=evaluated.model,
         plan=evaluated.pool.plan,
         workers=float(evaluated.pool.replicas),
         lane_tokens=float(evaluated.serving.kv_capacity_tokens[0]),
         memory_bytes={name: float(value[0]) for name, value in evaluated.serving.memory_bytes.items()},
+        prefill_operator=prefill_bottleneck(replace(evaluated.model, engine=first.engine), first.plan, isl)
+        if first is not evaluated.pool
+        else None,
     )
     found, shape = evaluated.found, evaluated.found.ttft_s.shape
     numbers = {

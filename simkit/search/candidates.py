@@ -34,7 +34,9 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
         workers=float(pool.replicas),
         lane_tokens=float(points.kv_capacity_tokens[row]),
         memory_bytes=_memory(engine, points, row),
-        prefill_operator=engine.prefill_operator(serving) if share > PREFILL_DECIDES else None,
+        prefill_operator=engine.prefill_operator(float(points.plan[row]))
+        if share > PREFILL_DECIDES
+        else None,
     )
     numbers = {name: float(getattr(points, name)[row]) for name in Outcomes.__slots__}
     estimate = estimate_of(problem, behind, deployment.num_gpus, numbers)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.explain.answer import explanation, trade_off_lines
 from simkit.search.search import search
 
@@ -101,3 +102,18 @@ def test_a_safer_choice_says_what_it_gave_up(problem_of):
 def test_both_phases_name_their_costliest_operator(problem_of):
     assert set(search(problem_of(**LENGTHS)).bottlenecks) == {"prefill", "decode"}
     assert set(search(problem_of(modes=("agg",), isl_tokens=100, osl_tokens=1)).bottlenecks) == {"prefill"}
+
+
+@pytest.mark.parametrize("mode", ["agg", "disagg"])
+@pytest.mark.parametrize(
+    "lengths", [{"isl_tokens": 8000, "osl_tokens": 50}, {"isl_tokens": 200, "osl_tokens": 800}]
+)
+def test_the_bottleneck_is_the_costliest_of_its_phase(problem_of, mode, lengths):
+    """Separate pools have plans of their own: the pool that prefills says what is costliest there."""
+    problem = problem_of(
+        "meta-llama/Llama-3.3-70B-Instruct", modes=(mode,), gpus=16, concurrency=64, **lengths
+    )
+    rec = search(problem)
+    phase, _, costliest = rec.selected.estimate.bottleneck.partition(": ")
+    assert rec.bottlenecks[phase] == costliest
+    assert deployment_candidate(problem, rec.selected.deployment).estimate.bottleneck.startswith(phase)
