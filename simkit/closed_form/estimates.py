@@ -28,8 +28,8 @@ NORMAL_90 = NormalDist().inv_cdf(0.95)
 class Behind:
     """The pool that decodes behind a point: an engine's model, plan and memory per GPU, and how many engines.
 
-    lane_tokens: cached tokens of one lane. prefill_operator: the costliest of a prefill step, its share of
-    the pool that prefills; None: to be worked out for this pool where it is asked for.
+    lane_tokens: cached tokens of one lane. prefill_operator: the costliest operator of a prefill step and its
+    share, in the pool that prefills. None: this pool prefills, and it is worked out where it is asked for.
     """
 
     model: EngineModel
