@@ -35,12 +35,12 @@ def new(
     Example: simkit experiment new sweep.yaml
     """
     from simkit.core.errors import InputError
-    from simkit.experiments.template import TEMPLATE
+    from simkit.experiments.template import template
     from simkit.io.yamlio import write_text_atomic
 
     if file.exists():
         raise InputError(f"{file}: exists already; choose another name, or remove it")
-    write_text_atomic(file, TEMPLATE.format(name=file, stem=file.stem))
+    write_text_atomic(file, template(str(file), file.stem))
     remark(f"wrote {file}; next: simkit experiment run {file} --dry-run", quiet=quiet)
 
 

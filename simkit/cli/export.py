@@ -7,7 +7,7 @@ import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 
-_SELECT_HELP = "best, knee, pareto, id=POINT, or 'where tp == 4 and meets_sla'."
+_SELECT_HELP = "best, knee, pareto, id=…, or 'where tp == 4 and meets_sla'."
 
 
 def export(

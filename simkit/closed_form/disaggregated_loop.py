@@ -6,7 +6,7 @@ C = X * (time in prefill + transfer + time in decode), found by bisection on the
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -252,7 +252,12 @@ def at_decode_batch(
         requests_per_s=rate,
         saturated=wanted > _NEARLY_FULL * limit,
     )
-    return loop, rate * (base + waiting + itl * decodes)
+    in_flight = rate * (base + waiting + itl * decodes)
+    if pools.prefill_log_sd == 0.0:
+        return loop, in_flight
+    # As many in flight as that takes, asked again: the mean over how fast prefill may be is told once, there.
+    again = closed_loop(pools, in_flight, lengths, Procedure(), host)
+    return replace(again, saturated=loop.saturated), in_flight
 
 
 def open_loop(pools: Pools, rate_per_s: FloatArray, lengths: Lengths, host: Host) -> LoopTimes:

@@ -39,7 +39,7 @@ class Axes(_Stated):
 
     model: _Text = Field(None, description="Hugging Face id, or a path to a folder or config.json.")
     gpu: _Text = Field(None, description="GPU, for example h200_sxm.")
-    backend: _Text = Field(None, description="vllm, sglang, trtllm; recommend also takes auto.")
+    backend: _Text = Field(None, description="Engine, as --backend takes it; recommend also takes auto.")
     backend_version: _Text = Field(None, description="Version of the engine.")
     precision: _Text = Field(
         None, description="Format of the weights; left out: as the checkpoint is stored."

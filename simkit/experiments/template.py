@@ -1,6 +1,8 @@
 """The experiment that `simkit experiment new` writes: it runs as it stands."""
 
-TEMPLATE = """\
+from simkit.engines.registry import engine_names
+
+_TEMPLATE = """\
 # An experiment asks one question at many points.
 # Check it:  simkit experiment validate {name}
 # Its size:  simkit experiment run {name} --dry-run
@@ -15,7 +17,7 @@ do: predict
 # request_rate_per_s (instead of concurrency), protocol, rdma, max_num_seqs; docs/experiments.md has all.
 axes:
   model: Qwen/Qwen3-32B-FP8
-  backend: [vllm, trtllm]
+  backend: [{first}, {last}]
   plan: [tp1, tp2, 2xtp1+1xtp2]  # as --worker takes them; prefill + decode
   isl_tokens: 2000
   osl_tokens: 300
@@ -36,7 +38,7 @@ sla:
 
 # Named points that the table compares with.
 baselines:
-  vllm: {{backend: vllm}}
+  {first}: {{backend: {first}}}
 
 # The answer in a small table: the best point of each group.
 report:
@@ -48,3 +50,9 @@ report:
 
 seed: 0  # of what is simulated; `repeats: 3` simulates each point three times
 """
+
+
+def template(name: str, stem: str) -> str:
+    """The text, for a file of that name whose runs go to out/stem."""
+    first, *_, last = engine_names()
+    return _TEMPLATE.format(name=name, stem=stem, first=first, last=last)

@@ -13,7 +13,7 @@ from own_runs.study import at_random, chosen, left_out_predictions, score, sweep
 from simkit.catalog.runs import read_table  # noqa: E402
 
 # reports/own_runs/README.md has the figures; these leave room for a retuned model.
-TTFT_GUARD, ITL_GUARD = 0.10, 0.045
+TTFT_GUARD, ITL_GUARD = 0.09, 0.045
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def test_five_chosen_runs_predict_the_rest_of_a_sweep(found):
 
 @pytest.mark.slow
 def test_chosen_runs_tell_more_than_random_ones(found):
-    best, drawn = score(found, 5, chosen), score(found, 5, at_random(0))
+    """One draw may be lucky: the middle of three."""
+    best, drawn = score(found, 5, chosen), [score(found, 5, at_random(seed)) for seed in range(3)]
     for metric in ("ttft", "itl"):
-        assert best[metric].line()[2] < drawn[metric].line()[2]
+        assert best[metric].line()[2] < sorted(one[metric].line()[2] for one in drawn)[1]

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 GOLDEN = ROOT / "tests" / "golden" / "dgd"
-LATENCY = {"mean", "p50", "p90", "p99", "lo", "hi"}
+LATENCY = {"mean", "p50", "p75", "p90", "p95", "p99", "lo", "hi"}
 
 
 def test_the_recommended_dgd_estimates_to_the_recommended_numbers(simkit, tmp_path):

@@ -10,11 +10,11 @@ from small_sweep import SMALL
 
 from simkit.core.errors import InputError
 from simkit.experiments.document import parse_experiment, read_experiment, schema_text
-from simkit.experiments.template import TEMPLATE
+from simkit.experiments.template import template
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
-TEXTS = {"template": TEMPLATE.format(name="a.yaml", stem="a"), **{p.stem: p.read_text() for p in SHIPPED}}
+TEXTS = {"template": template("a.yaml", "a"), **{p.stem: p.read_text() for p in SHIPPED}}
 
 
 def test_eight_experiments_ship():
