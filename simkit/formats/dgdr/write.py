@@ -74,7 +74,7 @@ def _sla_document(request: Request) -> dict[str, Any]:
 def _milliseconds(value_s: float | None) -> float | None:
     if value_s is None:
         return None
-    value_ms = float(f"{value_s * 1e3:.15g}")  # what the division by 1000 put after that is not meant
+    value_ms = float(f"{value_s * 1e3:.12g}")  # what the division by 1000 put after that is not meant
     return int(value_ms) if value_ms.is_integer() else value_ms
 
 

@@ -30,7 +30,10 @@ def test_a_valid_document_gives_a_request(document):
         planner is not None and planner.get("enabled") is not False
     )
     again = request_from_document(request_to_document(request), request.source)
-    assert replace(again, warnings=()) == replace(request, warnings=())
+    # Bounds are written in milliseconds, to twelve digits.
+    assert again.slo.bounds == pytest.approx(request.slo.bounds, rel=1e-11)
+    assert replace(again, warnings=(), slo=request.slo) == replace(request, warnings=())
+    assert replace(again.slo, **request.slo.bounds) == request.slo
 
 
 @settings(max_examples=300)
