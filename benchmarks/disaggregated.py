@@ -92,7 +92,7 @@ def main() -> None:
     """Print the scores; write every prediction where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="?", default=data_dir() / "runs" / "serving_runs_fit.csv")
-    parser.add_argument("--others", type=Path, help="runs that nobody fitted")
+    parser.add_argument("--others", type=Path, help="runs that are not part of the fit")
     parser.add_argument("--write", type=Path, help="folder for every prediction as CSV")
     arguments = parser.parse_args()
     frame = read_table(arguments.runs)
