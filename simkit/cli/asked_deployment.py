@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from simkit.cli.output import remark
-from simkit.cli.request_flags import request_from_flags
+from simkit.cli.request_flags import keyword, request_from_flags, with_flags
 from simkit.core.errors import InputError
 from simkit.core.request import Request
+from simkit.engines.registry import example_start
 
 if TYPE_CHECKING:
     from simkit.core.deployment import Deployment
@@ -38,6 +41,21 @@ class Sources:
     prefill: str | None = None
     decode: str | None = None
     decode_slots: int | None = None
+
+
+_SLOTS_HELP = "Most sequences that a rank of a --decode engine runs at once."
+_COMMAND_HELP = f"Engine command line: '{example_start()} ...', @FILE, or - for standard input."
+
+with_layout_flags = with_flags(
+    "layout",  # the fields of Sources but its DGD
+    [
+        keyword(str, typer.Option("--worker", help="Aggregated: 4xtp2, 1xdep8 ..."), "worker"),
+        keyword(str, typer.Option("--prefill", help="Prefill engines: 3xtp2 ..."), "prefill"),
+        keyword(str, typer.Option("--decode", help="Decode engines: 1xtp4 ..."), "decode"),
+        keyword(int, typer.Option("--decode-max-num-seqs", min=1, help=_SLOTS_HELP), "decode_slots"),
+        keyword(str, typer.Option("--command", help=_COMMAND_HELP), "command"),
+    ],
+)
 
 
 def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:

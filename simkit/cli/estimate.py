@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked
+from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked, with_layout_flags
 from simkit.cli.bound_flags import STATISTIC_HELP
 from simkit.cli.output import (
     CalibrationFlag,
-    DecodeSlotsFlag,
     Format,
     FormatFlag,
     QuietFlag,
@@ -21,22 +20,16 @@ from simkit.cli.output import (
 )
 from simkit.cli.request_flags import with_request_flags, with_tuning, with_tuning_flags
 from simkit.core.errors import InputError
-from simkit.engines.registry import example_start
 
-_COMMAND_HELP = f"Engine command line to estimate: '{example_start()} ...', @FILE, or - for standard input."
 _DGD_HELP = "Write a DGD that runs the same engines; with --command or a layout."
 
 
 @with_tuning_flags
 @with_request_flags
+@with_layout_flags
 def estimate(
     dgd: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml]", help="Deployment to estimate.")] = None,
     *,
-    worker: Annotated[str | None, typer.Option("--worker", help="Aggregated: 4xtp2, 1xdep8 ...")] = None,
-    prefill: Annotated[str | None, typer.Option("--prefill", help="Prefill engines: 3xtp2 ...")] = None,
-    decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
-    decode_max_num_seqs: DecodeSlotsFlag = None,
-    command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
     calibration: CalibrationFlag = None,
@@ -44,6 +37,7 @@ def estimate(
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
     flags: Mapping[str, Any],
+    layout: Mapping[str, Any],
     tuning: Mapping[str, Any],
 ) -> None:
     """Latency, throughput, memory and time by operator of one deployment under one load.
@@ -61,14 +55,7 @@ def estimate(
 
     if out is not None and dgd is not None:
         raise InputError("--dgd: the deployment is a DGD already; give --command or a layout, or drop --dgd")
-    sources = Sources(
-        dgd=dgd,
-        command=command,
-        worker=worker,
-        prefill=prefill,
-        decode=decode,
-        decode_slots=decode_max_num_seqs,
-    )
+    sources = Sources(dgd=dgd, **layout)
     several = flags["concurrency"] if isinstance(flags["concurrency"], tuple) else ()
     if several and out is not None:
         raise InputError("--dgd: a DGD has room for one load; give one --concurrency, or drop --dgd")

@@ -27,12 +27,6 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard
 SeedFlag = Annotated[int, typer.Option("--seed", help="Random seed; ignored where nothing is random.")]
 
 _CALIBRATION_HELP = "Your own runs, as simkit fit --own or profile wrote them."
-DecodeSlotsFlag = Annotated[
-    int | None,
-    typer.Option(
-        "--decode-max-num-seqs", min=1, help="Most sequences that a rank of a --decode engine runs at once."
-    ),
-]
 CalibrationFlag = Annotated[
     Path | None, typer.Option("--calibration", metavar="own.json", help=_CALIBRATION_HELP)
 ]

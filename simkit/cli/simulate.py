@@ -6,29 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.asked_deployment import Sources, asked_deployment
+from simkit.cli.asked_deployment import Sources, asked_deployment, with_layout_flags
 from simkit.cli.bound_flags import STATISTIC_HELP
 from simkit.cli.load_flags import load_options, with_load_flags, with_procedure, with_rate
-from simkit.cli.output import DecodeSlotsFlag, Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
-from simkit.engines.registry import example_start
 from simkit.sim.routers import ROUTERS
 
-_COMMAND_HELP = f"Engine command line to simulate: '{example_start()} ...', @FILE, or - for standard input."
 _OUTPUT_HELP = "Folder for summary.json, requests.parquet, timeline.csv and .png, report.md."
 _STATISTIC_HELP = f"{STATISTIC_HELP.removesuffix('.')}; max, too."
 
 
 @with_load_flags
 @with_request_flags
+@with_layout_flags
 def simulate(
     dgd: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml]", help="Deployment to simulate.")] = None,
     *,
-    worker: Annotated[str | None, typer.Option("--worker", help="Aggregated: 4xtp2, 1xdep8 ...")] = None,
-    prefill: Annotated[str | None, typer.Option("--prefill", help="Prefill engines: 3xtp2 ...")] = None,
-    decode: Annotated[str | None, typer.Option("--decode", help="Decode engines: 1xtp4 ...")] = None,
-    decode_max_num_seqs: DecodeSlotsFlag = None,
-    command: Annotated[str | None, typer.Option("--command", help=_COMMAND_HELP)] = None,
     replicas: Annotated[int | None, typer.Option("--replicas", help="Aggregated engines.")] = None,
     router: Annotated[str, typer.Option("--router", help=" or ".join(ROUTERS) + ".")] = "round_robin",
     statistic: Annotated[str | None, typer.Option("--sla-statistic", help=_STATISTIC_HELP)] = None,
@@ -37,6 +31,7 @@ def simulate(
     quiet: QuietFlag = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of lengths, arrivals and routing.")] = 0,
     flags: Mapping[str, Any],
+    layout: Mapping[str, Any],
     load: Mapping[str, Any],
 ) -> None:
     """Simulate a deployment request by request: percentiles, goodput, queues over time.
@@ -55,14 +50,7 @@ def simulate(
     options = SimulateOptions(
         load=load_options(load), router=router, replicas=replicas, statistic=statistic, seed=seed
     )
-    sources = Sources(
-        dgd=dgd,
-        command=command,
-        worker=worker,
-        prefill=prefill,
-        decode=decode,
-        decode_slots=decode_max_num_seqs,
-    )
+    sources = Sources(dgd=dgd, **layout)
     asked = asked_deployment(sources, with_rate(flags, load), quiet=quiet)
     request = replace(asked.request, workload=with_procedure(asked.request.workload, load))
     result = run(request, asked.deployment, options)
