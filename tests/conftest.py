@@ -16,7 +16,7 @@ from simkit.io.tools import TOOLS, cache_dir, find_tool
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "fakes"), str(HERE.parent / "experiments")]
-pytest_plugins = ["problems"]
+pytest_plugins = ["command_line", "problems"]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "compiled"))  # as the command does
 
 settings.register_profile(

@@ -1,6 +1,4 @@
-"""The toy engine registered for a test, and the command run in this process."""
-
-import sys
+"""The toy engine registered for a test."""
 
 import pytest
 
@@ -13,18 +11,3 @@ from . import toy_engine
 def toy():
     with registered(toy_engine.SPEC) as spec:
         yield spec
-
-
-@pytest.fixture
-def simkit(capsys, monkeypatch):
-    """Call with the words of a command line: exit status, standard output, standard error."""
-    from simkit.cli.main import main
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["simkit", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return run
