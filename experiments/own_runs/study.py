@@ -1,10 +1,10 @@
-"""How far a few of one's own runs sharpen the prediction of the rest of a sweep: held out, on public runs.
+"""How far a few of one's own runs sharpen the prediction of the rest: held out, on public runs.
 
-A sweep is every run of one deployment (model, GPUs, engine, formats, plan). Some of its runs are given to the
+A cluster is every run of one model, GPU, engine, format and mode. Some of its runs are given to the
 calibration, the others are predicted and compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,110 +13,120 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perfmodels.uncertainty.intervals import NormalErrors
-from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, OwnRuns, log_features, most_telling
-from simkit.formats.user_calibration import table_features
+from perfmodels.uncertainty.user_runs import OwnRuns, Places, Points, log_features, most_telling
+from simkit.closed_form.user_calibration import PRIORS
+from simkit.formats.user_calibration import table_doubts, table_features
 
-SWEEP = (
-    "model", "gpu", "backend", "precision", "mode", "num_gpus", "tp", "pp", "attn_dp", "ep", "moe_tp",
-    "gemm_dtype", "moe_dtype",
-)  # fmt: skip
-FEWEST = 10
-PRIORS = {"ttft": TTFT_PRIOR, "itl": ITL_PRIOR}
-
-Choose = Callable[[np.ndarray, int], NDArray[np.intp]]
+CLUSTER = ("model", "gpu", "backend", "precision", "mode")
+FEWEST = 8
+DRAWS = 5
+LEFT_OUT = Path(__file__).resolve().parents[2] / "reports" / "accuracy" / "left_out.csv"
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Features [n, k] of a sweep and its errors log(measured / predicted) by metric."""
+class Cluster:
+    """Where its runs lie, and their errors log(measured / predicted) by metric."""
 
-    features: np.ndarray
+    places: Places
     errors: dict[str, np.ndarray]
+
+    def points(self, metric: str) -> Points:
+        """Where its runs lie, as one metric sees it."""
+        return Points(features=self.places.features, doubts=self.places.doubts[list(PRIORS).index(metric)])
 
 
 @dataclass
 class Score:
-    """Median errors of each sweep's held-out runs, before and after, and how often the band held them."""
+    """Errors of held-out runs before and after, each with its weight; how the band held; the worst pick."""
 
-    before: list[float] = field(default_factory=list)
-    after: list[float] = field(default_factory=list)
-    constant: list[float] = field(default_factory=list)
-    inside: list[bool] = field(default_factory=list)
+    before: list[np.ndarray] = field(default_factory=list)
+    after: list[np.ndarray] = field(default_factory=list)
+    weights: list[np.ndarray] = field(default_factory=list)
+    inside: list[float] = field(default_factory=list)
+    spoiled: list[float] = field(default_factory=list)
 
-    def line(self) -> tuple[float, float, float, float]:
-        """Medians over sweeps: shipped, one constant factor, calibrated; share inside."""
-        medians = [float(np.median(values)) for values in (self.before, self.constant, self.after)]
-        return (*medians, float(np.mean(self.inside)))  # type: ignore[return-value]
-
-
-def left_out_predictions(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with predictions by a model that has not seen their group.
-
-    Read where `benchmarks/accuracy.py --write` left them, else made again, which takes some minutes.
-    """
-    kept = Path(__file__).resolve().parents[2] / "reports" / "accuracy" / "left_out.csv"
-    if kept.is_file():
-        table = pd.read_csv(kept)
-        table = table[table["left_out_by"] == "split_group"].set_index("run_id").loc[runs["run_id"]]
-        found = {m: table[f"predicted_{m}_ms_mean"].to_numpy() for m in PRIORS}
-    else:
-        from simkit.calibrate.left_out import left_out, shipped_whole
-        from simkit.calibrate.training import training_runs
-
-        said = left_out(training_runs(runs), "split_group", shipped_whole()).predicted
-        found = {m: 1e3 * said[m] for m in PRIORS}
-    return runs.assign(error="", **{f"predicted_{m}_ms_mean": values for m, values in found.items()})
+    def line(self) -> tuple[float, ...]:
+        """Median and p90 before, the same after, share inside, what the unluckiest 5 % of picks cost."""
+        weights = np.concatenate(self.weights)
+        ends = [
+            quantile(np.concatenate(e), weights, q) for e in (self.before, self.after) for q in (0.5, 0.9)
+        ]
+        return (*ends, float(np.mean(self.inside)), float(np.quantile(self.spoiled, 0.95)))
 
 
-def sweeps(joined: pd.DataFrame) -> list[Sweep]:
-    """Every sweep with enough runs; joined holds measurements and predictions."""
-    usable = joined[(joined["error"] == "") & (joined["ttft_ms_mean"] > 0) & (joined["itl_ms_mean"] > 0)]
+def quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
+    """Weighted quantile."""
+    order = np.argsort(values)
+    mass = np.cumsum(weights[order]) / np.sum(weights)
+    return float(values[order][np.searchsorted(mass, level)])
+
+
+def left_out_predictions(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
+    """Runs with predictions by a model that has seen nothing of their group, or of their family."""
+    table = pd.read_csv(LEFT_OUT)
+    table = table[table["left_out_by"] == scheme].set_index("run_id").loc[runs["run_id"]]
+    said = {name: table[name].to_numpy() for name in table if name.startswith("predicted_")}
+    return runs.assign(error="", **said)
+
+
+def clusters(joined: pd.DataFrame) -> list[Cluster]:
+    """Every cluster with enough runs; joined holds measurements and predictions."""
+    usable = joined[(joined["ttft_ms_mean"] > 0) & (joined["itl_ms_mean"] > 0)]
     found = []
-    for _, part in usable.groupby(list(SWEEP), dropna=False):
+    for _, part in usable.groupby(list(CLUSTER), dropna=False):
         if len(part) < FEWEST:
             continue
         errors = {
             metric: np.log(part[f"{metric}_ms_mean"] / part[f"predicted_{metric}_ms_mean"]).to_numpy(float)
             for metric in PRIORS
         }
-        found.append(Sweep(features=log_features(table_features(part)), errors=errors))
+        doubts = np.array([table_doubts(part, metric) for metric in PRIORS])
+        places = Places(features=log_features(table_features(part)), doubts=doubts)
+        found.append(Cluster(places=places, errors=errors))
     return found
 
 
-def chosen(features: np.ndarray, count: int) -> NDArray[np.intp]:
+Choose = Callable[[Places, int], Iterator[NDArray[np.intp]]]
+
+
+def chosen(places: Places, count: int) -> Iterator[NDArray[np.intp]]:
     """The runs that `next-runs` would ask for."""
-    nothing = np.empty((0, features.shape[1]))
-    return most_telling((TTFT_PRIOR, ITL_PRIOR), nothing, features, features, count)[0]
+    yield most_telling(tuple(PRIORS.values()), places.at([]), places, places, count)[0]
 
 
-def at_random(seed: int) -> Choose:
-    """Runs drawn at random, always the same ones for a seed."""
+def any_of(places: Places, count: int) -> Iterator[NDArray[np.intp]]:
+    """Every single run, or draws of several, always the same ones."""
+    size = len(places.features)
+    if count == 1:
+        yield from (np.array([index]) for index in range(size))
+        return
+    rng = np.random.default_rng((count, size))
+    yield from (rng.choice(size, count, replace=False) for _ in range(DRAWS))
 
-    def choose(features: np.ndarray, count: int) -> NDArray[np.intp]:
-        return np.random.default_rng((seed, len(features))).choice(len(features), count, replace=False)
 
-    return choose
-
-
-def score(found: list[Sweep], count: int, choose: Choose) -> dict[str, Score]:
-    """Errors of the held-out runs of every sweep, given `count` of them."""
+def score(found: list[Cluster], count: int, choose: Choose) -> dict[str, Score]:
+    """Errors of the held-out runs of every cluster, given `count` of them; each cluster's runs count once."""
     scores = {metric: Score() for metric in PRIORS}
-    for sweep in found:
-        given = choose(sweep.features, count)
-        rest = np.setdiff1d(np.arange(len(sweep.features)), given)
-        for metric, prior in PRIORS.items():
-            _add(scores[metric], sweep, metric, (given, rest), prior)
+    for cluster in found:
+        picks = list(choose(cluster.places, count))
+        for given in picks:
+            for metric in PRIORS:
+                _add(scores[metric], cluster, metric, (given, 1.0 / len(picks)))
     return scores
 
 
-def _add(score: Score, sweep: Sweep, metric: str, split: tuple, prior) -> None:
-    given, rest = split
-    errors = sweep.errors[metric]
-    own = OwnRuns(prior=prior, features=sweep.features[given], log_ratios=errors[given])
-    mean, spread = own.correct(sweep.features[rest])
-    low, high = NormalErrors().interval(np.exp(mean), log_sd=spread)
+def _add(score: Score, cluster: Cluster, metric: str, asked: tuple[NDArray[np.intp], float]) -> None:
+    given, weight = asked
+    errors, points = cluster.errors[metric], cluster.points(metric)
+    rest = np.setdiff1d(np.arange(len(errors)), given)
+    at, to = (Points(features=points.features[i], doubts=points.doubts[i]) for i in (given, rest))
+    own = OwnRuns(prior=PRIORS[metric], points=at, log_ratios=errors[given])
+    mean, spread = own.correct(to)
+    low, high = NormalErrors().interval(np.exp(mean), log_sd=np.minimum(spread, to.doubts))
     truth = np.exp(errors[rest])
-    score.before.append(float(np.median(np.abs(1.0 / truth - 1.0))))
-    score.constant.append(float(np.median(np.abs(np.exp(np.mean(errors[given])) / truth - 1.0))))
-    score.after.append(float(np.median(np.abs(np.exp(mean) / truth - 1.0))))
-    score.inside += list((truth >= low) & (truth <= high))
+    before, after = np.abs(1.0 / truth - 1.0), np.abs(np.exp(mean) / truth - 1.0)
+    score.before.append(before)
+    score.after.append(after)
+    score.weights.append(np.full(len(rest), weight))
+    score.inside.append(float(np.mean((truth >= low) & (truth <= high))))
+    score.spoiled.append(float(np.median(after) - np.median(before)))

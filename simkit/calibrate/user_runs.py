@@ -9,10 +9,10 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.intervals import NormalErrors
-from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, log_features, most_telling
+from perfmodels.uncertainty.user_runs import FEATURES, Places, doubt_left, log_features, most_telling
 from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.catalog.runs import MEASURED, read_table, refuse_seconds
-from simkit.closed_form.estimates import NORMAL_90
+from simkit.closed_form.estimates import doubt_of, doubts_of
 from simkit.closed_form.one_deployment import SingleEstimate, deployment_candidate
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.user_calibration import (
@@ -91,7 +91,7 @@ def _sharpen(
     own, features = known
     names = [f"predicted_{metric}_ms_{side}" for side in ("mean", "lo", "hi")]
     said, low, high = (out.loc[usable, name].to_numpy(dtype=np.float64) for name in names)
-    found = own.belief(metric, features, np.log(high / low) / (2.0 * NORMAL_90))
+    found = own.belief(metric, features, doubts_of(low, high))
     if found is None:
         return
     expected = said * np.exp(found[0])
@@ -138,11 +138,10 @@ def next_runs(request: Request, own: OwnCalibration | None, count: int) -> tuple
     best = answer(problem).candidates[:_TARGETS]
     targets = [(item, loaded(problem.request.workload, item)) for item in best]
     points = [(point, load) for item in best for point, load in _around(problem, item)]
-    at, aim = _features(points), _features(targets)
-    known = _known(own, at.shape[1])
-    priors = (TTFT_PRIOR, ITL_PRIOR)
+    at, aim, known = _places(points), _places(targets), _known(own)
+    priors = tuple(PRIORS.values())
     chosen, left = most_telling(priors, known, at, aim, count)
-    now = 1.0 if not len(known) else float(most_telling(priors, known[:-1], known[-1:], aim, 1)[1][0])
+    now = doubt_left(priors, known, aim)
     found = [
         NextRun(
             candidate=points[index][0],
@@ -155,15 +154,19 @@ def next_runs(request: Request, own: OwnCalibration | None, count: int) -> tuple
     return tuple(found), now
 
 
-def _features(points: Sequence[tuple[Candidate, Workload]]) -> FloatArray:
+def _places(points: Sequence[tuple[Candidate, Workload]]) -> Places:
     rows = [features_of(load, item.estimate, item.deployment) for item, load in points]
-    return log_features(np.array(rows))
+    doubts = [[doubt_of(getattr(item.estimate, metric)) for item, _ in points] for metric in PRIORS]
+    return Places(features=log_features(np.array(rows)), doubts=np.array(doubts))
 
 
-def _known(own: OwnCalibration | None, width: int) -> FloatArray:
+def _known(own: OwnCalibration | None) -> Places:
+    """What was measured; a metric that one run lacks is as unsure there as the other."""
     if own is None:
-        return np.empty((0, width))
-    return log_features(np.array([item.features for item in own.observations]))
+        return Places(features=np.empty((0, len(FEATURES))), doubts=np.empty((len(PRIORS), 0)))
+    features = log_features(np.array([item.features for item in own.observations]))
+    doubts = [[item.doubts.get(m, max(item.doubts.values())) for item in own.observations] for m in PRIORS]
+    return Places(features=features, doubts=np.array(doubts))
 
 
 def _around(problem: Problem, candidate: Candidate) -> list[tuple[Candidate, Workload]]:

@@ -22,6 +22,7 @@ from simkit.engines.engine_model import EngineModel
 from simkit.engines.support import borrowed_note
 
 NORMAL_90 = NormalDist().inv_cdf(0.95)
+_DOUBTS = (0.01, 2.0)  # what a standard deviation of logs may be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ def means_of(estimate: Estimate) -> Means:
 
 def _certain(means: Means, estimate: Estimate, certain: Mapping[str, float]) -> Means:
     """The same with normal errors of the metrics that are told, and of the latency that follows from both."""
-    spread = {name: certain.get(name, normal_spread(getattr(estimate, name))) for name in ("ttft", "itl")}
+    spread = {name: certain.get(name, doubt_of(getattr(estimate, name))) for name in ("ttft", "itl")}
     latencies = (means.ttft_s, means.itl_s, means.e2e_s)
     whole = float(log_spreads(latencies, (spread["ttft"], spread["itl"]))[2])
     told = {**certain, "e2e": whole}
@@ -132,11 +133,17 @@ def _certain(means: Means, estimate: Estimate, certain: Mapping[str, float]) -> 
     )
 
 
-def normal_spread(latency: Latency) -> float:
-    """Standard deviation of the log of a latency whose 90 % interval a normal error would give."""
-    if not 0 < latency.lo_s < latency.hi_s < math.inf:
-        return math.inf
-    return math.log(latency.hi_s / latency.lo_s) / (2.0 * NORMAL_90)
+def doubt_of(latency: Latency) -> float:
+    """How unsure a prediction is: the standard deviation of its log."""
+    return float(doubts_of(np.array([latency.lo_s]), np.array([latency.hi_s]))[0])
+
+
+def doubts_of(low: FloatArray, high: FloatArray) -> FloatArray:
+    """How unsure predictions are [n] by their 90 % intervals; without one, as unsure as can be."""
+    told = (low > 0) & (high > low) & np.isfinite(high)
+    spread = np.log(np.where(told, high, 1.0) / np.where(told, low, 1.0)) / (2.0 * NORMAL_90)
+    found: FloatArray = np.where(told, np.clip(spread, *_DOUBTS), _DOUBTS[1])
+    return found
 
 
 def figures_of(means: Means, slo: Slo) -> dict[str, Any]:

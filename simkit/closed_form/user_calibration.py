@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.user_runs import APART, ITL_PRIOR, TTFT_PRIOR, OwnRuns, log_features
-from simkit.closed_form.estimates import corrected, normal_spread
+from perfmodels.uncertainty.user_runs import APART, ITL_PRIOR, TTFT_PRIOR, OwnRuns, Points, log_features
+from simkit.closed_form.estimates import corrected, doubt_of
 from simkit.core.deployment import Aggregated, Deployment
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Estimate, holds
@@ -23,11 +23,13 @@ PRIORS = {"ttft": TTFT_PRIOR, "itl": ITL_PRIOR}
 class Observation:
     """One measured point: where it lies, and log(measured / predicted) by metric where it was measured.
 
-    features are user_runs.FEATURES: load, lengths, predicted means [s], GPUs of an engine.
+    features are user_runs.FEATURES: load, lengths, predicted means [s], GPUs of an engine. doubts: how unsure
+    each prediction was, as the standard deviation of its log, by metric.
     """
 
     features: tuple[float, ...]
     log_ratios: Mapping[str, float]
+    doubts: Mapping[str, float]
     source: str = ""
 
 
@@ -43,8 +45,11 @@ class OwnCalibration:
         if not known:
             return None
         ratios = np.array([item.log_ratios[metric] for item in known])
-        features = log_features(np.array([item.features for item in known]))
-        return OwnRuns(prior=PRIORS[metric], features=features, log_ratios=ratios)
+        points = Points(
+            features=log_features(np.array([item.features for item in known])),
+            doubts=np.array([item.doubts[metric] for item in known]),
+        )
+        return OwnRuns(prior=PRIORS[metric], points=points, log_ratios=ratios)
 
     def belief(
         self, metric: str, features: FloatArray, shipped: FloatArray
@@ -56,7 +61,7 @@ class OwnCalibration:
         fitted = self.of(metric)
         if fitted is None:
             return None
-        mean, spread = fitted.correct(log_features(features))
+        mean, spread = fitted.correct(Points(features=log_features(features), doubts=shipped))
         return mean, np.minimum(spread, shipped)
 
 
@@ -82,7 +87,8 @@ def observation(workload: Workload, candidate: Candidate, run: Run) -> Observati
     if not ratios:
         raise InputError(f"{run.source.path}: neither TTFT nor ITL measured; benchmark with streaming")
     features = features_of(workload, estimate, candidate.deployment)
-    return Observation(features=features, log_ratios=ratios, source=run.source.path)
+    doubts = {name: doubt_of(getattr(estimate, name)) for name in ratios}
+    return Observation(features=features, log_ratios=ratios, doubts=doubts, source=run.source.path)
 
 
 def calibration_of(observations: Sequence[Observation]) -> OwnCalibration:
@@ -98,7 +104,7 @@ def sharpened(candidate: Candidate, workload: Workload, slo: Slo, own: OwnCalibr
     features = np.array([features_of(workload, estimate, candidate.deployment)])
     factors, certain = {}, {}
     for metric in PRIORS:
-        shipped = np.array([normal_spread(getattr(estimate, metric))])
+        shipped = np.array([doubt_of(getattr(estimate, metric))])
         found = own.belief(metric, features, shipped)
         if found is not None:
             factors[metric], certain[metric] = float(np.exp(found[0][0])), float(found[1][0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.user_runs import APART
 from simkit.catalog.calibrations import ERRORS, artifact
+from simkit.closed_form.estimates import doubts_of
 from simkit.closed_form.user_calibration import Observation, OwnCalibration, calibration_of
 from simkit.core.errors import InputError
 from simkit.formats.benchmark_results.fields import load_json
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "simkit.own_calibration"
-VERSION = 1
+VERSION = 2  # 2: with how unsure the prediction was
 
 
 def write_own(path: Path, own: OwnCalibration) -> None:
@@ -63,6 +64,7 @@ def _observation(item: Mapping[str, Any]) -> Observation:
     return Observation(
         features=tuple(float(value) for value in item["features"]),
         log_ratios={str(name): float(value) for name, value in item["log_ratios"].items()},
+        doubts={str(name): float(item["doubts"][name]) for name in item["log_ratios"]},
         source=str(item.get("source", "")),
     )
 
@@ -85,6 +87,14 @@ def table_features(joined: "pd.DataFrame") -> Any:
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
 
 
+def table_doubts(joined: "pd.DataFrame", metric: str) -> FloatArray:
+    """How unsure each row's prediction of a metric is, as the standard deviation of its log [n]."""
+    import numpy as np
+
+    low, high = (joined[f"predicted_{metric}_ms_{side}"].to_numpy(dtype=np.float64) for side in ("lo", "hi"))
+    return doubts_of(low, high)
+
+
 def _engine_gpus(joined: "pd.DataFrame", prefix: str) -> FloatArray:
     """GPUs of one engine; columns that are absent or empty count as one."""
     import numpy as np
@@ -101,6 +111,7 @@ def observations_of_table(joined: "pd.DataFrame") -> list[Observation]:
     import numpy as np
 
     features = table_features(joined)
+    unsure = {name: table_doubts(joined, name) for name in ("ttft", "itl")}
     found = []
     for position, row in enumerate(joined.to_dict("records")):
         ratios = {
@@ -109,6 +120,11 @@ def observations_of_table(joined: "pd.DataFrame") -> list[Observation]:
             if row.get(f"{name}_ms_mean", 0) > 0 and row[f"predicted_{name}_ms_mean"] > 0
         }
         if ratios and np.all(features[position] > 0):
+            doubts = {name: float(unsure[name][position]) for name in ratios}
             source = str(row.get("run_id", position))
-            found.append(Observation(features=tuple(features[position]), log_ratios=ratios, source=source))
+            found.append(
+                Observation(
+                    features=tuple(features[position]), log_ratios=ratios, doubts=doubts, source=source
+                )
+            )
     return found

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.closed_form.estimates import corrected
+from simkit.closed_form.estimates import corrected, doubt_of
 from simkit.closed_form.one_deployment import estimate_deployment
 from simkit.closed_form.user_calibration import Observation, calibration_of, features_of, sharpened
 from simkit.compare.measurement_plan import engine_name
@@ -35,7 +35,8 @@ def percentile_bound(candidate, percentile, factor):
 def halved_by_own_runs(problem, candidate, slo):
     workload = problem.request.workload
     features = features_of(workload, candidate.estimate, candidate.deployment)
-    seen = [Observation(features=features, log_ratios={"ttft": -0.69, "itl": -0.69})] * 3
+    unsure = {name: doubt_of(getattr(candidate.estimate, name)) for name in ("ttft", "itl")}
+    seen = [Observation(features=features, log_ratios={"ttft": -0.69, "itl": -0.69}, doubts=unsure)] * 3
     return sharpened(candidate, workload, slo, calibration_of(seen))
 
 

@@ -52,7 +52,7 @@ def calibrated(load: str, layout: Layouts, ttft: float, itl: float):
     item, request = result.candidate, problem.request
     features = features_of(request.workload, item.estimate, item.deployment)
     logs = {"ttft": math.log(ttft), "itl": math.log(itl)}
-    own = calibration_of([Observation(features=features, log_ratios=logs, source="planted")])
+    own = calibration_of([Observation(features=features, log_ratios=logs, doubts={"ttft": 1.0, "itl": 1.0})])
     return sharpened_estimate(result, request, own).candidate
 
 
@@ -150,7 +150,7 @@ def test_every_candidate_of_a_search_adds_up():
         assert not (wrong := disagreements(item, problem)), wrong
         own = calibration_of([Observation(
             features=features_of(request.workload, item.estimate, item.deployment),
-            log_ratios={"ttft": 0.3, "itl": -0.2},
+            log_ratios={"ttft": 0.3, "itl": -0.2}, doubts={"ttft": 0.3, "itl": 0.1},
         )])  # fmt: skip
         after = sharpened(item, request.workload, request.slo, own)
         assert not (wrong := disagreements(after, problem)), wrong

@@ -18,7 +18,8 @@ LOADS = (4.0, 16.0, 64.0, 256.0)
 BETWEEN = 32.0  # a load that was not measured
 NOTHING = 1e-6
 FACTORS = {"ttft": 1.3, "itl": 0.8}
-BETWEEN_LOADS = 0.005  # what a calibration may miss of these factors at a load between two measured ones
+BETWEEN_LOADS = 0.05  # what a calibration may miss of these factors at a load between two measured ones
+LEAST_DOUBT = 0.03  # the standard deviation of logs that a prediction of these families has at least
 FAMILIES = [
     ("Qwen/Qwen3-32B", "h100_sxm", "vllm", {"worker": "1xtp2"}),
     ("Qwen/Qwen3-32B-FP8", "h200_sxm", "vllm", {"worker": "2xtp2"}),
@@ -82,7 +83,8 @@ def shrinkage(name: str) -> float:
     One observation's mean is log(factor) * variance / (variance + noise^2); more observations add to it.
     """
     prior = {"ttft": TTFT_PRIOR, "itl": ITL_PRIOR}[name]
-    kept = prior.variance / (prior.variance + prior.noise**2)
+    variance = float(prior.variance(LEAST_DOUBT))
+    kept = variance / (variance + prior.noise**2)
     return abs(np.expm1((kept - 1.0) * np.log(FACTORS[name])))
 
 

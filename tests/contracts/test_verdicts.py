@@ -46,7 +46,13 @@ def unmoved(problem, result):
     """The estimate under a user's runs that measured what it says."""
     item = result.candidate
     features = features_of(problem.request.workload, item.estimate, item.deployment)
-    own = calibration_of([Observation(features=features, log_ratios={"ttft": 0.0, "itl": 0.0})])
+    own = calibration_of(
+        [
+            Observation(
+                features=features, log_ratios={"ttft": 0.0, "itl": 0.0}, doubts={"ttft": 0.3, "itl": 0.1}
+            )
+        ]
+    )
     return sharpened_estimate(result, problem.request, own).candidate
 
 
