@@ -152,7 +152,7 @@ def corrected_by(
         for metric, (_, spread) in found.items():
             near = models[metric].at(levels)
             low, high = (
-                factor_at(near, table[here], noise[metric]) for table in (fitted.below, fitted.above)
+                factor_at(near, table[here], noise[metric], metric) for table in (fitted.below, fitted.above)
             )
             factors[metric] = low[0] + share * (high[0] - low[0])
             spread[members] = low[1] + share * (high[1] - low[1])

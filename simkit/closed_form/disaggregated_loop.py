@@ -2,7 +2,7 @@
 
 Prefill engines form a queue of m servers (workers times lanes) with service time p; decode engines
 take what they deliver. A closed loop of C requests settles where the throughput X satisfies
-C = X * (time in prefill + transfer + time in decode), found by bisection on the decode batch.
+C = X * (time in prefill + transfer + time in decode), solved for the decode batch.
 """
 
 import math
@@ -13,11 +13,11 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from simkit.closed_form.aggregated_loop import Host, LoopTimes, Procedure, rows_like
 from simkit.closed_form.engine_speed import PhaseTimes
+from simkit.closed_form.roots import crossing
 from simkit.core.workload import Lengths
 
 _NEARLY_FULL = 0.995  # of its rate: how busy a pool can be kept
 _SETTLING = 8  # rounds: each takes a share of the error that falls with the number in flight
-_BISECTIONS = 60  # TTFT is a small difference of what is found: to the last bit
 # How far off predicted prefill rates are (standard deviation of logs): chosen on the 92 fitted runs, factors
 # fitted to them included.
 PREFILL_LOG_SD = 0.3
@@ -92,11 +92,7 @@ def _batch_at_rate(pools: Pools, rate_per_s: FloatArray, limits: tuple[FloatArra
     """Sequences per decode lane that finish at `rate_per_s`; limits is (decode steps, largest batch)."""
     decodes, cap = limits
     low, high = np.full_like(decodes, 1e-3), cap + 0.0 * decodes
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        enough = _decode_rate(pools, middle, decodes) >= rate_per_s
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    return high
+    return crossing(lambda batch: _decode_rate(pools, batch, decodes) - rate_per_s, low, high)
 
 
 def prefill_wait_s(pools: Pools, rate_per_s: FloatArray, pace: float = 1.0) -> FloatArray:
@@ -170,7 +166,7 @@ def _paces(log_sd: float) -> tuple[list[float], list[float]]:
 def _balance(
     pools: Pools, concurrency: FloatArray, pace: float, driven: tuple[Lengths, Procedure, Host]
 ) -> _Settled:
-    """The balance of each load where prefill takes `pace` times as long, by bisection on the decode batch.
+    """The balance of each load where prefill takes `pace` times as long.
 
     driven is (lengths, procedure, host).
     """
@@ -179,16 +175,16 @@ def _balance(
     decodes, before = _decodes(pools, lengths, concurrency), _before_s(pools, host)
     most = _NEARLY_FULL * pools.prefill_rate_at(pace)
     others = _others(concurrency)
-    low, high = np.full_like(concurrency, 1e-3), _batch_at_rate(pools, most, (decodes, cap))
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        rate = np.minimum(_decode_rate(pools, middle, decodes), most)
-        needed = (
-            rate * (before + prefill_wait_s(pools, others * rate, pace))
-            + pools.decode_lanes[:, None] * middle
-        )
-        enough = needed >= concurrency
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+
+    def too_many(batch: FloatArray) -> FloatArray:
+        """How many more than `concurrency` are in flight where so many decode."""
+        rate = np.minimum(_decode_rate(pools, batch, decodes), most)
+        before_decode = before + prefill_wait_s(pools, others * rate, pace)
+        more: FloatArray = rate * before_decode + pools.decode_lanes[:, None] * batch - concurrency
+        return more
+
+    full_batch = _batch_at_rate(pools, most, (decodes, cap))
+    high = crossing(too_many, np.full_like(concurrency, 1e-3), full_batch)
     rate = np.minimum(_decode_rate(pools, high, decodes), most)
     step = pools.decode.decode_at(np.maximum(high, 1.0))
     steady = np.maximum(concurrency / rate - step * decodes - before, 0.0)

@@ -17,6 +17,10 @@ from simkit.core.workload import Lengths
 from simkit.engines.engine_memory import version_numbers
 from simkit.engines.engine_model import METRICS, EngineModel, NearestRun, Residuals
 
+# What TTFT is depends on who arrives when, the more so the more sequences an engine holds: by how much its
+# doubt grows when they double (in logs), chosen by leaving groups and families out.
+DOUBT_PER_DOUBLING = {"ttft": 0.12, "itl": 0.0}
+_LOAD_UNIT = 2.2  # doublings of the load in one unit of its feature
 _VALUES = ("ttft_factor", "itl_factor", "ttft_log_sd", "itl_log_sd")
 
 
@@ -65,7 +69,7 @@ def features_of(plan: PlanArray, lengths: Lengths, load: tuple[FloatArray, Float
         return np.log2(np.asarray(value, dtype=np.float64))
 
     columns = (
-        log2(load[0]) / 2.2,
+        log2(load[0]) / _LOAD_UNIT,
         log2(lengths.isl_tokens) / 1.5,
         log2(lengths.osl_tokens) / 1.5,
         log2(plan.tp * plan.attn_dp) / 1.5,
@@ -95,17 +99,22 @@ def correction(residuals: Residuals, levels: Levels, features: FloatArray) -> Co
     found = {}
     for name in METRICS:
         near = residuals.models[name].at(levels)
-        found[f"{name}_factor"], found[f"{name}_log_sd"] = factor_at(near, features, residuals.noise[name])
+        noise = residuals.noise[name]
+        found[f"{name}_factor"], found[f"{name}_log_sd"] = factor_at(near, features, noise, name)
     return Correction(**found)
 
 
-def factor_at(near: LocalKriging, features: FloatArray, noise: float) -> tuple[FloatArray, FloatArray]:
-    """What to multiply a prediction by at `features` [n, d], and the standard deviation of its log [n].
+def factor_at(
+    near: LocalKriging, features: FloatArray, noise: float, metric: str
+) -> tuple[FloatArray, FloatArray]:
+    """What to multiply a prediction of `metric` by at `features` [n, d], and the standard deviation of its
+    log [n].
 
     noise: variance of one measurement.
     """
+    doublings = _LOAD_UNIT * features[:, 0]
     spread: FloatArray = np.sqrt(near.variance(features) + noise)
-    return np.exp(-near.mean(features)), spread
+    return np.exp(-near.mean(features)), spread * np.exp(DOUBT_PER_DOUBLING[metric] * doublings)
 
 
 def nearest_run(residuals: Residuals, levels: Levels, features: FloatArray) -> NearestRun | None:
