@@ -1,7 +1,7 @@
 """Where increasing functions cross zero: many at once, each in its own bracket.
 
-Chandrupatla's method: inverse quadratic interpolation where three points allow it, else bisection, which copes
-with the kinks of interpolated tables. Source: T. R. Chandrupatla, Advances in Engineering Software 28
+Chandrupatla's method: inverse quadratic interpolation where three points allow it, else bisection, which
+copes with the kinks of interpolated tables. Source: T. R. Chandrupatla, Advances in Engineering Software 28
 (1997).
 """
 
