@@ -64,18 +64,20 @@ def questions(frame: pd.DataFrame) -> list[Question]:
         if len(case) < MIN_RUNS:
             continue
         for bounds_ms in product(TTFT_BOUNDS_MS, ITL_BOUNDS_MS):
-            holds = _within(case, "", bounds_ms)
+            holds = within(case, "", bounds_ms)
             if holds.any() and not holds.all():
-                asked.append(_question(case, bounds_ms, holds))
+                asked.append(asked_of(case, bounds_ms, holds))
     return asked
 
 
-def _within(case: pd.DataFrame, prefix: str, bounds_ms: tuple[float, float]) -> np.ndarray:
+def within(case: pd.DataFrame, prefix: str, bounds_ms: tuple[float, float]) -> np.ndarray:
+    """Which runs hold the bounds, as measured (no prefix) or predicted."""
     pairs = zip(("ttft", "itl"), bounds_ms, strict=True)
     return np.all([case[f"{prefix}{name}_ms_mean"] <= bound for name, bound in pairs], axis=0)
 
 
-def _question(case: pd.DataFrame, bounds_ms: tuple[float, float], holds: np.ndarray) -> Question:
+def asked_of(case: pd.DataFrame, bounds_ms: tuple[float, float], holds: np.ndarray) -> Question:
+    """One case under one SLA, as the search would see it."""
     ttft, itl = (case[f"predicted_{name}_ms_mean"].to_numpy() / 1e3 for name in ("ttft", "itl"))
     means = (ttft, itl, case["predicted_e2e_s"].to_numpy())
     spreads = log_spreads(means, (case["ttft_log_sd"].to_numpy(), case["itl_log_sd"].to_numpy()))
@@ -86,7 +88,7 @@ def _question(case: pd.DataFrame, bounds_ms: tuple[float, float], holds: np.ndar
         measured=case["measured"].to_numpy(),
         predicted=case["predicted"].to_numpy(),
         holds=holds,
-        expected=_within(case, "predicted_", bounds_ms),
+        expected=within(case, "predicted_", bounds_ms),
         probability=np.ones(len(case)) if chance is None else chance,
     )
 
