@@ -74,8 +74,8 @@ def page() -> str:
 
 Predictions that have not seen the deployment, the family, the GPU or the engine of the run they are about.
 *Held*: measurements inside the 90 % interval (a star: outside 85 to 95 %). *Factor*: upper over lower end,
-median. *Score*: Winkler's of log values, width + 20 times what lies outside, mean; lower is better. Partitions
-of at least 50 runs.
+median. *Score*: Winkler's of log values, width + 20 times what lies outside, mean; lower is better.
+Partitions of at least 50 runs.
 """
     for scheme, title in SCHEMES.items():
         frame = joined(scheme)
