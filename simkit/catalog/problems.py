@@ -85,7 +85,7 @@ def build_problem(request: Request, options: SearchOptions | None = None) -> Pro
     formats, told = _formats(request, device, model, backends)
     backends = tuple(formats)
     warnings += told
-    warnings += refused + _length_warnings(request, model)
+    warnings += refused + _workload_warnings(request, model)
     cluster = replace(request.deploy.cluster, model_bytes=checkpoint_bytes(model))
     answered = replace(
         request,
@@ -211,15 +211,20 @@ def _asked_backends(request: Request) -> tuple[tuple[str, ...], list[str]]:
     ]
 
 
-def _length_warnings(request: Request, model: Model) -> list[str]:
-    total = request.workload.isl_tokens + request.workload.osl_tokens
-    limit = model.shape.max_context_tokens
-    if total <= limit:
-        return []
-    return [
-        f"isl + osl = {total:,.0f} tokens exceed the model's context of {limit:,}: engines refuse such "
-        "requests unless the context is extended (rope scaling)"
-    ]
+def _workload_warnings(request: Request, model: Model) -> list[str]:
+    workload, limit = request.workload, model.shape.max_context_tokens
+    total, found = workload.isl_tokens + workload.osl_tokens, []
+    if total > limit:
+        found.append(
+            f"isl + osl = {total:,.0f} tokens exceed the model's context of {limit:,}: engines refuse such "
+            "requests unless the context is extended (rope scaling)"
+        )
+    if workload.prefix_hit:
+        found.append(
+            f"prefix hits: {workload.prefix_hit:.0%} of prompt tokens are taken as cached on the engine that "
+            "a request meets, each request holding its own copy; no measured run stands behind that"
+        )
+    return found
 
 
 def cluster_device(request: Request) -> Device:

@@ -200,12 +200,16 @@ def _parameter(flag: _Flag) -> inspect.Parameter:
     return keyword(flag.kind, option, flag.name)
 
 
+_HIT_HELP = "Share of prompt tokens found in the prefix cache, from 0 to below 1."
+
+
 def _shared() -> list[inspect.Parameter]:
     fields = [_parameter(flag) for flag in _FLAGS]
     text = "Set any field, for example sla.ttft=300."
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
-    return [*fields, mode, keyword(list[str], setting, "settings")]
+    hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
+    return [*fields, mode, hit, keyword(list[str], setting, "settings")]
 
 
 with_request_flags = with_flags("flags", _shared())
@@ -237,6 +241,7 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     request = request_from_document(document, str(path) if path else "flags", paired=paired)
     return replace(
         request,
+        workload=replace(request.workload, prefix_hit=flags.get("prefix_hit") or 0.0),
         slo=with_own_statistics(request.slo, bounds),
         modes=_modes(flags.get("mode")),
         warnings=(*notes, *request.warnings),

@@ -1,7 +1,7 @@
 """Many deployments of one engine, each under its own load: arrays in, arrays out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,12 +147,13 @@ def row_work(
 
 def _pool_work(model: EngineModel, pool: PoolRows, lengths: Lengths, *, prefilling: bool) -> PoolWork:
     """Each pair of plan and lengths is evaluated once: the rows of a sweep differ in load only."""
-    shared = (column(lengths.isl_tokens, pool.plan), column(lengths.osl_tokens, pool.plan))
+    names = tuple(field.name for field in fields(Lengths))
+    shared = (column(getattr(lengths, name), pool.plan) for name in names)
     table = np.stack([*(getattr(pool.plan, name) for name in PlanArray.__slots__), *shared], axis=1)
     distinct, position = np.unique(table, axis=0, return_inverse=True)
     position = position.reshape(-1)
     plan = PlanArray(**{name: distinct[:, i] for i, name in enumerate(PlanArray.__slots__)})
-    means = Lengths(isl_tokens=distinct[:, -2], osl_tokens=distinct[:, -1])
+    means = Lengths(**dict(zip(names, distinct[:, -len(names) :].T, strict=True)))
     capacity = plan_capacity(model, plan, means, "prefill" if prefilling else "decode").take(position)
     return PoolWork(
         plan=pool.plan,
@@ -219,8 +220,10 @@ def concat_rows(works: Sequence[RowWork]) -> RowWork:
         model=works[0].model,
         pools=tuple(_pool([work.pools[i] for work in works]) for i in range(len(works[0].pools))),
         lengths=Lengths(
-            isl_tokens=_column([work.lengths.isl_tokens for work in works], counts),
-            osl_tokens=_column([work.lengths.osl_tokens for work in works], counts),
+            **{
+                field.name: _column([getattr(work.lengths, field.name) for work in works], counts)
+                for field in fields(Lengths)
+            }
         ),
         concurrency=np.concatenate([work.concurrency for work in works]),
         procedure=_procedure(works, counts),

@@ -55,8 +55,9 @@ def linear_times(steps: LinearSteps, engine: EngineOptions, lengths: Lengths) ->
     isl = column(lengths.isl_tokens, plan) + np.zeros(rows)
     context = column(lengths.mean_context_tokens, plan) + np.zeros(rows)
     budget = float(engine.max_num_batched_tokens)
-    together, chunks = np.maximum(np.floor(budget / isl), 1.0), np.ceil(isl / budget)
-    prompt = steps.token_s * isl
+    fresh = isl - column(lengths.cached_tokens, plan)
+    together, chunks = np.maximum(np.floor(budget / fresh), 1.0), np.ceil(fresh / budget)
+    prompt = steps.token_s * fresh
     return PhaseTimes(
         plan=plan,
         decode_s=steps.decode_s(BATCH_GRID[None, :], context[:, None]),
@@ -65,7 +66,7 @@ def linear_times(steps: LinearSteps, engine: EngineOptions, lengths: Lengths) ->
         floor_s=np.full(rows, steps.step_s),
         stall_s=prompt,
         together=together,
-        per_step=budget / isl,
+        per_step=budget / fresh,
         chunks=chunks,
         max_seqs=np.full(rows, float(engine.max_num_seqs)),
         kv_capacity_tokens=np.full(rows, np.inf),

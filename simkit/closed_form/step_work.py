@@ -92,20 +92,22 @@ def phase_work(
     budgets: prompt tokens of a step, in place of the engine's own; rows are then all plans under the first,
     all under the second, and so on.
     """
-    isl = column(lengths.isl_tokens, plan)
+    cached = column(lengths.cached_tokens, plan)
+    fresh = column(lengths.isl_tokens, plan) - cached
     decode, launches, least = _decode_work(model, plan, lengths)
-    token = _prompts(model, plan, (np.ones_like(isl), np.ones_like(isl)), np.ones_like(isl))
+    one = np.ones_like(fresh)
+    token = _prompts(model, plan, (one, one, 0.0 * one), one)
     tried = np.array(budgets or (model.engine.max_num_batched_tokens,), dtype=np.float64)
-    budget, again = np.repeat(tried, len(isl)), np.tile(np.arange(len(isl)), len(tried))
-    plan, isl = plan.take(again), isl[again]
-    together = np.maximum(np.floor(budget / isl), 1.0)
+    budget, again = np.repeat(tried, len(fresh)), np.tile(np.arange(len(fresh)), len(tried))
+    plan, fresh, cached = plan.take(again), fresh[again], cached[again]
+    together = np.maximum(np.floor(budget / fresh), 1.0)
     return PhaseWork(
         decode=decode[:, again],
         decode_launches=launches[again],
-        single=_prompts(model, plan, (isl, np.ones_like(isl)), budget),
-        full=_prompts(model, plan, (isl, together), budget),
+        single=_prompts(model, plan, (fresh, np.ones_like(fresh), cached), budget),
+        full=_prompts(model, plan, (fresh, together, cached), budget),
         token=token.take(again),
-        per_step=budget / isl,
+        per_step=budget / fresh,
         decode_least_s=least[again],
         host_layers=_host_layers(model.shape, plan),
     )
@@ -152,25 +154,29 @@ def column(value: FloatLike, plan: PlanArray) -> FloatArray:
 
 
 def _prompts(
-    model: EngineModel, plan: PlanArray, amount: tuple[FloatArray, FloatArray], budget: FloatArray
+    model: EngineModel, plan: PlanArray, amount: tuple[FloatArray, FloatArray, FloatArray], budget: FloatArray
 ) -> PromptWork:
-    """Work of prompts in steps of at most `budget` tokens; amount is (tokens of each, prompts together).
+    """Work of prompts in steps of at most `budget` tokens; amount is (tokens of each to prefill, prompts
+    together, tokens of each before them that are cached).
 
-    Chunks cut the work but not the number of keys: over a whole prompt a token sees isl/2 on average.
+    Chunks cut the work but not the number of keys: a fresh token sees what is cached and, on average, half of
+    the fresh ones.
     """
-    isl, prompts = amount
-    tokens = isl * prompts
+    fresh, prompts, cached = amount
+    tokens = fresh * prompts
     chunks = np.ceil(tokens / budget)
     step = Step(
-        prefill_tokens=tokens / chunks, prefill_context_tokens=isl / 2.0, prefill_seqs=prompts / chunks
+        prefill_tokens=tokens / chunks,
+        prefill_context_tokens=cached + fresh / 2.0,
+        prefill_seqs=prompts / chunks,
     )
     work = _work(model, plan, step)
     return PromptWork(
         prompts=prompts,
         chunks=chunks,
-        by_kind=work.by_kind(isl.shape) * chunks,
-        launches=np.broadcast_to(work.launches, isl.shape) * chunks,
-        least_s=np.broadcast_to(work.least_s, isl.shape) * chunks,
+        by_kind=work.by_kind(fresh.shape) * chunks,
+        launches=np.broadcast_to(work.launches, fresh.shape) * chunks,
+        least_s=np.broadcast_to(work.least_s, fresh.shape) * chunks,
     )
 
 

@@ -12,10 +12,11 @@ from simkit.core.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """Mean prompt and output lengths, scalars or one per row."""
+    """Mean prompt and output lengths, scalars or one per row; cached_tokens of a prompt need no prefill."""
 
     isl_tokens: FloatLike
     osl_tokens: FloatLike
+    cached_tokens: FloatLike = 0.0
 
     @property
     def mean_context_tokens(self) -> FloatLike:
@@ -23,10 +24,18 @@ class Lengths:
         return self.isl_tokens + self.osl_tokens / 2.0
 
 
-def mean_lengths(isl: FloatArray, osl: FloatArray, spread: float) -> Lengths:
-    """Means of lengths drawn uniformly from (1 - spread) to 1 of the nominal ones."""
+def mean_lengths(isl: FloatArray, osl: FloatArray, spread: float, hit: FloatLike = 0.0) -> Lengths:
+    """Means of lengths drawn uniformly from (1 - spread) to 1 of the nominal ones.
+
+    hit: share of prompt tokens found in the prefix cache; the last token never is, as it makes the first one.
+    """
     share = 1.0 - spread / 2.0
-    return Lengths(isl_tokens=np.maximum(isl * share, 1.0), osl_tokens=np.maximum(osl * share, 1.0))
+    prompt = np.maximum(isl * share, 1.0)
+    return Lengths(
+        isl_tokens=prompt,
+        osl_tokens=np.maximum(osl * share, 1.0),
+        cached_tokens=np.minimum(prompt * hit, prompt - 1.0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +47,7 @@ class Workload:
     the mean the opening burst makes up; None means steady state.
     length_spread is the relative width of the uniform length distribution: 0.2 means lengths
     between 0.8 and 1.0 of isl_tokens and osl_tokens.
+    prefix_hit is the share of prompt tokens that engines find in their prefix cache.
     """
 
     isl_tokens: float = 4000
@@ -46,6 +56,7 @@ class Workload:
     request_rate_per_s: float | None = None
     requests_per_slot: float | None = None
     length_spread: float = 0.0
+    prefix_hit: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("isl_tokens", "osl_tokens", "concurrency", "request_rate_per_s", "requests_per_slot"):
@@ -56,9 +67,15 @@ class Workload:
             raise InputError("workload: give either concurrency or request rate, not both; drop one of them")
         if not 0 <= self.length_spread < 1:
             raise InputError(f"workload.length_spread must be in [0, 1), got {self.length_spread}")
+        if not 0 <= self.prefix_hit < 1:
+            hit = self.prefix_hit
+            meant = f"; {hit:g} % is {hit / 100:g}" if 1 < hit < 100 else ""
+            raise InputError(
+                f"prefix hit must be a share of prompt tokens from 0 to below 1, got {hit:g}{meant}"
+            )
 
 
 def workload_lengths(workload: Workload) -> Lengths:
     """Mean lengths under the workload's spread."""
     isl, osl = np.asarray(float(workload.isl_tokens)), np.asarray(float(workload.osl_tokens))
-    return mean_lengths(isl, osl, workload.length_spread)
+    return mean_lengths(isl, osl, workload.length_spread, workload.prefix_hit)

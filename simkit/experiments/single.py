@@ -22,7 +22,8 @@ def request_of_point(point: Point) -> Request:
     """The question of a point, its engines left open where they are searched."""
     bounds = {name: point.get(f"sla_{name}_ms") for name in ("ttft", "itl", "e2e")}
     in_s = {f"{name}_s": None if value is None else value / 1e3 for name, value in bounds.items()}
-    number = {name: point.get(name) for name in ("concurrency", "request_rate_per_s", "requests_per_slot")}
+    loads = ("concurrency", "request_rate_per_s", "requests_per_slot")
+    concurrency, rate, slots = (point.get(name) for name in loads)
     return Request(
         model=str(point["model"]),
         backend=str(point.get("backend") or "auto"),
@@ -31,7 +32,9 @@ def request_of_point(point: Point) -> Request:
             isl_tokens=point["isl_tokens"],
             osl_tokens=point["osl_tokens"],
             length_spread=point.get("length_spread") or 0.0,
-            **number,
+            concurrency=concurrency,
+            request_rate_per_s=rate,
+            requests_per_slot=slots,
         ),
         slo=Slo(ttft_s=in_s["ttft_s"], itl_s=in_s["itl_s"], e2e_s=in_s["e2e_s"]),
         modes=_MODES.get(str(point.get("mode")), ("agg", "disagg")),

@@ -137,7 +137,8 @@ def _lengths(workload: Workload) -> list[str]:
     """Input and output lengths, held: ignore_eos and min_tokens keep the model from stopping early.
 
     A spread of 0.2 means uniform lengths from 0.8 to 1.0 of the mean options, which is the window of
-    AIPerf's sglang style at ratio 0.8. One min_tokens serves all requests, so it is the shortest.
+    AIPerf's sglang style at ratio 0.8. One min_tokens serves all requests, so it is the shortest. What
+    engines find in their cache is a system prompt that all requests share, before --isl further tokens.
     """
     isl, osl = max(1, round(workload.isl_tokens)), max(1, round(workload.osl_tokens))
     ratio = 1 - workload.length_spread
@@ -146,7 +147,9 @@ def _lengths(workload: Workload) -> list[str]:
         spread = ["--random-corpus-style", "sglang", "--random-range-ratio", f"{ratio:g}"]
     shortest = max(1, math.floor(osl * ratio))
     held = ["--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{shortest}"]
-    return ["--isl", str(isl), "--osl", str(osl), *spread, *held]
+    shared = min(round(isl * workload.prefix_hit), isl - 1)
+    common = ["--shared-system-prompt-length", str(shared)] if shared else []
+    return ["--isl", str(isl - shared), "--osl", str(osl), *common, *spread, *held]
 
 
 def request_counts(workload: Workload, options: BenchmarkOptions) -> tuple[int, int]:
@@ -243,6 +246,8 @@ def _length_words(workload: Workload) -> str:
     lengths = f"{workload.isl_tokens:g} tokens in, {workload.osl_tokens:g} out"
     if workload.length_spread:
         lengths += f", uniform from {1 - workload.length_spread:.0%} of these to 100%"
+    if workload.prefix_hit:
+        lengths += f", {workload.prefix_hit:.0%} of the prompt the same in all requests"
     return lengths
 
 

@@ -139,7 +139,7 @@ def _of_cache(asked: _Asker, run: Run, signs: Signs) -> list[Hypothesis]:
             name="prefix cache hits",
             says=f"{cached:.0%} of each prompt need not be computed",
             tell="benchmark with prompts that share nothing, or switch prefix caching off",
-            means=asked.workload(isl_tokens=max(run.isl_tokens * (1.0 - min(cached, 0.98)), 1.0)),
+            means=asked.workload(prefix_hit=min(cached, 0.98)),
             sign=signs.prompts_cached,
             against=signs.prompts_fresh,
         )

@@ -31,8 +31,10 @@ def question(request: Doc) -> list[tuple[str, str]]:
 
 def _lengths(workload: Doc) -> str:
     text = f"{count(workload['isl_tokens'])} tokens in, {count(workload['osl_tokens'])} out"
-    spread = workload["length_spread"]
-    return f"{text}, uniform from {percent(1 - spread)} of these to 100%" if spread else text
+    spread, hit = workload["length_spread"], workload.get("prefix_hit")
+    if spread:
+        text += f", uniform from {percent(1 - spread)} of these to 100%"
+    return f"{text}; {percent(hit)} of prompt tokens cached" if hit else text
 
 
 def _load(workload: Doc) -> str:

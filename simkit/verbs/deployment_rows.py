@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RATE = "request_rate_per_s"  # an open loop in the place of `concurrency`
+HIT = "prefix_hit"  # share of prompt tokens found in the cache; empty: none
 OFFERED = "offered"  # whether a block's rows are open loops
 RDMA = "rdma"  # whether caches move between engines by RDMA; empty: they do
 _PREFIXES = ("", "prefill_", "decode_")  # of the columns of a plan
 _NUMBERS = (
     "isl_tokens", "osl_tokens", "concurrency", RATE, "num_gpus", "requests_per_slot", "length_spread",
+    HIT,
 )  # fmt: skip
 _GROUP = (
     "model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "kv_dtype", "mode",
@@ -112,6 +114,8 @@ def row_faults(table: "pd.DataFrame") -> np.ndarray:
         faults[~((values > 0) & (values < 1e9)) & asked] = f"{name} must be a positive number below 1e9"
     faults[offered & held] = f"give either concurrency or {RATE}, not both"
     waves, spread = table["requests_per_slot"].to_numpy(), table["length_spread"].to_numpy()
+    hit = table[HIT].to_numpy()
+    faults[np.isfinite(hit) & ~((hit >= 0) & (hit < 1))] = f"{HIT} must be a share from 0 to below 1"
     faults[np.isfinite(waves) & (waves <= 0)] = "requests_per_slot must be positive"
     faults[np.isfinite(spread) & ~((spread >= 0) & (spread < 1))] = "length_spread must be in [0, 1)"
     slots = table[SLOTS].to_numpy()
@@ -228,7 +232,8 @@ def block_work(model: EngineModel, block: TableBlock) -> RowWork:
     offered = bool(block.key[OFFERED])
     names = ("isl_tokens", "osl_tokens", RATE if offered else "concurrency")
     isl, osl, amount = (block.frame[name].to_numpy(dtype=np.float64) for name in names)
-    load = (mean_lengths(isl, osl, float(block.procedure.length_spread)), amount)
+    hit = np.nan_to_num(block.frame[HIT].to_numpy(dtype=np.float64))
+    load = (mean_lengths(isl, osl, float(block.procedure.length_spread), hit), amount)
     pools = (
         (_agg_pool(block.frame),)
         if block.key["mode"] == "agg"

@@ -71,6 +71,7 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
     hardware = replace(asked.hardware, total_gpus=gpus)
     problem = build_problem(replace(asked, backend=backend, hardware=hardware, search_strategy="rapid"))
     if isinstance(deployment, Aggregated | Disaggregated):
+        _refuse_hits(asked, deployment)
         return problem, deployment
     chosen = deployment_from_layouts(problem, deployment or Layouts())
     if gpus is not None and chosen.num_gpus > gpus:
@@ -78,6 +79,16 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
             f"the layout takes {chosen.num_gpus} GPUs and --total-gpus is {gpus}; raise it or use fewer"
         )
     return problem, chosen
+
+
+def _refuse_hits(asked: Request, deployment: Deployment) -> None:
+    """Engines that keep no prefixes find none."""
+    first = deployment.worker if isinstance(deployment, Aggregated) else deployment.prefill
+    if asked.workload.prefix_hit and not first.engine.prefix_caching:
+        raise InputError(
+            f"--prefix-hit {asked.workload.prefix_hit:g}: the deployment switches prefix caching off; drop "
+            "one of them"
+        )
 
 
 def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:

@@ -16,6 +16,7 @@ from simkit.core.slo import Slo, known_statistic
 from simkit.core.workload import Workload
 from simkit.sim.deployed import cluster_of
 from simkit.sim.load.arrivals import ClosedLoop, OpenLoop
+from simkit.sim.load.prefixes import SharedPrefixes
 from simkit.sim.requests import RequestTimes
 from simkit.sim.results.summary import STATISTICS, statistics_of
 from simkit.verbs.estimate import Layouts, question
@@ -91,7 +92,9 @@ def simulate(
         asked = replace(asked, slo=Slo(statistic=asked.slo.statistic))
     problem, chosen = question(asked, deployment)
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)
-    load = offered_load(problem.request.workload, _on_pages(options.load, chosen), options.seed)
+    load = offered_load(
+        problem.request.workload, _on_pages(options.load, chosen, problem.request.workload), options.seed
+    )
     problem = _under(problem, load.workload)
     course = _course(problem, chosen, load, options)
     slo = problem.request.slo
@@ -138,12 +141,18 @@ def _longest_tokens(chosen: Deployment) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _on_pages(load: LoadOptions, chosen: Deployment) -> LoadOptions:
-    """Shared prefixes cut to whole pages of every engine's cache."""
-    if load.prefixes is None:
+def _on_pages(load: LoadOptions, chosen: Deployment, workload: Workload) -> LoadOptions:
+    """Shared prefixes, cut to whole pages of every engine's cache."""
+    if workload.prefix_hit and (load.prefixes is not None or load.trace is not None):
+        raise InputError(
+            "--prefix-hit: prefixes are given, or the trace has its own, and the simulation finds what hits; "
+            "drop it"
+        )
+    prefixes = load.prefixes or SharedPrefixes.of_workload(workload)
+    if prefixes is None:
         return load
     page_tokens = math.lcm(*(pool.engine.kv_block_tokens for pool in _pools(chosen)))
-    return replace(load, prefixes=replace(load.prefixes, page_tokens=page_tokens))
+    return replace(load, prefixes=replace(prefixes, page_tokens=page_tokens))
 
 
 def _with_replicas(chosen: Deployment, replicas: int | None, total_gpus: int | None) -> Deployment:
@@ -164,9 +173,10 @@ def _under(problem: Problem, workload: Workload) -> Problem:
 
 
 def served_workload(load: OfferedLoad, run: SimulatedRun) -> Workload:
-    """The load in means: as it was offered, without what engines refuse."""
+    """The load in means: as it was offered, without what engines refuse, and what they found cached."""
+    hit = min(run.summary.cached_tokens / max(run.summary.isl_tokens, 1), 0.999)
     if not run.refused:
-        return load.workload
+        return replace(load.workload, prefix_hit=hit)
     isl, osl = (run.summary.distributions[name] for name in ("isl_tokens", "osl_tokens"))
     served = run.summary.requests + load.warmup
     rate = load.workload.request_rate_per_s
@@ -175,7 +185,8 @@ def served_workload(load: OfferedLoad, run: SimulatedRun) -> Workload:
         if rate is not None
         else ClosedLoop(concurrency=load.concurrency or 1)
     )
-    return in_means((isl.mean, osl.mean, osl.std / osl.mean), arrivals, run.summary.requests)
+    served_load = in_means((isl.mean, osl.mean, osl.std / osl.mean), arrivals, run.summary.requests)
+    return replace(served_load, prefix_hit=hit)
 
 
 def closed_forms(problem: Problem, chosen: Deployment) -> dict[str, Candidate]:

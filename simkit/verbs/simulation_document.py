@@ -104,7 +104,6 @@ def _side_by_side(result: SimulationResult) -> SideBySide:
     name = "benchmark" if "benchmark" in forms else "steady"
     estimate = forms[name].estimate
     unknown = {
-        "prefix-cache hits": summary.cached_tokens > 0,
         "preemptions": summary.preemptions > 0,
         "requests that come as a trace has them": result.load.trace is not None,
         "offered rates that cannot be sustained": estimate.overloaded,
@@ -142,9 +141,9 @@ def _notes(result: SimulationResult) -> list[str]:
     steady = result.closed_form["steady"].estimate
     refused = result.run.refused
     inexact = result.run.summary.percentile_error
-    hits = result.run.summary.cached_tokens
+    hits = result.run.summary.cached_tokens / max(result.run.summary.isl_tokens, 1)
     notes = {
-        "the closed form knows no prefix-cache hits: its TTFT is that of whole prompts": hits,
+        f"the closed form takes {hits:.0%} of prompt tokens as cached, what the simulation found": hits,
         f"percentiles are within {inexact:.1%} of exact ones; the requests were not kept": inexact,
         f"{refused:,} requests are longer than an engine takes and are left out": refused,
     }

@@ -208,6 +208,7 @@ def apply_overrides(request: Request, settings: Mapping[str, Any]) -> Request:
         changed.workload,
         requests_per_slot=request.workload.requests_per_slot,
         length_spread=request.workload.length_spread,
+        prefix_hit=request.workload.prefix_hit,
     )
     own = {name: getattr(request.slo, name) for name in _STATISTICS}
     return replace(changed, workload=workload, slo=replace(changed.slo, **own), modes=request.modes)

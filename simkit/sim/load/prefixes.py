@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simkit.core.errors import InputError
+from simkit.core.workload import Workload
 from simkit.sim.requests import IntArray
 
 _FEWEST_TOKENS = 16  # finer sharing would change nothing and make many blocks
@@ -37,6 +38,14 @@ class SharedPrefixes:
             raise InputError(
                 f"{self.num_prefixes} prefixes of 0 tokens: nothing to tell apart; give their length"
             )
+
+    @classmethod
+    def of_workload(cls, workload: Workload, page_tokens: int = 16) -> "SharedPrefixes | None":
+        """One system prompt as long as engines find in their caches; None where they find nothing."""
+        if workload.prefix_hit == 0.0:
+            return None
+        mean = workload.isl_tokens * (1.0 - workload.length_spread / 2.0)
+        return cls(system_tokens=round(mean * workload.prefix_hit), page_tokens=page_tokens)
 
     @property
     def total_tokens(self) -> int:

@@ -6,7 +6,7 @@ out of step from the start, which is what a closed form of the steady state spea
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from simkit.core.errors import InputError
 from simkit.core.workload import Workload
 from simkit.sim.load.arrivals import OpenLoop
 from simkit.sim.load.lengths import spread_length
+from simkit.sim.load.prefixes import SharedPrefixes
 from simkit.sim.requests import Requests
 
 ROUNDS = 10  # how often every slot is used while requests count
@@ -56,11 +57,11 @@ def steady_load(workload: Workload, expected: tuple[float, float], rng: np.rando
     else:
         arrivals = OpenLoop(rate_per_s=workload.request_rate_per_s or math.nan)
         arrival_s = np.cumsum(arrivals.gaps(rng, total))
-    requests = Requests.unshared(
-        arrival_s=arrival_s,
-        isl_tokens=isl,
-        osl_tokens=osl,
-    )
+    requests = Requests.unshared(arrival_s=arrival_s, isl_tokens=isl, osl_tokens=osl)
+    prefixes = SharedPrefixes.of_workload(workload)
+    if prefixes is not None:
+        ids, starts = prefixes.draw(rng, total)
+        requests = replace(requests, block_ids=ids, block_starts=starts, block_tokens=prefixes.block_tokens)
     return SteadyLoad(
         requests=requests, first=settle, last=settle + counted, concurrency=slots if closed else None
     )
