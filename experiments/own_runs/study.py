@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perfmodels.uncertainty.intervals import NormalErrors
-from perfmodels.uncertainty.user_runs import OwnRuns, Places, Points, log_features, most_telling
+from perfmodels.uncertainty.user_runs import Locations, OwnRuns, Places, log_features, most_telling
 from simkit.closed_form.user_calibration import PRIORS
 from simkit.formats.user_calibration import table_doubts, table_features
 
@@ -30,9 +30,9 @@ class Cluster:
     places: Places
     errors: dict[str, np.ndarray]
 
-    def points(self, metric: str) -> Points:
+    def points(self, metric: str) -> Locations:
         """Where its runs lie, as one metric sees it."""
-        return Points(features=self.places.features, doubts=self.places.doubts[list(PRIORS).index(metric)])
+        return Locations(features=self.places.features, doubts=self.places.doubts[list(PRIORS).index(metric)])
 
 
 @dataclass
@@ -119,7 +119,7 @@ def _add(score: Score, cluster: Cluster, metric: str, asked: tuple[NDArray[np.in
     given, weight = asked
     errors, points = cluster.errors[metric], cluster.points(metric)
     rest = np.setdiff1d(np.arange(len(errors)), given)
-    at, to = (Points(features=points.features[i], doubts=points.doubts[i]) for i in (given, rest))
+    at, to = (Locations(features=points.features[i], doubts=points.doubts[i]) for i in (given, rest))
     own = OwnRuns(prior=PRIORS[metric], points=at, log_ratios=errors[given])
     mean, spread = own.correct(to)
     low, high = NormalErrors().interval(np.exp(mean), log_sd=np.minimum(spread, to.doubts))

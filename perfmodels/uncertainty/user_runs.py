@@ -21,7 +21,7 @@ APART = float(np.e)  # the last feature where prefill and decode run apart; 1 wh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Points:
+class Locations:
     """Where predictions lie, and how unsure they are.
 
     features [n, k]: logarithms of FEATURES; doubts [n]: standard deviations of the logs of predictions.
@@ -59,7 +59,7 @@ class ResidualPrior:
         if min(self.shared, self.local, self.single, self.noise) <= 0:
             raise ValueError("the standard deviations of a prior must be positive")
 
-    def covariance(self, one: Points, other: Points) -> FloatArray:
+    def covariance(self, one: Locations, other: Locations) -> FloatArray:
         """Covariance [n, m] of errors in logs, noise not included."""
         gap = (one.features[:, None, :] - other.features[None, :, :]) * np.asarray(self.weights)
         distance = np.sqrt(3.0 * np.sum(gap**2, axis=-1))
@@ -96,7 +96,7 @@ class OwnRuns:
     """Errors measured at points [n]: log_ratios [n] of measured over predicted."""
 
     prior: ResidualPrior
-    points: Points
+    points: Locations
     log_ratios: FloatArray
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class OwnRuns:
                 f"{len(self.points.doubts)} points and {len(self.log_ratios)} errors do not match"
             )
 
-    def correct(self, points: Points) -> tuple[FloatArray, FloatArray]:
+    def correct(self, points: Locations) -> tuple[FloatArray, FloatArray]:
         """Expected log(measured / predicted) at points [m], and its standard deviation."""
         across = self.prior.covariance(points, self.points)
         known = self.prior.covariance(self.points, self.points)
@@ -129,7 +129,7 @@ def log_features(columns: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Points that were or may be measured: features [n, k] (logarithms), doubts by metric [metrics, n]."""
+    """Locations that were or may be measured: features [n, k] (logarithms), doubts by metric [metrics, n]."""
 
     features: FloatArray
     doubts: FloatArray
@@ -152,7 +152,7 @@ def most_telling(
 ) -> tuple[NDArray[np.intp], FloatArray]:
     """Which candidates to measure next, and what is left of the variance at the targets after each.
 
-    Points in `known` were measured; each step takes the candidate that leaves the least variance over all
+    Locations in `known` were measured; each step takes the candidate that leaves the least variance over all
     targets, relative to what each metric began with.
     """
     total = len(candidates.features)
@@ -175,9 +175,9 @@ def doubt_left(priors: tuple[ResidualPrior, ...], measured: Places, targets: Pla
     """Share of the variance at the targets that is left once some points are measured, mean over metrics."""
     shares = []
     for prior, own, asked in zip(priors, measured.doubts, targets.doubts, strict=True):
-        points = Points(features=measured.features, doubts=own)
+        points = Locations(features=measured.features, doubts=own)
         runs = OwnRuns(prior=prior, points=points, log_ratios=np.zeros(len(own)))
-        _, spread = runs.correct(Points(features=targets.features, doubts=asked))
+        _, spread = runs.correct(Locations(features=targets.features, doubts=asked))
         before = float(np.mean(prior.variance(asked)))
         shares.append(float(np.mean(spread**2 - prior.noise**2)) / before)
     return float(np.mean(shares))

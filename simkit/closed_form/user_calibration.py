@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.user_runs import APART, ITL_PRIOR, TTFT_PRIOR, OwnRuns, Points, log_features
+from perfmodels.uncertainty.user_runs import APART, ITL_PRIOR, TTFT_PRIOR, Locations, OwnRuns, log_features
 from simkit.closed_form.estimates import corrected, doubt_of
 from simkit.core.deployment import Aggregated, Deployment
 from simkit.core.errors import InputError
@@ -45,7 +45,7 @@ class OwnCalibration:
         if not known:
             return None
         ratios = np.array([item.log_ratios[metric] for item in known])
-        points = Points(
+        points = Locations(
             features=log_features(np.array([item.features for item in known])),
             doubts=np.array([item.doubts[metric] for item in known]),
         )
@@ -61,7 +61,7 @@ class OwnCalibration:
         fitted = self.of(metric)
         if fitted is None:
             return None
-        mean, spread = fitted.correct(Points(features=log_features(features), doubts=shipped))
+        mean, spread = fitted.correct(Locations(features=log_features(features), doubts=shipped))
         return mean, np.minimum(spread, shipped)
 
 

@@ -9,22 +9,28 @@ import numpy as np
 
 from perfmodels.hardware import Device
 from perfmodels.model.dtypes import Precision, dtype
-from perfmodels.parallel import PlanArray, expert_split
+from perfmodels.parallel import ParallelPlan, PlanArray, expert_split
 from simkit.catalog.engine_models import engine_model, served_precision
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import Model, load_model
+from simkit.catalog.problems import check_draft
 from simkit.catalog.runs import AGG_PLAN, OPTIONS, PROTOCOLS, PUBLIC_BENCHMARKS, SLOTS, resolve_options
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.closed_form.deployment_table import PoolRows, RowWork, row_work
-from simkit.core.errors import SimkitError
+from simkit.core.draft import Draft, parse_draft
+from simkit.core.errors import InputError, SimkitError
+from simkit.core.request import Tuning
 from simkit.core.workload import mean_lengths
 from simkit.engines.engine_model import EngineModel
 from simkit.engines.registry import engine_spec
+from simkit.engines.support import draft_refusal
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RATE = "request_rate_per_s"  # an open loop in the place of `concurrency`
+DRAFT = "speculative"  # METHOD:TOKENS:ACCEPTANCE[:MODEL], as in mtp:3:0.8; empty: none
+MEMORY = "memory_frac"  # of the device that the engine may use; empty: the engine's own default
 HIT = "prefix_hit"  # share of prompt tokens found in the cache; empty: none
 OFFERED = "offered"  # whether a block's rows are open loops
 RDMA = "rdma"  # whether caches move between engines by RDMA; empty: they do
@@ -35,6 +41,7 @@ _NUMBERS = (
 )  # fmt: skip
 _GROUP = (
     "model", "gpu", "backend", "backend_version", "precision", "gemm_dtype", "moe_dtype", "kv_dtype", "mode",
+    DRAFT,
 )  # fmt: skip
 
 
@@ -63,7 +70,7 @@ def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
     experts = _with_experts(table["model"])
     for role in _PREFIXES:
         _fill_plan(table, role, experts)
-    for name in (*_NUMBERS, SLOTS):
+    for name in (*_NUMBERS, SLOTS, MEMORY):
         table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
     table[RDMA] = _flags(table)
     protocol = table["protocol"].astype("object") if "protocol" in table else None
@@ -114,7 +121,8 @@ def row_faults(table: "pd.DataFrame") -> np.ndarray:
         faults[~((values > 0) & (values < 1e9)) & asked] = f"{name} must be a positive number below 1e9"
     faults[offered & held] = f"give either concurrency or {RATE}, not both"
     waves, spread = table["requests_per_slot"].to_numpy(), table["length_spread"].to_numpy()
-    hit = table[HIT].to_numpy()
+    hit, memory = table[HIT].to_numpy(), table[MEMORY].to_numpy()
+    faults[np.isfinite(memory) & ~((memory > 0) & (memory <= 1))] = f"{MEMORY} must be above 0 and at most 1"
     faults[np.isfinite(hit) & ~((hit >= 0) & (hit < 1))] = f"{HIT} must be a share from 0 to below 1"
     faults[np.isfinite(waves) & (waves <= 0)] = "requests_per_slot must be positive"
     faults[np.isfinite(spread) & ~((spread >= 0) & (spread < 1))] = "length_spread must be in [0, 1)"
@@ -150,7 +158,7 @@ def blocks(table: "pd.DataFrame", rows: np.ndarray) -> Iterator[TableBlock]:
     if not len(table):
         return
     offered = pd.Series(np.isfinite(table[RATE].to_numpy()), index=table.index, name=OFFERED)
-    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread", *OPTIONS, RDMA]
+    columns = [*_GROUP, "protocol", "requests_per_slot", "length_spread", *OPTIONS, MEMORY, RDMA]
     keyed = pd.concat([table[columns], offered], axis=1)
     group = keyed.groupby(list(keyed.columns), dropna=False, sort=False).ngroup().to_numpy()
     order = np.argsort(group, kind="stable")
@@ -221,10 +229,25 @@ def engine_model_of(block: TableBlock) -> EngineModel:
     """The engine model of a block's rows."""
     key, model = block.key, load_model(str(block.key["model"]))
     settings: dict[str, object] = {name: int(key[name]) for name in OPTIONS if key[name] != ""}
+    if key[MEMORY] != "":
+        settings[MEMORY] = float(key[MEMORY])
+    if key[DRAFT]:
+        settings["draft"] = _draft(str(key[DRAFT]), model, block.frame)
     if key["backend_version"]:
         settings["version"] = str(key["backend_version"])
     precision, device = block_precision(block, model), _known_gpu(str(key["gpu"]))
     return engine_model(model, device, str(key["backend"]), precision, **settings)
+
+
+def _draft(text: str, model: Model, frame: "pd.DataFrame") -> Draft:
+    """The draft of a block's rows. Raises InputError where the model or a plan cannot have it."""
+    draft = parse_draft(text)
+    check_draft(Tuning(draft=draft), model)
+    for backend, pp in {(str(b), float(p)) for b, p in zip(frame["backend"], frame["pp"], strict=True)}:
+        reason = draft_refusal(backend, draft, ParallelPlan(pp=int(pp)))
+        if reason:
+            raise InputError(reason)
+    return draft
 
 
 def block_work(model: EngineModel, block: TableBlock) -> RowWork:

@@ -10,9 +10,9 @@ from perfmodels.uncertainty.user_runs import (
     FEATURES,
     ITL_PRIOR,
     TTFT_PRIOR,
+    Locations,
     OwnRuns,
     Places,
-    Points,
     ResidualPrior,
     log_features,
     most_telling,
@@ -26,7 +26,7 @@ PRIOR = ResidualPrior(
 def points(*loads, isl=1000.0, doubt=1.0):
     rows = np.array([[load, isl, 100.0, 0.1, 0.01, 1.0, 1.0] for load in loads])
     features = log_features(rows.reshape(len(loads), len(FEATURES)))
-    return Points(features=features, doubts=np.full(len(loads), doubt))
+    return Locations(features=features, doubts=np.full(len(loads), doubt))
 
 
 def places(*loads, doubt=1.0):

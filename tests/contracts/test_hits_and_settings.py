@@ -1,5 +1,6 @@
-"""What engines find in their prefix cache: the same in an estimate, a table, a simulation and a benchmark."""
+"""What engines find in their prefix cache, drafts and memory: the same by every way to ask."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from deployments import request_of
 
+from simkit.core.draft import parse_draft
 from simkit.core.errors import InputError
 from simkit.formats.aiperf_command import profile_command
 from simkit.verbs.estimate import Layouts, estimate
@@ -91,6 +93,51 @@ def test_what_cannot_be_is_refused(simkit):
     assert "switches prefix caching off" in simkit("estimate", "--command", off, *load).err
     both = simkit("simulate", *plain, "--prefix-hit", "0.5", "--shared-prefix", "100")
     assert (both.status, "drop it" in both.err) == (2, True)
+
+
+def test_a_table_takes_a_draft_and_a_share_of_memory_as_an_estimate_does():
+    row = {
+        "model": "deepseek-ai/DeepSeek-V3", "gpu": "h200_sxm", "backend": "sglang", "tp": 8, "ep": 8,
+        "isl_tokens": 1024, "osl_tokens": 512, "concurrency": 32,
+    }  # fmt: skip
+    changes = (
+        {},
+        {"speculative": "mtp:3:0.7"},
+        {"memory_frac": 0.72, "concurrency": 4096},
+        {"concurrency": 4096},
+    )
+    table = predict_table(pd.DataFrame([row | change for change in changes]))
+    request = request_of(
+        "deepseek-ai/DeepSeek-V3", "h200_sxm", "sglang", isl_tokens=1024.0, osl_tokens=512.0, concurrency=32.0
+    )
+    drafted = replace(request, tuning=replace(request.tuning, draft=parse_draft("mtp:3:0.7")))
+    single = means(estimate(drafted, Layouts(worker="1xtep8")))
+    itl = table["predicted_itl_ms_mean"].to_numpy()
+    assert itl[1] / 1e3 == pytest.approx(single[1], rel=1e-6)
+    assert itl[1] < 0.8 * itl[0]
+    ttft = table["predicted_ttft_ms_mean"].to_numpy()
+    assert ttft[2] > 1.1 * ttft[3]  # less cache, longer queues
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"speculative": "mtp:3:0.7"}, "no multi-token prediction layer"),
+        ({"speculative": "banana"}, "METHOD:TOKENS:ACCEPTANCE"),
+        ({"memory_frac": 90}, "memory_frac must be above 0"),
+    ],
+)
+def test_a_table_refuses_what_an_estimate_refuses(change, said):
+    row = {
+        "model": MODEL,
+        "gpu": GPU,
+        "backend": "vllm",
+        "isl_tokens": 100,
+        "osl_tokens": 10,
+        "concurrency": 1,
+    }
+    table = predict_table(pd.DataFrame([row, row | change]))
+    assert (table["error"][0], said in table["error"][1]) == ("", True)
 
 
 @pytest.mark.parametrize("hit", [-0.1, 1.0, np.nan])
