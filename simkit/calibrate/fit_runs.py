@@ -80,7 +80,9 @@ def fit_runs(sources: Sequence[Path], frame: "pd.DataFrame", folder: Path, say: 
     plain = {n: {k: _round(getattr(value, k)) for k in PRIORS} for n, value in factors.items()}
     scores = {scheme: _scores(runs, found[scheme]) for scheme in SCHEMES}
     errors = {m: _errors(error_model(runs, found, m), (runs, found), m) for m in LATENCIES}
-    domain = {"domain": _domain(frame), "families": sorted(set(map(str, runs.names["family"])))}
+    families = sorted(set(map(str, runs.names["family"])))
+    widest = max(float(pool.plan.num_gpus.max()) for part in runs.parts for pool in part.work.pools)
+    domain = {"domain": _domain(frame), "families": families, "widest_engine_gpus": widest}
     document = {**origin, "rows": len(runs), "metrics": errors, "scores": scores, **domain}
     write_text_atomic(folder / Path(FACTORS).name, _text({**origin, "engines": plain, "rows": len(runs)}))
     write_text_atomic(folder / Path(ERRORS).name, _text(document))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +70,7 @@ def measured_domain() -> Domain:
     return Domain(
         places=frozenset((str(gpu), str(engine), str(kind)) for gpu, engine, kind in found.get("domain", ())),
         families=frozenset(map(str, found.get("families", ()))),
+        widest=float(found.get("widest_engine_gpus", math.inf)),
     )
 
 

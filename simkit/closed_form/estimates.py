@@ -35,6 +35,7 @@ class Behind:
 
     model: EngineModel
     plan: ParallelPlan
+    engine_gpus: float
     workers: float
     lane_tokens: float
     memory_bytes: Mapping[str, float]
@@ -48,7 +49,7 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
     """
     lengths, slo = workload_lengths(problem.request.workload), problem.request.slo
     isl, osl = (float(np.asarray(value)) for value in (lengths.isl_tokens, lengths.osl_tokens))
-    in_domain, doubtful = problem.covers(behind.model), bool(numbers["doubtful"])
+    rests, doubtful = problem.footing(behind.model, behind.engine_gpus), bool(numbers["doubtful"])
     latencies = (numbers["ttft_s"], numbers["itl_s"], numbers["e2e_s"])
     spreads = log_spreads(latencies, (numbers["ttft_log_sd"], numbers["itl_log_sd"]))
     names = ("ttft_s", "itl_s", "waiting_s", "batch", "prefill_share", "in_flight", "requests_per_s")
@@ -58,14 +59,14 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
         num_gpus=num_gpus,
         saturated=bool(numbers["saturated"]),
         offered=problem.request.workload.request_rate_per_s is not None,
-        errors=errors_of(problem.errors, behind.model, in_domain=in_domain),
+        errors=errors_of(problem.errors, measured=bool(rests.measured), unaware=bool(rests.unaware)),
         log_sds={name: float(spread) for name, spread in zip(LATENCIES, spreads, strict=True)},
     )
     estimate = Estimate(
         **figures_of(means, slo),
         memory_bytes=behind.memory_bytes,
         kv_capacity_tokens=behind.lane_tokens * behind.workers * behind.plan.attn_dp * behind.plan.pp,
-        in_domain=in_domain,
+        in_domain=bool(rests.measured),
         bottleneck=_bottleneck(behind, (isl, osl), means),
         notes=_notes(problem, behind.model.engine, saturated=means.saturated, doubtful=doubtful),
         overloaded=means.saturated,
@@ -174,13 +175,10 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
     }
 
 
-def errors_of(
-    errors: Mapping[str, ErrorModel], model: EngineModel, *, in_domain: bool
-) -> Mapping[str, Errors]:
-    """Past errors by metric. With drafts or another engine's factors predictions look surer than they are."""
-    if in_domain:
+def errors_of(errors: Mapping[str, ErrorModel], *, measured: bool, unaware: bool) -> Mapping[str, Errors]:
+    """Past errors by metric, for what a prediction rests on (simkit.closed_form.problem.Footing)."""
+    if measured:
         return errors
-    unaware = model.engine.draft is not None or bool(borrowed_note(model.engine.backend))
     return {name: known.doubtful() if unaware else known.beyond() for name, known in errors.items()}
 
 

@@ -81,6 +81,7 @@ def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated, 
     behind = Behind(
         model=evaluated.model,
         plan=evaluated.pool.plan,
+        engine_gpus=float(max(pool.plan.num_gpus for pool in deployment.pools)),
         workers=float(evaluated.pool.replicas),
         lane_tokens=float(evaluated.serving.kv_capacity_tokens[0]),
         memory_bytes={name: float(value[0]) for name, value in evaluated.serving.memory_bytes.items()},

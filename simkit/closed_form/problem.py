@@ -1,8 +1,13 @@
 """A Request with everything it names looked up: what the search works on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.hardware import TransferPath
 from perfmodels.model.dtypes import Precision
 from perfmodels.model.shape import ModelShape
@@ -10,14 +15,18 @@ from perfmodels.uncertainty.intervals import ErrorModel
 from simkit.closed_form.residuals import family_of
 from simkit.core.request import Request
 from simkit.engines.engine_model import EngineModel
+from simkit.engines.support import borrowed_note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """What measured runs cover: places are (GPU, engine, kind of model), families are `family_of` a shape."""
+    """What measured runs cover: places are (GPU, engine, kind of model), families are `family_of` a shape,
+    widest is the GPUs of the widest engine.
+    """
 
     places: frozenset[tuple[str, str, str]]
     families: frozenset[str]
+    widest: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +59,28 @@ class Problem:
         """The stored formats of the first engine."""
         return self.engines[0].precision
 
-    def covers(self, model: EngineModel) -> bool:
-        """Whether measured runs exist for this family, and for its kind of model on this GPU and engine."""
-        return is_measured(model, self.domain)
+    def footing(self, model: EngineModel, engine_gpus: FloatLike) -> "Footing":
+        """What predictions of engines of so many GPUs rest on."""
+        hit = np.asarray(self.request.workload.prefix_hit)
+        return footing(model, self.domain, np.asarray(engine_gpus, dtype=np.float64), hit)
 
 
-def is_measured(model: EngineModel, domain: Domain) -> bool:
-    """Whether the domain holds the family, and its kind on the GPU by the engine; none of them drafted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """What predictions rest on, arrays of one shape.
+
+    measured: runs of the family exist, and of its kind of model on this GPU and engine. unaware: something is
+    new that the residuals of measured runs do not know of, so predictions look surer than they are.
+    """
+
+    measured: NDArray[np.bool_]
+    unaware: NDArray[np.bool_]
+
+
+def footing(model: EngineModel, domain: Domain, engine_gpus: FloatArray, hit: FloatArray) -> Footing:
+    """What predictions rest on; engine_gpus are those of one engine, hit the cached share of prompts."""
     place = (model.device.name, model.engine.backend, model.shape.architecture_class)
     known = place in domain.places and family_of(model.shape) in domain.families
-    return known and model.engine.draft is None
+    strange = model.engine.draft is not None or bool(borrowed_note(model.engine.backend))
+    unaware = (engine_gpus > domain.widest) | (hit > 0.0) | strange
+    return Footing(measured=known & ~unaware, unaware=unaware)

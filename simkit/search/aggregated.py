@@ -39,6 +39,7 @@ def _points(engine: PreparedEngine, engines: Replicas, load: ClientLoad, total_g
         decode_plan=np.full(len(engine.kept), -1.0),
         decode_workers=np.zeros(len(engine.kept)),
         num_gpus=workers * times.plan.num_gpus[:, None],
+        engine_gpus=times.plan.num_gpus,
         kv_capacity_tokens=times.kv_capacity_tokens,
         usual=engine.usual,
     )

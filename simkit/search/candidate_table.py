@@ -20,8 +20,9 @@ class Points:
 
     plan and decode_plan index the choices of a PreparedEngine; an aggregated row has workers = replicas,
     decode_workers = 0 and decode_plan = -1; in a disaggregated one plan and workers are those of
-    prefill. in_flight and requests_per_s are over the whole deployment. usual is 1 where the engines keep
-    their usual settings, 0 where something was changed (simkit.search.engine_settings).
+    prefill. engine_gpus are those of the widest engine. in_flight and requests_per_s are over the whole
+    deployment. usual is 1 where the engines keep their usual settings, 0 where something was changed
+    (simkit.search.engine_settings).
     """
 
     plan: FloatArray
@@ -29,6 +30,7 @@ class Points:
     decode_plan: FloatArray
     decode_workers: FloatArray
     num_gpus: FloatArray
+    engine_gpus: FloatArray
     in_flight: FloatArray
     requests_per_s: FloatArray
     ttft_s: FloatArray
@@ -100,6 +102,7 @@ class Layout:
     decode_plan: FloatArray
     decode_workers: FloatArray
     num_gpus: FloatArray
+    engine_gpus: FloatArray
     kv_capacity_tokens: FloatArray
     usual: FloatArray
 

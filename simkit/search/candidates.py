@@ -31,6 +31,7 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
     behind = Behind(
         model=replace(engine.model_of(serving), engine=pool.engine),
         plan=pool.plan,
+        engine_gpus=float(points.engine_gpus[row]),
         workers=float(pool.replicas),
         lane_tokens=float(points.kv_capacity_tokens[row]),
         memory_bytes=_memory(engine, points, row),

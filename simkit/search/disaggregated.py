@@ -151,6 +151,7 @@ def _points(engine: PreparedEngine, pairs: Pairs, pools: Pools, found: Outcomes)
         decode_plan=engine.kept[pairs.decode_row].astype(np.float64),
         decode_workers=pairs.decode_workers,
         num_gpus=pools.num_gpus,
+        engine_gpus=np.maximum(pools.prefill.plan.num_gpus, pools.decode.plan.num_gpus),
         kv_capacity_tokens=pools.decode.kv_capacity_tokens,
         usual=engine.usual[pairs.prefill_row] * engine.usual[pairs.decode_row],
     )

@@ -14,14 +14,23 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
 
     Outside the measured domain errors are wider.
     """
-    errors = errors_of(problem.errors, model, in_domain=problem.covers(model))
+    rests = problem.footing(model, points.engine_gpus)
     means = (points.ttft_s, points.itl_s, points.e2e_s)
     spreads = log_spreads(means, (points.ttft_log_sd, points.itl_log_sd))
     slo = problem.request.slo
     bounded = tuple(points.metric(f"{name}_s", slo.statistic_of(name)) for name in ("ttft", "itl", "e2e"))
-    with np.errstate(invalid="ignore"):
-        found = sla_probability((bounded[0], bounded[1], bounded[2]), slo, errors, spreads)
-    if found is None:
-        return np.ones(len(points))
+    found = np.ones(len(points))
+    for measured, unaware in ((True, False), (False, False), (False, True)):  # none is both
+        rows = (rests.measured == measured) & (rests.unaware == unaware)
+        if not rows.any():
+            continue
+        errors = errors_of(problem.errors, measured=measured, unaware=unaware)
+        ttft, itl, e2e = (value[rows] for value in bounded)
+        unsure = (spreads[0][rows], spreads[1][rows], spreads[2][rows])
+        with np.errstate(invalid="ignore"):
+            chance = sla_probability((ttft, itl, e2e), slo, errors, unsure)
+        if chance is None:
+            return found
+        found[rows] = chance
     sustained: FloatArray = np.where((points.saturated > 0) | np.isnan(found), 0.0, found)
     return sustained

@@ -36,16 +36,16 @@ def plan_space(shape: ModelShape, device: Device, rules: SpaceRules) -> list[Par
     """Every plan an engine of this kind can run within the limits, narrowest first.
 
     Dense models: tensor parallel within a node, pipeline stages across nodes. Mixture-of-experts
-    models: TP, TEP, DEP and mixtures over up to four nodes.
+    models: TP, TEP, DEP and mixtures over up to four nodes, or all that one fast link reaches (NVL72).
     """
     layouts = _expert_layouts if shape.is_moe else _dense_layouts
     plans = {plan: None for plan in layouts(shape, device, rules) if not refusal(shape, plan, rules)}
     return sorted(plans, key=lambda plan: (plan.num_gpus, plan.attn_dp, plan.ep, plan.pp))
 
 
-def engine_widths(device: Device, max_gpus: int, max_nodes: int = MAX_NODES_PER_ENGINE) -> list[int]:
-    """GPU counts of one engine: powers of two within a node, whole nodes beyond."""
-    limit = min(max_gpus, max_nodes * device.gpus_per_node)
+def engine_widths(device: Device, max_gpus: int, most: int) -> list[int]:
+    """GPU counts of one engine, at most `most`: powers of two within a node, whole nodes beyond."""
+    limit = min(max_gpus, most)
     widths = []
     width = 1
     while width <= limit:
@@ -56,7 +56,7 @@ def engine_widths(device: Device, max_gpus: int, max_nodes: int = MAX_NODES_PER_
 
 
 def _dense_layouts(shape: ModelShape, device: Device, rules: SpaceRules) -> Iterator[ParallelPlan]:
-    for width in engine_widths(device, min(rules.max_gpus, device.gpus_per_node)):
+    for width in engine_widths(device, rules.max_gpus, device.gpus_per_node):
         yield ParallelPlan(tp=width)
     node = device.gpus_per_node
     for depth in () if rules.dynamo_rules else _PIPELINE_DEPTHS:
@@ -65,9 +65,14 @@ def _dense_layouts(shape: ModelShape, device: Device, rules: SpaceRules) -> Iter
 
 
 def _expert_layouts(shape: ModelShape, device: Device, rules: SpaceRules) -> Iterator[ParallelPlan]:
-    for width in engine_widths(device, rules.max_gpus, rules.max_nodes):
+    usual = rules.max_nodes * device.gpus_per_node
+    most = usual if rules.dynamo_rules else max(usual, device.link_domain_gpus)
+    for width in engine_widths(device, rules.max_gpus, most):
         if width == 1:
             yield ParallelPlan()
+            continue
+        if width > usual:  # what engines run so wide: experts spread over all ranks, each with its own batch
+            yield ParallelPlan(attn_dp=width, ep=width)
             continue
         if width <= device.link_domain_gpus and not (rules.dynamo_rules and shape.is_mla):
             yield ParallelPlan(tp=width, moe_tp=width)

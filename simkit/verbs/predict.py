@@ -1,17 +1,18 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from perfmodels.uncertainty.intervals import Errors
 from simkit.catalog.calibrations import error_models, measured_domain
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
 from simkit.closed_form.estimates import errors_of, log_spreads
 from simkit.closed_form.one_deployment import no_room
 from simkit.closed_form.outcomes import Outcomes
-from simkit.closed_form.problem import is_measured
+from simkit.closed_form.problem import Footing, footing
 from simkit.core.errors import SimkitError
 from simkit.core.estimate import LATENCIES
 from simkit.engines.engine_model import EngineModel
@@ -65,13 +66,13 @@ def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "p
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue
-        measured = is_measured(model, measured_domain())
-        in_domain[block.index] = measured
+        rests = _footing(work)
+        in_domain[block.index] = rests.measured
         numbers[block.index] = np.hstack(
             [
-                _with_intervals(work, found, measured=measured),
+                _with_intervals(work, found, rests),
                 _extra(work, found),
-                _chance(block.frame, work, found, measured=measured),
+                _chance(block.frame, work, found, rests),
             ]
         )
         errors[block.index] = _without_room(work)
@@ -100,12 +101,28 @@ def _extra(work: RowWork, found: Outcomes) -> FloatArray:
     ])  # fmt: skip
 
 
-def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, *, measured: bool) -> FloatArray:
+def _footing(work: RowWork) -> Footing:
+    """What the predictions of all rows rest on, arrays [rows]."""
+    gpus = np.max([pool.plan.num_gpus for pool in work.pools], axis=0)
+    return footing(work.model, measured_domain(), gpus, np.asarray(work.lengths.cached_tokens) + 0.0 * gpus)
+
+
+_KINDS = ((True, False), (False, False), (False, True))  # measured, unaware
+
+
+def _kinds(rests: Footing) -> Iterator[tuple[np.ndarray, Mapping[str, Errors]]]:
+    """Rows that rest on the same, and their errors."""
+    for measured, unaware in _KINDS:
+        rows = (rests.measured == measured) & (rests.unaware == unaware)
+        if rows.any():
+            yield rows, errors_of(error_models(), measured=measured, unaware=unaware)
+
+
+def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, rests: Footing) -> FloatArray:
     """Probability [rows, 1] that the bounds of columns sla_ttft_ms, ... hold for the means; NaN without any.
 
     Their errors are taken as independent, as in an estimate.
     """
-    models = errors_of(error_models(), work.model, in_domain=measured)
     means = (found.ttft_s, found.itl_s, found.e2e_s)
     spreads = log_spreads(means, (found.ttft_log_sd, found.itl_log_sd))
     chance, bounded = np.ones(len(frame)), np.zeros(len(frame), dtype=bool)
@@ -115,7 +132,9 @@ def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, *, measured: 
             continue
         share = mean * 1e3 / bound.to_numpy(dtype=np.float64)  # of the bound: bounds differ by row
         asked = np.isfinite(bound.to_numpy(dtype=np.float64))
-        chance[asked] *= models[metric].probability_below(share[asked], 1.0, spread[asked])
+        for rows, models in _kinds(rests):
+            here = asked & rows
+            chance[here] *= models[metric].probability_below(share[here], 1.0, spread[here])
         bounded |= asked
     chance = np.where(found.saturated, 0.0, chance)
     return np.where(bounded, chance, np.nan)[:, None]
@@ -131,12 +150,14 @@ def _without_room(work: RowWork) -> np.ndarray:
     return faults
 
 
-def _with_intervals(work: RowWork, found: Outcomes, *, measured: bool) -> FloatArray:
-    models = errors_of(error_models(), work.model, in_domain=measured)
+def _with_intervals(work: RowWork, found: Outcomes, rests: Footing) -> FloatArray:
     columns = []
     for metric in ("ttft", "itl"):
         value: FloatArray = getattr(found, f"{metric}_s")
-        low, high = models[metric].interval(value, log_sd=getattr(found, f"{metric}_log_sd"))
+        unsure: FloatArray = getattr(found, f"{metric}_log_sd")
+        low, high = np.empty_like(value), np.empty_like(value)
+        for rows, models in _kinds(rests):
+            low[rows], high[rows] = models[metric].interval(value[rows], log_sd=unsure[rows])
         columns += [value * 1e3, low * 1e3, high * 1e3]
     osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
     return np.column_stack([*columns, found.requests_per_s * osl / work.num_gpus])

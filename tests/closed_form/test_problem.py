@@ -19,8 +19,15 @@ def test_a_family_that_nobody_measured_is_out_of_domain(problem_of, home):
         (e.device.name, e.engine.backend, e.shape.architecture_class) for p in (home, away) for e in p.engines
     ]
     assert places[0] == places[1]
-    assert home.covers(home.engines[0])
-    assert not away.covers(away.engines[0])
+    assert home.footing(home.engines[0], 8).measured
+    assert not away.footing(away.engines[0], 8).measured
+
+
+def test_engines_wider_than_any_measured_one_are_out_of_domain(home):
+    """The widest measured engine has eight GPUs; what its runs tell of doubt does not hold for 16."""
+    rests = home.footing(home.engines[0], [1.0, 8.0, 16.0])
+    assert rests.measured.tolist() == [True, True, False]
+    assert rests.unaware.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("metric", ["ttft", "itl"])

@@ -36,7 +36,9 @@ def test_every_plan_can_run(name, device, budget, backend, dynamo):
     assert ParallelPlan() in plans
     assert len(set(plans)) == len(plans)
     for plan in plans:
-        assert plan.num_gpus <= min(budget, MAX_NODES_PER_ENGINE * hardware.gpus_per_node)
+        wide = plan.attn_dp == plan.num_gpus and not dynamo
+        most = max(MAX_NODES_PER_ENGINE * hardware.gpus_per_node, hardware.link_domain_gpus if wide else 0)
+        assert plan.num_gpus <= min(budget, most)
         assert shape.num_heads % plan.tp == 0
         assert plan.pp <= shape.num_layers
         if shape.is_moe and plan.num_gpus > 1:
@@ -112,6 +114,14 @@ def test_dense_models_split_over_one_node_and_pipe_over_more():
     assert [plan.label for plan in plans_of("Qwen/Qwen3-32B", max_gpus=6)] == ["tp1", "tp2", "tp4"]
 
 
+def test_experts_spread_over_all_that_one_fast_link_reaches():
+    """NVL72: beyond four hosts of four GPUs attention-DP engines alone, and none by Dynamo's rules."""
+    wide = [p.label for p in plans_of("deepseek-ai/DeepSeek-R1", "gb200", 72) if p.num_gpus > 16]
+    assert wide == ["dep32", "dep64"]
+    assert max(p.num_gpus for p in plans_of("deepseek-ai/DeepSeek-R1", "gb200", 72, dynamo=True)) == 16
+    assert max(p.num_gpus for p in plans_of("deepseek-ai/DeepSeek-R1", max_gpus=72)) == 32
+
+
 @pytest.mark.parametrize(
     ("device", "budget", "widths"),
     [
@@ -122,7 +132,8 @@ def test_dense_models_split_over_one_node_and_pipe_over_more():
     ],
 )
 def test_widths_are_powers_of_two_then_whole_nodes(device, budget, widths):
-    assert engine_widths(gpu(device), budget) == widths
+    most = MAX_NODES_PER_ENGINE * gpu(device).gpus_per_node
+    assert engine_widths(gpu(device), budget, most) == widths
 
 
 @given(name=names, device=devices, budget=budgets, backend=backends)
