@@ -17,9 +17,14 @@ _MOST = 10**9  # no count of an engine is larger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """A command line's flags in order, each with the values that follow it."""
+    """A command line's flags in order, each with the values that follow it.
+
+    spare are words that belong to no flag, where the program's parser says so; asked the flags that it has.
+    """
 
     items: tuple[tuple[str, tuple[str, ...]], ...]
+    spare: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
 
     def has(self, names: Names) -> bool:
         """Whether any of the names is given."""

@@ -218,6 +218,7 @@ SPEC = EngineSpec(
         modules=("sglang.launch_server", "sglang_router.launch_server"),
         commands=(("sglang", "serve"),),
         flags=("--use-sglang-tokenizer",),
+        variables=("SGLANG_", "SGL_"),
     ),
     worker=DynamoWorker(
         module="dynamo.sglang",

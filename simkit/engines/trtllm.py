@@ -217,6 +217,7 @@ SPEC = EngineSpec(
         draft_prefixes=("--speculative", "--trtllm.speculative_config."),
         chunks_on=("--enable-chunked-prefill", "--trtllm.enable_chunked_prefill"),
         chunked=False,
+        files=("--config", "--extra-llm-api-options", "--extra-engine-args", "--trtllm-config"),
         file_wins=True,
     ),
     plans=PlanRules(
@@ -235,6 +236,7 @@ SPEC = EngineSpec(
         refused=("disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve"),
         launcher="trtllm-llmapi-launch",
         lists_path=True,
+        variables=("TRTLLM_", "TLLM_"),
         no_python=((3, 11),),
     ),
     worker=DynamoWorker(

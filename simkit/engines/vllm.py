@@ -201,8 +201,9 @@ SPEC = EngineSpec(
         arguments=_arguments,
         modules=("vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server"),
         commands=(("vllm", "serve"), ("vllm.entrypoints.cli.main", "serve")),
-        image=r"(?:[^\s:]*/)?vllm-openai(?:-rocm)?(?:[:@]\S*)?",
+        image=r"(?:[^\s:]*/)?vllm-openai[\w.-]*(?:[:@]\S*)?",
         flags=("--use-vllm-tokenizer",),
+        variables=("VLLM_",),
     ),
     worker=DynamoWorker(
         module="dynamo.vllm",

@@ -90,7 +90,8 @@ def _pod(service: Mapping[str, Any], path: str) -> Document:
     mounts = [item for item in mounts if not item.get("useAsCompilationCache")]
     if mounts:
         _add_claims(extra, main, mounts, path)
-    return {**extra, "containers": [{"name": "main", **main}]} if main else extra
+    # Whatever it is called, it is the main container.
+    return {**extra, "containers": [{**main, "name": "main"}]} if main else extra
 
 
 def _add_claims(extra: Document, main: Document, mounts: list[Document], path: str) -> None:

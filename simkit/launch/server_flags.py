@@ -1,20 +1,11 @@
-"""The arguments of a started engine: its model, its flags, and the settings file that they name."""
+"""What engines' own servers take beside the settings that are predicted, and what of it may matter."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from simkit.core.errors import InputError
-from simkit.engines.flag_reader import flat_settings, read_flags
-from simkit.engines.flags import Flags
-from simkit.engines.registry import engine_spec, engine_specs
-from simkit.formats.engine_command.starts import EngineStart
-
-# --- What engines' own servers take beside the settings that are predicted.
-
+from simkit.engines.registry import engine_specs
 
 # Addresses, names, logs, parsers of the answer, how weights are found: none changes the engine's steps.
 _SERVER = (
@@ -83,8 +74,8 @@ def is_server_flag(name: str) -> bool:
     return name in _SERVER_FLAGS or any(name in spec.server.flags for spec in engine_specs())
 
 
-def not_modelled(name: str, values: Sequence[str]) -> bool:
-    """Whether a flag that no table knows may change what is predicted."""
+def not_modelled(name: str, values: Sequence[str], *, own: bool = False) -> bool:
+    """Whether a flag that no table knows may change what is predicted; own: it is Dynamo's worker's."""
     value = values[0].lower() if values else ""
     if name in _MORE_GPUS and value != "1":
         raise InputError(
@@ -93,7 +84,7 @@ def not_modelled(name: str, values: Sequence[str]) -> bool:
         )
     if name in _HARMLESS:
         return value not in _HARMLESS[name]
-    return not is_server_flag(name) and not is_server_flag(name.replace("--no-", "--", 1))
+    return not own and not is_server_flag(name) and not is_server_flag(name.replace("--no-", "--", 1))
 
 
 def spare_words(name: str, values: Sequence[str], *, known: bool) -> tuple[str, ...]:
@@ -108,112 +99,3 @@ def spare_words(name: str, values: Sequence[str], *, known: bool) -> tuple[str, 
         boolean = values and values[0].lower() in ("true", "false", "0", "1")
         return tuple(values[1:] if boolean else values)
     return tuple(values[1:]) if known or is_server_flag(name) or name in _HARMLESS else ()
-
-
-_FILES = ("--config", "--extra-llm-api-options", "--extra-engine-args")
-_SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)(?:/snapshots/[^/]*)?/?$")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What stands behind an engine's start. left are words that belong to no flag and are no model."""
-
-    backend: str
-    model: str | None
-    flags: Flags
-    left: tuple[str, ...] = ()
-
-    @property
-    def settings_file(self) -> str | None:
-        """The YAML file with more settings; None when none is named."""
-        return self.flags.text(_FILES) or None
-
-    @property
-    def served_name(self) -> str | None:
-        """The name that clients use."""
-        return self.flags.text(engine_spec(self.backend).flags.served_name)
-
-
-def read_arguments(start: EngineStart) -> Arguments:
-    """Model and flags of a started engine; the model may stand before or behind the flags.
-
-    Raises InputError where two different models are named.
-    """
-    words = start.words
-    first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
-    flags = _without_short_model(read_flags(words[first:]))
-    table = engine_spec(start.backend).flags
-    behind = [
-        word for name, values in flags.items for word in spare_words(name, values, known=name in table.known)
-    ]
-    named, spare = flags.text(table.model), [*words[:first], *behind]
-    if named is None and not spare and flags.items:
-        spare = _behind_unknown_flag(flags, table.known)
-    model = spare[0] if spare else named
-    if named is not None and model != named:
-        raise InputError(
-            f"command line: two models are named, {str(model)[:60]!r} and {named[:60]!r} "
-            f"({table.model[0]}); keep one"
-        )
-    return Arguments(backend=start.backend, model=model, flags=flags, left=tuple(spare[1:]))
-
-
-def _without_short_model(flags: Flags) -> Flags:
-    """SGLang and Dynamo write the model behind --model-path too; -m has long been short for it."""
-    return Flags(items=tuple(("--model" if name == "-m" else name, values) for name, values in flags.items))
-
-
-def _behind_unknown_flag(flags: Flags, known: frozenset[str]) -> list[str]:
-    """The last word, when only an unknown flag stands before it: `--new-switch MODEL`."""
-    name, values = flags.items[-1]
-    return list(values[-1:]) if name not in known and not is_server_flag(name) else []
-
-
-def with_settings(arguments: Arguments, document: Mapping[str, Any]) -> Arguments:
-    """The arguments with those of the settings file.
-
-    With some engines the file wins over flags, with the others flags win over the file.
-    """
-    items = arguments.flags.items
-    command = engine_spec(arguments.backend).command
-    if command.file_wins:
-        # What a command line overrides by JSON, already spread out behind the flags, still counts last.
-        last = tuple(item for item in items if item[0].startswith(command.dotted))
-        found = [(f"{command.dotted}{path}", (text,)) for path, text in flat_settings(dict(document))]
-        return replace(arguments, flags=Flags(items=(*items, *found, *last)))
-    flags = Flags(items=(*_file_items(document), *items))
-    table = engine_spec(arguments.backend).flags
-    model = arguments.model or flags.text((*table.model, "--model"))
-    return replace(arguments, flags=flags, model=model)
-
-
-def _file_items(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """A server's own YAML: its flags without the dashes."""
-    for key, value in document.items():
-        name = "--" + str(key).replace("_", "-")
-        if value is None or value is True:
-            yield name, ()
-        elif value is False:
-            yield f"--no-{name.removeprefix('--')}", ()
-        elif isinstance(value, dict | list):
-            yield name, (json.dumps(value, default=str),)
-        else:
-            yield name, (str(value),)
-
-
-def model_names(arguments: Arguments) -> list[str]:
-    """What the model may be called, likeliest first.
-
-    A path on another machine says the model by its last parts, or as a snapshot of the Hugging Face
-    cache; the served name may be the model's or any other.
-    """
-    given = arguments.model
-    names = [given] if given else []
-    if given and (match := _SNAPSHOT.search(given)):
-        names.append(f"{match[1]}/{match[2]}")
-    if given and given.startswith(("/", ".", "~")):
-        parts = [part for part in given.split("/") if part not in ("", ".", "..", "~")]
-        names += ["/".join(parts[-2:]), *parts[-1:]]
-    if arguments.served_name:
-        names.append(arguments.served_name)
-    return list(dict.fromkeys(names))
