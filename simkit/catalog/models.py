@@ -37,7 +37,8 @@ def load_model(name: str) -> Model:
         ) from error
     if entry.precision_hint:
         hint = dtype(entry.precision_hint).name
-        precision = replace(precision, gemm="bf16" if hint == "mxfp4" else hint, moe=hint)
+        # Mixtures of experts in MXFP4 keep the rest in 16 bits; a dense model has nothing else to store so.
+        precision = replace(precision, gemm="bf16" if hint == "mxfp4" and shape.is_moe else hint, moe=hint)
     return Model(
         name=entry.name,
         shape=shape,

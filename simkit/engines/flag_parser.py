@@ -22,6 +22,7 @@ from simkit.engines.spec import EngineSpec
 _EXPERTS_ONLY = frozenset(
     {"mxfp4", "gpt_oss_mxfp4", "experts_int8", "mxfp_w4a8", "quark_int4fp8_moe", "w4afp8"}
 )
+_MOST_BYTES = 2**50
 _CACHE: Mapping[str, str] = MappingProxyType({
     "fp8_inc": "fp8", "fp8_ds_mla": "fp8", "fp8_per_token_head": "fp8", "mxfp8": "fp8",
     "int8_per_token_head": "int8", "fp4_e2m1": "nvfp4", "fp4_mx_block16": "nvfp4",
@@ -161,10 +162,20 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "speculative": True if flags.has(table.speculative) else None,
         "poll_steps": _poll_steps(flags, table),
         "hold_steps": flags.integer(table.hold),
+        "cache_bytes": flags.integer(table.cache_bytes, _MOST_BYTES),
+        "drafting": engine_spec(backend).drafts.named(flags) or None,
     }
+    block = found["kv_block_tokens"] or base.kv_block_tokens
+    found["cache_tokens"] = _cache_tokens(flags, table, block)
     if table.mixed:
         found["mixed_steps"] = flags.switch(table.mixed) is True
     return replace(base, **{name: value for name, value in found.items() if value is not None})
+
+
+def _cache_tokens(flags: Flags, table: FlagTable, block: int) -> int | None:
+    """The size of the cache where it is set, in tokens or in blocks."""
+    blocks = flags.integer(table.cache_blocks)
+    return flags.integer(table.cache_tokens, _MOST_BYTES) if blocks is None else blocks * block
 
 
 def _poll_steps(flags: Flags, table: FlagTable) -> int | None:

@@ -144,9 +144,11 @@ class CommandLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafting:
-    """Speculative decoding: its flags, and why the engine would not draft under a plan ('': it would)."""
+    """Speculative decoding: its flags, why the engine would not draft under a plan ('': it would), and the
+    method that flags name ('': none that matters)."""
 
     write: Callable[[Draft], list[str]]
+    named: Callable[[Flags], str] = lambda flags: ""
     refusal: Callable[[Draft, ParallelPlan], str] = lambda draft, plan: ""
 
 

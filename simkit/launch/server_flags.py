@@ -55,8 +55,11 @@ _HARMLESS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "--prefill-context-parallel-size": ("1",),
     "-pcp": ("1",),
 })  # fmt: skip
-# Each multiplies the GPUs of an engine in a way that no plan here says.
-_MORE_GPUS = ("--context-parallel-size", "--cp-size", "--prefill-context-parallel-size", "-pcp")
+# None of these is said by a plan here, and each changes what an engine holds.
+_MORE_GPUS = (
+    "--context-parallel-size", "--cp-size", "--prefill-context-parallel-size", "-pcp", "--attn-cp-size",
+)  # fmt: skip
+_SPREAD_CACHE = ("--decode-context-parallel-size", "-dcp", "--dcp-size")
 _SWITCH = re.compile(r"--(?:no-|enable-|disable-|skip-|use-|trust-|is-|show-|return-|publish-|fail-)\S*")
 _SWITCHES = frozenset({
     "-ep", "--enforce-eager", "--async-scheduling", "--headless", "--language-model-only",
@@ -77,10 +80,16 @@ def is_server_flag(name: str) -> bool:
 def not_modelled(name: str, values: Sequence[str], *, own: bool = False) -> bool:
     """Whether a flag that no table knows may change what is predicted; own: it is Dynamo's worker's."""
     value = values[0].lower() if values else ""
-    if name in _MORE_GPUS and value != "1":
+    plain = "--" + name.rpartition(".")[2].lstrip("-").replace("_", "-")  # as settings files write it
+    if {name, plain} & set(_MORE_GPUS) and value != "1":
         raise InputError(
             f"flag {name} {value[:20]!r}: context parallelism multiplies the engine's GPUs and is not "
             "modelled; drop it or set it to 1"
+        )
+    if name in _SPREAD_CACHE and value != "1":
+        raise InputError(
+            f"flag {name} {value[:20]!r}: decode context parallelism spreads the cache of a sequence over "
+            "the ranks, which is not modelled; drop it or set it to 1"
         )
     if name in _HARMLESS:
         return value not in _HARMLESS[name]

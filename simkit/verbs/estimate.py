@@ -71,6 +71,7 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
     hardware = replace(asked.hardware, total_gpus=gpus)
     problem = build_problem(replace(asked, backend=backend, hardware=hardware, search_strategy="rapid"))
     if isinstance(deployment, Aggregated | Disaggregated):
+        _check_drafting(problem, deployment)
         return problem, deployment
     chosen = deployment_from_layouts(problem, deployment or Layouts())
     if gpus is not None and chosen.num_gpus > gpus:
@@ -78,6 +79,16 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
             f"the layout takes {chosen.num_gpus} GPUs and --total-gpus is {gpus}; raise it or use fewer"
         )
     return problem, chosen
+
+
+def _check_drafting(problem: Problem, deployment: Deployment) -> None:
+    """Raise InputError where flags draft with a layer that the checkpoint does not have."""
+    shape = problem.shape
+    if not shape.mtp_layers and any(pool.engine.drafting == "mtp" for pool in deployment.pools):
+        raise InputError(
+            f"speculative decoding by mtp: {shape.name} has no multi-token prediction layer, and the engine "
+            "would not start; drop the flag, or name the checkpoint of a draft"
+        )
 
 
 def _backend(request: Request, deployment: Deployment | Layouts | None) -> str:

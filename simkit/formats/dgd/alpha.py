@@ -51,7 +51,8 @@ def from_v1alpha1(document: Mapping[str, Any]) -> Document:
 def _component(name: str, service: Mapping[str, Any]) -> Document:
     path = f"spec.services.{name}"
     kind = service.get("subComponentType") or service.get("componentType")
-    component: Document = {"name": name, **({"type": kind} if kind else {})}
+    # `main` is any component: what its command starts says more.
+    component: Document = {"name": name, **({"type": kind} if kind and kind != "main" else {})}
     component |= {key: service[key] for key in SERVICE_SAME if key in service}
     memory = _mapping(service.get("sharedMemory"), f"{path}.sharedMemory")
     if memory:

@@ -129,9 +129,9 @@ class Surroundings:
 
 
 def is_worker(component: Mapping[str, Any]) -> bool:
-    """Whether a component runs an engine; its type is optional, and `main` of v1alpha1 says nothing."""
+    """Whether a component runs an engine; its type is optional."""
     kind = component.get("type")
-    if kind not in (None, "main"):
+    if kind is not None:
         return isinstance(kind, str) and kind in ROLE_OF_TYPE
     container = main_container(component)
     tokens = container_tokens(container)
