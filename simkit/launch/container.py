@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +28,15 @@ def container_start(
     container: Mapping[str, Any],
     files: Mapping[str, str] | None = None,
     shared: Iterable[Any] = (),
+    maps: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ContainerStart:
     """What a container of Kubernetes runs; `shared` is environment that it has from its deployment.
 
-    Of a script it is the engine that is started, else the last command.
+    maps are ConfigMaps of the same file by name. Of a script it is the engine that is started, else the
+    last command.
     """
-    environment = container_environment([*shared, *listed(container.get("env"))])
+    items = [*_from_maps(container, maps or {}), *shared, *listed(container.get("env"))]
+    environment = container_environment(items, maps)
     words = [_filled(item, environment) for key in ("command", "args") for item in listed(container.get(key))]
     script = shell_inside(words)
     known = dict(files or {})
@@ -97,14 +100,38 @@ def _module_words(start: EngineStart) -> tuple[str, ...]:
     return ("python3", "-m", by_module[start.backend]) if start.worker else tuple(start.label.split())
 
 
-def container_environment(items: Iterable[Any]) -> dict[str, str]:
-    """Variables with a value of their own; $(NAME) of those before is filled in, as Kubernetes does."""
+def _from_maps(container: Mapping[str, Any], maps: Mapping[str, Mapping[str, Any]]) -> Iterator[Any]:
+    """Variables out of whole ConfigMaps (envFrom)."""
+    for item in listed(container.get("envFrom")):
+        reference = item.get("configMapRef") if isinstance(item, Mapping) else None
+        name = reference.get("name") if isinstance(reference, Mapping) else None
+        data = maps.get(name, {}) if isinstance(name, str) else {}
+        yield from ({"name": str(key), "value": value} for key, value in data.items())
+
+
+def container_environment(
+    items: Iterable[Any], maps: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, str]:
+    """Variables with a value of their own or of a ConfigMap in the same file.
+
+    $(NAME) of those before is filled in, as Kubernetes does.
+    """
     found: dict[str, str] = {}
     for item in items:
-        if isinstance(item, Mapping) and isinstance(item.get("name"), str) and "value" in item:
-            value = item["value"]
+        if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
+            continue
+        value = item.get("value", _referred(item.get("valueFrom"), maps or {}))
+        if value is not None or "value" in item:
             found[item["name"]] = _filled("" if value is None else value, found)
     return found
+
+
+def _referred(source: Any, maps: Mapping[str, Mapping[str, Any]]) -> Any:
+    reference = source.get("configMapKeyRef") if isinstance(source, Mapping) else None
+    if not isinstance(reference, Mapping):
+        return None
+    name, key = reference.get("name"), reference.get("key")
+    return maps.get(name, {}).get(key) if isinstance(name, str) and isinstance(key, str) else None
 
 
 def _filled(value: Any, environment: Mapping[str, str]) -> str:
@@ -134,7 +161,8 @@ def split_line(line: str) -> list[str]:
 
 def _is_line(token: str) -> bool:
     """A whole line in one string: it starts a program or a flag, and holds a flag behind a blank."""
-    return " " in token and not token.lstrip().startswith(("{", "["))
+    whole = re.match(r"\s*(?:[{\[]|--?[\w.-]+=)", token)  # a value, or a flag with its own
+    return " " in token and whole is None
 
 
 def listed(value: Any) -> list[Any]:

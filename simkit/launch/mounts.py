@@ -6,15 +6,22 @@ from typing import Any
 from simkit.launch.container import listed
 
 
+def config_maps(documents: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    """What the ConfigMaps among the documents hold, by name."""
+    return {
+        _text(item, "metadata", "name"): item["data"]
+        for item in documents
+        if isinstance(item, Mapping)
+        and item.get("kind") == "ConfigMap"
+        and isinstance(item.get("data"), Mapping)
+    }
+
+
 def mounted_files(
     pod: Mapping[str, Any], container: Mapping[str, Any], documents: Sequence[Any]
 ) -> dict[str, str]:
     """Files that a container sees by path, from ConfigMaps among the documents."""
-    maps = {
-        _text(item, "metadata", "name"): item
-        for item in documents
-        if isinstance(item, Mapping) and item.get("kind") == "ConfigMap"
-    }
+    maps = config_maps(documents)
     volumes = {_text(item, "name"): item for item in listed(pod.get("volumes"))}
     found: dict[str, str] = {}
     for mount in listed(container.get("volumeMounts")):
@@ -30,7 +37,7 @@ def mounted_files(
     return found
 
 
-def _volume_files(volume: Any, maps: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _volume_files(volume: Any, maps: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
     if not isinstance(volume, Mapping):
         return
     projected = volume.get("projected")
@@ -39,15 +46,14 @@ def _volume_files(volume: Any, maps: Mapping[str, Any]) -> Iterable[tuple[str, s
         reference = source.get("configMap") if isinstance(source, Mapping) else None
         if not isinstance(reference, Mapping):
             continue
-        data = maps.get(_text(source, "configMap", "name"), {}).get("data")
-        data = data if isinstance(data, Mapping) else {}
+        data = maps.get(_text(source, "configMap", "name"), {})
         items = listed(reference.get("items"))
         if items:
             names = [(item.get("path"), item.get("key")) for item in items if isinstance(item, Mapping)]
         else:
             names = [(key, key) for key in data]
         for path, key in names:
-            if isinstance(data.get(key), str) and isinstance(path, str):
+            if isinstance(path, str) and isinstance(key, str) and isinstance(data.get(key), str):
                 yield path, data[key]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from simkit.core.errors import InputError
 from simkit.engines.registry import engine_specs
 from simkit.launch.container import ContainerStart, container_start, listed, split_line
-from simkit.launch.mounts import mounted_files
+from simkit.launch.mounts import config_maps, mounted_files
 from simkit.launch.shell import ShellCommand
 from simkit.launch.starts import EngineStart, known_starts, started_by
 
@@ -58,7 +58,10 @@ def _kubernetes(document: Mapping[str, Any], documents: Sequence[Any]) -> list[E
     for container in listed(pod.get("containers")):
         if not isinstance(container, Mapping):
             continue
-        start = _start_of(container, container_start(container, mounted_files(pod, container, documents)))
+        start = _start_of(
+            container,
+            container_start(container, mounted_files(pod, container, documents), (), config_maps(documents)),
+        )
         found += [start] * count if start else []
     return found
 

@@ -18,7 +18,7 @@ from simkit.formats.dgd.mocked import mocker_settings
 from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files
 from simkit.launch.container import ContainerStart, container_start
 from simkit.launch.flag_notes import flag_notes, names_in_words
-from simkit.launch.mounts import mounted_files
+from simkit.launch.mounts import config_maps, mounted_files
 from simkit.launch.shell import ShellCommand
 from simkit.launch.starts import EngineStart, started_by
 
@@ -153,7 +153,7 @@ def read_worker(
 def _read(component: Mapping[str, Any], name: str, moe: bool | None, around: Surroundings) -> Worker:
     container = main_container(component)
     files = mounted_files(pod_spec(component), container, around.documents)
-    run = container_start(container, files, around.environment)
+    run = container_start(container, files, around.environment, config_maps(around.documents))
     tokens = list(run.tokens)
     module = engine_module(tokens, container)
     if module is None:
