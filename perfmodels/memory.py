@@ -27,7 +27,8 @@ class MemoryRules:
 
     usable_frac of the device (one number or one per plan) is the engine's budget; frac_of_free is the
     share of what weights and activations leave that becomes cache (TensorRT-LLM's rule; 1 for the
-    others). working_inside says whether activations and graphs count against the budget (vLLM,
+    others). cache_tokens and cache_bytes set the cache of a rank by hand, as far as the device holds it.
+    working_inside says whether activations and graphs count against the budget (vLLM,
     TensorRT-LLM) or live in the rest of the device (SGLang).
     """
 
@@ -37,6 +38,8 @@ class MemoryRules:
     max_batched_tokens: int = 8192
     fixed_bytes: float = 1.6 * GIB  # CUDA context, libraries, captured graphs
     collective_bytes: float = 400 * MIB  # NCCL and custom all-reduce buffers, only with peers
+    cache_tokens: float | None = None
+    cache_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +169,9 @@ def memory_use(question: MemoryQuestion, rules: MemoryRules) -> MemoryUse:
     free = rules.usable_frac * question.device_bytes - weights - working
     kv = free * np.where(free > 0, rules.frac_of_free, 1.0)
     per_token = kv_bytes_per_token_per_gpu(shape, question.precision, plan, question.context_tokens)
+    wanted = rules.cache_bytes if rules.cache_tokens is None else rules.cache_tokens * per_token
+    if wanted is not None:
+        kv = np.minimum(wanted, question.device_bytes - weights - activations - fixed)
     return MemoryUse(
         parts_bytes={
             "weights": weights,

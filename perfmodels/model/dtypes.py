@@ -25,7 +25,7 @@ _TABLE = (
     DType(name="fp8", bytes_per_element=1.0, compute="fp8"),
     DType(name="fp8_block", bytes_per_element=1.0 + 4 / (128 * 128), compute="fp8"),
     DType(name="int8", bytes_per_element=1.0, compute="int8"),
-    DType(name="int8_wo", bytes_per_element=1.0, compute="bf16"),
+    DType(name="int8_wo", bytes_per_element=1.0 + 3 / 128, compute="bf16"),  # scales and zero points
     DType(name="int4_wo", bytes_per_element=0.5 + 2 / 128, compute="bf16"),
     DType(name="w4a8", bytes_per_element=0.5 + 2 / 128, compute="fp8"),
     DType(name="nvfp4", bytes_per_element=0.5 + 1 / 16, compute="fp4"),

@@ -21,10 +21,10 @@ _FORMATS = (  # the first row with a word of the name decides
     ({"w4a8", "w4afp8"}, "w4a8"),
     ({"mxfp4"}, "mxfp4"),
     ({"nvfp4", "fp4", "nvfp4a16"}, "nvfp4"),
-    ({"w8a16"}, "int8_wo"),
+    ({"w8a16", "int8wo"}, "int8_wo"),
     ({"int8", "8bit", "w8a8"}, "int8"),
-    ({"int4", "4bit", "w4a16", "awq", "gptq", "autoround"}, "int4_wo"),
-    ({"fp8"}, "fp8"),
+    ({"int4", "4bit", "w4a16", "awq", "gptq", "autoround", "bnb", "nf4", "int4wo"}, "int4_wo"),
+    ({"fp8", "mxfp8"}, "fp8"),
     ({"bf16"}, "bf16"),
 )
 _MARKERS = frozenset().union(*(words for words, _ in _FORMATS), {"quantized"})

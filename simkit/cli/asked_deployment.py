@@ -106,7 +106,7 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
 def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
     from simkit.formats.dgd.read import read_dgd
 
-    parsed = read_dgd(path)
+    parsed = read_dgd(path, model=flags.get("model"))
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)
     return AskedDeployment(

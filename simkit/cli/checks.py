@@ -19,10 +19,15 @@ def validate(
 
     Example: simkit validate request.yaml out/dgd.yaml
     """
-    from simkit.formats.validate import validate_documents
+    from simkit.formats.validate import is_beside, validate_documents
     from simkit.io.yamlio import load_documents
 
-    found = {str(path): validate_documents(load_documents(path), str(path)) for path in files}
+    documents = {str(path): load_documents(path) for path in files}
+    for path, held in documents.items():
+        beside = [str(item["kind"]) for item in held if is_beside(item, held)]
+        if beside:
+            remark(f"{path}: kinds of other controllers, not checked: {', '.join(beside)}", quiet=quiet)
+    found = {path: validate_documents(held, path) for path, held in documents.items()}
     faulty = sum(len(faults) for faults in found.values())
     show(form, lambda: _document(found), lambda console: _table(found, console))
     if faulty:

@@ -17,8 +17,9 @@ class EngineOptions:
     engine may use or, for some engines, of what the weights leave free. max_model_len is the longest
     prompt plus output the engine accepts; None is the model's own limit. poll_steps: decode steps between
     two looks at the inbox of new requests; hold_steps: decode steps for which prompts are held back to be
-    batched. Both trade TTFT for throughput. speculative: a draft is used of which nothing else is known;
-    draft: one whose acceptance is given.
+    batched. Both trade TTFT for throughput. speculative: a draft is used whose acceptance is not known, and
+    drafting its method where that is named; draft: one whose acceptance is given. cache_tokens and
+    cache_bytes: the size of a rank's KV cache where it is set by hand.
     """
 
     backend: str
@@ -31,10 +32,13 @@ class EngineOptions:
     prefix_caching: bool = True
     cuda_graphs: bool = True
     speculative: bool = False
+    drafting: str = ""
     draft: Draft | None = None
     max_model_len: int | None = None
     poll_steps: int = 0
     hold_steps: int = 0
+    cache_tokens: int | None = None
+    cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_num_seqs", "max_num_batched_tokens", "kv_block_tokens"):
@@ -45,6 +49,8 @@ class EngineOptions:
                 raise InputError(f"engine.{name} must not be negative, got {getattr(self, name)}")
         if self.memory_frac is not None and not 0 < self.memory_frac <= 1:
             raise InputError(f"engine.memory_frac must be in (0, 1], got {self.memory_frac}")
+        if min(self.cache_tokens or 1, self.cache_bytes or 1) < 1:
+            raise InputError("engine.cache_tokens and cache_bytes must be at least 1")
         if self.max_model_len is not None and self.max_model_len < 1:
             raise InputError(f"engine.max_model_len must be at least 1, got {self.max_model_len}")
 

@@ -38,6 +38,15 @@ def json_text(settings: Mapping[str, object]) -> str:
     return json.dumps(settings, separators=(",", ":"))
 
 
+def json_field(text: str | None, key: str) -> str:
+    """One field of a JSON flag, in lower case; empty where it is not there."""
+    try:
+        document = json.loads(text or "{}")
+    except (json.JSONDecodeError, RecursionError):
+        return ""
+    return str(document.get(key) or "").lower() if isinstance(document, dict) else ""
+
+
 def sizes(table: FlagTable, tp: int, plan: ParallelPlan) -> list[str]:
     """The flags of tensor- and pipeline-parallel size."""
     return [table.tp[0], str(tp), table.pp[0], str(plan.pp)]

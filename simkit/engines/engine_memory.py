@@ -37,6 +37,8 @@ def memory_rules(model: EngineModel, plan: PlanArray) -> MemoryRules:
         max_batched_tokens=engine.max_num_batched_tokens,
         fixed_bytes=fixed * GIB,
         collective_bytes=peers * GIB,
+        cache_tokens=engine.cache_tokens,
+        cache_bytes=engine.cache_bytes,
     )
     if reserves.of_free:
         return replace(rules, usable_frac=np.ones_like(share), frac_of_free=share)

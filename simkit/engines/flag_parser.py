@@ -22,6 +22,9 @@ from simkit.engines.spec import EngineSpec
 _EXPERTS_ONLY = frozenset(
     {"mxfp4", "gpt_oss_mxfp4", "experts_int8", "mxfp_w4a8", "quark_int4fp8_moe", "w4afp8"}
 )
+_MOST_BYTES = 2**50
+_BY_CHECKPOINT = ("modelopt",)  # the producer; which of its formats it is the checkpoint says
+_SIXTEEN_BITS = 1.9
 _CACHE: Mapping[str, str] = MappingProxyType({
     "fp8_inc": "fp8", "fp8_ds_mla": "fp8", "fp8_per_token_head": "fp8", "mxfp8": "fp8",
     "int8_per_token_head": "int8", "fp4_e2m1": "nvfp4", "fp4_mx_block16": "nvfp4",
@@ -59,11 +62,18 @@ def with_weights(stored: Precision, method: str | None, found: str | None) -> Pr
     """The checkpoint's formats as an engine with this quantisation serves them.
 
     A checkpoint that is already stored in a format of the same size keeps its own, which says more
-    (fp8 with block scales, a mixture).
+    (fp8 with block scales, a mixture). Raises InputError where it is stored in another one: engines
+    quantise nothing twice.
     """
-    if method is None or found is None:
+    quantised = min(dtype(name).bytes_per_element for name in (stored.gemm, stored.moe)) < _SIXTEEN_BITS
+    if method is None or found is None or (quantised and method.lower() in _BY_CHECKPOINT):
         return stored
     size = dtype(found).bytes_per_element
+    if quantised and not _alike(stored.moe, size) and not _alike(stored.gemm, size):
+        raise InputError(
+            f"--quantization {method[:40]}: the checkpoint is stored in {stored.moe} already, and the engine "
+            "would not start; drop the flag, or name a checkpoint in 16 bits"
+        )
     if method.lower() in _EXPERTS_ONLY:
         return stored if _alike(stored.moe, size) else replace(stored, moe=found)
     if _alike(stored.moe, size) or _alike(stored.gemm, size):
@@ -161,10 +171,20 @@ def _engine(backend: str, flags: Flags, plan: ParallelPlan) -> EngineOptions:
         "speculative": True if flags.has(table.speculative) else None,
         "poll_steps": _poll_steps(flags, table),
         "hold_steps": flags.integer(table.hold),
+        "cache_bytes": flags.integer(table.cache_bytes, _MOST_BYTES),
+        "drafting": engine_spec(backend).drafts.named(flags) or None,
     }
+    block = found["kv_block_tokens"] or base.kv_block_tokens
+    found["cache_tokens"] = _cache_tokens(flags, table, block)
     if table.mixed:
         found["mixed_steps"] = flags.switch(table.mixed) is True
     return replace(base, **{name: value for name, value in found.items() if value is not None})
+
+
+def _cache_tokens(flags: Flags, table: FlagTable, block: int) -> int | None:
+    """The size of the cache where it is set, in tokens or in blocks."""
+    blocks = flags.integer(table.cache_blocks)
+    return flags.integer(table.cache_tokens, _MOST_BYTES) if blocks is None else blocks * block
 
 
 def _poll_steps(flags: Flags, table: FlagTable) -> int | None:

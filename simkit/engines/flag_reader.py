@@ -2,49 +2,89 @@
 
 import json
 import re
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.core.placed import placed_like
+from simkit.engines.command_parser import CommandParser, Option
 from simkit.engines.flags import Flags
 from simkit.engines.registry import engine_specs
 
 _NUMBER = re.compile(r"^-\d")
+_BOOLEAN = ("true", "false", "0", "1")
 _MAX_DEPTH = 20  # of JSON settings
 
 
-def read_flags(tokens: Sequence[str]) -> Flags:
-    """Flags from a container's command and arguments; `--flag value`, `--flag=value`, `-x value`."""
+def read_flags(tokens: Sequence[str], parser: CommandParser | None = None) -> Flags:
+    """Flags from a container's command and arguments; `--flag value`, `--flag=value`, `-x value`.
+
+    parser is the program's own, which says what a beginning of a flag stands for and how many words
+    belong to it; without one every word up to the next flag does.
+    """
     items: list[tuple[str, list[str]]] = []
+    options: list[Option | None] = []
+    known = _known_flags() if parser else frozenset()
     for token in tokens:
         if token.startswith("-") and not _NUMBER.match(token):
             name, separator, value = token.partition("=")
-            items.append((_canonical(name), [value] if separator else []))
+            full, option = _full_name(_canonical(name), parser, known)
+            items.append((placed_like(full, token), [placed_like(value, token)] if separator else []))
+            options.append(option)
         elif items:
             items[-1][1].append(token)
-    found = [(name, tuple(values)) for name, values in items]
-    return Flags(items=tuple(_with_overrides(found)))
+    found, spare = [], []
+    for (name, values), option in zip(items, options, strict=True):
+        count = len(values) if option is None else _own_words(option, values)
+        found.append((name, tuple(values[:count])))
+        spare += values[count:]
+    asked = frozenset(str(name) for (name, _), option in zip(items, options, strict=True) if option)
+    return Flags(items=tuple(_with_overrides(_nested(found))), spare=tuple(spare), asked=asked)
 
 
-def command_tokens(command: Iterable[Any], args: Iterable[Any]) -> list[str]:
-    """What a container runs, as tokens; a script given to `sh -c` is split as a shell would."""
-    tokens = [str(token) for token in (*command, *args)]
-    if len(tokens) > 2 and tokens[0].rsplit("/", 1)[-1] in ("sh", "bash") and tokens[1].startswith("-"):
-        return _split(" ".join(tokens[2:]))
-    # One string that holds a whole command line is how some blueprints write args.
-    return [part for token in tokens for part in (_split(token) if _is_line(token) else [token])]
+def _known_flags() -> frozenset[str]:
+    return frozenset().union(*(spec.flags.known for spec in engine_specs()))
 
 
-def _split(line: str) -> list[str]:
+def _full_name(name: str, parser: CommandParser | None, known: frozenset[str]) -> tuple[str, Option | None]:
+    """What a flag is called in full; `--speculative-config.method` keeps what stands behind the dot."""
+    if parser is None:
+        return name, None
+    base, dot, path = name.partition(".")
+    full, option = parser.option(base if dot else name, known)
+    return (f"{full}.{path}", option) if dot and option else (full if not dot else name, option)
+
+
+def _own_words(option: Option, values: Sequence[str]) -> int:
+    """How many of the words behind an option are its values."""
+    if option.takes in ("none", "boolean"):
+        return 1 if values and values[0].lower() in _BOOLEAN else 0
+    return {"one": min(1, len(values)), "optional": min(1, len(values))}.get(option.takes, len(values))
+
+
+def _nested(items: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
+    """JSON settings whose keys are given one by one, put together: `--x.a 1 --x.b c` as `--x {...}`."""
+    dotted = tuple(spec.command.dotted for spec in engine_specs() if spec.command.dotted)
+    groups: dict[str, dict[str, Any]] = {}
+    found = []
+    for name, values in items:
+        base, dot, path = name.partition(".")
+        if not dot or not base.startswith("-") or name.startswith(dotted):
+            found.append((name, values))
+            continue
+        inner = groups.setdefault(base, {})
+        for key in path.split(".")[:-1]:
+            below = inner.setdefault(key, {})
+            inner = below if isinstance(below, dict) else {}
+        inner[path.split(".")[-1]] = _scalar(values[0]) if values else True
+    return [*found, *((name, (json.dumps(value),)) for name, value in groups.items())]
+
+
+def _scalar(text: str) -> Any:
     try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise InputError(f"command line {line[:60]!r}: {error}; close the quotes") from error
-
-
-def _is_line(token: str) -> bool:
-    return " " in token and not token.lstrip().startswith(("{", "["))
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return str(text)
 
 
 def _canonical(name: str) -> str:
@@ -52,7 +92,8 @@ def _canonical(name: str) -> str:
     dotted = tuple(spec.command.dotted for spec in engine_specs() if spec.command.dotted)
     if not name.startswith("--") or name.startswith(dotted):
         return name
-    return name.replace("_", "-")
+    base, dot, path = name.partition(".")
+    return base.replace("_", "-") + dot + path
 
 
 def _with_overrides(items: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:

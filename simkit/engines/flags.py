@@ -17,9 +17,14 @@ _MOST = 10**9  # no count of an engine is larger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """A command line's flags in order, each with the values that follow it."""
+    """A command line's flags in order, each with the values that follow it.
+
+    spare are words that belong to no flag, where the program's parser says so; asked the flags that it has.
+    """
 
     items: tuple[tuple[str, tuple[str, ...]], ...]
+    spare: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
 
     def has(self, names: Names) -> bool:
         """Whether any of the names is given."""
@@ -32,14 +37,14 @@ class Flags:
                 return values[0]
         return None
 
-    def integer(self, names: Names) -> int | None:
+    def integer(self, names: Names, most: int = _MOST) -> int | None:
         """The value as a whole number; 8k is 8,000 and 8K is 8,192."""
         text = self.text(names)
-        if text is None:
+        if text is None or text in ("None", "null", "auto"):
             return None
         match = _SCALED.match(text)
         value = float(match.group(1)) * _SCALES[match.group(2)] if match else math.inf
-        if value > _MOST:
+        if value > most:
             shown = text if len(text) <= 40 else text[:40] + "..."
             raise InputError(f"flag {names[0]}: expected a positive whole number, got {shown!r}; correct it")
         return int(value)
@@ -99,6 +104,9 @@ class FlagTable:
     speculative: Names = ()
     poll: Names = ()  # decode steps between two looks at the inbox of new requests
     hold: Names = ()  # decode steps for which prompts are held back to be batched
+    cache_tokens: Names = ()  # the size of a rank's cache
+    cache_blocks: Names = ()
+    cache_bytes: Names = ()
     legacy_roles: tuple[tuple[str, str], ...] = ()  # switches that said the role in earlier versions
     neutral: Names = ()  # flags that do not change what is predicted
 

@@ -103,6 +103,7 @@ FLAGS = FlagTable(
     graphs=("--cuda-graph-backend-decode",),
     speculative=("--speculative-algorithm", "--speculative-algo"),
     poll=("--scheduler-recv-interval",),
+    cache_tokens=("--max-total-tokens",),
     neutral=(
         *NEUTRAL, "--skip-tokenizer-init", "--disaggregation-transfer-backend",
         "--disaggregation-bootstrap-port", "--cuda-graph-bs-decode", "--cuda-graph-bs",
@@ -188,6 +189,13 @@ def _draft_refusal(draft: Draft, plan: ParallelPlan) -> str:
     return ""
 
 
+def _drafting(flags: Flags) -> str:
+    """Without a checkpoint of its own a draft is the model's prediction layer."""
+    algorithm = (flags.text(FLAGS.speculative) or "").upper()
+    own = flags.text(("--speculative-draft-model-path", "--speculative-draft-model"))
+    return "mtp" if algorithm in ("EAGLE", "NEXTN", "EAGLE3") and not own else ""
+
+
 def _arguments(given: Sequence[str], context: WorkerContext, settings: str) -> list[str]:
     return ["serve", *given]
 
@@ -209,7 +217,7 @@ SPEC = EngineSpec(
     flags=FLAGS,
     command=CommandLine(settings=_settings),
     plans=PlanRules(write=_write_plan, read=_read_plan, apart=_apart),
-    drafts=Drafting(write=_draft, refusal=_draft_refusal),
+    drafts=Drafting(write=_draft, named=_drafting, refusal=_draft_refusal),
     server=OwnServer(
         program="sglang",
         variable="SIMKIT_SGLANG",
@@ -218,6 +226,7 @@ SPEC = EngineSpec(
         modules=("sglang.launch_server", "sglang_router.launch_server"),
         commands=(("sglang", "serve"),),
         flags=("--use-sglang-tokenizer",),
+        variables=("SGLANG_", "SGL_"),
     ),
     worker=DynamoWorker(
         module="dynamo.sglang",

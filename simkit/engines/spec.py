@@ -129,7 +129,7 @@ class CommandLine:
     settings writes those that have no plain flag. dotted is the prefix of settings that are written as
     paths, json_overrides the flags that give them as one JSON. draft_prefixes begin the flags of a draft.
     chunks_on: the switches that cut prompts into chunks, chunked: whether that is the engine's own way.
-    file_wins: a settings file counts more than flags.
+    files: the flags that name a settings file; file_wins: it counts more than flags.
     """
 
     settings: Callable[[EngineOptions, Role, WorkerContext], list[str]]
@@ -138,14 +138,17 @@ class CommandLine:
     draft_prefixes: Names = ("--speculative",)
     chunks_on: Names = ("--enable-chunked-prefill",)
     chunked: bool = True
+    files: Names = ("--config",)
     file_wins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafting:
-    """Speculative decoding: its flags, and why the engine would not draft under a plan ('': it would)."""
+    """Speculative decoding: its flags, why the engine would not draft under a plan ('': it would), and the
+    method that flags name ('': none that matters)."""
 
     write: Callable[[Draft], list[str]]
+    named: Callable[[Flags], str] = lambda flags: ""
     refusal: Callable[[Draft, ParallelPlan], str] = lambda draft, plan: ""
 
 
@@ -159,6 +162,7 @@ class OwnServer:
     takes and no prediction depends on. arguments: the words after the program, by a worker's arguments, its
     context and the path of the settings file. settings: that file's content; None: it needs none.
     lists_path: it lists its model by path and by no other name. no_python: versions it does not run on.
+    variables: how names of environment variables begin that change the engine.
     """
 
     program: str
@@ -174,6 +178,7 @@ class OwnServer:
     launcher: str | None = None
     flags: Names = ()
     lists_path: bool = False
+    variables: Names = ()
     no_python: tuple[tuple[int, int], ...] = ()
 
 

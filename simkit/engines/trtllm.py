@@ -76,6 +76,7 @@ FLAGS = FlagTable(
     prefix_on=(_KV + "enable_block_reuse",),
     speculative=("--trtllm.speculative_config.decoding_type",),
     hold=("--trtllm.batch_wait_timeout_iters",),
+    cache_tokens=(_KV + "max_tokens",),
     graphs=("--trtllm.cuda_graph_config",),
     neutral=(
         *NEUTRAL, "--publish-kv-events", "--publish-events-and-metrics", "--no-enable-attention-dp",
@@ -83,7 +84,8 @@ FLAGS = FlagTable(
         "--trtllm.disable_overlap_scheduler", "--trtllm.cuda_graph_config.enable_padding",
         "--trtllm.cuda_graph_config.max_batch_size", "--trtllm.cache_transceiver_config.backend",
         "--trtllm.cache_transceiver_config.max_tokens_in_buffer",
-        "--extra-engine-args", "--override-engine-args",
+        "--extra-engine-args", "--override-engine-args", "--trtllm-config", "--trtllm.backend",
+        "--trtllm.moe_tensor_parallel_size",
     ),
 )  # fmt: skip
 
@@ -135,7 +137,15 @@ def _read_plan(flags: Flags) -> GroupSizes:
     group = flags.size(FLAGS.tp)
     spread = flags.switch(FLAGS.dp, ("--no-enable-attention-dp",)) is True
     tp, dp = (1, group) if spread else (group, 1)
-    return GroupSizes(tp=tp, pp=flags.size(FLAGS.pp), attn_dp=dp, ep=flags.size(FLAGS.ep))
+    # Where only the split inside an expert is stated, the rest of the group spreads experts.
+    inside = flags.size(("--trtllm.moe_tensor_parallel_size",))
+    ep = flags.size(FLAGS.ep) if flags.has(FLAGS.ep) else (group // inside if inside > 1 else 1)
+    if inside > 1 and inside * ep != group:
+        raise InputError(
+            f"moe_tensor_parallel_size {inside} x moe_expert_parallel_size {ep} is not the group of {group} "
+            "GPUs; make them agree"
+        )
+    return GroupSizes(tp=tp, pp=flags.size(FLAGS.pp), attn_dp=dp, ep=ep)
 
 
 def _draft(draft: Draft) -> list[str]:
@@ -149,6 +159,10 @@ def _draft(draft: Draft) -> list[str]:
     if draft.method == "ngram":
         settings["max_matching_ngram_size"] = NGRAM_SIZE
     return _dotted({f"speculative_config.{key}": value for key, value in settings.items()})
+
+
+def _drafting(flags: Flags) -> str:
+    return "mtp" if (flags.text(FLAGS.speculative) or "").upper() == "MTP" else ""
 
 
 # --- trtllm-serve has no flag for these: the file that --config names has.
@@ -217,12 +231,13 @@ SPEC = EngineSpec(
         draft_prefixes=("--speculative", "--trtllm.speculative_config."),
         chunks_on=("--enable-chunked-prefill", "--trtllm.enable_chunked_prefill"),
         chunked=False,
+        files=("--config", "--extra-llm-api-options", "--extra-engine-args", "--trtllm-config"),
         file_wins=True,
     ),
     plans=PlanRules(
         write=_write_plan, read=_read_plan, apart=lambda flags, moe: 1, attention_groups=False
     ),
-    drafts=Drafting(write=_draft),
+    drafts=Drafting(write=_draft, named=_drafting),
     server=OwnServer(
         program="trtllm-serve",
         variable="SIMKIT_TRTLLM",
@@ -235,6 +250,7 @@ SPEC = EngineSpec(
         refused=("disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve"),
         launcher="trtllm-llmapi-launch",
         lists_path=True,
+        variables=("TRTLLM_", "TLLM_"),
         no_python=((3, 11),),
     ),
     worker=DynamoWorker(

@@ -13,6 +13,7 @@ from simkit.engines.common import (
     NGRAM_SIZE,
     QUANTIZATIONS,
     constant_fraction,
+    json_field,
     json_text,
     sizes,
 )
@@ -86,7 +87,17 @@ FLAGS = FlagTable(
     prefix_on=("--enable-prefix-caching",),
     prefix_off=("--no-enable-prefix-caching",),
     eager=("--enforce-eager",),
-    speculative=("--speculative-config", "--speculative-model", "--num-speculative-tokens", "-sc"),
+    speculative=(
+        "--speculative-config",
+        "--speculative-model",
+        "--num-speculative-tokens",
+        "-sc",
+        "--spec-method",
+        "--spec-model",
+        "--spec-tokens",
+    ),
+    cache_blocks=("--num-gpu-blocks-override",),
+    cache_bytes=("--kv-cache-memory-bytes", "--kv-cache-memory"),
     legacy_roles=(("--is-prefill-worker", "prefill"), ("--is-decode-worker", "decode")),
     neutral=(*NEUTRAL, "--kv-transfer-config", "--no-enable-log-requests", "--async-scheduling"),
 )
@@ -150,6 +161,12 @@ def _draft(draft: Draft) -> list[str]:
     return ["--speculative-config", json_text(config)]
 
 
+def _drafting(flags: Flags) -> str:
+    """Families call their own prediction layers deepseek_mtp and the like."""
+    method = flags.text(("--spec-method",)) or json_field(flags.text(FLAGS.speculative[:1]), "method")
+    return "mtp" if method.lower().endswith("mtp") else ""
+
+
 def _arguments(given: Sequence[str], context: WorkerContext, settings: str) -> list[str]:
     place = list(given).index(FLAGS.model[0])
     return ["serve", context.model_path, *given[:place], *given[place + 2 :]]
@@ -193,7 +210,7 @@ SPEC = EngineSpec(
     flags=FLAGS,
     command=CommandLine(settings=_settings),
     plans=PlanRules(write=_write_plan, read=_read_plan, apart=_apart),
-    drafts=Drafting(write=_draft),
+    drafts=Drafting(write=_draft, named=_drafting),
     server=OwnServer(
         program="vllm",
         variable="SIMKIT_VLLM",
@@ -201,8 +218,9 @@ SPEC = EngineSpec(
         arguments=_arguments,
         modules=("vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server"),
         commands=(("vllm", "serve"), ("vllm.entrypoints.cli.main", "serve")),
-        image=r"(?:[^\s:]*/)?vllm-openai(?:-rocm)?(?:[:@]\S*)?",
+        image=r"(?:[^\s:]*/)?vllm-openai[\w.-]*(?:[:@]\S*)?",
         flags=("--use-vllm-tokenizer",),
+        variables=("VLLM_",),
     ),
     worker=DynamoWorker(
         module="dynamo.vllm",

@@ -31,9 +31,20 @@ def validate_documents(documents: Sequence[Any], source: str) -> list[Fault]:
     each = [
         replace(fault, path=f"[{index}].{fault.path}")
         for index, document in enumerate(documents)
+        if not is_beside(document, documents)
         for fault in _faults(document)
     ]
     return [*each, *set_faults(documents)]
+
+
+def is_beside(document: Any, documents: Sequence[Any]) -> bool:
+    """Whether a document is of a kind that others read, beside one of Dynamo's in the same file."""
+    if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
+        return False
+    known = [item for item in documents if isinstance(item, Mapping) and item.get("kind") in _KINDS[:2]]
+    version = str(document.get("apiVersion") or "")
+    foreign = "/" in version and not version.startswith("nvidia.com/")
+    return bool(known) and foreign and document["kind"] not in _KINDS
 
 
 def answer_faults(request: Mapping[str, Any], documents: Sequence[Any]) -> list[Fault]:

@@ -120,7 +120,9 @@ def _ffn_refusal(group: FfnGroup, plan: ParallelPlan, rules: SpaceRules) -> str:
         return f"{group.num_experts} experts do not divide by ep {plan.ep}"
     if group.intermediate_size % (plan.moe_tp * _COLUMN_BLOCKS.get(rules.expert_format, 1)):
         return f"{group.intermediate_size} expert columns do not divide by moe_tp {plan.moe_tp}"
-    if group.shared_intermediate_size % (plan.tp * dense_block):
+    # With expert parallelism engines keep a shared expert whole where its blocks do not divide.
+    shared_block = dense_block if plan.ep == 1 else 1
+    if group.shared_intermediate_size % (plan.tp * shared_block):
         return f"{group.shared_intermediate_size} shared-expert columns do not divide by tp {plan.tp}"
     return ""
 

@@ -72,6 +72,7 @@ def question(asked: Request, deployment: Deployment | Layouts | None) -> tuple[P
     problem = build_problem(replace(asked, backend=backend, hardware=hardware, search_strategy="rapid"))
     if isinstance(deployment, Aggregated | Disaggregated):
         _refuse_hits(asked, deployment)
+        _check_drafting(problem, deployment)
         return problem, deployment
     chosen = deployment_from_layouts(problem, deployment or Layouts())
     if gpus is not None and chosen.num_gpus > gpus:
@@ -88,6 +89,16 @@ def _refuse_hits(asked: Request, deployment: Deployment) -> None:
         raise InputError(
             f"--prefix-hit {asked.workload.prefix_hit:g}: the deployment switches prefix caching off; drop "
             "one of them"
+        )
+
+
+def _check_drafting(problem: Problem, deployment: Deployment) -> None:
+    """Raise InputError where flags draft with a layer that the checkpoint does not have."""
+    shape = problem.shape
+    if not shape.mtp_layers and any(pool.engine.drafting == "mtp" for pool in deployment.pools):
+        raise InputError(
+            f"speculative decoding by mtp: {shape.name} has no multi-token prediction layer, and the engine "
+            "would not start; drop the flag, or name the checkpoint of a draft"
         )
 
 

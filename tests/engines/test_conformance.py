@@ -31,9 +31,9 @@ from simkit.engines.registry import (
 from simkit.engines.releases import RELEASES
 from simkit.engines.spec import EngineShape, WorkerContext
 from simkit.engines.support import draft_refusal, unsupported
-from simkit.formats.engine_command.arguments import read_arguments
 from simkit.formats.engine_command.pools import served_pool
-from simkit.formats.engine_command.starts import engine_starts
+from simkit.launch.arguments import read_arguments
+from simkit.launch.starts import engine_starts
 from simkit.sim.policy import SchedulerPolicy
 
 from . import toy_engine
@@ -250,9 +250,10 @@ def test_its_own_command_line_is_read_back(spec):
     wanted = pool(spec, ParallelPlan(tp=4), max_num_seqs=48)
     args = worker_args(wanted, "aggregated", CONTEXT)
     words = [spec.server.program, *spec.server.arguments(args, CONTEXT, "engine.yaml")]
-    starts, others = engine_starts(shlex.join(words))
+    read = engine_starts(shlex.join(words))
+    starts, others = read.starts, read.others
     assert [start.backend for start in starts] == [spec.name]
-    assert others == []
+    assert others == ()
     if spec.server.settings is not None:
         assert spec.server.settings(args)["max_batch_size"] == 48
         return
@@ -263,7 +264,7 @@ def test_its_own_command_line_is_read_back(spec):
 
 def test_every_start_that_is_shown_is_known(spec):
     for start in (*spec.server.shown, f"python3 -m {spec.worker.module}"):
-        (found,), _ = engine_starts(f"{start} {MODEL}")
+        (found,) = engine_starts(f"{start} {MODEL}").starts
         assert found.backend == spec.name
 
 

@@ -7,10 +7,15 @@ from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Pool
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.engines.flag_parser import parse_worker_args
-from simkit.engines.flag_reader import command_tokens
 from simkit.engines.flag_writer import worker_args
 from simkit.engines.registry import default_engine, engine_names
 from simkit.engines.spec import WorkerContext
+from simkit.launch.container import container_start
+
+
+def command_tokens(command, args):
+    return list(container_start({"command": command, "args": args}).tokens)
+
 
 PLANS = {
     "one": ParallelPlan(),

@@ -67,6 +67,13 @@ def update(which, /, **fields):
     return lambda document: component(document, which).update(fields)
 
 
+def spread(document):
+    """An engine on two nodes counts its name twice."""
+    document["metadata"].update(name="n" * 34)
+    component(document, "decode").update(multinode={"nodeCount": 2})
+    main(document, "decode")["resources"]["limits"]["nvidia.com/gpu"] = "2"
+
+
 MAIN = "podTemplate.spec.containers[main]"
 DECODE = "spec.components[decode]"
 LEAK = [{"name": "HF_TOKEN", "value": "hf_" + "x" * 30}]
@@ -78,7 +85,7 @@ CASES = [
     (lambda d: d.update(zzz=1), "zzz", "remove it; known here: apiVersion"),
     (lambda d: d["metadata"].update(name="Not_ok"), "metadata.name", "correct the name"),
     (lambda d: d["metadata"].pop("name"), "metadata.name", "correct the name"),
-    (lambda d: d["metadata"].update(name="n" * 38), "metadata.name", "shorten the name to 37 characters"),
+    (spread, "metadata.name", "shorten one of them"),
     (lambda d: d.update(spec=[]), "spec", "a mapping"),
     (lambda d: d["spec"].update(component=1), "spec.component", "did you mean components?"),
     (lambda d: d["spec"].update(backendFramework="vlm"), "spec.backendFramework", "write the engine's name"),
@@ -107,7 +114,6 @@ CASES = [
      "add the number of GPUs of one pod"),
     (lambda d: component(d, "decode").update(name="PREFILL"), "spec.components", "rename one"),
     (lambda d: d["spec"]["components"].pop(), "spec.components", "add a decode component"),
-    (lambda d: d["spec"]["components"].pop(1), "spec.components", "add a prefill component"),
     (lambda d: d["spec"]["components"].append(5), "spec.components[3]", "a mapping"),
     # Kubernetes' own schema of pods
     (lambda d: main(d, "decode").update(imag="x"), f"{DECODE}.{MAIN}.imag", "did you mean image?"),

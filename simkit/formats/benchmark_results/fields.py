@@ -82,6 +82,26 @@ def spread_ms(entry: Any, names: Mapping[str, str]) -> MeasuredSpread:
     return MeasuredSpread(**{f"{stat}_s": None if v is None else v * _MS for stat, v in found.items()})
 
 
+def without_means(latencies: Mapping[str, MeasuredSpread]) -> tuple[str, ...]:
+    """What to tell of a result whose latencies have no means: they are what is compared and fitted."""
+    lacking = [
+        name for name, spread in latencies.items() if spread.mean_s is None and spread.p50_s is not None
+    ]
+    if not lacking:
+        return ()
+    names = ", ".join({"ttft": "TTFT", "itl": "ITL", "e2e": "end-to-end latency"}[name] for name in lacking)
+    return (f"no mean of {names} in it, percentiles alone: nothing is compared or fitted by them",)
+
+
+def json_lines(path: Path) -> list[Any] | None:
+    """Every line of a file as JSON; None where a line that is not empty is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def scaled(spread: MeasuredSpread, factor: float) -> MeasuredSpread:
     """Every statistic times a factor."""
     values = {name: getattr(spread, name) for name in MeasuredSpread.__slots__}

@@ -1,6 +1,6 @@
 """Reads any result file or folder of a benchmark tool; the content says which tool wrote it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from simkit.formats.benchmark_results.aiperf import (
     read_sweep_folder,
 )
 from simkit.formats.benchmark_results.aiperf_records import read_records_run
-from simkit.formats.benchmark_results.fields import load_json
+from simkit.formats.benchmark_results.fields import json_lines, load_json
+from simkit.formats.benchmark_results.genai_perf import is_genai_perf, read_genai_perf
 from simkit.formats.benchmark_results.guidellm import is_guidellm, read_guidellm
 from simkit.formats.benchmark_results.inferencex import is_inferencex, read_inferencex
 from simkit.formats.benchmark_results.stored import STORED, is_stored, stored_runs
 from simkit.formats.benchmark_results.vllm_bench import is_vllm_bench, read_vllm_bench
 
-_KNOWN = "AIPerf, vLLM bench, GuideLLM, InferenceX, or a run that simkit stored"
+_KNOWN = "AIPerf, vLLM bench, SGLang bench, genai-perf, GuideLLM, InferenceX, or a run that simkit stored"
 
 
 def read_runs(path: str | Path) -> list[Run]:
@@ -34,11 +35,12 @@ def read_runs(path: str | Path) -> list[Run]:
     place = Path(path)
     if place.is_dir():
         return _folder(place)
+    lines = json_lines(place)
+    if lines and (len(lines) > 1 or place.suffix == ".jsonl") and all(map(_is_result, lines)):
+        return [run for line in lines for run in _document(line, place)]
     if place.suffix == ".jsonl":
         return [read_records_run(place)]
     document = load_json(place)
-    if isinstance(document, list) and document:
-        return [run for item in document for run in _document(item, place)]
     return _document(document, place)
 
 
@@ -70,18 +72,29 @@ def _folder(folder: Path) -> list[Run]:
     )
 
 
+def _is_result(line: Any) -> bool:
+    """Whether one line of a file is a whole result: benchmarks append theirs, a line a run."""
+    results = line if isinstance(line, list) and line else [line]
+    return all(is_vllm_bench(item) or is_genai_perf(item) or is_inferencex(item) for item in results)
+
+
 def _document(document: Any, path: Path) -> list[Run]:
-    if is_stored(document):
-        return stored_runs(document, path)
-    if is_aiperf(document):
-        return [read_aiperf(path)]
-    if is_sweep(document):
-        return read_sweep(path)
-    if is_inferencex(document):
-        return [read_inferencex(document, path)]
-    if is_vllm_bench(document):
-        return [read_vllm_bench(document, path)]
-    if is_guidellm(document):
-        return read_guidellm(document, path)
+    if isinstance(document, list) and document:
+        return [run for item in document for run in _document(item, path)]
+    for matches, read in _READERS:
+        if matches(document):
+            return read(document, path)
     keys = ", ".join(list(document)[:4]) if isinstance(document, Mapping) else type(document).__name__
     raise InputError(f"{path}: no known benchmark result ({keys}); expected one of {_KNOWN}")
+
+
+# Which tool wrote a document, in the order in which that is asked.
+_READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Path], list[Run]]], ...] = (
+    (is_stored, stored_runs),
+    (is_aiperf, lambda document, path: [read_aiperf(path)]),
+    (is_sweep, lambda document, path: read_sweep(path)),
+    (is_inferencex, lambda document, path: [read_inferencex(document, path)]),
+    (is_vllm_bench, lambda document, path: [read_vllm_bench(document, path)]),
+    (is_genai_perf, lambda document, path: [read_genai_perf(document, path)]),
+    (is_guidellm, read_guidellm),
+)

@@ -1,16 +1,24 @@
-"""`vllm bench serve --save-result`: its TPOT is our ITL, its ITL (single gaps) our ICL."""
+"""`vllm bench serve` and SGLang's `bench_serving`: their TPOT is our ITL, their ITL (single gaps) our ICL."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from simkit.core.measured import Run, Source
-from simkit.formats.benchmark_results.fields import needed, number, positive, sha256_of, spread_ms
+from simkit.formats.benchmark_results.fields import (
+    needed,
+    number,
+    positive,
+    sha256_of,
+    spread_ms,
+    without_means,
+)
 
 
 def is_vllm_bench(document: Any) -> bool:
     """Whether a parsed JSON file is a result of vLLM's (or SGLang's, which copied it) benchmark."""
-    return isinstance(document, Mapping) and "mean_ttft_ms" in document and "completed" in document
+    named = isinstance(document, Mapping) and ("mean_ttft_ms" in document or "median_ttft_ms" in document)
+    return named and "completed" in document
 
 
 def read_vllm_bench(document: Mapping[str, Any], path: Path) -> Run:
@@ -19,9 +27,14 @@ def read_vllm_bench(document: Mapping[str, Any], path: Path) -> Run:
     requests = max(completed, 1)
     slots = positive(document.get("max_concurrency"))
     rate = positive(document.get("request_rate"))  # "inf": everything at once
+    latencies = {
+        "ttft": _spread(document, "ttft"),
+        "itl": _spread(document, "tpot"),
+        "e2e": _spread(document, "e2e_latency" if _is_sglang(document) else "e2el"),
+    }
     return Run(
         source=Source(
-            tool="vllm-bench",
+            tool="sglang-bench" if _is_sglang(document) else "vllm-bench",
             path=str(path),
             started=_text(document.get("date")),
             sha256=sha256_of(path),
@@ -35,15 +48,20 @@ def read_vllm_bench(document: Mapping[str, Any], path: Path) -> Run:
         num_requests=completed,
         num_errors=_failed(document, completed),
         duration_s=positive(document.get("duration")),
-        ttft=_spread(document, "ttft"),
-        itl=_spread(document, "tpot"),
+        ttft=latencies["ttft"],
+        itl=latencies["itl"],
+        e2e=latencies["e2e"],
         icl=_spread(document, "itl"),
-        e2e=_spread(document, "e2el"),
         output_tokens_per_s=positive(document.get("output_throughput")),
         requests_per_s=positive(document.get("request_throughput")),
         goodput_per_s=number(document.get("request_goodput:", document.get("request_goodput"))),
-        notes=_notes(slots, rate),
+        notes=(*_notes(slots, rate), *without_means(latencies)),
     )
+
+
+def _is_sglang(document: Mapping[str, Any]) -> bool:
+    """Fields that only SGLang's benchmark writes."""
+    return "total_output_tokens_retokenized" in document or "mean_e2e_latency_ms" in document
 
 
 def _spread(document: Mapping[str, Any], metric: str) -> Any:

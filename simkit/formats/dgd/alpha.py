@@ -51,7 +51,8 @@ def from_v1alpha1(document: Mapping[str, Any]) -> Document:
 def _component(name: str, service: Mapping[str, Any]) -> Document:
     path = f"spec.services.{name}"
     kind = service.get("subComponentType") or service.get("componentType")
-    component: Document = {"name": name, **({"type": kind} if kind else {})}
+    # `main` is any component: what its command starts says more.
+    component: Document = {"name": name, **({"type": kind} if kind and kind != "main" else {})}
     component |= {key: service[key] for key in SERVICE_SAME if key in service}
     memory = _mapping(service.get("sharedMemory"), f"{path}.sharedMemory")
     if memory:
@@ -90,7 +91,8 @@ def _pod(service: Mapping[str, Any], path: str) -> Document:
     mounts = [item for item in mounts if not item.get("useAsCompilationCache")]
     if mounts:
         _add_claims(extra, main, mounts, path)
-    return {**extra, "containers": [{"name": "main", **main}]} if main else extra
+    # Whatever it is called, it is the main container.
+    return {**extra, "containers": [{**main, "name": "main"}]} if main else extra
 
 
 def _add_claims(extra: Document, main: Document, mounts: list[Document], path: str) -> None:

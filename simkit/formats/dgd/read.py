@@ -1,6 +1,6 @@
 """DynamoGraphDeployments read back as a Deployment: ours, a peer's, hand-edited; v1beta1 and v1alpha1."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from simkit.engines.flag_parser import with_weights
 from simkit.engines.flag_writer import draft_flags
 from simkit.engines.support import draft_refusal
 from simkit.formats.dgd.alpha import ALPHA, BETA, from_v1alpha1
+from simkit.formats.dgd.roles import by_role
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
-from simkit.formats.dgd.workers import Worker, is_worker, read_worker
+from simkit.formats.dgd.workers import Surroundings, Worker, is_worker, read_worker
 from simkit.io.yamlio import load_documents
 
 # --- The draft of a deployment that simkit wrote: flags say all but the acceptance, which an annotation has.
@@ -71,6 +72,11 @@ class ModelHint:
     moe: bool | None = None
     precision: Precision | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the model."""
+        return self.moe is not None or self.precision is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedDgd:
@@ -86,9 +92,17 @@ class ParsedDgd:
 HintOf = Callable[[str], ModelHint]
 
 
-def read_dgd(path: str | Path) -> ParsedDgd:
-    """The deployment in a DGD file, ConfigMaps beside it allowed; models are looked up in the catalogue."""
-    return parse_dgd(load_documents(path), source=str(path), hint_of=catalogue_hint)
+def read_dgd(path: str | Path, *, model: str | None = None) -> ParsedDgd:
+    """The deployment in a DGD file, ConfigMaps beside it allowed; models are looked up in the catalogue.
+
+    model replaces the one that the file names.
+    """
+    found = parse_dgd(
+        load_documents(path),
+        source=str(path),
+        hint_of=(lambda name: catalogue_hint(model or name)),
+    )
+    return found if model is None else replace(found, model=model)
 
 
 def catalogue_hint(name: str) -> ModelHint:
@@ -110,21 +124,60 @@ def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None =
         document = _the_dgd(documents)
         metadata = _mapping(document.get("metadata"))
         components = _worker_components(document)
-        model = read_worker(components[0], moe=None).model
+        shared = _mapping(document.get("spec")).get("env")
+        around = Surroundings(documents=documents, environment=shared if isinstance(shared, list) else ())
+        first = [read_worker(component, moe=None, around=around) for component in components]
+        model, named = _model(first, hint_of)
         hint = _hint(metadata, model, hint_of)
         workers = with_draft(
-            [read_worker(component, moe=hint.moe) for component in components], _annotated_draft(metadata)
+            [read_worker(component, moe=hint.moe, around=around) for component in components],
+            _annotated_draft(metadata),
         )
         deployment = deployment_of(workers, hint.precision or Precision())
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    notes = [*_passed_over(documents, document), *named, *(note for item in workers for note in item.notes)]
     return ParsedDgd(
         deployment=deployment,
         model=model,
         name=str(metadata.get("name") or ""),
         image=workers[0].image,
-        notes=tuple(dict.fromkeys(note for worker in workers for note in worker.notes)),
+        notes=tuple(dict.fromkeys(notes)),
     )
+
+
+_BESIDE = ("ConfigMap", "Secret", "PersistentVolumeClaim", "Job")
+
+
+def _passed_over(documents: Sequence[Any], document: Mapping[str, Any]) -> Iterator[str]:
+    """Documents of kinds that say nothing of the engines, by name; components that are no engines."""
+    others = [
+        f"{item.get('kind')} {_mapping(item.get('metadata')).get('name', '')}".strip()
+        for item in documents
+        if isinstance(item, Mapping) and item.get("kind") not in (KIND, *_BESIDE)
+    ]
+    if others:
+        yield f"documents of other kinds, not read: {', '.join(others[:10])}"
+
+
+def _model(workers: Sequence[Worker], hint_of: HintOf | None) -> tuple[str, list[str]]:
+    """The model that all workers serve, and how it was found where not by the name given."""
+    given = list(dict.fromkeys(worker.model for worker in workers))
+    found = [next((n for n in worker.models if hint_of and hint_of(n).known), None) for worker in workers]
+    if len(set(found)) > 1 or (found[0] is None and len(given) > 1):
+        raise InputError(
+            f"components serve different models ({' and '.join(repr(name[:60]) for name in given[:3])}); "
+            "estimate them one by one"
+        )
+    first = workers[0]
+    if found[0] is None:
+        # A path of another machine is not worth a question; the name for clients may be.
+        local = given[0].startswith(("/", "."))
+        return (first.models[-1] if local else given[0]), []
+    name = found[0]
+    if name == first.model:
+        return name, []
+    return name, [f"model {first.model!r} is not here: taken as {name}, by its name"]
 
 
 def _the_dgd(documents: Sequence[Any]) -> Mapping[str, Any]:
@@ -188,36 +241,17 @@ def _annotated_precision(text: str) -> Precision:
 
 def deployment_of(workers: Sequence[Worker], precision: Precision) -> Deployment:
     """Pools put together by their roles; precision is the checkpoint's, where flags do not say otherwise."""
-    by_role = _by_role(workers)
+    pools = by_role(workers)
     precision = _precision(workers, precision)
-    if "aggregated" in by_role:
-        return Aggregated(worker=by_role["aggregated"].pool, precision=precision)
-    prefill, decode = by_role["prefill"], by_role["decode"]
+    if "aggregated" in pools:
+        return Aggregated(worker=pools["aggregated"].pool, precision=precision)
+    prefill, decode = pools["prefill"], pools["decode"]
     if prefill.backend != decode.backend:
         raise InputError(
             f"prefill runs {prefill.backend} and decode {decode.backend}, which cannot hand KV cache to "
             "each other; use one backend"
         )
     return Disaggregated(prefill=prefill.pool, decode=decode.pool, precision=precision)
-
-
-def _by_role(workers: Sequence[Worker]) -> dict[str, Worker]:
-    found: dict[str, Worker] = {}
-    for worker in workers:
-        if worker.role in found:
-            raise InputError(
-                f"components {found[worker.role].name!r} and {worker.name!r} are both {worker.role} pools; "
-                "a mixed deployment is not modelled, keep one component per role"
-            )
-        found[worker.role] = worker
-    if len(found) == 1 and "aggregated" not in found:
-        (role,) = found
-        missing = "decode" if role == "prefill" else "prefill"
-        raise InputError(f"a {role} pool without a {missing} pool; add one, or make it type worker")
-    if len(found) > 1 and "aggregated" in found:
-        names = ", ".join(worker.name for worker in workers)
-        raise InputError(f"components {names} mix aggregated and disaggregated serving; keep one kind")
-    return found
 
 
 def _precision(workers: Sequence[Worker], base: Precision) -> Precision:

@@ -67,7 +67,7 @@ DIALECTS = {
             *_SHARED_COMPONENT, "componentType", "subComponentType", "dynamoNamespace", "annotations",
             "labels", "resources", "autoscaling", "envs", "envFromSecret", "volumeMounts", "ingress",
             "sharedMemory", "extraPodMetadata", "extraPodSpec", "livenessProbe", "readinessProbe",
-            "checkpoint",
+            "checkpoint", "frontendSidecar",
         ),
     ),
 }  # fmt: skip
@@ -145,6 +145,7 @@ def _component_faults(
         yield Fault(path=path, problem=str(error), remedy="correct it")
         return
     components = normal["spec"]["components"]
+    types = [item.get("type") for item in components if isinstance(item, Mapping)]
     for index, component in enumerate(components):
         where = _component_path(path, index, component, dialect)
         if not isinstance(component, Mapping):
@@ -154,7 +155,9 @@ def _component_faults(
         for key in original:
             if key not in dialect.component_keys:
                 yield unknown_key(where, str(key), dialect.component_keys)
-        yield from component_faults(component, where, main_path=dialect.main, gpu_path=dialect.gpus)
+        alone = component.get("type") == "decode" and "prefill" not in types
+        checked = {**component, "type": "worker"} if alone else component
+        yield from component_faults(checked, where, main_path=dialect.main, gpu_path=dialect.gpus)
         yield from pod_faults(component, where, alpha=dialect.components == "services")
         yield from secret_faults(f"{where}.{dialect.main}", main_container(component))
     yield from _together([item for item in components if isinstance(item, Mapping)], path, document)
@@ -178,21 +181,24 @@ def _together(
     types = [item.get("type") for item in components]
     if types.count("epp") > 1:
         yield Fault(path=path, problem="more than one component of type epp", remedy="keep one")
-    for one, other in (("prefill", "decode"), ("decode", "prefill")):
-        if one in types and other not in types:
-            problem, remedy = f"a {one} component without a {other} component", f"add a {other} component"
-            yield Fault(path=path, problem=problem, remedy=f"{remedy}, or make it type worker")
-    yield from _long_names(names, document)
+    if "prefill" in types and "decode" not in types:  # decode alone serves both phases
+        problem, remedy = "a prefill component without a decode component", "add a decode component"
+        yield Fault(path=path, problem=problem, remedy=f"{remedy}, or make it type worker")
+    yield from _long_names(components, document)
 
 
-def _long_names(names: Sequence[str], document: Mapping[str, Any]) -> Iterator[Fault]:
+def _long_names(components: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Names of pods: the operator shortens those of single nodes; several nodes count their name twice."""
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    longest = max(names, key=len, default="")
-    if isinstance(name, str) and len(name) + len(longest) > MAX_NAME:
+    spread = [
+        item["name"] for item in components if item.get("multinode") and isinstance(item.get("name"), str)
+    ]
+    longest = max(spread, key=len, default="")
+    if isinstance(name, str) and longest and len(name) + 2 * len(longest) > MAX_NAME:
         yield Fault(
             path="metadata.name",
-            problem=f"{name!r} and component {longest!r} have {len(name) + len(longest)} characters "
-            f"together, at most {MAX_NAME} fit into pod names",
-            remedy=f"shorten the name to {max(MAX_NAME - len(longest), 1)} characters",
+            problem=f"{name!r} and twice the multinode component {longest!r} have "
+            f"{len(name) + 2 * len(longest)} characters together, at most {MAX_NAME} fit into pod names",
+            remedy="shorten one of them",
         )

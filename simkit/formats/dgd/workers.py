@@ -1,7 +1,7 @@
 """One component of a DynamoGraphDeployment, and a worker component read as a pool of engines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -9,12 +9,18 @@ from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
-from simkit.engines.flag_parser import WorkerSettings, parse_worker_args, role_named
-from simkit.engines.flag_reader import command_tokens, read_flags
+from simkit.engines.flag_parser import WorkerSettings, parse_flags
 from simkit.engines.flags import Flags
-from simkit.engines.registry import default_engine, engine_spec, engine_specs
-from simkit.engines.support import mocked_engine
+from simkit.engines.plan_flags import engines_apart
+from simkit.engines.registry import engine_spec, engine_specs
 from simkit.formats.dgd.alpha import GPU
+from simkit.formats.dgd.mocked import mocker_settings
+from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files
+from simkit.launch.container import ContainerStart, container_start
+from simkit.launch.flag_notes import flag_notes, names_in_words
+from simkit.launch.mounts import config_maps, mounted_files
+from simkit.launch.shell import ShellCommand
+from simkit.launch.starts import EngineStart, started_by
 
 # --- Parts of one component of a DynamoGraphDeployment, whatever else it holds.
 
@@ -22,20 +28,25 @@ from simkit.formats.dgd.alpha import GPU
 MOCKER = "dynamo.mocker"
 
 
-def main_container(component: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The container called main; empty when there is none."""
+def pod_spec(component: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pod of a component; empty when there is none."""
     pod = component.get("podTemplate")
     spec = pod.get("spec") if isinstance(pod, Mapping) else None
-    containers = spec.get("containers") if isinstance(spec, Mapping) else None
+    return spec if isinstance(spec, Mapping) else {}
+
+
+def main_container(component: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The container called main, or without a name; empty when there is none."""
+    containers = pod_spec(component).get("containers")
     for item in containers if isinstance(containers, list) else []:
-        if isinstance(item, Mapping) and item.get("name") == "main":
+        if isinstance(item, Mapping) and item.get("name") in ("main", ""):
             return item
     return {}
 
 
 def container_tokens(container: Mapping[str, Any]) -> list[str]:
     """What a container runs; command and args may be missing."""
-    return command_tokens(_list(container.get("command")), _list(container.get("args")))
+    return list(container_start(container).tokens)
 
 
 def engine_module(tokens: Sequence[str], container: Mapping[str, Any]) -> str | None:
@@ -76,12 +87,6 @@ def node_count(component: Mapping[str, Any]) -> int:
     return count
 
 
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
 ROLE_OF_TYPE: Mapping[str, Role] = MappingProxyType(
     {"worker": "aggregated", "prefill": "prefill", "decode": "decode"}
 )
@@ -89,7 +94,11 @@ ROLE_OF_TYPE: Mapping[str, Role] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A pool with its place in the document."""
+    """A pool with its place in the document.
+
+    said: where the role comes from, the command's flag, a switch of earlier versions, the component's type,
+    or nothing at all. models is what the model may be called, likeliest first.
+    """
 
     name: str
     role: Role
@@ -101,11 +110,22 @@ class Worker:
     weight_dtype: str | None = None
     notes: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    said: str = "flag"
+    models: tuple[str, ...] = ()
+    flags: Flags = field(default_factory=lambda: Flags(items=()))
 
     @property
     def backend(self) -> str:
         """The engine family."""
         return self.pool.engine.backend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a component sees beside itself: the documents of its file, and its deployment's environment."""
+
+    documents: Sequence[Any] = ()
+    environment: Sequence[Any] = ()
 
 
 def is_worker(component: Mapping[str, Any]) -> bool:
@@ -119,50 +139,105 @@ def is_worker(component: Mapping[str, Any]) -> bool:
     return bool(tokens) and "dynamo.frontend" not in tokens and engine_module(tokens, {}) is not None
 
 
-def read_worker(component: Mapping[str, Any], *, moe: bool | None) -> Worker:
+def read_worker(
+    component: Mapping[str, Any], *, moe: bool | None, around: Surroundings | None = None
+) -> Worker:
     """One worker component as a pool; moe as in parse_worker_args."""
     name = str(component.get("name"))
     try:
-        return _read(component, name, moe)
+        return _read(component, name, moe, around or Surroundings())
     except InputError as error:
         raise InputError(f"component {name!r}: {error}") from error
 
 
-def _read(component: Mapping[str, Any], name: str, moe: bool | None) -> Worker:
+def _read(component: Mapping[str, Any], name: str, moe: bool | None, around: Surroundings) -> Worker:
     container = main_container(component)
-    tokens = container_tokens(container)
+    files = mounted_files(pod_spec(component), container, around.documents)
+    run = container_start(container, files, around.environment, config_maps(around.documents))
+    tokens = list(run.tokens)
     module = engine_module(tokens, container)
     if module is None:
         known = ", ".join(spec.worker.module for spec in engine_specs())
         raise InputError(f"its command starts none of {known}; name the engine in command or args")
     mocked = module == MOCKER
-    settings = _mocker_settings(tokens) if mocked else parse_worker_args(module, tokens, moe=moe)
-    role = _role(component, settings)
-    plan, notes = (settings.plan, []) if mocked else _checked_plan(component, container, settings)
-    notes += _notes(name, settings, mocked)
-    model = settings.model_name or settings.model_path
-    if not model:
+    if mocked:
+        settings, arguments, missing, apart = mocker_settings(tokens), None, None, 1
+    else:
+        arguments, missing = with_files(read_arguments(_engine_start(module, run)), run.files)
+        apart = engines_apart(module, arguments.flags, moe=bool(moe)) if moe is not None else 1
+        settings = parse_flags(module, _each(arguments.flags, module, apart), moe=moe)
+    role, said = _role(component, settings, arguments)
+    plan, notes = (settings.plan, []) if mocked else _checked_plan(component, settings, (missing, apart, moe))
+    notes += _notes(name, run, arguments, missing)
+    names = _model_names(settings, arguments)
+    if not names:
         raise InputError(
             f"no model is named; add {engine_spec(settings.engine.backend).flags.served_name[0]}"
         )
     return Worker(
         name=name,
         role=role,
-        pool=Pool(plan=plan, engine=settings.engine, replicas=_replicas(component)),
+        pool=Pool(plan=plan, engine=settings.engine, replicas=_replicas(component) * apart),
         args=tuple(tokens),
-        model=model,
+        model=names[0],
         image=container.get("image"),
         kv_dtype=settings.kv_dtype,
         quantization=settings.quantization,
         weight_dtype=settings.weight_dtype,
         notes=tuple(notes),
+        said=said,
+        models=tuple(names),
+        flags=arguments.flags if arguments else Flags(items=()),
     )
 
 
-def _role(component: Mapping[str, Any], settings: WorkerSettings) -> Role:
-    """The component's type says the role; a plain worker may still be started as prefill or decode."""
-    role = ROLE_OF_TYPE.get(str(component.get("type")), "aggregated")
-    return settings.role or role if role == "aggregated" else role
+def _engine_start(module: str, run: ContainerStart) -> EngineStart:
+    """The engine of a container; without a start in words its image says which it is."""
+    command = ShellCommand(words=run.tokens, environment=run.environment)
+    found = started_by([command], run.files).starts if run.tokens else ()
+    if found:
+        return found[0]
+    first = next((i for i, word in enumerate(run.tokens) if word.startswith("-")), len(run.tokens))
+    return EngineStart(
+        backend=module,
+        label=engine_spec(module).worker.module,
+        words=run.tokens[first:],
+        environment=run.environment,
+        files=run.files,
+        worker=True,
+    )
+
+
+def _each(flags: Flags, backend: str, apart: int) -> Flags:
+    """The flags of one of several engines that data parallelism makes."""
+    if apart == 1:
+        return flags
+    names = engine_spec(backend).flags.dp
+    return Flags(items=tuple(item for item in flags.items if item[0] not in names))
+
+
+def _model_names(settings: WorkerSettings, arguments: Arguments | None) -> list[str]:
+    """The model by its path or checkpoint first, by the name that clients use last."""
+    if arguments is not None:
+        return model_names(arguments)
+    return [name for name in (settings.model_name, settings.model_path) if name]
+
+
+def _role(
+    component: Mapping[str, Any], settings: WorkerSettings, arguments: Arguments | None
+) -> tuple[Role, str]:
+    """The role and what says it: the command's flag, or the component's type."""
+    kind = str(component.get("type"))
+    typed = ROLE_OF_TYPE.get(kind, "aggregated")
+    if settings.role is None:
+        return typed, "type" if typed != "aggregated" else ""
+    if typed not in ("aggregated", settings.role) and settings.role != "aggregated":
+        raise InputError(
+            f"the component is of type {kind}, but its command starts a {settings.role} engine; make them "
+            "agree"
+        )
+    old = [name for name, _ in engine_spec(settings.engine.backend).flags.legacy_roles]
+    return settings.role, "legacy" if arguments and arguments.flags.has(tuple(old)) else "flag"
 
 
 def _replicas(component: Mapping[str, Any]) -> int:
@@ -173,66 +248,39 @@ def _replicas(component: Mapping[str, Any]) -> int:
 
 
 def _checked_plan(
-    component: Mapping[str, Any], container: Mapping[str, Any], settings: WorkerSettings
+    component: Mapping[str, Any], settings: WorkerSettings, known: tuple[str | None, int, bool | None]
 ) -> tuple[ParallelPlan, list[str]]:
-    """The plan of the flags, agreeing with the GPUs that the pods are given."""
-    limit, nodes, plan = gpu_limit(container), node_count(component), settings.plan
+    """The plan of the flags, agreeing with the GPUs that the pods are given.
+
+    known: a settings file that cannot be seen, engines apart by data parallelism, whether there are experts.
+    """
+    missing, apart, moe = known
+    limit, nodes, plan = gpu_limit(main_container(component)), node_count(component), settings.plan
     if limit is None:
         return plan, [f"component {component.get('name')!r} asks for no GPUs; the flags' plan is taken"]
     given = limit * nodes
-    if given == plan.num_gpus:
+    if given == plan.num_gpus * apart:
         return plan, []
-    if settings.settings_file and plan.num_gpus == 1:
+    if missing and plan.num_gpus == 1:
         # The sizes are in a file inside the image.
         note = f"plan of {component.get('name')!r} taken as tensor parallel over its {given} GPUs"
-        return ParallelPlan(tp=given), [note]
+        return ParallelPlan(tp=given, moe_tp=given if moe else 1), [note]
     raise InputError(
-        f"flags split the engine over {plan.num_gpus} GPUs ({plan.label}), but its pods hold {nodes} x "
-        f"{limit} = {given}; make the sizes, {GPU} and multinode.nodeCount agree"
+        f"flags split the engine over {plan.num_gpus * apart} GPUs ({plan.label}), but its pods hold {nodes} "
+        f"x {limit} = {given}; make the sizes, {GPU} and multinode.nodeCount agree"
     )
 
 
-def _notes(name: str, settings: WorkerSettings, mocked: bool) -> list[str]:
-    notes = []
-    if mocked:
+def _notes(name: str, run: ContainerStart, arguments: Arguments | None, missing: str | None) -> list[str]:
+    notes = [f"{name}: {note}" for note in run.notes]
+    if arguments is None:
         notes.append(f"component {name!r} is a mocker: it uses no GPU, its plan stands for what it simulates")
-    if settings.settings_file:
-        notes.append(f"settings in {settings.settings_file} cannot be seen; engine defaults are assumed")
-    if settings.unknown:
-        notes.append(f"flags of {name!r} without effect on the prediction: {', '.join(settings.unknown)}")
+        return notes
+    if missing:
+        notes.append(f"settings in {missing} cannot be seen; engine defaults are assumed")
+    notes += [f"{name}: {note}" for note in flag_notes(arguments)]
+    begins = engine_spec(arguments.backend).server.variables
+    bearing = [key for key in run.environment if key.startswith(begins)]
+    if bearing:
+        notes.append(f"{name}: environment variables not modelled: {names_in_words(bearing)}")
     return notes
-
-
-def _mocker_settings(tokens: Sequence[str]) -> WorkerSettings:
-    """A mocker's arguments: queue limits, and the engine and plan that it imitates."""
-    flags = read_flags(tokens)
-    backend = mocked_engine(flags.text(_table_flags("backend")) or flags.text(("--engine-type",)))
-    changes: dict[str, Any] = {
-        "max_num_seqs": flags.integer(("--max-num-seqs",)),
-        "max_num_batched_tokens": flags.integer(("--max-num-batched-tokens",)),
-        "kv_block_tokens": flags.integer(("--block-size",)),
-        "prefix_caching": flags.switch(("--enable-prefix-caching",), ("--no-enable-prefix-caching",)),
-    }
-    return WorkerSettings(
-        plan=_mocked_plan(flags),
-        engine=default_engine(backend, **{key: value for key, value in changes.items() if value is not None}),
-        model_name=flags.text(("--model-name",)),
-        model_path=flags.text(("--model-path",)),
-        role=role_named(flags.text(("--disaggregation-mode",))),
-    )
-
-
-def _mocked_plan(flags: Flags) -> ParallelPlan:
-    """The plan whose step times a mocker looks up."""
-    names = {"tp": "tp-size", "attn_dp": "attention-dp-size", "moe_tp": "moe-tp-size", "ep": "moe-ep-size"}
-    sizes = {field: flags.integer(_table_flags(name)) for field, name in names.items()}
-    sizes["attn_dp"] = sizes["attn_dp"] or flags.integer(("--data-parallel-size",))
-    try:
-        return ParallelPlan(**{field: size or 1 for field, size in sizes.items()})
-    except ValueError as error:
-        raise InputError(f"mocker flags: {error}; correct the sizes") from error
-
-
-def _table_flags(name: str) -> tuple[str, str]:
-    """A flag of the mocker's tables as Dynamo 1.6 calls it, and as earlier releases did."""
-    return f"--ais-{name}", f"--aic-{name}"

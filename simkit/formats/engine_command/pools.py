@@ -1,8 +1,7 @@
 """One started engine as a pool of engines, and what to tell people of how it was read."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from simkit.core.deployment import Pool
@@ -13,50 +12,28 @@ from simkit.engines.flags import Flags
 from simkit.engines.plan_flags import engines_apart
 from simkit.engines.registry import engine_spec
 from simkit.engines.spec import EngineSpec
-from simkit.formats.engine_command.arguments import Arguments, not_modelled
-from simkit.formats.engine_command.starts import EngineStart
+from simkit.launch.arguments import Arguments
+from simkit.launch.flag_notes import flag_notes, names_in_words
+from simkit.launch.starts import EngineStart
 
 # --- What to tell people of an imported command: what was passed over, assumed or read otherwise.
 
 
 _CHUNKS_OFF = ("--no-enable-chunked-prefill",)
-_LONGEST_NAME = 60
-_MOST_NAMES = 40
 
 
 def notes_on(
     start: EngineStart, arguments: Arguments, settings: WorkerSettings, apart: int
 ) -> tuple[str, ...]:
     """One line each: prefix, environment, flags not modelled, words left, defaults taken."""
-    return (*_around(start), *_flags(arguments), *_reading(arguments, settings, apart))
+    return (*_around(start), *flag_notes(arguments), *_reading(arguments, settings, apart))
 
 
 def _around(start: EngineStart) -> Iterator[str]:
     if start.prefix:
-        yield f"passed over in front of {start.label}: {_names(start.prefix)}"
+        yield f"passed over in front of {start.label}: {names_in_words(start.prefix)}"
     if start.environment:  # names only: values may be secrets
-        yield f"environment variables not modelled: {_names(start.environment)}"
-
-
-def _flags(arguments: Arguments) -> Iterator[str]:
-    table = engine_spec(arguments.backend).flags
-    passed = [
-        name
-        for name, values in arguments.flags.items
-        if name not in table.known and not name.startswith("--speculative") and not_modelled(name, values)
-    ]
-    if passed:
-        yield f"flags not modelled: {_names(passed)}"
-    settings = (
-        *(*table.tp, *table.pp, *table.ep, *table.max_num_seqs),
-        *(*table.token_budget, *table.whole_budget, *table.memory_frac),
-    )
-    counts = Counter(name for name, _ in arguments.flags.items if name in settings)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        yield f"given more than once, the last counts: {_names(twice)}"
-    if arguments.left:
-        yield f"words that belong to no flag, not read: {_names(arguments.left)}"
+        yield f"environment variables not modelled: {names_in_words(start.environment)}"
 
 
 def _reading(arguments: Arguments, settings: WorkerSettings, apart: int) -> Iterator[str]:
@@ -83,19 +60,6 @@ def _assumed(backend: str, flags: Flags, settings: WorkerSettings) -> Iterator[s
         yield f"{table.token_budget[0]} {engine.max_num_batched_tokens}"
     if engine.memory_frac is not None and not flags.has(table.memory_frac):
         yield f"{table.memory_frac[0].removeprefix(dotted)} {engine.memory_frac:g}"
-
-
-def _names(names: Iterable[str]) -> str:
-    """Names in one line, none of them long, control characters shown."""
-    unique = list(dict.fromkeys(names))
-    shown = [_short(name) for name in unique[:_MOST_NAMES]]
-    more = len(unique) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _short(name: str) -> str:
-    text = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
-    return text if text.isprintable() else repr(text)
 
 
 _SIDES: dict[str, Role] = {"kv_producer": "prefill", "kv_consumer": "decode"}
@@ -143,9 +107,9 @@ def _carried(flags: Flags, spec: EngineSpec) -> tuple[str, ...]:
     table, prefixes = spec.flags, spec.command.draft_prefixes
     for name, values in flags.items:
         if name in table.quantization and values:
-            found += [table.quantization[0], values[0]]
+            found += [table.quantization[0], str(values[0])]
         elif name in table.speculative or name.startswith(prefixes):
-            found += [f"{name}={values[0]}", *values[1:]] if values else [name]
+            found += [f"{name}={values[0]}", *map(str, values[1:])] if values else [str(name)]
     return tuple(found)
 
 
@@ -179,7 +143,7 @@ def _alike(one: ServedPool, other: ServedPool) -> bool:
 
 
 def _without(flags: Flags, names: Sequence[str]) -> Flags:
-    return Flags(items=tuple(item for item in flags.items if item[0] not in names))
+    return replace(flags, items=tuple(item for item in flags.items if item[0] not in names))
 
 
 def _check_switches(flags: Flags, on: tuple[str, ...], off: tuple[str, ...]) -> None:

@@ -13,11 +13,12 @@ from simkit.core.engine import Role
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.formats.dgd.read import deployment_of
 from simkit.formats.dgd.workers import Worker
-from simkit.formats.engine_command.arguments import Arguments, model_names, read_arguments, with_settings
 from simkit.formats.engine_command.pools import ServedPool, first_nodes, merged, served_pool
-from simkit.formats.engine_command.shell_text import MAX_CHARS
-from simkit.formats.engine_command.starts import EngineStart, engine_starts
 from simkit.io.yamlio import load_document
+from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files, with_settings
+from simkit.launch.shell import MAX_CHARS
+from simkit.launch.sources import started_in
+from simkit.launch.starts import EngineStart
 from simkit.search.space import SpaceRules, refusal
 
 
@@ -43,12 +44,16 @@ def read_command(source: str, *, model: str | None = None) -> ImportedCommand:
 
     model replaces the model that the command names. Raises InputError in one line.
     """
-    return parse_command(_text_of(source), model=model)
+    return parse_command(_text_of(source), model=model, source=source[1:] if source[:1] == "@" else "")
 
 
-def parse_command(text: str, *, model: str | None = None) -> ImportedCommand:
-    """The deployment that a shell text starts: one engine, equal ones, or prefill and decode engines."""
-    starts, others = engine_starts(text)
+def parse_command(text: str, *, model: str | None = None, source: str = "") -> ImportedCommand:
+    """The deployment that a text starts: one engine, equal ones, or prefill and decode engines.
+
+    source names the file that the text is from, for those who ask where a setting stands.
+    """
+    read = started_in(text, source)
+    starts, others = read.starts, read.others
     started = [_with_file(_Started(start=item, arguments=read_arguments(item))) for item in starts]
     leading = first_nodes(starts, [item.arguments.flags for item in started])
     engines = [started[index] for index in leading]
@@ -57,7 +62,7 @@ def parse_command(text: str, *, model: str | None = None) -> ImportedCommand:
     workers = [_worker(item, found.name) for item in pools]
     deployment = deployment_of(workers, served_precision(found.precision, workers[0].backend))
     _check_plans(workers, found, deployment.precision)
-    notes = [note for item in pools for note in item.notes]
+    notes = [*read.notes, *(note for item in pools for note in item.notes)]
     if len(engines) < len(started):
         notes.append(f"{len(started) - len(engines)} commands start further nodes of the same engine")
     if others:
@@ -92,9 +97,9 @@ def _text_of(source: str) -> str:
 
 def _with_file(started: _Started) -> _Started:
     """The arguments with those of the YAML file that they name, which must be here to be read."""
-    name = started.arguments.settings_file
+    arguments, name = with_files(started.arguments, started.start.files)
     if name is None:
-        return started
+        return replace(started, arguments=arguments)
     try:
         exists = Path(name).is_file()
     except (OSError, ValueError):

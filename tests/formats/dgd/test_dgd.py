@@ -115,7 +115,7 @@ def test_the_catalogue_knows_models_by_name():
 
 def test_unknown_flags_are_noted():
     (note,) = parse(worker(args=["--brand-new-flag", "1"])).notes
-    assert note == "flags of 'worker' without effect on the prediction: --brand-new-flag"
+    assert note == "worker: flags not modelled: --brand-new-flag"
 
 
 def test_a_settings_file_cannot_be_seen():
@@ -141,9 +141,11 @@ def test_a_mocker_stands_for_what_it_simulates():
     ("components", "expected"),
     [
         ([], "no worker among the components (Frontend)"),
-        ([worker(), worker("other")], "'worker' and 'other' are both aggregated pools"),
+        ([worker(), worker("other", args=["--max-num-seqs", "3"])],
+         "'worker' and 'other' are both aggregated pools"),
         ([worker("p", "prefill")], "a prefill pool without a decode pool"),
-        ([worker("d", "decode")], "a decode pool without a prefill pool"),
+        ([worker("d", "decode", args=["--disaggregation-mode", "decode"])],
+         "a decode pool without a prefill pool"),
         ([worker("p", "prefill"), worker("d", "decode"), worker()], "mix aggregated and disaggregated"),
         ([worker("p", "prefill"), worker("d", "decode", module="dynamo.sglang")], "one backend"),
         ([worker(args=["-tp", "4"], gpus="2")],

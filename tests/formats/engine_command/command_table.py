@@ -74,7 +74,7 @@ VLLM = {
     ),
     "tensor-parallel experts": Case(
         "vllm serve Qwen/Qwen3-235B-A22B -tp 8 --speculative-config '{\"method\": \"mtp\"}'", MIX,
-        plan(8, mtp=8), engine={"speculative": True},
+        plan(8, mtp=8), engine={"speculative": True, "drafting": "mtp"},
     ),
     "dense data parallelism is replicas": Case(
         "vllm serve Qwen/Qwen3-32B -dp 4 -tp 2", QWEN, plan(2), 4, notes=("read as 4 engines",),

@@ -190,7 +190,6 @@ REFUSED = {
     "an encoder": ("python -m dynamo.vllm --model Qwen/Qwen3-32B --disaggregation-mode encode", "got 'encode'"),
     "context parallelism": ("trtllm-serve Qwen/Qwen3-32B --cp_size 2", "context parallelism"),
     "a file that is not here": ("trtllm-serve Qwen/Qwen3-32B --config /nowhere/x.yaml", "is not here"),
-    "here-document": ("cat << EOF > x.yaml\na: 1\nEOF\ntrtllm-serve Qwen/Qwen3-32B", "here-documents are not read"),
     "typographic dash": (Q + "\u2013tp 4", "typographic dash"),
     "memory": (Q + "--gpu-memory-utilization 1.5", "memory_frac must be in (0, 1]"),
     "huge number": (Q + "--max-num-seqs " + "9" * 400, "expected a positive whole number"),

@@ -16,7 +16,7 @@ from perfmodels.model.dtypes import DTYPES, Precision, dtype
         ("int4_wo", 0.5 + 2 / 128, "bf16"),  # one half per 128, unpacked before multiplying
         ("w4a8", 0.5 + 2 / 128, "fp8"),
         ("int8", 1, "int8"),
-        ("int8_wo", 1, "bf16"),
+        ("int8_wo", 1 + 3 / 128, "bf16"),
         ("fp32", 4, "tf32"),
     ],
 )

@@ -1,0 +1,1 @@
+"""How engines are started, read one way for every source: files and environment, script, words, flags."""
