@@ -9,7 +9,8 @@ import yaml
 from small_sweep import SMALL
 
 from simkit.core.errors import InputError
-from simkit.experiments.document import parse_experiment, read_experiment, schema_text
+from simkit.experiments.document import parse_experiment, read_experiment
+from simkit.experiments.document_model import schema_text
 from simkit.experiments.template import template
 
 ROOT = Path(__file__).resolve().parents[2]
