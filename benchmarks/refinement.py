@@ -2,10 +2,10 @@
 
     python benchmarks/refinement.py [NAME ...] [--figure docs/images/refinement.svg]
 
-Each question is asked at every point of its grid and with its own `refine`. Told: the share of points that were
-asked; by how much the refined front falls short of the exhaustive one (for every point of that front the smallest
-share by which one refined point is below it in speed per user and in output per GPU, the worst of them); and by how
-much the figure of any row of the report's table does.
+Each question is asked at every point of its grid and with its own `refine`. Told: the share of points that
+were asked; by how much the refined front falls short of the exhaustive one (for every point of that front the
+smallest share by which one refined point is below it in speed per user and in output per GPU, the worst of
+them); and by how much the figure of any row of the report's table does.
 """
 
 import argparse

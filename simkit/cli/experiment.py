@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
+from simkit.cli.experiment_beside import import_results
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 
 experiment = typer.Typer(
@@ -171,20 +172,22 @@ def list_runs(
     show(form, lambda: found, lambda console: page_console(listing_page(str(folder), found), console))
 
 
+experiment.command(name="import", context_settings=HELP_NAMES)(import_results)
+
+
 @experiment.command(name="export-data", context_settings=HELP_NAMES)
 def export_data(
-    folder: FolderArgument,
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Folders of runs and imports.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV or parquet to write.")],
     quiet: QuietFlag = False,
 ) -> None:
-    """Write the finished points as one tidy table, sorted by point.
+    """Write the finished points as one tidy table, sorted by point; of several folders one below another.
 
     Example: simkit experiment export-data out/sweep -o sweep.parquet
     """
-    from simkit.experiments.report import write_dataset
-    from simkit.experiments.store import RunFolder
+    from simkit.experiments.beside.dataset import write_datasets
 
-    count = write_dataset(RunFolder(path=folder), output)
+    count = write_datasets(folders, output)
     remark(f"wrote {count:,} points to {output}", quiet=quiet)
 
 

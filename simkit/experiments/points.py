@@ -87,7 +87,7 @@ def _block(space: Space, grid: int, places: np.ndarray, index: int) -> PointBloc
     table["seed"] = space.seed + (table["repeat"].astype("int64") if space.do == "simulate" else 0)
     table["error"] = ""
     if space.do != "recommend":
-        _lay_out(table)
+        lay_out(table)
     if space.where is not None:
         kept = space.where.holds(table)
         table, places = table[kept].reset_index(drop=True), places[kept]
@@ -126,7 +126,7 @@ def _hashes(space: Space, words: Mapping[str, np.ndarray], count: int) -> list[s
     return [hashlib.blake2b((head + ";".join(row)).encode(), digest_size=8).hexdigest() for row in rows]
 
 
-def _lay_out(table: "pd.DataFrame") -> None:
+def lay_out(table: "pd.DataFrame") -> None:
     """Fill in sizes and counts, once for every distinct layout of a block."""
     column = {name: table[name].tolist() for name in (*EngineKey._fields, *SIZES, *_NAMED, "num_gpus")}
     engine = list(zip(*(column[name] for name in EngineKey._fields), strict=True))

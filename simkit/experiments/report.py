@@ -144,36 +144,6 @@ def listing_page(folder: str, found: list[dict[str, Any]]) -> Page:
     return Page(title=folder, verdict=f"{len(found)} found", sections=(section,) if rows else ())
 
 
-def write_dataset(folder: RunFolder, output: Path) -> int:
-    """The finished points in one file, sorted by point, with their provenance; how many they are."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from simkit.catalog.runs import write_table
-
-    read_run(folder)
-    frame = read_dataset(folder).sort_values("point", ignore_index=True)
-    if output.suffix != ".parquet":
-        write_table(frame, output)
-        return len(frame)
-    schema = pq.read_schema(part_files(folder)[0])
-    temporary = output.with_name(f".{output.name}.partial")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(
-                schema.metadata
-            ),
-            temporary,
-        )
-        temporary.replace(output)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror}); give another -o") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return len(frame)
-
-
 def write_summary(experiment: Experiment, folder: RunFolder) -> Page | None:
     """summary.csv and summary.md of a finished run, where its file asks for them; the same for a terminal."""
     from simkit.catalog.runs import write_table

@@ -1,6 +1,6 @@
 """Reads any result file or folder of a benchmark tool; the content says which tool wrote it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,24 @@ from simkit.formats.benchmark_results.aiperf_records import read_records_run
 from simkit.formats.benchmark_results.fields import load_json
 from simkit.formats.benchmark_results.guidellm import is_guidellm, read_guidellm
 from simkit.formats.benchmark_results.inferencex import is_inferencex, read_inferencex
+from simkit.formats.benchmark_results.llmd_report import is_llmd_report, read_llmd_report
 from simkit.formats.benchmark_results.stored import STORED, is_stored, stored_runs
 from simkit.formats.benchmark_results.vllm_bench import is_vllm_bench, read_vllm_bench
 
-_KNOWN = "AIPerf, vLLM bench, GuideLLM, InferenceX, or a run that simkit stored"
+_Several = tuple[Callable[[Any], bool], Callable[[Any, Path], list[Run]]]
+_One = tuple[Callable[[Any], bool], Callable[[Any, Path], Run]]
+# Told apart by their content; the first that knows a document reads it.
+_SEVERAL: tuple[_Several, ...] = (
+    (is_stored, stored_runs),
+    (is_aiperf, lambda document, path: [read_aiperf(path)]),
+    (is_sweep, lambda document, path: read_sweep(path)),
+)
+_ONE: tuple[_One, ...] = (
+    (is_inferencex, read_inferencex),
+    (is_vllm_bench, read_vllm_bench),
+    (is_llmd_report, read_llmd_report),
+)
+_KNOWN = "AIPerf, vLLM bench, GuideLLM, InferenceX, an llm-d report, or a run that simkit stored"
 
 
 def read_runs(path: str | Path) -> list[Run]:
@@ -38,8 +52,8 @@ def read_runs(path: str | Path) -> list[Run]:
         return [read_records_run(place)]
     document = load_json(place)
     if isinstance(document, list) and document:
-        return [run for item in document for run in _document(item, place)]
-    return _document(document, place)
+        return [run for item in document for run in document_runs(item, place)]
+    return document_runs(document, place)
 
 
 def read_run(path: str | Path) -> Run:
@@ -70,17 +84,14 @@ def _folder(folder: Path) -> list[Run]:
     )
 
 
-def _document(document: Any, path: Path) -> list[Run]:
-    if is_stored(document):
-        return stored_runs(document, path)
-    if is_aiperf(document):
-        return [read_aiperf(path)]
-    if is_sweep(document):
-        return read_sweep(path)
-    if is_inferencex(document):
-        return [read_inferencex(document, path)]
-    if is_vllm_bench(document):
-        return [read_vllm_bench(document, path)]
+def document_runs(document: Any, path: Path) -> list[Run]:
+    """The runs in a parsed document. Raises InputError where it is of no known tool."""
+    for is_ours, several in _SEVERAL:
+        if is_ours(document):
+            return several(document, path)
+    for is_theirs, one in _ONE:
+        if is_theirs(document):
+            return [one(document, path)]
     if is_guidellm(document):
         return read_guidellm(document, path)
     keys = ", ".join(list(document)[:4]) if isinstance(document, Mapping) else type(document).__name__
