@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
-from simkit.cli.experiment_beside import import_results
+from simkit.cli.experiment_beside import gate, import_results
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 
 experiment = typer.Typer(
@@ -173,6 +173,7 @@ def list_runs(
 
 
 experiment.command(name="import", context_settings=HELP_NAMES)(import_results)
+experiment.command(context_settings=HELP_NAMES)(gate)
 
 
 @experiment.command(name="export-data", context_settings=HELP_NAMES)

@@ -1,4 +1,4 @@
-"""`simkit experiment import`: what stands beside a run."""
+"""`simkit experiment import` and `gate`: what stands beside a run."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,9 @@ import typer
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 
 _FILES_HELP = "Files or folders of results."
+_REQUIRE_HELP = "Condition that every point must keep; may be given again."
+_BASELINE_HELP = "Run, or what export-data wrote of one, to be no worse than."
+_METRIC_HELP = "Figure that is compared; left out: all."
 
 
 def import_results(
@@ -55,3 +58,29 @@ def import_results(
         lambda: {"output": str(output), "points": records(beside_ours(read_import(output)))},
         lambda console: page_console(page, console),
     )
+
+
+def gate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or what export-data wrote.")],
+    *,
+    require: Annotated[list[str] | None, typer.Option("--require", help=_REQUIRE_HELP)] = None,
+    baseline: Annotated[Path | None, typer.Option("--baseline", help=_BASELINE_HELP)] = None,
+    worse: Annotated[float, typer.Option("--worse", help="Share by which a figure may be worse.")] = 0.10,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help=_METRIC_HELP)] = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+) -> None:
+    """Say whether a run keeps conditions and is no worse than a baseline: exit status 0, or 1 where not.
+
+    Example: simkit experiment gate out/new --require meets_sla --baseline main.parquet --format json
+    """
+    from simkit.experiments.beside.dataset import read_points
+    from simkit.experiments.beside.gate import WORSE_IF_MORE, GateRules, gate_document, gate_lines
+
+    rules = GateRules(require=tuple(require or ()), worse_frac=worse, metrics=tuple(metric or WORSE_IF_MORE))
+    before = None if baseline is None else read_points(baseline)
+    document = gate_document(read_points(run), before, rules)
+    lines = "\n".join(gate_lines(document))
+    show(form, lambda: document, lambda console: console.print(lines, markup=False, highlight=False))
+    if not document["passed"]:
+        raise typer.Exit(1)

@@ -51,7 +51,7 @@ def read_points(path: Path) -> "pd.DataFrame":
     if "point" not in frame:
         raise InputError(f"{path}: column point missing; write it with simkit experiment export-data")
     if "error" in frame:
-        frame["error"] = frame["error"].fillna("")
+        frame["error"] = frame["error"].astype(object).where(frame["error"].notna(), "")
     return frame
 
 
