@@ -21,6 +21,9 @@ experiment = typer.Typer(
 )
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Experiment.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
+ClusterFlag = Annotated[
+    str | None, typer.Option("--cluster", help="dask://HOST:PORT or ray://HOST:PORT, in the place of --jobs.")
+]
 JobsFlag = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes that work side by side.")]
 MinutesFlag = Annotated[float | None, typer.Option(min=0.0, help="Begin no point after so many minutes.")]
 PointsFlag = Annotated[int | None, typer.Option(min=1, help="Begin no block after so many points.")]
@@ -84,6 +87,7 @@ def run(
     *,
     refine: Annotated[bool, typer.Option("--refine", help=_REFINE_HELP)] = False,
     jobs: JobsFlag = 1,
+    cluster: ClusterFlag = None,
     max_minutes: MinutesFlag = None,
     max_points: PointsFlag = None,
     max_money: MoneyFlag = None,
@@ -97,8 +101,8 @@ def run(
     Example: simkit experiment run sweep.yaml -o out/sweep
     """
     from simkit.core.errors import InputError
-    from simkit.experiments.budget import Budget
     from simkit.experiments.document import read_experiment, refined
+    from simkit.experiments.work.budget import RunBudget
 
     asked = refined(read_experiment(file)) if refine else read_experiment(file)
     if dry_run:
@@ -106,10 +110,10 @@ def run(
         return
     if output is None:
         raise InputError("no folder for the results is given; add -o DIR, or --dry-run")
-    budget = Budget(
+    budget = RunBudget(
         minutes=max_minutes, points=max_points, money=max_money, worker_hour_price=worker_hour_price
     )
-    _run(asked, output, (jobs, budget), (form, progress_every), quiet=quiet)
+    _run(asked, output, (jobs, cluster, budget), (form, progress_every), quiet=quiet)
 
 
 @experiment.command(context_settings=HELP_NAMES)
@@ -117,6 +121,7 @@ def resume(
     folder: FolderArgument,
     *,
     jobs: JobsFlag = 1,
+    cluster: ClusterFlag = None,
     max_minutes: MinutesFlag = None,
     max_points: PointsFlag = None,
     max_money: MoneyFlag = None,
@@ -129,14 +134,14 @@ def resume(
 
     Example: simkit experiment resume out/sweep
     """
-    from simkit.experiments.budget import Budget
     from simkit.experiments.store import RunFolder, read_run
+    from simkit.experiments.work.budget import RunBudget
 
-    budget = Budget(
+    budget = RunBudget(
         minutes=max_minutes, points=max_points, money=max_money, worker_hour_price=worker_hour_price
     )
     asked = read_run(RunFolder(path=folder))[0]
-    _run(asked, folder, (jobs, budget), (form, progress_every), quiet=quiet)
+    _run(asked, folder, (jobs, cluster, budget), (form, progress_every), quiet=quiet)
 
 
 @experiment.command(context_settings=HELP_NAMES)
@@ -200,15 +205,17 @@ def _dry_run(asked: Any, form: Format) -> None:
     show(form, lambda: expected_document(found), lambda console: console.print(expected_words(found)))
 
 
-def _run(asked: Any, output: Path, work: tuple[int, Any], said: tuple[Format, Any], *, quiet: bool) -> None:
+def _run(
+    asked: Any, output: Path, work: tuple[int, str | None, Any], said: tuple[Format, Any], *, quiet: bool
+) -> None:
     from simkit.experiments.report import closing_words, status_document, status_page, write_summary
     from simkit.experiments.runner import run as start
     from simkit.experiments.store import RunFolder
-    from simkit.experiments.workers import Workers
+    from simkit.experiments.work.workers import Workers
     from simkit.reports.pages import page_console
 
-    folder, (jobs, budget), (form, every) = RunFolder(path=output), work, said
-    workers = Workers(jobs=jobs, budget=asked.budget.changed(budget))
+    folder, (jobs, cluster, budget), (form, every) = RunFolder(path=output), work, said
+    workers = Workers(jobs=jobs, cluster=cluster, budget=asked.budget.changed(budget))
     try:
         last = _follow(asked, start(asked, folder, sys.argv[1:], workers), every, quiet=quiet)
     except KeyboardInterrupt:

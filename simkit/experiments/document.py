@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from simkit.core.errors import InputError
 from simkit.experiments.axes import AxisError, Value, values_of
 from simkit.experiments.axes_model import Axes, SlaAxes
-from simkit.experiments.budget import Budget
 from simkit.experiments.columns import AXES, POINT, Do, column_of, dataset_columns
 from simkit.experiments.conditions import Condition, parse_condition
 from simkit.experiments.document_model import BudgetRule, ExperimentDocument, RefineRule, ReportTable
 from simkit.experiments.names import axis_faults
 from simkit.experiments.points import BLOCK_POINTS, Dimension, Space, ordered
+from simkit.experiments.work.budget import RunBudget
 from simkit.formats.faults import Fault, faults_from, unknown_key
 from simkit.io.yamlio import parse_document, read_text
 
@@ -34,10 +34,10 @@ class Experiment:
     baselines: Mapping[str, Mapping[str, Value]]
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> RunBudget:
         """What one call of a run may take."""
         rule = self.document.budget
-        return Budget(**rule.model_dump()) if rule else Budget()
+        return RunBudget(**rule.model_dump()) if rule else RunBudget()
 
     @property
     def do(self) -> Do:

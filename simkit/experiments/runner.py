@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from simkit.core.errors import ExternalError
-from simkit.experiments.budget import Meter
 from simkit.experiments.document import Experiment
 from simkit.experiments.evaluate import evaluated
 from simkit.experiments.points import PointBlock, Space, point_blocks
@@ -22,7 +21,8 @@ from simkit.experiments.store import (
     stored_bytes,
     write_part,
 )
-from simkit.experiments.workers import Workers, results
+from simkit.experiments.work.budget import RunBudget, Spending
+from simkit.experiments.work.workers import Crew, Workers, crew_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,9 +100,9 @@ def run(
     workers = workers or Workers()
     refuse_foreign(folder)
     known = provenance(experiment, command)
-    with locked(folder):
+    with locked(folder), crew_of(workers) as crew:
         begin(folder, experiment, known)
-        runner = _Runner(experiment, folder, workers)
+        runner = _Runner(experiment, folder, crew, workers.budget)
         plan = rounds_of(experiment)
         for blocks in plan.rounds():
             for block, table, kept in runner.results(blocks):
@@ -118,16 +118,16 @@ def run(
 class _Runner:
     """Blocks of one call: those that are in the folder, and the others evaluated within the budget."""
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, workers: Workers) -> None:
-        self.experiment, self.folder, self.workers = experiment, folder, workers
+    def __init__(self, experiment: Experiment, folder: RunFolder, crew: Crew, budget: RunBudget) -> None:
+        self.experiment, self.folder, self.crew = experiment, folder, crew
         self.done = {path.name for path in part_files(folder)}
-        self.meter = Meter(budget=workers.budget, workers=workers.jobs)
+        self.meter = Spending(budget=budget, workers=crew.size)
         self.counts = {"made": 0, "kept": 0, "failed": 0}
         self.stored: list[PointBlock] = []
 
     def results(self, blocks: Iterable[PointBlock]) -> Iterator[tuple[PointBlock, "pd.DataFrame", bool]]:
         """Blocks with their results, and whether they were in the folder: those only if more follows."""
-        asked = results(self.experiment.do, self._missing(blocks), self.workers)
+        asked = self.crew.results(self.experiment.do, self._missing(blocks))
         try:
             yield from ((block, table, False) for block, table in asked)
         except ExternalError as error:

@@ -6,12 +6,12 @@ import pytest
 from small_sweep import SMALL
 
 from simkit.core.errors import InputError
-from simkit.experiments.budget import Budget, Meter
 from simkit.experiments.document import parse_experiment
 from simkit.experiments.report import progress_words
 from simkit.experiments.runner import Progress, run
 from simkit.experiments.store import RunFolder
-from simkit.experiments.workers import Workers
+from simkit.experiments.work.budget import RunBudget, Spending
+from simkit.experiments.work.workers import Workers
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 
 def test_money_is_the_price_of_the_workers_times_the_time():
     clock = Clock()
-    meter = Meter(budget=Budget(money=3.0, worker_hour_price=2.0), workers=4, clock=clock)
+    meter = Spending(budget=RunBudget(money=3.0, worker_hour_price=2.0), workers=4, clock=clock)
     clock.now = 900.0
     assert meter.money == 4 * 2.0 * 0.25 == 2.0
     assert meter.lets_begin(10)
@@ -34,7 +34,7 @@ def test_money_is_the_price_of_the_workers_times_the_time():
 
 def test_a_limit_once_reached_stays_so():
     clock = Clock()
-    meter = Meter(budget=Budget(minutes=1.0, points=10), workers=1, clock=clock)
+    meter = Spending(budget=RunBudget(minutes=1.0, points=10), workers=1, clock=clock)
     assert meter.lets_begin(10)
     assert (meter.lets_begin(1), meter.stopped) == (False, "points")
     clock.now = 90.0
@@ -43,11 +43,11 @@ def test_a_limit_once_reached_stays_so():
 
 def test_flags_change_what_the_file_says():
     budget = parse_experiment(SMALL + "budget: {minutes: 5, points: 100}\n", "x").budget
-    assert budget.changed(Budget(points=7)) == Budget(minutes=5.0, points=7)
+    assert budget.changed(RunBudget(points=7)) == RunBudget(minutes=5.0, points=7)
     with pytest.raises(InputError, match=r"budget\.money: needs what a worker costs"):
         parse_experiment(SMALL + "budget: {money: 5}\n", "x")
     with pytest.raises(InputError, match="--worker-hour-price"):
-        Budget(money=5.0)
+        RunBudget(money=5.0)
 
 
 def test_a_run_stops_and_goes_on(tmp_path, monkeypatch):
@@ -55,7 +55,7 @@ def test_a_run_stops_and_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(document, "BLOCK_POINTS", {"predict": 12})
     asked, folder = parse_experiment(SMALL, "x"), RunFolder(path=tmp_path / "run")
-    first = list(run(asked, folder, ["test"], Workers(budget=Budget(points=13))))[-1]
+    first = list(run(asked, folder, ["test"], Workers(budget=RunBudget(points=13))))[-1]
     assert (first.passed, first.kept, first.stopped) == (24, 0, "points")
     last = list(run(asked, folder, ["test"]))[-1]
     assert (last.passed, last.kept, last.stopped) == (48, 24, "")

@@ -6,13 +6,13 @@ import pytest
 from small_sweep import completed
 
 from simkit.core.errors import InputError
-from simkit.experiments.budget import Budget
 from simkit.experiments.document import parse_experiment, refined
 from simkit.experiments.runner import missing_points, run
 from simkit.experiments.selection import selected
 from simkit.experiments.store import RunFolder, read_dataset
 from simkit.experiments.summary import summary_table
-from simkit.experiments.workers import Workers
+from simkit.experiments.work.budget import RunBudget
+from simkit.experiments.work.workers import Workers
 
 FINE = """\
 question: Which plan of a small model holds the bounds at the highest output?
@@ -58,7 +58,7 @@ def test_rounds_go_on_where_a_budget_stopped_them(tmp_path, fewer):
     asked, folder = refined(parse_experiment(FINE, "x")), RunFolder(path=tmp_path / "run")
     stops = 0
     while True:
-        step = list(run(asked, folder, ["test"], Workers(budget=Budget(points=100))))[-1]
+        step = list(run(asked, folder, ["test"], Workers(budget=RunBudget(points=100))))[-1]
         if not step.stopped:
             break
         stops += 1

@@ -18,7 +18,7 @@ from simkit.experiments import runner
 from simkit.experiments.document import parse_experiment
 from simkit.experiments.runner import run
 from simkit.experiments.store import RunFolder, holder, is_running, locked, part_files, read_dataset
-from simkit.experiments.workers import Workers
+from simkit.experiments.work.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 # Small blocks and a pause after each, so that there is something to kill

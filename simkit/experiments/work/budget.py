@@ -8,7 +8,7 @@ from simkit.core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class RunBudget:
     """Limits of one call; None: none. Money is what the workers cost: price by the hour times the time."""
 
     minutes: float | None = None
@@ -22,18 +22,18 @@ class Budget:
                 "a budget of money needs what a worker costs; add worker_hour_price (--worker-hour-price)"
             )
 
-    def changed(self, other: "Budget") -> "Budget":
+    def changed(self, other: "RunBudget") -> "RunBudget":
         """The same with what `other` states."""
-        stated = {name: getattr(other, name) for name in Budget.__dataclass_fields__}
+        stated = {name: getattr(other, name) for name in RunBudget.__dataclass_fields__}
         both = {name: getattr(self, name) if value is None else value for name, value in stated.items()}
-        return Budget(**both)
+        return RunBudget(**both)
 
 
 @dataclass(slots=True, kw_only=True)
-class Meter:
+class Spending:
     """What a call has taken so far, beside what it may; stopped names the limit that was reached."""
 
-    budget: Budget
+    budget: RunBudget
     workers: int
     clock: Callable[[], float] = time.monotonic
     points: int = 0
