@@ -30,7 +30,7 @@ ROOMS = {
     "calibrate": "core engines closed_form sim compare io catalog formats verbs",
     "measure": "core engines closed_form compare io catalog formats reports targets verbs",
     "profiler": "core closed_form io catalog formats reports verbs",
-    "experiments": "core engines closed_form search io catalog formats reports verbs",
+    "experiments": "core engines closed_form search sim io catalog formats reports verbs",
     "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments",
 }
 MAY_IMPORT = {

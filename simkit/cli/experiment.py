@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
+from simkit.cli.experiment_beside import gate, import_results
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 
 experiment = typer.Typer(
@@ -20,7 +21,16 @@ experiment = typer.Typer(
 )
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Experiment.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
+ClusterFlag = Annotated[
+    str | None, typer.Option("--cluster", help="dask://HOST:PORT or ray://HOST:PORT, in the place of --jobs.")
+]
 JobsFlag = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes that work side by side.")]
+MinutesFlag = Annotated[float | None, typer.Option(min=0.0, help="Begin no point after so many minutes.")]
+PointsFlag = Annotated[int | None, typer.Option(min=1, help="Begin no block after so many points.")]
+MoneyFlag = Annotated[float | None, typer.Option(min=0.0, help="Begin no point once workers cost so much.")]
+PriceFlag = Annotated[float | None, typer.Option(min=0.0, help="Price of one worker by the hour.")]
+EveryFlag = Annotated[float | None, typer.Option(min=0.1, help="Say progress every so many seconds.")]
+_REFINE_HELP = "Ask only near the front and the bounds, as `refine: {}` in the file does."
 _OUTPUT_HELP = "Folder of the run; one that holds a part of it is finished."
 _DRY_HELP = "Only say how many points, how long, how much."
 
@@ -50,7 +60,7 @@ def schema() -> None:
 
     Example: simkit experiment schema > experiment.json
     """
-    from simkit.experiments.document import schema_text
+    from simkit.experiments.document_model import schema_text
 
     sys.stdout.write(schema_text())
 
@@ -74,7 +84,15 @@ def run(
     file: FileArgument,
     output: Annotated[Path | None, typer.Option("-o", "--output", help=_OUTPUT_HELP)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_HELP)] = False,
+    *,
+    refine: Annotated[bool, typer.Option("--refine", help=_REFINE_HELP)] = False,
     jobs: JobsFlag = 1,
+    cluster: ClusterFlag = None,
+    max_minutes: MinutesFlag = None,
+    max_points: PointsFlag = None,
+    max_money: MoneyFlag = None,
+    worker_hour_price: PriceFlag = None,
+    progress_every: EveryFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
 ) -> None:
@@ -83,28 +101,47 @@ def run(
     Example: simkit experiment run sweep.yaml -o out/sweep
     """
     from simkit.core.errors import InputError
-    from simkit.experiments.document import read_experiment
+    from simkit.experiments.document import read_experiment, refined
+    from simkit.experiments.work.budget import RunBudget
 
-    asked = read_experiment(file)
+    asked = refined(read_experiment(file)) if refine else read_experiment(file)
     if dry_run:
         _dry_run(asked, form)
         return
     if output is None:
         raise InputError("no folder for the results is given; add -o DIR, or --dry-run")
-    _run(asked, output, jobs, form, quiet=quiet)
+    budget = RunBudget(
+        minutes=max_minutes, points=max_points, money=max_money, worker_hour_price=worker_hour_price
+    )
+    _run(asked, output, (jobs, cluster, budget), (form, progress_every), quiet=quiet)
 
 
 @experiment.command(context_settings=HELP_NAMES)
 def resume(
-    folder: FolderArgument, jobs: JobsFlag = 1, form: FormatFlag = Format.TABLE, quiet: QuietFlag = False
+    folder: FolderArgument,
+    *,
+    jobs: JobsFlag = 1,
+    cluster: ClusterFlag = None,
+    max_minutes: MinutesFlag = None,
+    max_points: PointsFlag = None,
+    max_money: MoneyFlag = None,
+    worker_hour_price: PriceFlag = None,
+    progress_every: EveryFlag = None,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
 ) -> None:
-    """Finish a run that was interrupted.
+    """Finish a run that was interrupted, or one whose budget was spent.
 
     Example: simkit experiment resume out/sweep
     """
     from simkit.experiments.store import RunFolder, read_run
+    from simkit.experiments.work.budget import RunBudget
 
-    _run(read_run(RunFolder(path=folder))[0], folder, jobs, form, quiet=quiet)
+    budget = RunBudget(
+        minutes=max_minutes, points=max_points, money=max_money, worker_hour_price=worker_hour_price
+    )
+    asked = read_run(RunFolder(path=folder))[0]
+    _run(asked, folder, (jobs, cluster, budget), (form, progress_every), quiet=quiet)
 
 
 @experiment.command(context_settings=HELP_NAMES)
@@ -140,20 +177,23 @@ def list_runs(
     show(form, lambda: found, lambda console: page_console(listing_page(str(folder), found), console))
 
 
+experiment.command(name="import", context_settings=HELP_NAMES)(import_results)
+experiment.command(context_settings=HELP_NAMES)(gate)
+
+
 @experiment.command(name="export-data", context_settings=HELP_NAMES)
 def export_data(
-    folder: FolderArgument,
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Folders of runs and imports.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV or parquet to write.")],
     quiet: QuietFlag = False,
 ) -> None:
-    """Write the finished points as one tidy table, sorted by point.
+    """Write the finished points as one tidy table, sorted by point; of several folders one below another.
 
     Example: simkit experiment export-data out/sweep -o sweep.parquet
     """
-    from simkit.experiments.report import write_dataset
-    from simkit.experiments.store import RunFolder
+    from simkit.experiments.beside.dataset import write_datasets
 
-    count = write_dataset(RunFolder(path=folder), output)
+    count = write_datasets(folders, output)
     remark(f"wrote {count:,} points to {output}", quiet=quiet)
 
 
@@ -165,32 +205,34 @@ def _dry_run(asked: Any, form: Format) -> None:
     show(form, lambda: expected_document(found), lambda console: console.print(expected_words(found)))
 
 
-def _run(asked: Any, output: Path, jobs: int, form: Format, *, quiet: bool) -> None:
+def _run(
+    asked: Any, output: Path, work: tuple[int, str | None, Any], said: tuple[Format, Any], *, quiet: bool
+) -> None:
     from simkit.experiments.report import closing_words, status_document, status_page, write_summary
-    from simkit.experiments.runner import count_points
     from simkit.experiments.runner import run as start
     from simkit.experiments.store import RunFolder
+    from simkit.experiments.work.workers import Workers
+    from simkit.reports.pages import page_console
 
-    folder = RunFolder(path=output)
+    folder, (jobs, cluster, budget), (form, every) = RunFolder(path=output), work, said
+    workers = Workers(jobs=jobs, cluster=cluster, budget=asked.budget.changed(budget))
     try:
-        _follow(start(asked, folder, sys.argv[1:], jobs), count_points(asked), quiet=quiet)
+        last = _follow(asked, start(asked, folder, sys.argv[1:], workers), every, quiet=quiet)
     except KeyboardInterrupt:
         remark(f"interrupted; what is finished is kept: simkit experiment resume {output}", quiet=quiet)
         raise SystemExit(INTERRUPTED) from None
-    from simkit.reports.pages import page_console
-
-    page = write_summary(asked, folder)
-    document = status_document(folder)
-    remark(closing_words(document, folder), quiet=quiet)
+    page = write_summary(asked, folder) if not last.stopped else None
+    document = {**status_document(folder), "stopped_by": last.stopped or None, "money": last.money}
+    remark(closing_words(document, folder, last.stopped), quiet=quiet)
     show(form, lambda: document, lambda console: page_console(page or status_page(document), console))
 
 
-def _follow(steps: Any, total: int, *, quiet: bool) -> None:
-    """Show progress on a terminal: points, rate, failures, and when it will be done."""
-    if quiet or not sys.stderr.isatty():
-        for _ in steps:
-            pass
-        return
-    from simkit.cli.progress import followed
+def _follow(asked: Any, steps: Any, every: float | None, *, quiet: bool) -> Any:
+    """Show progress: points, rate, failures, and when it will be done."""
+    from simkit.cli.progress import followed, told
+    from simkit.experiments.runner import count_points
 
-    followed(steps, total)
+    total = None if asked.document.refine else count_points(asked)
+    if quiet or not sys.stderr.isatty():
+        return told(steps, total, None if quiet else every)
+    return followed(steps, total)

@@ -59,6 +59,11 @@ class Axes(_Stated):
     osl_tokens: _Whole = Field(None, description="Output tokens of a request.")
     concurrency: _Number = Field(None, description="Requests in flight (closed loop).")
     request_rate_per_s: _Number = Field(None, description="Requests per second (open loop).")
+    burstiness: _Number = Field(None, description="Simulated arrivals: 1 Poisson, below it bursts.")
+    shared_prefix_tokens: _Whole = Field(
+        None, description="Simulated: first tokens, the same in all prompts."
+    )
+    requests: _Whole = Field(None, description="Simulated: requests that count; left out: enough.")
     protocol: _Text = Field(None, description="Benchmark procedure: steady, inferencex, nvidia_internal.")
     requests_per_slot: _Number = Field(None, description="Requests that each slot sends; few: burst counts.")
     length_spread: _Number = Field(None, description="0.2: lengths from 0.8 to 1 of those given.")

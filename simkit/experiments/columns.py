@@ -16,7 +16,7 @@ AXES: Mapping[str, Kind] = MappingProxyType({
     "pp": "whole", "attn_dp": "whole", "moe_tp": "whole", "ep": "whole", "num_gpus": "whole",
     "isl_tokens": "whole", "osl_tokens": "whole", "gpu_hour_price": "number", "sla_ttft_ms": "number",
     "sla_itl_ms": "number", "sla_e2e_ms": "number", "request_rate_per_s": "number", "concurrency": "number",
-    "repeat": "whole",
+    "burstiness": "number", "shared_prefix_tokens": "whole", "requests": "whole", "repeat": "whole",
 })  # fmt: skip
 SIZES = ("tp", "pp", "attn_dp", "moe_tp", "ep")
 POOLS: Mapping[str, Kind] = MappingProxyType(

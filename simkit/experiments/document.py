@@ -1,57 +1,26 @@
 """Experiment files: strict YAML, one question each."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from simkit.core.errors import InputError
 from simkit.experiments.axes import AxisError, Value, values_of
 from simkit.experiments.axes_model import Axes, SlaAxes
 from simkit.experiments.columns import AXES, POINT, Do, column_of, dataset_columns
 from simkit.experiments.conditions import Condition, parse_condition
+from simkit.experiments.document_model import BudgetRule, ExperimentDocument, RefineRule, ReportTable
 from simkit.experiments.names import axis_faults
 from simkit.experiments.points import BLOCK_POINTS, Dimension, Space, ordered
+from simkit.experiments.work.budget import RunBudget
 from simkit.formats.faults import Fault, faults_from, unknown_key
 from simkit.io.yamlio import parse_document, read_text
 
 MOST_POINTS = 10_000_000
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
-class ReportTable(BaseModel):
-    """A small table of the answer: the best point of each group."""
-
-    model_config = _STRICT
-    by: list[str] = Field(description="Columns that make the groups.")
-    best: str = Field(description="Result to be highest, or with `least: true` lowest.")
-    least: bool = Field(default=False, description="Whether the lowest is best.")
-    where: str | None = Field(default=None, description="Condition on points, results too.")
-    show: list[str] = Field(default_factory=list, description="Further columns of the table.")
-
-
-class ExperimentDocument(BaseModel):
-    """An experiment of simkit: one question, asked at every point of a space."""
-
-    model_config = ConfigDict(**_STRICT, title="simkit experiment")
-    question: Annotated[str, Field(min_length=10, description="What is asked, in a sentence.")]
-    do: Literal["predict", "simulate", "recommend"] = Field(
-        default="predict", description="Closed form, request by request, or a search at every point."
-    )
-    axes: Axes = Field(description="What varies: a value, a list, or a range. All combinations are asked.")
-    zip: list[Axes] = Field(default_factory=list, description="Axes that move together: lists of one length.")
-    grids: list[Axes] = Field(default_factory=list, description="Several grids; each replaces some axes.")
-    where: str | None = Field(default=None, description="Only points for which this holds.")
-    sla: SlaAxes = Field(
-        default_factory=SlaAxes, description="Bounds on mean latencies [ms]; lists are axes, too."
-    )
-    baselines: dict[str, Axes] = Field(default_factory=dict, description="Named points to compare with.")
-    seed: int = Field(default=0, ge=0, description="Seed of what is simulated.")
-    repeats: int = Field(default=1, ge=1, le=1000, description="Simulations of a point, each its own seed.")
-    report: ReportTable | None = None
+MOST_REFINED = 1_000_000  # each has its figures in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +32,12 @@ class Experiment:
     document: ExperimentDocument
     space: Space
     baselines: Mapping[str, Mapping[str, Value]]
+
+    @property
+    def budget(self) -> RunBudget:
+        """What one call of a run may take."""
+        rule = self.document.budget
+        return RunBudget(**rule.model_dump()) if rule else RunBudget()
 
     @property
     def do(self) -> Do:
@@ -88,6 +63,13 @@ def parse_experiment(text: str, source: str) -> Experiment:
     raise InputError("\n".join(f"{source}: {fault}" for fault in found).replace("\n", "; "))
 
 
+def refined(experiment: Experiment) -> Experiment:
+    """The same asked near its answer only; where the file says how, as it says."""
+    if experiment.document.refine is not None:
+        return experiment
+    return parse_experiment(f"{experiment.text.rstrip()}\nrefine: {{}}\n", experiment.source)
+
+
 def _checked(content: Mapping[str, Any], source: str) -> ExperimentDocument | list[Fault]:
     try:
         return ExperimentDocument.model_validate(content)
@@ -100,7 +82,8 @@ def _known_keys(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     axes = tuple(Axes.model_fields)
     known = {
         "": tuple(ExperimentDocument.model_fields), "axes": axes, "sla": tuple(SlaAxes.model_fields),
-        "report": tuple(ReportTable.model_fields),
+        "report": tuple(ReportTable.model_fields), "refine": tuple(RefineRule.model_fields),
+        "budget": tuple(BudgetRule.model_fields),
     }  # fmt: skip
     for block in ("zip", "grids"):
         items = content.get(block)
@@ -142,6 +125,7 @@ def _built(document: ExperimentDocument) -> Built | list[Fault]:
     if space.most > MOST_POINTS:
         problem = f"{space.most:,} points; at most {MOST_POINTS:,} are taken"
         faults.append(Fault(path="axes", problem=problem, remedy="take fewer or coarser axes"))
+    faults += [*_refine_faults(document, space), *_budget_faults(document.budget)]
     unique = list({str(fault): fault for fault in faults}.values())
     return unique or (space, baselines)
 
@@ -255,7 +239,22 @@ def _report_faults(document: ExperimentDocument, faults: list[Fault]) -> None:
     _condition(report.where, "report.where", known, faults)
 
 
-def schema_text() -> str:
-    """The JSON Schema of experiment files, as it ships in data/schemas/experiment.json."""
-    schema = ExperimentDocument.model_json_schema()
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+def _refine_faults(document: ExperimentDocument, space: Space) -> list[Fault]:
+    rule = document.refine
+    if rule is None:
+        return []
+    faults = [unknown_key("refine.by", name, POINT) for name in rule.by if name not in POINT]
+    if space.most > MOST_REFINED:
+        problem = f"{space.most:,} points; at most {MOST_REFINED:,} are refined"
+        faults.append(Fault(path="refine", problem=problem, remedy="take coarser axes, or drop refine"))
+    if not rule.front and document.report is None:
+        remedy = "add a report, or drop front: false"
+        faults.append(Fault(path="refine.front", problem="nothing is left to look for", remedy=remedy))
+    return faults
+
+
+def _budget_faults(rule: BudgetRule | None) -> list[Fault]:
+    if rule is None or rule.money is None or rule.worker_hour_price is not None:
+        return []
+    remedy = "add worker_hour_price"
+    return [Fault(path="budget.money", problem="needs what a worker costs", remedy=remedy)]

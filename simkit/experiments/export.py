@@ -1,6 +1,6 @@
 """Selected deployments as folders for a cluster and a benchmark: all are sound, or nothing is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,13 @@ from simkit.catalog.models import load_model
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError, SimkitError
 from simkit.core.estimate import Candidate, Recommendation
-from simkit.core.request import Request
-from simkit.experiments.layouts import plan_text
+from simkit.core.request import ModelCache, Request
+from simkit.experiments.export_page import BENCHMARKS, CACHES, Exported, closing_texts
 from simkit.experiments.selection import selected
 from simkit.experiments.single import deployment_of_point, request_of_point
 from simkit.experiments.store import RunFolder, read_dataset, read_run
 from simkit.formats.aiperf_command import benchmark_script
+from simkit.formats.aiperf_job import aiperf_job
 from simkit.formats.dgdr.read import request_to_document
 from simkit.formats.recommendations import deployment_of, read_recommendation, request_of
 from simkit.formats.validate import answer_faults
@@ -25,6 +26,8 @@ from simkit.verbs.folder import dgd_documents, write_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Document = dict[str, Any]
 
 MOST = 100  # deployments of one export
 RECOMMENDATION = "recommendation.json"
@@ -39,19 +42,51 @@ class Chosen:
     deployment: Deployment
 
 
-def export_texts(folder: Path, selection: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """What an export holds besides: a claim for each model's weights and the Job that fills it; where."""
+
+    model_cache: bool = True
+    storage_class: str | None = None
+    namespace: str | None = None
+
+
+def export_texts(folder: Path, selection: str, options: ExportOptions | None = None) -> dict[str, str]:
     """File name to content of an export. Raises InputError where a selected deployment is not admissible."""
-    chosen = chosen_of(folder, selection)
+    options = options or ExportOptions()
+    chosen = [_placed(item, options) for item in chosen_of(folder, selection)]
     if len(chosen) > MOST:
         raise InputError(f"--select {selection!r}: {len(chosen)} deployments, at most {MOST}; narrow it")
-    texts, lines = {}, []
+    texts: dict[str, str] = {}
+    caches: dict[str, str] = {}
+    items = []
     for item in chosen:
         rec = _answer(item)
-        texts[f"{item.name}/dgd.yaml"] = _sound_dgd(item, rec)
+        cache, documents = _sound_documents(item, rec)
+        if cache:
+            caches[f"{CACHES}/{cache[0]['metadata']['name']}.yaml"] = dump_yaml(cache)
+        deployed = str(documents[-1]["metadata"]["name"])
+        texts[f"{item.name}/dgd.yaml"] = dump_yaml(documents)
         texts[f"{item.name}/benchmark.sh"] = benchmark_script(rec, rec.request.model)
-        lines.append(_line(item, rec))
-    texts["README.md"] = _readme(folder, selection, lines)
-    return texts
+        texts[f"{BENCHMARKS}/{item.name}.yaml"] = dump_yaml([aiperf_job(rec, deployed, _job_name(deployed))])
+        items.append(Exported(name=item.name, deployed=deployed, rec=rec))
+    return {**caches, **texts, **closing_texts(folder, selection, items, [*caches, *texts])}
+
+
+def _placed(item: Chosen, options: ExportOptions) -> Chosen:
+    """The deployment with what it is told of the cluster; a cache only where the weights come from a hub."""
+    deploy = item.request.deploy
+    if options.namespace is not None:
+        deploy = replace(deploy, namespace=options.namespace)
+    if options.model_cache and deploy.model_cache is None and not Path(item.request.model).exists():
+        cache = ModelCache(pvc_name=f"{_plain(item.request.model)}-cache")
+        cluster = replace(deploy.cluster, model_cache_job=True, storage_class=options.storage_class)
+        deploy = replace(deploy, model_cache=cache, cluster=cluster)
+    return replace(item, request=replace(item.request, deploy=deploy))
+
+
+def _job_name(deployed: str) -> str:
+    return f"{deployed}-aiperf"[:63].rstrip("-")
 
 
 def chosen_of(folder: Path, selection: str) -> list[Chosen]:
@@ -93,9 +128,13 @@ def _of_point(point: dict[str, Any]) -> Chosen:
 
 def _named(request: Request, ending: str) -> Request:
     """The request under a name of its own: all deployments of an export can stand in one namespace."""
-    plain = "".join(char if char.isalnum() else "-" for char in Path(request.model).name.lower())
-    name = f"{plain.strip('-')[:40].strip('-')}-{ending}"
-    return replace(request, deploy=replace(request.deploy, name=name))
+    return replace(request, deploy=replace(request.deploy, name=f"{_plain(request.model)}-{ending}"))
+
+
+def _plain(model: str) -> str:
+    """A model's name as Kubernetes takes names."""
+    plain = "".join(char if char.isalnum() else "-" for char in Path(model).name.lower())
+    return plain.strip("-")[:40].strip("-")
 
 
 def _of_recommendation(path: Path, selection: str) -> list[Chosen]:
@@ -151,50 +190,21 @@ def _answer(item: Chosen) -> Recommendation:
     )
 
 
-def _sound_dgd(item: Chosen, rec: Recommendation) -> str:
+_OF_CACHE = ("PersistentVolumeClaim", "Job")
+
+
+def _sound_documents(item: Chosen, rec: Recommendation) -> tuple[list[Document], list[Document]]:
+    """Documents of the model's cache, which several deployments share, and those of the deployment."""
     documents = dgd_documents(rec, rec.selected)
     faults = answer_faults(request_to_document(rec.request), documents)
     if faults:
         told = "; ".join(str(fault) for fault in faults[:3])
         raise InputError(f"{item.name}: its DGD is not admissible ({told}); select another point")
-    return dump_yaml(documents)
-
-
-def _line(item: Chosen, rec: Recommendation) -> str:
-    estimate, hardware = rec.selected.estimate, rec.request.hardware
-    workload = rec.request.workload
-    load = (
-        f"{workload.request_rate_per_s:g} requests/s"
-        if workload.request_rate_per_s is not None
-        else f"{estimate.concurrency:,.0f} in flight"
-    )
-    verdict = "-" if not rec.request.slo.bounds else "yes" if rec.meets_sla else "no"
-    cells = [
-        f"[{item.name}]({item.name}/dgd.yaml)", rec.request.model, str(hardware.gpu), item.deployment.backend,
-        plan_text(item.deployment), str(item.deployment.num_gpus),
-        f"{workload.isl_tokens:g}/{workload.osl_tokens:g}", load,
-        f"{estimate.ttft.mean_s * 1e3:,.0f}", f"{estimate.itl.mean_s * 1e3:,.1f}",
-        f"{estimate.output_tokens_per_s_per_gpu:,.0f}", verdict,
-    ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |"
-
-
-_HEAD = (
-    "deployment", "model", "GPU", "engine", "layout", "GPUs", "ISL/OSL", "load", "TTFT [ms]", "ITL [ms]",
-    "output tokens/s/GPU", "holds the SLA",
-)  # fmt: skip
-
-
-def _readme(folder: Path, selection: str, lines: Sequence[str]) -> str:
-    return "\n".join([
-        f"Written by `simkit export {folder.name} --select '{selection}'`.", "",
-        "# Selected deployments", "",
-        "Each folder holds `dgd.yaml`, to deploy, and `benchmark.sh`, which measures it with AIPerf under",
-        "the load that it was predicted for. Figures are predicted means; nothing was measured.", "",
-        "| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD), *lines, "",
-        "To deploy one: `kubectl apply -f FOLDER/dgd.yaml`; once it answers: `FOLDER/benchmark.sh`.",
-        "`simkit validate FOLDER/dgd.yaml` checks it after a change.", "",
-    ])  # fmt: skip
+    cache = [document for document in documents if document["kind"] in _OF_CACHE]
+    for document in cache:
+        if document["kind"] == "Job":
+            document["metadata"]["name"] = f"{_plain(item.request.model)}-download"
+    return cache, [document for document in documents if document["kind"] not in _OF_CACHE]
 
 
 def write_export(folder: Path, texts: Mapping[str, str]) -> None:

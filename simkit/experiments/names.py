@@ -22,6 +22,7 @@ _OF_RECOMMEND = (
     "request_rate_per_s", "max_num_seqs", "max_num_batched_tokens", "kv_dtype", "rdma", "gpu_hour_price",
     "sla_ttft_ms", "sla_itl_ms", "sla_e2e_ms", "repeat",
 )  # fmt: skip
+_OF_SIMULATE = ("burstiness", "shared_prefix_tokens", "requests")
 
 Axis = Mapping[str, Sequence[Value]]
 
@@ -53,13 +54,15 @@ def _layout_faults(do: Do, axes: Axis) -> list[Fault]:
             for name in axes
             if name not in _OF_RECOMMEND
         ]
+    foreign, other = (("protocol",), "predict") if do == "simulate" else (_OF_SIMULATE, "simulate")
     faults = [
-        Fault(
-            path=f"axes.{name}", problem="a simulation does not take this", remedy="drop it, or do: predict"
-        )
-        for name in ("protocol",)
-        if do == "simulate" and name in axes
+        Fault(path=f"axes.{name}", problem=f"is not for do: {do}", remedy=f"drop it, or do: {other}")
+        for name in foreign
+        if name in axes
     ]
+    if "burstiness" in axes and "request_rate_per_s" not in axes:
+        remedy = "give request_rate_per_s, or drop it"
+        faults.append(Fault(path="axes.burstiness", problem="is of arrivals at a rate", remedy=remedy))
     if "mode" in axes:
         faults.append(Fault(path="axes.mode", problem="the plan says it", remedy="drop it, or do: recommend"))
     ways = ["plan" in axes, "prefill" in axes or "decode" in axes, any(name in axes for name in SIZES)]

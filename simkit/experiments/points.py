@@ -42,11 +42,15 @@ class Space:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointBlock:
-    """Points of one task. digest is that of their contents; points have all columns of POINT, and `error`."""
+    """Points of one task: those of `places` of a grid. digest is that of their contents; points have all
+    columns of POINT, and `error`.
+    """
 
     index: int
     digest: str
     points: "pd.DataFrame"
+    grid: int
+    places: np.ndarray
 
 
 def ordered(grid: Sequence[Dimension]) -> tuple[Dimension, ...]:
@@ -58,30 +62,37 @@ def ordered(grid: Sequence[Dimension]) -> tuple[Dimension, ...]:
 def point_blocks(space: Space) -> Iterator[PointBlock]:
     """The blocks that hold any point, in order; none is kept once the next is made."""
     index = 0
-    for grid in space.grids:
+    for number, grid in enumerate(space.grids):
         lengths = [len(next(iter(dimension.values()))) for dimension in grid]
         total = math.prod(lengths)
         for start in range(0, total, space.size):
-            block = _block(space, grid, (start, min(start + space.size, total)), index)
+            yield from blocks_at(space, number, np.arange(start, min(start + space.size, total)), index)
             index += 1
-            if len(block.points):
-                yield block
 
 
-def _block(space: Space, grid: Sequence[Dimension], span: tuple[int, int], index: int) -> PointBlock:
+def blocks_at(space: Space, grid: int, places: np.ndarray, index: int) -> Iterator[PointBlock]:
+    """Blocks of these places of a grid that hold any point, numbered from `index`."""
+    for number, start in enumerate(range(0, len(places), space.size), start=index):
+        block = _block(space, grid, places[start : start + space.size], number)
+        if len(block.points):
+            yield block
+
+
+def _block(space: Space, grid: int, places: np.ndarray, index: int) -> PointBlock:
     import pandas as pd
 
-    columns, words = _columns(grid, np.arange(*span))
-    table = pd.DataFrame({name: columns.get(name, np.full(span[1] - span[0], None)) for name in POINT})
-    table["point"] = _hashes(space, words, span[1] - span[0])
+    columns, words = _columns(space.grids[grid], places)
+    table = pd.DataFrame({name: columns.get(name, np.full(len(places), None)) for name in POINT})
+    table["point"] = _hashes(space, words, len(places))
     table["seed"] = space.seed + (table["repeat"].astype("int64") if space.do == "simulate" else 0)
     table["error"] = ""
     if space.do != "recommend":
-        _lay_out(table)
+        lay_out(table)
     if space.where is not None:
-        table = table[space.where.holds(table)].reset_index(drop=True)
+        kept = space.where.holds(table)
+        table, places = table[kept].reset_index(drop=True), places[kept]
     digest = hashlib.sha256("\n".join(table["point"]).encode()).hexdigest()
-    return PointBlock(index=index, digest=digest[:16], points=table)
+    return PointBlock(index=index, digest=digest[:16], points=table, grid=grid, places=places)
 
 
 def _columns(
@@ -115,7 +126,7 @@ def _hashes(space: Space, words: Mapping[str, np.ndarray], count: int) -> list[s
     return [hashlib.blake2b((head + ";".join(row)).encode(), digest_size=8).hexdigest() for row in rows]
 
 
-def _lay_out(table: "pd.DataFrame") -> None:
+def lay_out(table: "pd.DataFrame") -> None:
     """Fill in sizes and counts, once for every distinct layout of a block."""
     column = {name: table[name].tolist() for name in (*EngineKey._fields, *SIZES, *_NAMED, "num_gpus")}
     engine = list(zip(*(column[name] for name in EngineKey._fields), strict=True))

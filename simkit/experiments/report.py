@@ -5,8 +5,17 @@ from typing import Any
 
 from simkit.core.errors import InputError, SimkitError
 from simkit.experiments.document import Experiment, read_experiment
-from simkit.experiments.runner import Expected, count_points, status_of
-from simkit.experiments.store import RUN, RunFolder, is_running, part_files, read_dataset, read_run
+from simkit.experiments.runner import Expected, Progress, count_points, missing_points
+from simkit.experiments.store import (
+    RUN,
+    RunFolder,
+    is_running,
+    pace,
+    part_files,
+    read_dataset,
+    read_run,
+    stored_points,
+)
 from simkit.experiments.summary import summary_markdown, summary_page, summary_table
 from simkit.io.yamlio import write_text_atomic
 from simkit.reports.pages import Page, Section
@@ -25,28 +34,80 @@ def status_document(folder: RunFolder) -> dict[str, Any]:
         reasons = {str(reason): int(count) for reason, count in found.items()}
     return {
         "folder": str(folder.path), "question": known["question"], "do": known["do"],
-        "running": is_running(folder), **status_of(experiment, folder), "reasons": reasons,
+        "running": is_running(folder), **counts_of(experiment, folder), "reasons": reasons,
         "versions": known["versions"],
+    }  # fmt: skip
+
+
+def counts_of(experiment: Experiment, folder: RunFolder) -> dict[str, Any]:
+    """Points finished, failed and missing, points a second, and seconds until the run is done.
+
+    Of a refined run the points missing are those of the round that is being asked.
+    """
+    (finished, failed), missing = stored_points(folder), missing_points(experiment, folder)
+    per_s = pace(folder)
+    refined = experiment.document.refine is not None
+    return {
+        "points": finished + missing, "finished": finished, "failed": failed, "missing": missing,
+        "grid_points": count_points(experiment), "refined": refined, "points_per_s": per_s,
+        "seconds_left": missing / per_s if per_s and not refined else None,
     }  # fmt: skip
 
 
 def status_page(document: dict[str, Any]) -> Page:
     """The same on a page."""
-    counts = tuple((name, f"{document[name]:,}") for name in ("points", "finished", "failed", "missing"))
+    counts = [(name, f"{document[name]:,}") for name in ("points", "finished", "failed", "missing")]
+    if document["refined"]:
+        counts[0] = ("points asked for so far", counts[0][1])
+        counts.append(("points of the whole grid", f"{document['grid_points']:,}"))
+    if document["running"]:
+        counts += [(name, words) for name, words in _pace_words(document)]
     reasons = tuple(f"{count:,} x {reason}" for reason, count in document["reasons"].items())
     verdict = "running" if document["running"] else "complete" if not document["missing"] else "incomplete"
-    sections = [Section(title=document["question"], heads=("", "points"), rows=counts)]
+    sections = [Section(title=document["question"], heads=("", ""), rows=tuple(counts))]
     if reasons:
         sections.append(Section(title="Without a result", lines=reasons))
     return Page(title=document["folder"], verdict=verdict, sections=tuple(sections))
 
 
-def closing_words(document: dict[str, Any], folder: RunFolder) -> str:
+def _pace_words(document: dict[str, Any]) -> list[tuple[str, str]]:
+    per_s, left = document["points_per_s"], document["seconds_left"]
+    rate = [("points a second", f"{per_s:,.1f}")] if per_s else []
+    return rate + ([("time left", duration_words(left))] if left is not None else [])
+
+
+def duration_words(seconds: float) -> str:
+    """40 s, 12 min or 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+
+
+def progress_words(step: Progress, total: int | None) -> str:
+    """One line on a run that is at work."""
+    left = step.left_s(total)
+    parts = [
+        f"{step.passed:,}{f' of {total:,}' if total is not None else ''} points",
+        f"{step.per_s:,.1f} a second" if step.per_s else "",
+        f"{step.failed:,} without a result" if step.failed else "",
+        f"{duration_words(left)} left" if left is not None else "",
+        f"{step.money:.2f} spent" if step.money is not None else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def closing_words(document: dict[str, Any], folder: RunFolder, stopped: str = "") -> str:
     """One line on a run that ended."""
     failed = (
         f", {document['failed']:,} without a result (column `error` says why)" if document["failed"] else ""
     )
-    return f"{document['finished']:,} points in {folder.path}{failed}"
+    more = (
+        f"; the budget of {stopped} is spent, {document['missing']:,} are missing: "
+        f"simkit experiment resume {folder.path} goes on"
+        if stopped
+        else ""
+    )
+    return f"{document['finished']:,} points in {folder.path}{failed}{more}"
 
 
 def listing(folder: Path) -> list[dict[str, Any]]:
@@ -83,36 +144,6 @@ def listing_page(folder: str, found: list[dict[str, Any]]) -> Page:
     return Page(title=folder, verdict=f"{len(found)} found", sections=(section,) if rows else ())
 
 
-def write_dataset(folder: RunFolder, output: Path) -> int:
-    """The finished points in one file, sorted by point, with their provenance; how many they are."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from simkit.catalog.runs import write_table
-
-    read_run(folder)
-    frame = read_dataset(folder).sort_values("point", ignore_index=True)
-    if output.suffix != ".parquet":
-        write_table(frame, output)
-        return len(frame)
-    schema = pq.read_schema(part_files(folder)[0])
-    temporary = output.with_name(f".{output.name}.partial")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(
-                schema.metadata
-            ),
-            temporary,
-        )
-        temporary.replace(output)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror}); give another -o") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return len(frame)
-
-
 def write_summary(experiment: Experiment, folder: RunFolder) -> Page | None:
     """summary.csv and summary.md of a finished run, where its file asks for them; the same for a terminal."""
     from simkit.catalog.runs import write_table
@@ -133,13 +164,15 @@ def expected_document(found: Expected) -> dict[str, Any]:
         "seconds": found.seconds,
         "bytes": found.size_bytes,
         "sample": found.sample,
+        "refined": found.refined,
     }
 
 
 def expected_words(found: Expected) -> str:
     """The same in a line."""
     minutes = f"{found.seconds:,.1f} s" if found.seconds < 120 else f"{found.seconds / 60:,.0f} min"
+    most = "at most " if found.refined else ""
     return (
-        f"{found.points:,} points; about {minutes} for one worker on this machine and "
+        f"{most}{found.points:,} points; {most}about {minutes} for one worker on this machine and "
         f"{found.size_bytes / 1e6:,.2f} MB (from {found.sample:,} of them, evaluated now)"
     )

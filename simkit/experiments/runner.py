@@ -3,24 +3,26 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from simkit.core.errors import ExternalError, InputError
-from simkit.experiments.columns import Do
+from simkit.core.errors import ExternalError
 from simkit.experiments.document import Experiment
 from simkit.experiments.evaluate import evaluated
-from simkit.experiments.points import PointBlock, point_blocks
+from simkit.experiments.points import PointBlock, Space, point_blocks
 from simkit.experiments.provenance import provenance
+from simkit.experiments.refine import Refinement, aim_of
 from simkit.experiments.store import (
     RunFolder,
     begin,
     locked,
     part_files,
+    read_part,
     refuse_foreign,
     stored_bytes,
-    stored_points,
     write_part,
 )
+from simkit.experiments.work.budget import RunBudget, Spending
+from simkit.experiments.work.workers import Crew, Workers, crew_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,82 +30,166 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is: points of the space passed, of them found in the folder, and without a result."""
+    """How far a run is: points passed, of them found in the folder, without a result; rate of those made.
+
+    stopped: the budget that is spent.
+    """
 
     passed: int
     kept: int
     failed: int
+    per_s: float | None = None
+    money: float | None = None
+    stopped: str = ""
+
+    def left_s(self, total: int | None) -> float | None:
+        """Seconds until all points are passed, where both are known."""
+        return None if total is None or not self.per_s else (total - self.passed) / self.per_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a run would take: points, seconds for one worker on this machine, bytes; from `sample` points."""
+    """What a run would take: points, seconds for one worker on this machine, bytes; from `sample` points.
+
+    refined: the points are the most; fewer will be asked.
+    """
 
     points: int
     seconds: float
     size_bytes: float
     sample: int
+    refined: bool = False
+
+
+class Rounds(Protocol):
+    """Which blocks are asked; each round may follow from results of those before."""
+
+    def rounds(self) -> Iterator[Iterable[PointBlock]]:
+        """Blocks, round by round."""
+
+    def take(self, block: PointBlock, table: "pd.DataFrame") -> None:
+        """Learn the results of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class _AllPoints:
+    """Every point, in one round."""
+
+    space: Space
+
+    def rounds(self) -> Iterator[Iterable[PointBlock]]:
+        yield point_blocks(self.space)
+
+    def take(self, block: PointBlock, table: "pd.DataFrame") -> None:
+        """Nothing follows from results."""
+
+
+def rounds_of(experiment: Experiment) -> Rounds:
+    """Which blocks an experiment asks."""
+    aim = aim_of(experiment.document)
+    return _AllPoints(experiment.space) if aim is None else Refinement(space=experiment.space, aim=aim)
 
 
 def run(
-    experiment: Experiment, folder: RunFolder, command: Sequence[str], jobs: int = 1
+    experiment: Experiment, folder: RunFolder, command: Sequence[str], workers: Workers | None = None
 ) -> Iterator[Progress]:
     """Run what is not finished; the folder may hold a part of the same run.
 
     Raises InputError where it holds another, or where another runner is at work in it.
     """
+    workers = workers or Workers()
     refuse_foreign(folder)
     known = provenance(experiment, command)
-    with locked(folder):
+    with locked(folder), crew_of(workers) as crew:
         begin(folder, experiment, known)
-        done = {path.name for path in part_files(folder)}
-        passed = kept = failed = 0
-        for block, table in _results(experiment, folder, done, jobs):
-            if table is None:
-                kept += len(block.points)
+        runner = _Runner(experiment, folder, crew, workers.budget)
+        plan = rounds_of(experiment)
+        for blocks in plan.rounds():
+            for block, table, kept in runner.results(blocks):
+                plan.take(block, table)
+                if not kept:
+                    write_part(folder, block, table, known)
+                    yield runner.made(table)
+            if runner.meter.stopped:
+                break
+        yield runner.progress()
+
+
+class _Runner:
+    """Blocks of one call: those that are in the folder, and the others evaluated within the budget."""
+
+    def __init__(self, experiment: Experiment, folder: RunFolder, crew: Crew, budget: RunBudget) -> None:
+        self.experiment, self.folder, self.crew = experiment, folder, crew
+        self.done = {path.name for path in part_files(folder)}
+        self.meter = Spending(budget=budget, workers=crew.size)
+        self.counts = {"made": 0, "kept": 0, "failed": 0}
+        self.stored: list[PointBlock] = []
+
+    def results(self, blocks: Iterable[PointBlock]) -> Iterator[tuple[PointBlock, "pd.DataFrame", bool]]:
+        """Blocks with their results, and whether they were in the folder: those only if more follows."""
+        asked = self.crew.results(self.experiment.do, self._missing(blocks))
+        try:
+            yield from ((block, table, False) for block, table in asked)
+        except ExternalError as error:
+            raise ExternalError(
+                f"{error}; what is finished is kept: simkit experiment resume {self.folder.path}"
+            ) from error
+        while self.stored:
+            block = self.stored.pop()
+            yield block, read_part(self.folder, block), True
+
+    def _missing(self, blocks: Iterable[PointBlock]) -> Iterator[PointBlock]:
+        """Blocks to evaluate; the others are counted."""
+        for block in blocks:
+            if self.folder.part(block).name in self.done:
+                self.counts["kept"] += len(block.points)
+                if self.experiment.document.refine is not None:
+                    self.stored.append(block)
+            elif self.meter.lets_begin(len(block.points)):
+                yield block
             else:
-                write_part(folder, block, table, known)
-                failed += int((table["error"] != "").sum())
-            passed += len(block.points)
-            yield Progress(passed=passed, kept=kept, failed=failed)
+                return
 
+    def made(self, table: "pd.DataFrame") -> Progress:
+        """Count a block that was evaluated."""
+        self.counts["made"] += len(table)
+        self.counts["failed"] += int((table["error"] != "").sum())
+        return self.progress()
 
-Result = tuple[PointBlock, "pd.DataFrame | None"]
-
-
-def _results(experiment: Experiment, folder: RunFolder, done: set[str], jobs: int) -> Iterator[Result]:
-    blocks = point_blocks(experiment.space)
-    tasks = ((block, folder.part(block).name in done) for block in blocks)
-    if jobs == 1:
-        yield from (_result(experiment.do, block, skip=skip) for block, skip in tasks)
-        return
-    try:
-        from joblib import Parallel, delayed
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-    except ImportError as error:
-        raise InputError("--jobs needs joblib; pip install 'dynamo-simkit[fit]', or take --jobs 1") from error
-    parallel = Parallel(
-        n_jobs=jobs, backend="loky", return_as="generator", pre_dispatch="2*n_jobs", batch_size=1
-    )
-    calls: Iterable[Any] = (delayed(_result)(experiment.do, block, skip=skip) for block, skip in tasks)
-    try:
-        yield from parallel(calls)
-    except TerminatedWorkerError as error:
-        raise ExternalError(
-            "a worker died, perhaps for want of memory; what is finished is kept: "
-            f"simkit experiment resume {folder.path} --jobs {max(jobs - 1, 1)}"
-        ) from error
-
-
-def _result(do: Do, block: PointBlock, *, skip: bool) -> Result:
-    return block, None if skip else evaluated(do, block.points)
+    def progress(self) -> Progress:
+        """How far the call is."""
+        made, seconds = self.counts["made"], self.meter.seconds
+        return Progress(
+            passed=made + self.counts["kept"],
+            kept=self.counts["kept"],
+            failed=self.counts["failed"],
+            per_s=made / seconds if made and seconds > 0 else None,
+            money=self.meter.money,
+            stopped=self.meter.stopped,
+        )
 
 
 def count_points(experiment: Experiment) -> int:
-    """Points that the condition leaves."""
+    """Points that the condition leaves; of them a refined experiment asks some."""
     if experiment.space.where is None:
         return experiment.space.most
     return sum(len(block.points) for block in point_blocks(experiment.space))
+
+
+def missing_points(experiment: Experiment, folder: RunFolder) -> int:
+    """Points that are not finished; of a refined experiment those of the round that is being asked."""
+    done = {path.name for path in part_files(folder)}
+    plan = rounds_of(experiment)
+    for blocks in plan.rounds():
+        missing = 0
+        for block in blocks:
+            if folder.part(block).name not in done:
+                missing += len(block.points)
+            elif experiment.document.refine is not None:
+                plan.take(block, read_part(folder, block))
+        if missing:
+            return missing
+    return 0
 
 
 def expected(experiment: Experiment) -> Expected:
@@ -119,10 +205,5 @@ def expected(experiment: Experiment) -> Expected:
     table = evaluated(experiment.do, some)
     each = (time.perf_counter() - begun) / len(some)
     size = stored_bytes(table, experiment.do) / len(some) * points
-    return Expected(points=points, seconds=each * points, size_bytes=size, sample=len(some))
-
-
-def status_of(experiment: Experiment, folder: RunFolder) -> dict[str, Any]:
-    """Points finished, failed and missing."""
-    total, (count, failed) = count_points(experiment), stored_points(folder)
-    return {"points": total, "finished": count, "failed": failed, "missing": max(total - count, 0)}
+    refined = experiment.document.refine is not None
+    return Expected(points=points, seconds=each * points, size_bytes=size, sample=len(some), refined=refined)

@@ -13,7 +13,7 @@ from simkit.search.picking import knee
 if TYPE_CHECKING:
     import pandas as pd
 
-WORDS = ("best", "knee", "pareto", "id=POINT", "where CONDITION")
+WORDS = ("best", "knee", "pareto", "id=POINT", "a condition such as 'tp == 4'")
 
 
 def selected(frame: "pd.DataFrame", do: Do, text: str) -> "pd.DataFrame":
@@ -28,7 +28,7 @@ def selected(frame: "pd.DataFrame", do: Do, text: str) -> "pd.DataFrame":
     usable = frame[(frame["error"] == "").to_numpy()].reset_index(drop=True)
     if not len(usable):
         raise InputError("no point has a result; `simkit experiment status` says why")
-    if word.startswith("where "):
+    if word.startswith("where ") or not word.isidentifier() or word in result_names(do):
         return _where(usable, do, word.removeprefix("where "))
     if word == "best":
         return _best(usable, do)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.errors import InputError
@@ -13,6 +13,9 @@ from simkit.core.workload import Workload
 from simkit.experiments.columns import PREFIX, SIZES
 from simkit.experiments.layouts import plan_columns
 from simkit.verbs.deployment_rows import blocks, complete_table, engine_model_of, row_faults
+
+if TYPE_CHECKING:
+    from simkit.verbs.loads import LoadOptions
 
 Point = Mapping[str, Any]
 _MODES = {"agg": ("agg",), "disagg": ("disagg",)}
@@ -85,7 +88,8 @@ def simulated(point: Point) -> dict[str, Any]:
     from simkit.verbs.simulate import SimulateOptions, simulate
 
     request, deployment = request_of_point(point), deployment_of_point(point)
-    result = simulate(request, deployment, SimulateOptions(seed=int(point["seed"])))
+    options = SimulateOptions(seed=int(point["seed"]), load=_sent(point))
+    result = simulate(request, deployment, options)
     summary, prefix = result.run.summary, PREFIX["simulate"]
     found: dict[str, Any] = {}
     for metric in ("ttft", "itl", "e2e"):
@@ -109,6 +113,19 @@ def simulated(point: Point) -> dict[str, Any]:
     meets = result.meets_sla if request.slo.bounds else None
     estimate = next(iter(result.closed_form.values())).estimate
     return found | {"meets_sla": meets, "in_domain": estimate.in_domain, "source": "simulated"}
+
+
+def _sent(point: Point) -> "LoadOptions":
+    """What is sent beyond lengths and load."""
+    from simkit.sim.load.prefixes import SharedPrefixes
+    from simkit.verbs.loads import LoadOptions
+
+    shared = _whole(point.get("shared_prefix_tokens"))
+    return LoadOptions(
+        requests=_whole(point.get("requests")),
+        burstiness=point.get("burstiness") or 1.0,
+        prefixes=SharedPrefixes(system_tokens=shared) if shared else None,
+    )
 
 
 def recommended(point: Point) -> dict[str, Any]:

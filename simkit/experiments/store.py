@@ -202,6 +202,29 @@ def stored_points(folder: RunFolder) -> tuple[int, int]:
     return sum(len(column) for column in errors), failed
 
 
+def pace(folder: RunFolder) -> float | None:
+    """Points a second since the last runner began; None before its first part."""
+    import pyarrow.parquet as pq
+
+    try:
+        begun = (folder.path / LOCK).stat().st_mtime
+    except OSError:
+        return None
+    written = [(path.stat().st_mtime, path) for path in part_files(folder)]
+    recent = [(at, path) for at, path in written if at >= begun]
+    seconds = max((at for at, _ in recent), default=begun) - begun
+    points = sum(pq.read_metadata(path).num_rows for _, path in recent)
+    return points / seconds if points and seconds > 0 else None
+
+
+def read_part(folder: RunFolder, block: PointBlock) -> "pd.DataFrame":
+    """The results of a block that is done."""
+    import pyarrow.parquet as pq
+
+    frame: pd.DataFrame = pq.read_table(folder.part(block)).to_pandas()
+    return frame
+
+
 def read_dataset(folder: RunFolder, columns: list[str] | None = None) -> "pd.DataFrame":
     """Every finished point once. Raises InputError where there is none."""
     import pyarrow as pa

@@ -18,6 +18,7 @@ from simkit.experiments import runner
 from simkit.experiments.document import parse_experiment
 from simkit.experiments.runner import run
 from simkit.experiments.store import RunFolder, holder, is_running, locked, part_files, read_dataset
+from simkit.experiments.work.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 # Small blocks and a pause after each, so that there is something to kill
@@ -142,7 +143,7 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path, blocks_of_three, monkeypat
 def test_two_processes_give_what_one_gives(tmp_path, small_run, blocks_of_three):
     pytest.importorskip("joblib")
     folder = RunFolder(path=tmp_path / "run")
-    steps = list(run(parse_experiment(SMALL, "small.yaml"), folder, ["test"], jobs=2))
+    steps = list(run(parse_experiment(SMALL, "small.yaml"), folder, ["test"], Workers(jobs=2)))
     assert steps[-1].passed == 48
     pd.testing.assert_frame_equal(sorted_rows(folder), sorted_rows(small_run))
 

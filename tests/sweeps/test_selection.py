@@ -1,9 +1,12 @@
 """Selections of a run, and what is exported of them."""
 
 import os
+import subprocess
 
 import numpy as np
 import pytest
+import yaml
+from live import AIPERF_AT, needs_aiperf
 from small_sweep import SMALL, completed
 
 from simkit.core.errors import InputError
@@ -74,10 +77,74 @@ def test_exported_deployments_are_sound_and_read_back(small_run):
         assert f"({name})" in texts["README.md"]
 
 
+def test_an_export_holds_all_that_deploys_and_measures(small_run, tmp_path, simkit):
+    options = ("--namespace", "team-a", "--storage-class", "fast")
+    run = simkit(
+        "export", small_run.path, "--select", "concurrency == 4 and tp == 1", *options, "-o", tmp_path
+    )
+    assert run.status == 0
+    root, jobs = (
+        yaml.safe_load((tmp_path / at / "kustomization.yaml").read_text()) for at in ("", "benchmarks")
+    )
+    assert root["namespace"] == jobs["namespace"] == "team-a"
+    assert len(root["resources"]) == 1 + len(jobs["resources"]) == 5
+    assert all((tmp_path / name).is_file() for name in root["resources"])
+    assert all((tmp_path / "benchmarks" / name).is_file() for name in jobs["resources"])
+    claim, job = parse_documents((tmp_path / root["resources"][0]).read_text(), "cache")
+    assert (claim["metadata"]["name"], claim["spec"]["storageClassName"]) == ("qwen3-8b-cache", "fast")
+    assert (job["kind"], validate_documents([claim, job], "cache")) == ("Job", [])
+    for name in root["resources"][1:]:
+        text = (tmp_path / name).read_text()
+        assert validate_documents(parse_documents(text, name), name) == []
+        assert "qwen3-8b-cache" in text
+    page = (tmp_path / "README.md").read_text()
+    assert all(f"`{name}`" in page for name in ("kustomization.yaml", root["resources"][0]))
+
+
+def job_of(small_run, selection="best"):
+    texts = export_texts(small_run.path, selection)
+    (name,) = [name for name in texts if name.startswith("benchmarks/") and "kustomization" not in name]
+    return yaml.safe_load(texts[name]), texts
+
+
+def test_the_aiperf_job_sends_what_the_script_sends(small_run):
+    job, texts = job_of(small_run)
+    (dgd, script) = (next(text for name, text in texts.items() if name.endswith(ending))
+                     for ending in ("/dgd.yaml", "/benchmark.sh"))  # fmt: skip
+    deployed = parse_documents(dgd, "dgd")[-1]["metadata"]["name"]
+    benchmark = job["spec"]["benchmark"]
+    assert benchmark["endpoint"]["url"] == f"http://{deployed}-frontend:8000/v1/chat/completions"
+    warm, measured = benchmark["phases"]
+    for words in (
+        f"--concurrency {measured['concurrency']} ", f"--request-count {measured['requests']} ",
+        f"--warmup-request-count {warm['requests']} ",
+        f"--isl {benchmark['dataset']['prompts']['isl']['mean']} ",
+        f"--num-dataset-entries {benchmark['dataset']['entries']} ", "--extra-inputs min_tokens:200 ",
+    ):  # fmt: skip
+        assert words in script
+    assert benchmark["slos"] == {"time_to_first_token": 500, "inter_token_latency": 20}
+
+
+@needs_aiperf
+def test_aiperf_itself_takes_the_job(small_run, tmp_path):
+    job, _ = job_of(small_run)
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    check = (
+        "import sys, yaml; from aiperf.kubernetes.crd_models import AIPerfJobSpec; "
+        "AIPerfJobSpec.model_validate(yaml.safe_load(open(sys.argv[1]))['spec'])"
+    )
+    subprocess.run([AIPERF_AT.parent / "python", "-c", check, tmp_path / "job.yaml"], check=True)
+
+
+def test_a_condition_needs_no_word_before_it(frame):
+    for text in ("tp == 2 and meets_sla", "where tp == 2 and meets_sla", "meets_sla"):
+        assert len(selected(frame, "predict", text))
+
+
 def test_an_exported_dgd_is_the_one_that_recommend_writes(tmp_path, simkit):
     ask = "--model Qwen/Qwen3-8B --gpu h200_sxm --total-gpus 2 --backend vllm --isl 1000 --osl 200"
     simkit("recommend", *ask.split(), "--concurrency", 16, "-o", tmp_path / "rec")
-    run = simkit("export", tmp_path / "rec", "--select", "best", "-o", tmp_path / "out")
+    run = simkit("export", tmp_path / "rec", "--select", "best", "--no-model-cache", "-o", tmp_path / "out")
     assert run.status == 0
     mine = (tmp_path / "out" / "candidate-1" / "dgd.yaml").read_text()
     theirs = (tmp_path / "rec" / "dgd.yaml").read_text().replace("qwen3-8b-dgd", "qwen3-8b-c1-dgd")

@@ -196,7 +196,8 @@ def _exports(folder: Path) -> list[Path]:
     """Run exports below a folder: concurrency_4/..., or concurrency_4/run_1/..., numbers in order."""
     found = [
         file
-        for file in folder.rglob(EXPORT)
+        for name in (EXPORT, f"{EXPORT}.zst")  # AIPerf's operator keeps NAMESPACE/JOB/TIME/ and may compress
+        for file in folder.rglob(name)
         if "aggregate" not in file.relative_to(folder).parts
         and "phases" not in file.relative_to(folder).parts
         and len(file.relative_to(folder).parts) <= 4

@@ -63,3 +63,30 @@ def _notes(document: Mapping[str, Any]) -> tuple[str, ...]:
         "throughput per GPU counts decode GPUs only": bool(document.get("is_multinode")),
     }
     return tuple(note for note, applies in found.items() if applies)
+
+
+# --- what was deployed ----------------------------------------------------------------------------
+
+
+def deployed_by_inferencex(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The deployment as a point states it: hardware, framework, precision, sizes of every pool."""
+    facts = {"gpu": document.get("hw"), "precision": document.get("precision")}
+    framework = str(document.get("framework") or "").lower().replace("dynamo-", "").replace("-dynamo", "")
+    facts["backend"] = {"trt": "trtllm", "sglang-disagg": "sglang"}.get(framework, framework) or None
+    if document.get("is_multinode") and positive(document.get("decode_tp")):
+        for role in ("prefill", "decode"):
+            facts[f"{role}_workers"] = number(document.get(f"{role}_num_workers"))
+            facts |= _sizes(document, f"{role}_")
+    else:
+        facts |= _sizes(document, "")
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _sizes(document: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """With attention in data parallel, tp GPUs hold as many ranks of it."""
+    gpus = int(positive(document.get(f"{prefix}tp")) or 1)
+    ep = int(positive(document.get(f"{prefix}ep")) or 1)
+    spread = str(document.get(f"{prefix}dp_attention", "")).lower() == "true"
+    sizes = {"tp": 1 if spread else gpus, "attn_dp": gpus if spread else 1}
+    experts = {"ep": ep, "moe_tp": max(gpus // ep, 1)} if ep > 1 else {}
+    return {f"{prefix}{name}": value for name, value in (sizes | experts).items()}

@@ -21,10 +21,14 @@ from simkit.formats.benchmark_results.fields import json_lines, load_json
 from simkit.formats.benchmark_results.genai_perf import is_genai_perf, read_genai_perf
 from simkit.formats.benchmark_results.guidellm import is_guidellm, read_guidellm
 from simkit.formats.benchmark_results.inferencex import is_inferencex, read_inferencex
+from simkit.formats.benchmark_results.llmd_report import is_llmd_report, read_llmd_report
 from simkit.formats.benchmark_results.stored import STORED, is_stored, stored_runs
 from simkit.formats.benchmark_results.vllm_bench import is_vllm_bench, read_vllm_bench
 
-_KNOWN = "AIPerf, vLLM bench, SGLang bench, genai-perf, GuideLLM, InferenceX, or a run that simkit stored"
+_KNOWN = (
+    "AIPerf, vLLM bench, SGLang bench, genai-perf, GuideLLM, InferenceX, an llm-d report, or a run that simkit "
+    "stored"
+)
 
 
 def read_runs(path: str | Path) -> list[Run]:
@@ -37,11 +41,11 @@ def read_runs(path: str | Path) -> list[Run]:
         return _folder(place)
     lines = json_lines(place)
     if lines and (len(lines) > 1 or place.suffix == ".jsonl") and all(map(_is_result, lines)):
-        return [run for line in lines for run in _document(line, place)]
+        return [run for line in lines for run in document_runs(line, place)]
     if place.suffix == ".jsonl":
         return [read_records_run(place)]
     document = load_json(place)
-    return _document(document, place)
+    return document_runs(document, place)
 
 
 def read_run(path: str | Path) -> Run:
@@ -78,9 +82,10 @@ def _is_result(line: Any) -> bool:
     return all(is_vllm_bench(item) or is_genai_perf(item) or is_inferencex(item) for item in results)
 
 
-def _document(document: Any, path: Path) -> list[Run]:
+def document_runs(document: Any, path: Path) -> list[Run]:
+    """The runs in a parsed document, or in a list of them. Raises InputError where no tool is known by it."""
     if isinstance(document, list) and document:
-        return [run for item in document for run in _document(item, path)]
+        return [run for item in document for run in document_runs(item, path)]
     for matches, read in _READERS:
         if matches(document):
             return read(document, path)
@@ -96,5 +101,6 @@ _READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Path], list[Run]]], 
     (is_inferencex, lambda document, path: [read_inferencex(document, path)]),
     (is_vllm_bench, lambda document, path: [read_vllm_bench(document, path)]),
     (is_genai_perf, lambda document, path: [read_genai_perf(document, path)]),
+    (is_llmd_report, lambda document, path: [read_llmd_report(document, path)]),
     (is_guidellm, read_guidellm),
 )

@@ -87,3 +87,23 @@ def _notes(slots: float | None, rate: float | None) -> tuple[str, ...]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+# --- what a sweep set -----------------------------------------------------------------------------
+
+_SERVE = {
+    "tensor_parallel_size": "tp", "pipeline_parallel_size": "pp", "data_parallel_size": "attn_dp",
+    "max_num_seqs": "max_num_seqs", "max_num_batched_tokens": "max_num_batched_tokens",
+}  # fmt: skip
+
+
+def deployed_by_vllm(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The server's settings that `vllm bench sweep` writes into its results, under either spelling."""
+    client = str(document.get("backend") or "")  # what the benchmark spoke to, if an engine's own
+    served = next((engine for engine in ("sglang", "vllm") if client.startswith(engine)), None)
+    facts: dict[str, Any] = {"backend": "vllm" if "run_number" in document else served}
+    for name, value in document.items():
+        ours = _SERVE.get(str(name).replace("-", "_"))
+        if ours is not None and positive(value):
+            facts[ours] = int(value)
+    return {name: value for name, value in facts.items() if value is not None}

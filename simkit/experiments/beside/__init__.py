@@ -1,0 +1,1 @@
+"""What stands beside a run: other people's results, and a baseline to be no worse than."""

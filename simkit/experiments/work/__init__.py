@@ -1,0 +1,1 @@
+"""Who evaluates the points of a run, and within which budget."""
