@@ -8,11 +8,11 @@ from simkit.reports.charts.model import Drawing, DrawnPool, HeatMap, Number
 from simkit.reports.charts.scales import tick_text
 
 # From dark to light in even steps of lightness, legible to the colour-blind (viridis).
-_SHADES = (
+SHADES = (
     "#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b",
     "#fde725",
 )  # fmt: skip
-_LIGHT_FROM = 6  # shades on which text is dark
+LIGHT_FROM = 6  # shades on which text is dark
 _CELL_PX = 34.0
 _MOST_GPUS = 16
 
@@ -48,7 +48,7 @@ def shade_of(value: Number, values: list[float]) -> int | None:
         share = sum(other < value for other in values) / max(len(values) - 1, 1)
     else:
         share = (value - low) / (high - low) if high > low else 0.5
-    return min(int(share * len(_SHADES)), len(_SHADES) - 1)
+    return min(int(share * len(SHADES)), len(SHADES) - 1)
 
 
 def _cells(heat: HeatMap, row: int, place: tuple[float, float, float]) -> Iterator[str]:
@@ -56,13 +56,13 @@ def _cells(heat: HeatMap, row: int, place: tuple[float, float, float]) -> Iterat
     known = [value for line in heat.values for value in line if value is not None]
     for column, value in enumerate(heat.values[row]):
         shade = shade_of(value, known)
-        fill = "none" if shade is None else _SHADES[shade]
+        fill = "none" if shade is None else SHADES[shade]
         x, y = left + across * column, top + _CELL_PX * row
         box: dict[str, Any] = {"x": x + 1, "y": y + 1, "width": across - 2, "height": _CELL_PX - 2, "rx": 2}
         yield element("rect", **box, fill=fill, stroke="currentColor", stroke_opacity=0.2)
         mark = heat.marks[row][column] if heat.marks else ""
         words = cut(("-" if value is None else _short(value)) + mark, across, SMALL_PX)
-        ink = "currentColor" if shade is None else "#000" if shade >= _LIGHT_FROM else "#fff"
+        ink = "currentColor" if shade is None else "#000" if shade >= LIGHT_FROM else "#fff"
         middle: dict[str, Any] = {"size": SMALL_PX, "fill": ink, "text_anchor": "middle"}
         yield text(words, x + across / 2, y + _CELL_PX / 2 + 4, **middle)
 

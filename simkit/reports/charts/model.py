@@ -39,6 +39,7 @@ class Series:
     doubtful: tuple[bool, ...] = ()
     band: bool = False
     dashed: bool = False
+    extra: tuple[tuple[Number, ...], ...] = ()
     group: str = ""
 
 
@@ -53,7 +54,10 @@ class BoundLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Series over two axes. alt says in words what is seen; note what to look for."""
+    """Series over two axes. alt says in words what is seen; note what to look for.
+
+    choices: other quantities that the reader may put on an axis; each series has them in `extra`.
+    """
 
     name: str
     title: str
@@ -61,6 +65,7 @@ class Chart:
     x: Axis
     y: Axis
     series: tuple[Series, ...]
+    choices: tuple[str, ...] = ()
     bounds: tuple[BoundLine, ...] = ()
     note: str = ""
 

@@ -12,13 +12,7 @@ from simkit.reports.pages import Code, Page, Section
 from simkit.reports.pareto_text import pareto_text
 from simkit.reports.question import command_line, question
 from simkit.reports.simulated import HEADS, HINT, simulated_rows
-from simkit.reports.views.recommendation_figures import (
-    deployment_drawing,
-    load_charts,
-    memory_chart,
-    operator_chart,
-    pareto_chart,
-)
+from simkit.reports.views.recommendation_figures import load_charts, pareto_chart
 from simkit.reports.views.recommendation_words import (
     CANDIDATE_HEADS,
     CANDIDATES_SHOWN,
@@ -30,6 +24,7 @@ from simkit.reports.views.recommendation_words import (
     tiles_of,
     verdict_of,
 )
+from simkit.reports.views.step_figures import deployment_drawing, memory_chart, operator_chart
 
 Doc = Mapping[str, Any]
 _OPERATORS_SHOWN = 8  # of each phase
