@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.errors import InputError
-from simkit.experiments.columns import AXES, PREFIX, column_of
+from simkit.experiments.columns import AXES, PREFIX, SIZES, column_of
 from simkit.experiments.document import Experiment
 from simkit.experiments.store import RunFolder, read_dataset, read_run
 from simkit.experiments.summary import summary_page, summary_table
@@ -57,7 +57,9 @@ def swept_points(experiment: Experiment, frame: "pd.DataFrame", provenance: tupl
         raise InputError(f"{experiment.source}: no point has a result; column `error` says why")
     best = column_of(report.best, do) if report else f"{prefix}output_tokens_per_s_per_gpu"
     varied = tuple(name for name in AXES if name in usable and usable[name].nunique(dropna=True) > 1)
-    varied = tuple(name for name in varied if not name.startswith("sla_"))
+    varied = tuple(
+        name for name in varied if not name.startswith("sla_") and not _implied(usable, name, varied)
+    )
     names = [
         *varied,
         best,
@@ -80,6 +82,13 @@ def swept_points(experiment: Experiment, frame: "pd.DataFrame", provenance: tupl
         failed={str(reason): int(number) for reason, number in reasons.items()},
         provenance=provenance,
     )  # fmt: skip
+
+
+def _implied(frame: "pd.DataFrame", name: str, varied: tuple[str, ...]) -> bool:
+    """Whether the plan says it already."""
+    if "plan" not in varied or name not in (*SIZES, "num_gpus"):
+        return False
+    return bool((frame.groupby("plan")[name].nunique() <= 1).all())
 
 
 def _bounds(experiment: Experiment, frame: "pd.DataFrame") -> dict[str, float]:

@@ -3,8 +3,8 @@
 (() => {
   "use strict";
   const figures = JSON.parse(document.getElementById("report-data").textContent);
-  const FEW = 300, MOST_PINS = 4, BOUND = "#c2255c";
-  const SHAPES = { o: "circle", "^": "triangle", s: "rect", D: "rectRot", "*": "star" };
+  const FEW = 300, DOTS = 60, MOST_PINS = 4, BOUND = "#c2255c";
+  const SHAPES = { o: "circle", "^": "triangle", s: "rect", D: "rectRot" };
   const views = new Map();
   const state = new URLSearchParams(location.hash.slice(1));
   const pins = (state.get("pin") || "").split(" ").filter(Boolean);
@@ -22,6 +22,26 @@
   function remember(key, value) {
     if (value) state.set(key, value); else state.delete(key);
     history.replaceState(null, "", "#" + state.toString());
+  }
+
+  // Names of many points are kept as numbers of their parts.
+  function nameOf(spec, series, i) {
+    const name = at(series.names, i);
+    return Array.isArray(name) ? name.map((part) => spec.parts[part]).join(", ") : name;
+  }
+
+  function starred(fill) {
+    const found = document.createElement("canvas"), pen = found.getContext("2d");
+    found.width = found.height = 22;
+    pen.beginPath();
+    for (let n = 0; n < 10; n++) {
+      const far = n % 2 ? 4.4 : 10, turn = (n * Math.PI) / 5 - Math.PI / 2;
+      pen.lineTo(11 + far * Math.cos(turn), 11 + far * Math.sin(turn));
+    }
+    pen.closePath();
+    pen.fillStyle = fill; pen.fill();
+    pen.strokeStyle = colour("--ink"); pen.stroke();
+    return found;
   }
 
   // --- what a figure shows now: axes chosen, series shown ------------------------------------------
@@ -64,13 +84,13 @@
 
     datasets() {
       return this.spec.series.map((series) => {
-        const data = this.points(series), many = data.length > FEW, star = series.marker === "*";
+        const data = this.points(series), many = data.length > FEW, line = series.kind === "line" && this.own(), star = series.marker === "*";
         const hollow = (p) => series.doubtful && series.doubtful[p.i];
         return {
           label: series.label || "", data, parsing: false, hidden: !this.shown(series),
-          showLine: series.kind === "line" && this.own(), borderColor: series.colour, borderWidth: 1.8,
+          showLine: line, borderColor: series.colour, borderWidth: 1.8,
           borderDash: series.dashed ? [5, 4] : [], tension: 0,
-          pointStyle: star ? "star" : SHAPES[series.marker || "o"], pointRadius: star ? 9 : many ? 2 : 4,
+          pointStyle: star ? starred(series.colour) : SHAPES[series.marker || "o"], pointRadius: star ? 9 : line && data.length > DOTS ? 0 : many ? 2 : 4,
           pointHoverRadius: star ? 11 : 7, pointHitRadius: 6,
           pointBorderColor: star ? colour("--ink") : series.colour, pointBorderWidth: star ? 2.5 : 1.4,
           pointBackgroundColor: many ? series.colour : data.map((p) => (hollow(p) ? "transparent" : series.colour)),
@@ -86,6 +106,7 @@
         grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8 },
         beginAtZero: !this.log[side] && own && Boolean(axis.from_zero),
       };
+      if (own) Object.assign(found, this.range(side));
       if (axis.categories && own) {
         Object.assign(found, { type: "linear", min: -0.5, max: axis.categories.length - 0.5, reverse: false });
         found.ticks = { color: colour("--soft"), stepSize: 1, autoSkip: false,
@@ -94,13 +115,28 @@
       return found;
     }
 
+    range(side) { // with intervals and bounds, which Chart.js does not know of
+      const found = [];
+      for (const series of this.spec.series) {
+        const ends = side === "x" ? [series.x_lo, series.x_hi] : [series.lo, series.hi];
+        const parts = series.x.length > FEW && !series.band ? [] : ends;
+        for (const list of [series[side], ...parts]) for (const value of list || []) if (value !== null && (!this.log[side] || value > 0)) found.push(value);
+      }
+      for (const item of this.spec.bounds || []) if ((item.axis || "y") === side && item.value) found.push(item.value);
+      if (!found.length) return {};
+      const low = found.reduce((a, b) => Math.min(a, b)), high = found.reduce((a, b) => Math.max(a, b));
+      if (this.log[side]) { const room = Math.max(high / low, 1.5) ** 0.05; return { min: low / room, max: high * room }; }
+      const room = ((high - low) || Math.abs(high) || 1) * 0.05;
+      return { min: this.spec[side].from_zero && low >= 0 ? 0 : low - room, max: high + room };
+    }
+
     draw() {
       if (this.chart) this.chart.destroy();
       const view = this;
       this.chart = new Chart(this.canvas, {
         type: "scatter", data: { datasets: this.datasets() }, plugins: [extras(view)],
         options: {
-          animation: false, normalized: true, maintainAspectRatio: false, responsive: true,
+          animation: false, maintainAspectRatio: false, responsive: true,
           interaction: { mode: "nearest", intersect: true, axis: "xy" },
           scales: { x: this.scale("x"), y: this.scale("y") },
           plugins: {
@@ -113,7 +149,7 @@
     }
 
     words(place, i) {
-      const series = this.spec.series[place], name = at(series.names, i), lines = name ? name.split("\n") : [];
+      const series = this.spec.series[place], name = nameOf(this.spec, series, i), lines = name ? name.split("\n") : [];
       if (series.label && !name) lines.push(series.label);
       if (!name || !this.own()) lines.push(`${this.label("x")}: ${this.values(series, "x")[i]}`, `${this.label("y")}: ${this.values(series, "y")[i]}`);
       else if (lines.length < 2) lines.push(`${this.label("y")}: ${this.values(series, "y")[i]}`);
@@ -279,13 +315,14 @@
     panel.append(make("strong", "Pinned to compare"));
     const cards = make("div", "", { class: "cards" });
     for (const key of pins) {
-      const [name, place, i] = key.split(":"), spec = figures[name], series = spec && spec.series[place];
-      if (!series || !series.names || !series.names[i]) continue;
+      const [figure, place, i] = key.split(":"), spec = figures[figure], series = spec && spec.series[place];
+      const name = series && nameOf(spec, series, i);
+      if (!name) continue;
       const card = make("div", "", { class: "card" }), close = make("button", "remove", { type: "button" });
-      series.names[i].split("\n").forEach((line, n) => card.append(make(n ? "p" : "h3", line)));
+      name.split("\n").forEach((line, n) => card.append(make(n ? "p" : "h3", line)));
       close.addEventListener("click", () => { pins.splice(pins.indexOf(key), 1); showPins(); });
       card.append(close);
-      if (/^#1 /.test(series.names[i]) && document.getElementById("s-deploy-it")) card.append(make("a", "its DGD", { href: "#s-deploy-it" }));
+      if (/^#1 /.test(name) && document.getElementById("s-deploy-it")) card.append(make("a", "its DGD", { href: "#s-deploy-it" }));
       cards.append(card);
     }
     panel.append(cards);

@@ -20,12 +20,12 @@ _MOST_GPUS = 16
 def heat_svg(heat: HeatMap, *, alone: bool = False) -> str:
     """A cell for each pair, with its value written in it."""
     top = 32.0 if alone else 8.0
-    left = min(max(max((text_width(n, SMALL_PX) for n in heat.y.categories), default=0) + 26, 60), 190.0)
+    left = min(max(max((text_width(n, SMALL_PX) for n in heat.y.categories), default=0) + 36, 64), 190.0)
     across = (WIDTH - left - 8) / max(len(heat.x.categories), 1)
     parts = [text(heat.title, WIDTH / 2, 16.0, size=13, text_anchor="middle")] if alone else []
     for row, name in enumerate(heat.y.categories):
         middle = top + _CELL_PX * (row + 0.5) + 4
-        short = cut(name, left - 24, SMALL_PX)
+        short = cut(name, left - 28, SMALL_PX)
         parts.append(text(short, left - 6, middle, size=SMALL_PX, text_anchor="end"))
         parts += _cells(heat, row, (left, top, across))
     bottom = top + _CELL_PX * len(heat.y.categories)

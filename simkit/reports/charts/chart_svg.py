@@ -22,6 +22,7 @@ _PLOT = 250.0
 _LEFT, _RIGHT, _TOP, _BELOW = 58.0, 14.0, 12.0, 42.0
 _ROW = 17.0
 _FEW = 300  # points up to which each has whiskers and says what it is
+_DOTS = 60  # of a line, up to which each has a marker
 _BOUND_COLOUR = "#c2255c"
 _MARKS = {
     "o": "m-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
@@ -36,20 +37,25 @@ Scales = tuple[Scale, Scale]
 def chart_svg(chart: Chart, *, alone: bool = False) -> str:
     """The chart; alone: as a file with its title in it."""
     top = _TOP + (20.0 if alone else 0.0)
-    labelled = _margin(chart)
+    labelled, tall = _margin(chart), _height(chart)
     scales = (
         scale_of(chart.x, x_values(chart), labelled, WIDTH - _RIGHT),
-        scale_of(chart.y, y_values(chart), top + _PLOT, top),
+        scale_of(chart.y, y_values(chart), top + tall, top),
     )
     parts = [*_axes(chart, scales)]
     for series in sorted(chart.series, key=lambda s: s.marker == "*"):
         parts += _series(series, scales)
     for bound in chart.bounds:
         parts += _bound(bound, scales)
-    legend = list(_legend(chart, top + _PLOT + _BELOW + 8))
-    height = top + _PLOT + _BELOW + _ROW * len(_legend_rows(chart)) + 4
+    legend = list(_legend(chart, top + tall + _BELOW + 8))
+    height = top + tall + _BELOW + _ROW * len(_legend_rows(chart)) + 4
     title = [text(chart.title, WIDTH / 2, 16.0, size=13, text_anchor="middle")] if alone else []
     return svg([*title, *parts, *legend], height, chart.alt, alone=alone)
+
+
+def _height(chart: Chart) -> float:
+    """Of the plot; with categories, as much as they need."""
+    return min(_PLOT, 44.0 * len(chart.y.categories)) if chart.y.categories else _PLOT
 
 
 def _margin(chart: Chart) -> float:
@@ -100,7 +106,8 @@ def _series(series: Series, scales: Scales) -> Iterator[str]:
         dash: dict[str, Any] = {"stroke_dasharray": "5 4"} if series.dashed else {}
         path = "M" + "L".join(f"{px(a)} {px(b)}" for a, b in points)
         yield element("path", d=path, fill="none", stroke=series.colour, stroke_width=1.8, **dash)
-    yield from _points(series, points, kept)
+    if series.kind != "line" or len(points) <= _DOTS:
+        yield from _points(series, points, kept)
 
 
 def _points(series: Series, points: list[tuple[float, float]], kept: list[int]) -> Iterator[str]:

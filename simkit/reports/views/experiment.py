@@ -73,7 +73,10 @@ def _tiles(swept: SweptPoints) -> tuple[Tile, ...]:
 def _top(swept: SweptPoints) -> Section:
     """The best points in numbers."""
     known = [i for i in range(swept.size) if swept.columns[swept.best][i] is not None]
-    ranked = sorted(known, key=lambda i: swept.columns[swept.best][i], reverse=not swept.least)[:20]
+    sign, meets = 1.0 if swept.least else -1.0, swept.columns.get("meets_sla", ())
+    ranked = sorted(known, key=lambda i: (bool(meets) and not meets[i], sign * swept.columns[swept.best][i]))[
+        :20
+    ]
     shown = [
         swept.best, *(f"{swept.prefix}{name}" for name in ("ttft_ms_mean", "itl_ms_mean")),
         "sla_probability", "meets_sla", "in_domain",
@@ -81,4 +84,10 @@ def _top(swept: SweptPoints) -> Section:
     kept = [name for name in dict.fromkeys(shown) if name in swept.columns and name not in swept.varied]
     rows = tuple(tuple(words(swept.columns[name][i]) for name in (*swept.varied, *kept)) for i in ranked)
     heads = tuple(label_of(swept, name) for name in (*swept.varied, *kept))
-    return Section(title="The best points", heads=heads, rows=rows, words=len(swept.varied))
+    return Section(
+        title="The best points",
+        hint="Those that keep the SLA first.",
+        heads=heads,
+        rows=rows,
+        words=len(swept.varied),
+    )

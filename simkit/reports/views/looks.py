@@ -80,4 +80,6 @@ def words(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, float) and value.is_integer():
+        return number(int(value))
     return number(value) if isinstance(value, int | float) else str(value)

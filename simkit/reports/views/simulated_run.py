@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simkit.core.words import gpus
 from simkit.reports.charts.model import Axis, BoundLine, Chart, Number, Series
-from simkit.reports.labels import MODES, count, engine_name, layout_label, number
+from simkit.reports.labels import MODES, engine_name, layout_label, number
 from simkit.reports.pages import Page, Section, Tile
 from simkit.reports.simulation import (
     LATENCIES,
@@ -32,7 +33,7 @@ def simulation_page(doc: Doc, timeline: Columns, spread: Mapping[str, Sequence[f
     return Page(
         title=f"{own['model']}, simulated: {own['load']['words']}",
         answer=f"{engine_name(place['backend'])} {MODES[place['mode']]}, {layout_label(place)} on "
-        f"{count(place['num_gpus'])} GPUs: {_says(doc)}",
+        f"{gpus(place['num_gpus'])}: {_says(doc)}",
         verdict=verdict_line(own) or own["believe"],
         status=("met" if sla["met"] else "missed") if sla["bounds"] else "none",
         tiles=_tiles(doc),

@@ -15,6 +15,10 @@ _MOST_LINES = len(COLOURS)
 _WORDS = {
     "concurrency": "requests in flight", "request_rate_per_s": "requests/s", "isl_tokens": "prompt tokens",
     "osl_tokens": "output tokens", "num_gpus": "GPUs", "plan": "plan", "tp": "tensor parallel",
+    "ttft_ms_mean": "mean TTFT [ms]", "itl_ms_mean": "mean ITL [ms]", "e2e_ms_mean": "mean end to end [ms]",
+    "output_tokens_per_s_per_gpu": "output tokens/s per GPU", "tokens_per_s_per_user": "tokens/s per user",
+    "sla_probability": "P(SLA)", "meets_sla": "keeps the SLA", "in_domain": "in domain",
+    "cost_per_million_output_tokens": "cost per million output tokens", "gpu": "GPU", "backend": "engine",
 }  # fmt: skip
 
 
