@@ -86,8 +86,8 @@ def swept_points(experiment: Experiment, frame: "pd.DataFrame", provenance: tupl
 
 def _implied(frame: "pd.DataFrame", name: str, varied: tuple[str, ...]) -> bool:
     """Whether the plan says it already."""
-    if "plan" not in varied or name not in (*SIZES, "num_gpus"):
-        return False
+    if "plan" not in varied or name != "num_gpus":
+        return "plan" in varied and name in SIZES
     return bool((frame.groupby("plan")[name].nunique() <= 1).all())
 
 

@@ -27,7 +27,8 @@ _KEPT = (
     "concurrency",
     "in_domain",
 )
-_SAME = ("model", "gpu", "backend", "mode", "num_gpus", "tp", "pp", "isl_tokens", "osl_tokens", "concurrency")
+_OF_A_RUN = ("run_id", "measured_at", "origin", "flags", "error", "in_domain", "sla_probability")
+_RESULTS = ("predicted_", "ttft_ms", "itl_ms", "e2e_ms", "ttft_log_sd", "itl_log_sd")
 
 
 def table_report(path: Path) -> Page:
@@ -72,7 +73,7 @@ def measured_rows(joined: "pd.DataFrame") -> list[dict[str, Any]]:
 
 def _repeats(usable: "pd.DataFrame", metric: str) -> dict[str, list[float | None]]:
     """The least and the most that repeats of a run gave; nothing where no run was repeated."""
-    keys = [name for name in _SAME if name in usable]
+    keys = [n for n in usable if n not in _OF_A_RUN and not str(n).startswith(_RESULTS)]
     groups = usable.groupby(keys, dropna=False)[f"{metric}_ms_mean"]
     often = groups.transform("size").to_numpy() > 1
     ends = {"lo": groups.transform("min").to_numpy(), "hi": groups.transform("max").to_numpy()}

@@ -103,13 +103,13 @@
       const axis = this.spec[side], own = !this.axis[side];
       const found = {
         type: this.log[side] ? "logarithmic" : "linear", title: { display: true, text: this.label(side), color: colour("--ink") },
-        grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8 },
+        grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8, includeBounds: false },
         beginAtZero: !this.log[side] && own && Boolean(axis.from_zero),
       };
       if (own) Object.assign(found, this.range(side));
       if (axis.categories && own) {
         Object.assign(found, { type: "linear", min: -0.5, max: axis.categories.length - 0.5, reverse: false });
-        found.ticks = { color: colour("--soft"), stepSize: 1, autoSkip: false,
+        found.ticks = { color: colour("--soft"), stepSize: 1, autoSkip: false, includeBounds: false,
           callback: (value) => (Number.isInteger(value) ? axis.categories[value] || "" : "") };
       }
       return found;

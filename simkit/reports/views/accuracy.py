@@ -56,7 +56,7 @@ _READING = (
 def _answer(whole: Doc, errors: Doc) -> str:
     if not errors or not whole["covered"]:
         return f"None of {count(whole['rows'])} rows could be predicted"
-    ttft, itl = (percent(errors[metric]["mdape"]) for metric in _NAMES)
+    ttft, itl = (_fine(errors[metric]["mdape"]) for metric in _NAMES)
     runs = count(whole["covered"])
     return f"Half of the predictions are within {ttft} of TTFT and {itl} of ITL, of {runs} runs"
 
@@ -72,12 +72,17 @@ def _tiles(errors: Doc) -> tuple[Tile, ...]:
     for metric, name in _NAMES.items():
         item = errors.get(metric) or {}
         found += [
-            Tile(label=f"{name}: median error", value=percent(item.get("mdape")),
-                 detail=f"one in ten is off by more than {percent(item.get('p90'))}"),
-            Tile(label=f"{name}: bias", value=percent(item.get("bias"), signed=True),
+            Tile(label=f"{name}: median error", value=_fine(item.get("mdape")),
+                 detail=f"one in ten is off by more than {_fine(item.get('p90'))}"),
+            Tile(label=f"{name}: bias", value=_fine(item.get("bias"), "+"),
                  detail="negative: predicted too fast"),
         ]  # fmt: skip
     return tuple(found)
+
+
+def _fine(frac: float | None, sign: str = "") -> str:
+    """A share in percent, to a tenth."""
+    return MISSING if frac is None else f"{100 * frac:{sign}.1f}%"
 
 
 def row_name(row: Row) -> str:

@@ -17,6 +17,7 @@ from simkit.reports.views.swept_points import (
 )
 
 _MOST_OFFERED = 5
+_FULL_LINE = 100  # the same along a line
 _FULL_NAMES = 2_000  # points up to which each says all of itself
 
 
@@ -123,7 +124,7 @@ def _line(swept: SweptPoints, along: str, metric: str) -> Chart:
                 band=len(values) == 1,
                 colour=colour,
                 marker=("o", "^", "s", "D")[place % 4],
-                names=tuple(point_name(swept, i) for i in at),
+                names=tuple(point_name(swept, i, whole=len(at) <= _FULL_LINE) for i in at),
                 doubtful=_doubtful(swept, at),
                 group=label,
             )
