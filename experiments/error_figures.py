@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simkit.reports.figures import INK, colour_of, figure_style, legend_below, new_figure, png_bytes
+from simkit.reports.figures import INK, figure_style, legend_below, new_figure, png_bytes
 from simkit.reports.labels import engine_name, partition_label, percent
+from simkit.reports.views.looks import colour_of
 
 _METRICS = {"ttft": "TTFT", "itl": "ITL"}
 _BAND = 0.3  # the shaded +-30 % around predicted = measured

@@ -31,7 +31,8 @@ ROOMS = {
     "measure": "core engines closed_form compare io catalog formats reports targets verbs",
     "profiler": "core closed_form io catalog formats reports verbs",
     "experiments": "core engines closed_form search sim io catalog formats reports verbs",
-    "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments",
+    "publish": "core io catalog formats reports verbs experiments",
+    "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments publish",
 }
 MAY_IMPORT = {
     "perfmodels": set(),

@@ -13,8 +13,8 @@ import pandas as pd
 from error_figures import error_bars_figure, figure_png, natural_order, predicted_measured_figure
 
 from perfmodels.parallel import ParallelPlan
-from simkit.reports.context import markdown_text
 from simkit.reports.labels import MISSING, count, engine_name, number, partition_label, percent
+from simkit.reports.templating import markdown_text
 
 REGENERATE = "make reports"
 

@@ -33,6 +33,7 @@ class AskedStages:
     quiet: bool
     dynamo_rules: bool
     select: int = 1
+    interactive: bool = False
 
 
 def side_by_side(requests: Sequence[Any], asked: AskedStages) -> tuple[Any, Mapping[str, Any]]:
@@ -96,9 +97,14 @@ def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[
     """What was written, by its name at the top of the folder."""
     if asked.output is None:
         return []
-    from simkit.verbs.folder import folder_texts, write_folder
+    from simkit.verbs.folder import FolderOptions, folder_texts, write_folder
 
-    texts = folder_texts(result, top=asked.top, version=asked.dgd_version, problem=problem, document=document)
+    texts = folder_texts(
+        result,
+        problem=problem,
+        document=document,
+        options=FolderOptions(top=asked.top, version=asked.dgd_version, interactive=asked.interactive),
+    )
     written = [path.relative_to(asked.output).parts[0] for path in write_folder(asked.output, texts)]
     return list(dict.fromkeys(written))
 
@@ -129,6 +135,7 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
 _OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
 _SELECT_HELP = "Write this row of the table, in place of the first."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
+_INTERACTIVE_HELP = "report.html with a script to look closer; about 400 kB in place of 100."
 _BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
 
 
@@ -151,6 +158,7 @@ def recommend(
         int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
     ] = None,
     budget: Annotated[float | None, typer.Option("--time-budget", help=_BUDGET_HELP)] = None,
+    interactive: Annotated[bool, typer.Option("--interactive", help=_INTERACTIVE_HELP)] = False,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of simulated finalists.")] = 0,
@@ -192,6 +200,7 @@ def recommend(
         quiet=quiet,
         dynamo_rules=dynamo_rules,
         select=select or 1,
+        interactive=interactive,
     )
     if len(requests) > 1:
         result, document = side_by_side(requests, asked)

@@ -72,13 +72,21 @@ def deployment_curve(
     """The same with so many requests in flight, evaluated over all of them at once."""
     load = replace(load_of(problem.request.workload), amount=np.array([concurrencies], dtype=np.float64))
     evaluated = _evaluated(problem, deployment, load)
-    return tuple(_candidate(problem, deployment, evaluated, column) for column in range(len(concurrencies)))
+    behind = _behind(problem, deployment, evaluated)
+    return tuple(
+        _at(problem, deployment, (evaluated, behind), column) for column in range(len(concurrencies))
+    )
 
 
-def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated, column: int = 0) -> Candidate:
+def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated) -> Candidate:
+    return _at(problem, deployment, (evaluated, _behind(problem, deployment, evaluated)), 0)
+
+
+def _behind(problem: Problem, deployment: Deployment, evaluated: _Evaluated) -> Behind:
+    """What is the same under every load."""
     first = deployment.pools[0]
     isl = float(np.asarray(workload_lengths(problem.request.workload).isl_tokens))
-    behind = Behind(
+    return Behind(
         model=evaluated.model,
         plan=evaluated.pool.plan,
         engine_gpus=float(max(pool.plan.num_gpus for pool in deployment.pools)),
@@ -89,6 +97,11 @@ def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated, 
         if first is not evaluated.pool
         else None,
     )
+
+
+def _at(problem: Problem, deployment: Deployment, known: tuple[_Evaluated, Behind], column: int) -> Candidate:
+    """The candidate under one of the loads that were evaluated."""
+    evaluated, behind = known
     found, shape = evaluated.found, evaluated.found.ttft_s.shape
     numbers = {
         name: float(np.broadcast_to(getattr(found, name), shape)[0, column]) for name in Outcomes.__slots__

@@ -255,11 +255,12 @@ class Recommendation:
     candidates holds the selected one first; expected_best is the one that would be if every prediction
     came true, which the selected one need not be: it is chosen to hold the SLA. pareto holds the front
     of output tokens per second per GPU against tokens per second per user, knee the position in it
-    from which both fall off. trade_offs say what a little more would buy, relaxations which bound an
-    unreachable SLA would have to give up; bottlenecks name the costliest operator of each phase.
-    finalists says which candidates were simulated too, None where none was asked for. alternatives hold one
-    entry for each GPU and engine where several were asked about: the rest is the winner's own answer. chosen
-    is the position of the candidate that the user selected: meets_sla and bottlenecks are its own.
+    from which both fall off; fronts hold that of every engine and mode by itself. trade_offs say what a
+    little more would buy, relaxations which bound an unreachable SLA would have to give up; bottlenecks
+    name the costliest operator of each phase. finalists says which candidates were simulated too, None
+    where none was asked for. alternatives hold one entry for each GPU and engine where several were asked
+    about: the rest is the winner's own answer. chosen is the position of the candidate that the user
+    selected: meets_sla and bottlenecks are its own.
     """
 
     request: Request
@@ -270,6 +271,7 @@ class Recommendation:
     explanation: tuple[str, ...] = ()
     expected_best: Candidate | None = None
     knee: int | None = None
+    fronts: tuple[tuple[Candidate, ...], ...] = ()
     trade_offs: tuple[TradeOff, ...] = ()
     relaxations: tuple[Relaxation, ...] = ()
     bottlenecks: Mapping[str, str] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from simkit.core.request import Hardware, Request
 from simkit.core.slo import STATISTICS, Slo
 from simkit.explain.answer import trade_off_lines
 from simkit.explain.remarks import remarks
+from simkit.reports.labels import layout_label
 from simkit.reports.simulated import simulated_document
 
 Document = dict[str, Any]
@@ -62,6 +63,7 @@ def recommendation_document(rec: Recommendation) -> Document:
         "candidates": candidates,
         "pareto": [candidate_document(item) for item in rec.pareto],
         "knee": None if rec.knee is None else candidate_document(rec.pareto[rec.knee]),
+        "fronts": [_front_document(front) for front in rec.fronts],
         "rejected": [asdict(item) for item in rec.rejected],
         "meets_sla": rec.meets_sla,
         "explanation": rec.explanation,
@@ -74,6 +76,26 @@ def recommendation_document(rec: Recommendation) -> Document:
         "versions": rec.versions,
     })  # fmt: skip
     return found
+
+
+_FRONT_FIGURES = (
+    "num_gpus", "concurrency", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "sla_probability",
+    "meets_sla", "in_domain",
+)  # fmt: skip
+
+
+def _front_document(front: tuple[Candidate, ...]) -> Document:
+    """The front of one engine and mode: what each point runs and gives, without its settings."""
+    points = []
+    for item in front:
+        whole = candidate_document(item)
+        means = {
+            name: {end: whole[name][end] for end in ("mean", "lo", "hi")} for name in ("ttft_ms", "itl_ms")
+        }
+        layout = layout_label(whole)
+        points.append({"layout": layout, **{name: whole[name] for name in _FRONT_FIGURES}, **means})
+    first = front[0].deployment
+    return {"backend": first.backend, "mode": first.mode, "points": points}
 
 
 def _alternative(item: Alternative) -> Document:

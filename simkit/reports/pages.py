@@ -1,10 +1,14 @@
-"""A page of short sections, shown on a terminal, as Markdown, or as one HTML file that fetches nothing."""
+"""The one document that every report is: an answer, a few figures, then sections.
 
-from collections.abc import Sequence
+It is shown on a terminal, as Markdown, or as one HTML file that fetches nothing.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simkit.reports.context import environment
+from simkit.reports.charts.model import Figure
+from simkit.reports.templating import environment
 from simkit.reports.terminal import bullets, cells, say, table
 
 if TYPE_CHECKING:
@@ -12,35 +16,93 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One headline number: what it is, its value, and what bounds or explains it."""
+
+    label: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A file's text to copy, by its name."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading with a table, lines, or both. The first `words` columns are text, the rest numbers."""
+    """A heading with a hint, figures, a table, lines and files, each where there is any.
+
+    The first `words` columns are text, the rest numbers. folded: shown on demand. drawn: the figures in
+    letters, for Markdown that stands without pictures.
+    """
 
     title: str
+    hint: str = ""
     heads: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     lines: tuple[str, ...] = ()
     words: int = 1
+    figures: tuple[Figure, ...] = ()
+    files: tuple[Code, ...] = ()
+    folded: bool = False
+    drawn: str = ""
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything under the heading."""
+        return bool(self.rows or self.lines or self.figures or self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A titled answer with its verdict: status is met, missed or empty; command says how to make it again."""
+    """A titled answer with its verdict: status is met, missed, unsure, none or empty.
+
+    answer says in a sentence what was found, where that is more than the verdict; figures are the few that
+    come first; command says how to make the page again.
+    """
 
     title: str
     verdict: str
     status: str = ""
     sections: tuple[Section, ...] = ()
     command: str = "simkit"
+    answer: str = ""
+    tiles: tuple[Tile, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def all_figures(self) -> Iterator[Figure]:
+        """Those that come first, then those of the sections."""
+        yield from self.figures
+        for section in self.sections:
+            yield from section.figures
 
 
-def page_markdown(page: Page) -> str:
-    """The page as Markdown."""
-    return environment().get_template("page.md.j2").render(page=page).rstrip() + "\n"
+def page_markdown(page: Page, figures_in: str = "") -> str:
+    """The page as Markdown; figures_in: the folder that holds its figures as PNG, empty where none does."""
+    template = environment().get_template("page.md.j2")
+    return template.render(page=page, figures_in=figures_in).rstrip() + "\n"
 
 
-def page_html(page: Page) -> str:
-    """The page as HTML."""
-    return environment().get_template("page.html.j2").render(page=page).rstrip() + "\n"
+def page_html(page: Page, *, interactive: bool = False) -> str:
+    """The page as HTML, whole and printable without a script; interactive: with one that lets look closer."""
+    from simkit.reports.charts.payload import library_text, payload_text, script_text
+    from simkit.reports.charts.svg import figure_as_svg
+
+    scripts = {"library": "", "script": "", "payload": ""}
+    if interactive:
+        scripts = {
+            "library": library_text(),
+            "script": script_text(),
+            "payload": payload_text(page.all_figures),
+        }
+    template = environment().get_template("page.html.j2")
+    found = template.render(page=page, svg=figure_as_svg, interactive=interactive, **scripts)
+    return found.rstrip() + "\n"
 
 
 def page_console(page: Page, console: "Console") -> None:

@@ -16,6 +16,7 @@ from simkit.search.prepared import PreparedEngine, prepare_engine, restricted
 from simkit.search.probabilities import chances
 from simkit.search.space import SpaceRules, plan_space
 
+_MODE_LIMIT = 12  # enough for a line
 _PARETO_LIMIT = 40
 
 
@@ -36,6 +37,7 @@ class EngineResult:
     chance: FloatArray
     expected: Points
     pareto: Points
+    by_mode: Points
     nearest_miss: Points
     holding: int
 
@@ -64,7 +66,7 @@ def search_engine(problem: Problem, model: EngineModel) -> EngineResult | None:
         none = _none()
         return EngineResult(
             engine=engine, wider=wider, points=none, best=none, chance=np.zeros(0), expected=none,
-            pareto=none, nearest_miss=none, holding=0,
+            pareto=none, by_mode=none, nearest_miss=none, holding=0,
         )  # fmt: skip
     return _result(problem, (engine, wider), sweep, load_points(problem, engine) or sweep)
 
@@ -92,6 +94,7 @@ def _result(
         chance=chance[kept],
         expected=points.take(leading(points, slo, preference)),
         pareto=_front(concatenate([sweep, best]), engine.osl_tokens),
+        by_mode=_by_mode(concatenate([sweep, best]), engine.osl_tokens),
         nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
         holding=int(np.count_nonzero(violation <= 1.0)),
     )
@@ -104,11 +107,20 @@ def with_front(problem: Problem, result: EngineResult) -> EngineResult:
     if sweep is None:
         return result
     best = result.best.take(result.best.num_gpus <= problem.total_gpus)
-    return replace(result, pareto=_front(concatenate([sweep, best]), engine.osl_tokens))
+    points = concatenate([sweep, best])
+    return replace(
+        result, pareto=_front(points, engine.osl_tokens), by_mode=_by_mode(points, engine.osl_tokens)
+    )
 
 
 def _front(points: Points, osl_tokens: float) -> Points:
     return points.take(pareto_front(points, osl_tokens, _PARETO_LIMIT))
+
+
+def _by_mode(points: Points, osl_tokens: float) -> Points:
+    """The front of each mode by itself, aggregated first: what one gives up against the other."""
+    split = [points.take(points.decode_plan < 0), points.take(points.decode_plan >= 0)]
+    return concatenate([part.take(pareto_front(part, osl_tokens, _MODE_LIMIT)) for part in split])
 
 
 def gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points | None:

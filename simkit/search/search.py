@@ -74,7 +74,8 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
         )
     candidates = _candidates(problem, found.rows)
     meets = candidates[0].meets_sla
-    front = _pareto(problem, _as_large(problem, filled, candidates[0]))
+    sized = _as_large(problem, filled, candidates[0])
+    front = _pareto(problem, sized)
     engine, table, row = found.rows[chosen]
     return Recommendation(
         request=problem.request,
@@ -82,6 +83,7 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
         expected_best=_expected(problem, filled),
         pareto=front,
         knee=_knee(front),
+        fronts=_fronts(problem, sized),
         rejected=_rejections(problem, found.results),
         meets_sla=candidates[chosen].meets_sla,
         trade_offs=trade_offs(problem, filled, candidates[0]),
@@ -144,6 +146,17 @@ def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, .
     return tuple(
         candidate(problem, results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front
     )
+
+
+def _fronts(problem: Problem, results: list[EngineResult]) -> tuple[tuple[Candidate, ...], ...]:
+    """The front of every engine and mode by itself."""
+    found = []
+    for result in results:
+        points = result.by_mode
+        for rows in (np.flatnonzero(points.decode_plan < 0), np.flatnonzero(points.decode_plan >= 0)):
+            if len(rows):
+                found.append(tuple(candidate(problem, result.engine, points, int(row)) for row in rows))
+    return tuple(found)
 
 
 def _as_large(problem: Problem, results: list[EngineResult], selected: Candidate) -> list[EngineResult]:

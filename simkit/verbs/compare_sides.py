@@ -1,7 +1,7 @@
 """What `simkit compare` puts side by side: a deployment, a request or a recommendation, as one document."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,19 @@ def read_sides(one: Path, other: Path, asking: Asking) -> tuple[Side, Side]:
 
     Raises InputError.
     """
-    paths = [_within(path) for path in (one, other)]
+    first, second = read_many([one, other], asking)
+    return first, second
+
+
+def read_many(given: Sequence[Path], asking: Asking) -> list[Side]:
+    """Any number of sides; a DGD is asked what the first that says a load is asked. Raises InputError."""
+    paths = [_within(path) for path in given]
     kinds = [_kind(path) for path in paths]
     found: dict[int, Side] = {}
-    for i in sorted((0, 1), key=lambda i: kinds[i] == DEPLOYMENT):  # deployments last
-        others = found.get(1 - i)
-        found[i] = _side(paths[i], kinds[i], asking, others.asked if others else None)
-    return found[0], found[1]
+    for i in sorted(range(len(paths)), key=lambda i: kinds[i] == DEPLOYMENT):  # deployments last
+        asked = next((side.asked for _, side in sorted(found.items()) if side.asked), None)
+        found[i] = _side(paths[i], kinds[i], asking, asked)
+    return [found[i] for i in range(len(paths))]
 
 
 def _within(path: Path) -> Path:

@@ -174,7 +174,7 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
         "notes": [*shown["notes"], *([beside] if beside else [])],
         **({"sla": _sla(problem_request.slo, shown)} if problem_request.slo.judged else {}),
         "model": model_document(problem_request, result.candidate.deployment),
-        "by_operator": [_operator(line) for line in result.by_operator],
+        "by_operator": [operator_document(line) for line in result.by_operator],
         "nearest_run": _nearest(result),
         "procedure": procedure_words(problem_request.workload),
     }
@@ -212,7 +212,8 @@ def _nearest(result: SingleEstimate) -> dict[str, Any] | None:
     return {"run": found.label, **times, "resemblance": found.resemblance}
 
 
-def _operator(line: OperatorLine) -> dict[str, Any]:
+def operator_document(line: OperatorLine) -> dict[str, Any]:
+    """One operator of one step."""
     return {
         "phase": line.phase,
         "operator": line.operator,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from simkit.formats.validate import answer_faults
 from simkit.io.yamlio import dump_yaml, write_bytes_atomic
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import Document, dumps, recommendation_document
-from simkit.reports.recommendation_page import recommendation_html, recommendation_markdown
+from simkit.reports.pages import Code, page_html, page_markdown
+from simkit.reports.views.recommendation import CloserLook, recommendation_page
+from simkit.verbs.closer_look import closer_look
 from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
 
 PROFILE_FOLDER = "profiling_results"
@@ -86,35 +88,47 @@ def _site(rec: Recommendation, candidate: Candidate, profile: Mapping[str, bytes
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderOptions:
+    """How many DGDs the folder holds, of which version, and whether the report has a script."""
+
+    top: int = 1
+    version: str = "v1beta1"
+    interactive: bool = False
+
+
 def folder_texts(
     rec: Recommendation,
     *,
-    top: int = 1,
-    version: str = "v1beta1",
     problem: Problem | None = None,
     document: Document | None = None,
+    options: FolderOptions | None = None,
 ) -> dict[str, str | bytes]:
     """File name to content of everything the folder holds; document: the answer's own, if made already.
 
     With the problem that was searched, a Planner or mocker gets profiling data: a folder for programs that
     read files, and within the DGD where they are read there.
     """
+    asked = options or FolderOptions()
     texts: dict[str, str | bytes] = {}
     if rec.request.deploy.cluster.profiling_job:
         texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
-    exported = (rec.selected,) if rec.chosen else rec.candidates[:top]
+    exported = (rec.selected,) if rec.chosen else rec.candidates[: asked.top]
     for rank, candidate in enumerate(exported, start=1):
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
         deployed = profile if deploys_profile(rec.request) else {}
-        documents = dgd_documents(rec, candidate, version, profile=deployed, problem=problem)
+        documents = dgd_documents(rec, candidate, asked.version, profile=deployed, problem=problem)
         texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     document = document or recommendation_document(rec)
     texts["recommendation.json"] = dumps(document)
     texts["candidates.csv"] = candidates_csv(document)
-    texts["report.md"] = recommendation_markdown(document)
-    texts["report.html"] = recommendation_html(document)
+    files = tuple(Code(name=name, text=str(text)) for name, text in texts.items() if name.startswith("dgd"))
+    closer = closer_look(problem, rec) if problem else CloserLook()
+    page = recommendation_page(document, replace(closer, files=files))
+    texts["report.md"] = page_markdown(page)
+    texts["report.html"] = page_html(page, interactive=asked.interactive)
     texts["benchmark.sh"] = benchmark_script(rec, rec.request.model)
     return texts
 

@@ -115,6 +115,7 @@ def test_json_alone_on_standard_output(simkit, tmp_path):
     assert set(document) == keys | {
         "expected_best",
         "knee",
+        "fronts",
         "remarks",
         "bottlenecks",
         "trade_offs",

@@ -22,7 +22,7 @@ from simkit.formats.dgd.read import parse_dgd
 from simkit.formats.dgd.render import render
 from simkit.formats.validate import validate_documents
 from simkit.io.yamlio import dump_yaml, load_documents
-from simkit.reports.figures import colour_of
+from simkit.reports.views.looks import colour_of
 from simkit.targets.local.engine import engine_words, listed_name, settings_file
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,17 @@ import pytest
 
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import recommendation_document
-from simkit.reports.recommendation_page import recommendation_html, recommendation_markdown
+from simkit.reports.pages import page_html, page_markdown
+from simkit.reports.views.recommendation import recommendation_page
+
+
+def recommendation_html(doc):
+    return page_html(recommendation_page(doc))
+
+
+def recommendation_markdown(doc):
+    return page_markdown(recommendation_page(doc))
+
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -69,7 +79,7 @@ def test_html_answers(html):
     ):
         assert text in html
     assert "simkit recommend --model Qwen/Qwen3-32B" in html.splitlines()[0]
-    assert html.count("<svg") == 1
+    assert html.count("<svg") == 3
 
 
 @pytest.mark.parametrize(

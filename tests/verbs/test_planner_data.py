@@ -18,7 +18,7 @@ from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.engines.registry import default_engine
 from simkit.formats.planner.files import profile_files
-from simkit.verbs.folder import folder_texts, write_folder
+from simkit.verbs.folder import FolderOptions, folder_texts, write_folder
 from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile
 from simkit.verbs.recommend import answer
 
@@ -186,7 +186,7 @@ def test_data_go_where_they_are_read(deploy, written, deployed):
 
 def test_the_folder_holds_the_data_and_the_dgd_mounts_them(problem, tmp_path):
     recommendation = answer(problem)
-    texts = folder_texts(recommendation, top=2, problem=problem)
+    texts = folder_texts(recommendation, problem=problem, options=FolderOptions(top=2))
     write_folder(tmp_path, texts)
     for folder in ("profiling_results", "profiling_results-2"):
         found = {str(path.relative_to(tmp_path / folder)) for path in (tmp_path / folder).rglob("*.*")}

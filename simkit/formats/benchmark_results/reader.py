@@ -26,8 +26,8 @@ from simkit.formats.benchmark_results.stored import STORED, is_stored, stored_ru
 from simkit.formats.benchmark_results.vllm_bench import is_vllm_bench, read_vllm_bench
 
 _KNOWN = (
-    "AIPerf, vLLM bench, SGLang bench, genai-perf, GuideLLM, InferenceX, an llm-d report, or a run that simkit "
-    "stored"
+    "AIPerf, vLLM bench, SGLang bench, genai-perf, GuideLLM, InferenceX, an llm-d report, or a run that "
+    "simkit stored"
 )
 
 

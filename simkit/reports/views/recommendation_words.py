@@ -1,9 +1,8 @@
-"""What the Markdown and HTML reports say, as strings ready for their templates."""
+"""What the report of a recommendation says, as strings."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from simkit.reports.alternatives import alternatives_context, asked_request
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -14,16 +13,11 @@ from simkit.reports.labels import (
     is_unsure,
     layout_label,
     number,
-    one_line,
     percent,
     statistics_label,
 )
-from simkit.reports.question import BOUNDS, command_line, question
-from simkit.reports.simulated import HEADS, HINT, simulated_rows
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
+from simkit.reports.pages import Tile
+from simkit.reports.question import BOUNDS
 
 Doc = Mapping[str, Any]
 
@@ -57,60 +51,8 @@ LIMITS = (
 )
 
 
-def environment() -> "Environment":
-    """Jinja with this package's templates; HTML is escaped, Markdown escapes what it prints by `md`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    found = Environment(
-        loader=PackageLoader("simkit.reports"),
-        autoescape=select_autoescape(enabled_extensions=("html", "html.j2")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters["md"] = markdown_text
-    return found
-
-
-def markdown_text(text: str) -> str:
-    """The text on one line with Markdown's and HTML's own characters made harmless."""
-    harmless = one_line(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for letter in ("\\", "|", "`", "*", "[", "]"):
-        harmless = harmless.replace(letter, f"\\{letter}")
-    return harmless
-
-
-def recommendation_context(doc: Doc) -> dict[str, Any]:
-    """The strings of a report from a recommendation's document."""
-    best = doc["selected"]
-    return {
-        "model": doc["request"]["model"],
-        "command": command_line(asked_request(doc), doc.get("finalists")),
-        "status": _status(doc),
-        "answer": _answer(doc),
-        "verdict": _verdict(doc),
-        "question": question(doc["request"]),
-        "numbers": _numbers(best) if best else [],
-        "settings": _settings(best, doc["bottlenecks"]) if best else [],
-        "memory": _memory(best["memory_gib"]) if best else [],
-        "notes": best["notes"] if best else [],
-        "explanation": [*doc["explanation"], *doc["remarks"]],
-        "trade_offs": [item["text"] for item in doc["trade_offs"]],
-        "warnings": doc["request"]["warnings"],
-        **alternatives_context(doc.get("alternatives", ())),
-        "heads": CANDIDATE_HEADS,
-        "rows": [_row(rank, item) for rank, item in enumerate(doc["candidates"][:CANDIDATES_SHOWN], start=1)],
-        "simulated_heads": HEADS,
-        "simulated_hint": HINT,
-        "simulated_rows": simulated_rows(doc["candidates"]),
-        "hidden": max(0, len(doc["candidates"]) - CANDIDATES_SHOWN),
-        "rejected": doc["rejected"],
-        "limits": LIMITS,
-        "versions": list(doc["versions"].items()),
-    }
-
-
-def _status(doc: Doc) -> str:
+def status_of(doc: Doc) -> str:
+    """met, unsure, missed, or none where nothing was asked for."""
     if doc["request"]["sla_assumed"] or not any(doc["request"]["sla"].values()):
         return "none"
     if not doc["meets_sla"] or not doc["selected"]:
@@ -118,7 +60,8 @@ def _status(doc: Doc) -> str:
     return "unsure" if is_unsure(doc) else "met"
 
 
-def _answer(doc: Doc) -> str:
+def answer_of(doc: Doc) -> str:
+    """What to serve with, in a sentence."""
     best = doc["selected"]
     if best is None:
         return "No configuration found"
@@ -127,7 +70,8 @@ def _answer(doc: Doc) -> str:
     return f"{engine} {MODES[best['mode']]}, {layout_label(best)} on {best['num_gpus']} {gpu} GPUs"
 
 
-def _verdict(doc: Doc) -> str:
+def verdict_of(doc: Doc) -> str:
+    """How sure it is that this holds what was asked."""
     best = doc["selected"] or {}
     found = best.get("simulated")
     chance = percent((found or best).get("sla_probability"))
@@ -139,11 +83,11 @@ def _verdict(doc: Doc) -> str:
         "met": f"Expected to meet the SLA: every {how} {figure} is within its bound. Probability: {chance}.",
         "unsure": f"Every {how} {figure} is within its bound, but not surely. Probability: {chance}.",
         "missed": f"The SLA is missed{nearest}. Chance that it holds: {chance}.",
-    }[_status(doc)]
+    }[status_of(doc)]
 
 
-def _numbers(best: Doc) -> list[tuple[str, str, str]]:
-    """Label, value and detail of each headline number."""
+def tiles_of(best: Doc) -> tuple[Tile, ...]:
+    """The headline numbers."""
     found = [
         ("TTFT", f"{number(best['ttft_ms']['mean'])} ms", f"90%: {interval(best['ttft_ms'])}"),
         ("ITL", f"{number(best['itl_ms']['mean'])} ms", f"90%: {interval(best['itl_ms'])}"),
@@ -165,10 +109,10 @@ def _numbers(best: Doc) -> list[tuple[str, str, str]]:
         found.append(("Cost", number(cost), "per million output tokens, in the unit of the GPU price"))
     if energy is not None:
         found.append(("Energy", f"\u2264 {number(energy)} J", "per output token, GPUs at rated power"))
-    return found
+    return tuple(Tile(label=label, value=value, detail=detail) for label, value, detail in found)
 
 
-def _settings(best: Doc, phases: Doc) -> Pairs:
+def settings_of(best: Doc, phases: Doc) -> Pairs:
     """Engine settings, one line per pool."""
     pools = {"Engine": best} if "engine" in best else {"Prefill": best["prefill"], "Decode": best["decode"]}
     rows = [(label, _engine(best["backend"], pool["engine"])) for label, pool in pools.items()]
@@ -190,13 +134,8 @@ def _engine(backend: str, engine: Doc) -> str:
     )
 
 
-def _memory(parts: Doc) -> list[tuple[str, str, int]]:
-    """Part, GiB, and the length of its bar in percent of the longest."""
-    largest = max(parts.values(), default=0) or 1
-    return [(part, number(size), round(100 * size / largest)) for part, size in parts.items()]
-
-
-def _row(rank: int, item: Doc) -> Sequence[str]:
+def candidate_row(rank: int, item: Doc) -> tuple[str, ...]:
+    """Cells under CANDIDATE_HEADS."""
     return (
         f"{rank}" + ("" if item["in_domain"] else "~") + ("=" if item["tied"] else ""),
         engine_name(item["backend"]),

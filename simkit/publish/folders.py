@@ -1,0 +1,86 @@
+"""Reports of what the verbs wrote into folders: recommendations, simulations, profiles, benchmarks."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simkit.core.errors import InputError
+from simkit.formats.recommendations import read_recommendation
+from simkit.io.yamlio import read_text
+from simkit.reports.pages import Code, Page
+from simkit.reports.views.measured_points import benchmark_page, profiled_page
+from simkit.reports.views.recommendation import recommendation_page
+from simkit.reports.views.simulated_run import simulation_page
+from simkit.verbs.closer_look import closer_look_again
+
+_PARTS = ("bottlenecks", "explanation", "fronts", "remarks", "trade_offs", "versions")
+
+
+def recommendation_report(path: Path) -> Page:
+    """The page of a recommendation, with its DGDs and what other loads do to it, predicted today."""
+    file = path / "recommendation.json" if path.is_dir() else path
+    document = read_recommendation(file)
+    missing = [name for name in _PARTS if name not in document]
+    if missing:
+        raise InputError(
+            f"{file}: has no `{missing[0]}`, an older simkit wrote it; run the command of its report again"
+        )
+    found = sorted(file.parent.glob("dgd*.yaml"), key=lambda item: (len(item.name), item.name))
+    files = tuple(Code(name=item.name, text=read_text(item)) for item in found)
+    return recommendation_page(document, replace(closer_look_again(document), files=files))
+
+
+def simulation_report(path: Path) -> Page:
+    """The page of a simulated run."""
+    summary = _json(path / "summary.json")
+    return simulation_page(summary, _columns(path / "timeline.csv"), _spread(path), f"simkit report {path}")
+
+
+def profile_report(path: Path) -> Page:
+    """The page of a profile, its points drawn."""
+    return profiled_page(_json(path / "profile_summary.json"), f"simkit report {path}")
+
+
+def benchmark_report(path: Path) -> Page:
+    """The page of one benchmark beside its prediction."""
+    return benchmark_page(_json(path / "comparison.json"), f"Benchmark in {path}", f"simkit report {path}")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); let the verb that wrote it write it again") from error
+    return dict(found)
+
+
+def _columns(path: Path) -> dict[str, list[float | None]]:
+    """A CSV of numbers by column; empty cells are None."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: not a table of numbers ({error}); simulate again with -o") from error
+    return {
+        str(name): [None if np.isnan(value) else float(value) for value in frame[name].to_numpy(np.float64)]
+        for name in frame.columns
+    }
+
+
+def _spread(path: Path) -> dict[str, list[float]]:
+    """Latencies of the requests that count [ms]; nothing where the run was too long to keep them."""
+    file = path / "requests.parquet"
+    if not file.is_file():
+        return {}
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(file, columns=["counted", "ttft_s", "itl_s"]).to_pandas()
+    counted = table[table["counted"]]
+    return {
+        name: (1e3 * counted[column].dropna()).tolist()
+        for name, column in (("TTFT", "ttft_s"), ("ITL", "itl_s"))
+    }

@@ -1,0 +1,1 @@
+"""Figures as data, and what draws them: SVG at once, PNG by matplotlib, a script in the browser."""
