@@ -5,8 +5,8 @@
 
 kills: a sweep is started and killed (SIGKILL) after a random time, again and again in one folder until it is
 complete, then in the next, until there were so many kills. Told: whether every table is that of a run that
-nobody killed, byte for byte part by part. workers: time on the clock of a sweep of simulated points, one process
-against two, each started anew, in turns; on a machine with other work the ratio is a lower bound.
+nobody killed, byte for byte part by part. workers: time on the clock of a sweep of simulated points, one
+process against two, each started anew, in turns; on a machine with other work the ratio is a lower bound.
 """
 
 import argparse

@@ -42,8 +42,8 @@ LIMITS = (
     "The model is a coarse one and not calibrated on this cluster: it knows public operator timings and "
     "serving runs, not your network, drivers or neighbours. Run benchmark.sh before you rely on the numbers.",
     "~ beside a rank, or In domain: no, marks an extrapolation: nothing measured has its GPU, engine and "
-    "kind of model, its family, engines of more than eight GPUs, prefix hits or drafts. Its interval is wider "
-    "and may still be too narrow.",
+    "kind of model, its family, engines of more than eight GPUs, prefix hits or drafts. Its interval is "
+    "wider and may still be too narrow.",
     "= beside a rank: predictions cannot tell this candidate from the first. The first is chosen to hold the "
     "SLA with room for errors, not to be the best on expectation.",
     "Prompts share no prefix unless the question says so (--prefix-hit). Speculative decoding is off where a "
