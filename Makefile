@@ -43,6 +43,7 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/accuracy/sla_choice.py
 	$(BIN)/python experiments/accuracy/kept.py
 	$(BIN)/python experiments/accuracy/intervals.py
+	$(BIN)/python experiments/accuracy/budget.py
 	$(BIN)/python experiments/model_sizes/table.py
 	$(BIN)/python experiments/own_runs/report.py
 	$(BIN)/python experiments/memory/report.py

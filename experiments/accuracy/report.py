@@ -73,7 +73,8 @@ def notes() -> list[str]:
     found.append(
         "What each part of the prediction is worth: ablation.md, beside this file; what is missed: misses.md."
     )
-    found.append("Decisions by prediction: sla_choice.md. Others' figures: peers.md.")
+    found.append("Decisions by prediction: sla_choice.md, kept.md. How intervals hold: intervals.md.")
+    found.append("What the errors are made of: budget.md, misses.md. Others' figures: peers.md.")
     found.append("How honest the intervals are: reliability.png.")
     return found
 
