@@ -84,9 +84,10 @@ known beforehand. It never is; the table shows how much of an error is one const
             text += f"| {name} | " + " | ".join(cells) + " |\n"
         text += "\n"
     frame = joined("family")
-    text += """A new model is off mostly by one constant for its GPU, engine and format: with it known, half of the
-ITL error is gone. That constant cannot be had from other models: less a share of the mean error of the
-other families on the same GPU and engine (each itself left out) predictions of a family become
+    text += """A new model is off mostly by one constant for its GPU, engine and format: with it
+known, half of the ITL error is gone. That constant cannot be had from other models: less a share of
+the mean error of the other families on the same GPU and engine (each itself left out)
+predictions of a family become
 
 | share | TTFT | ITL |
 |---:|---:|---:|
