@@ -51,6 +51,7 @@ class LoopTimes:
     what the load was given for (a lane, or all workers of disaggregated pools); saturated marks
     offered rates that cannot be sustained. *_log_sd is how unsure a latency is: the standard
     deviation of its log, one where nothing is known.
+    most_per_s is what engines that only prefill can feed, on average over how fast they may be.
     doubtful marks loads whose order of events decides, where the closed form is far off a simulation more
     often (reports/closed_form).
     """
@@ -68,6 +69,7 @@ class LoopTimes:
     room_s: FloatLike = 0.0
     peak_batch: FloatLike = 0.0
     queue_s: FloatLike = 0.0
+    most_per_s: FloatLike = np.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,7 @@ def closed_loop(
 
     Where prefill is nearly full a little decides between a trickle and a queue. So what is told is a mean
     over how fast prefill may really be: of TTFT the harmonic one, as an error is a share of what is measured.
+    That is short of what Little's law asks of full prefill engines: what they feed bounds throughput.
     """
     base, driven = _before_s(pools, host), (lengths, procedure, host)
     paces, shares = _paces(pools.prefill_log_sd)
@@ -138,7 +139,9 @@ def closed_loop(
     step = np.sum([share * one.step_s for share, one in zip(shares, found, strict=True)], axis=0)
     waiting = ttft - base
     for_room = np.minimum(usual.room_s, waiting)
-    rate = concurrency / (ttft + step * _decodes(pools, lengths, concurrency))
+    wanted = concurrency / (ttft + step * _decodes(pools, lengths, concurrency))
+    fed = _NEARLY_FULL * pools.prefill_rate_per_s[:, None]
+    rate = np.minimum(wanted, fed)
     return LoopTimes(
         ttft_s=ttft,
         itl_s=step / pools.decode.pace(step),
@@ -149,6 +152,7 @@ def closed_loop(
         room_s=for_room,
         prefill_share=np.clip(rate / pools.prefill_rate_per_s[:, None], 0.0, 1.0),
         requests_per_s=rate,
+        most_per_s=fed,
         saturated=np.zeros_like(step, dtype=bool),
     )
 

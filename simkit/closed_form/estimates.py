@@ -101,7 +101,7 @@ def corrected(
     if means.offered and not means.saturated:  # requests that queue without end are not in flight
         changed = replace(changed, in_flight=means.requests_per_s * changed.e2e_s)
     if not means.offered:
-        changed = replace(changed, requests_per_s=means.in_flight / changed.e2e_s)
+        changed = replace(changed, requests_per_s=means.requests_per_s * means.e2e_s / changed.e2e_s)
     if certain:
         changed = _certain(changed, estimate, certain)
     gain = changed.requests_per_s / means.requests_per_s if means.requests_per_s > 0 else 1.0

@@ -67,7 +67,8 @@ def load_of(workload: Workload) -> ClientLoad:
 class Outcomes:
     """What comes of every load; arrays [rows, loads].
 
-    in_flight and requests_per_s are over the whole deployment and agree with e2e_s by Little's law; the other
+    in_flight and requests_per_s are over the whole deployment and agree with e2e_s by Little's law, but where
+    prefill engines are full: there requests_per_s is less, what they feed, and the row is doubtful. The other
     columns are those of LoopTimes.
     """
 
@@ -105,7 +106,7 @@ def outcomes(
         with np.errstate(invalid="ignore"):  # overloaded ones wait for ever; those queueing are not counted
             in_flight = np.where(loop.saturated, loop.batch * held, load.amount * e2e)
         return _outcomes(loop, e2e, (in_flight, rate))
-    return _outcomes(loop, e2e, (load.amount + 0.0 * e2e, load.amount / e2e))
+    return _closed(loop, e2e, load.amount + 0.0 * e2e)
 
 
 def outcomes_at_batch(
@@ -118,7 +119,14 @@ def outcomes_at_batch(
     loop, in_flight = disaggregated_loop.at_decode_batch(pools, batch, lengths, host)
     loop = _corrected(pools, loop, corrected)
     e2e = _end_to_end(loop, lengths)
-    return _outcomes(loop, e2e, (in_flight, in_flight / e2e))
+    return _closed(loop, e2e, in_flight)
+
+
+def _closed(loop: LoopTimes, e2e_s: FloatArray, in_flight: FloatArray) -> Outcomes:
+    """A closed loop finishes what comes round, but no more than prefill engines feed."""
+    rate = in_flight / e2e_s
+    full = loop.doubtful | (rate > loop.most_per_s)
+    return _outcomes(replace(loop, doubtful=full), e2e_s, (in_flight, np.minimum(rate, loop.most_per_s)))
 
 
 def _loop(engines: Engines, load: ClientLoad, host: Host) -> LoopTimes:

@@ -89,7 +89,8 @@ def nothing_is_over_budget(problem, found):
     for candidate in (*found.candidates, *found.pareto):
         assert candidate.deployment.num_gpus <= problem.total_gpus
         for pool in pools_in(candidate.deployment):
-            assert pool.plan.num_gpus <= MAX_NODES_PER_ENGINE * device.gpus_per_node
+            most = max(MAX_NODES_PER_ENGINE * device.gpus_per_node, device.link_domain_gpus)
+            assert pool.plan.num_gpus <= most
         assert sum(candidate.estimate.memory_bytes.values()) <= device.memory_bytes * (1 + ROUNDING)
 
 
@@ -111,7 +112,10 @@ def estimates_are_consistent(problem, found):
         assert estimate.output_tokens_per_s_per_gpu == pytest.approx(per_gpu)
         if workload.requests_per_slot is None:  # a finite run ends with fewer in flight
             in_flight = estimate.request_rate_per_s * estimate.e2e.mean_s
-            assert in_flight == pytest.approx(estimate.concurrency, rel=BISECTION)
+            if estimate.doubtful:  # full prefill engines feed less than typical latencies would let through
+                assert in_flight <= estimate.concurrency * (1 + BISECTION)
+            else:
+                assert in_flight == pytest.approx(estimate.concurrency, rel=BISECTION)
         held = {name: getattr(estimate, name[:-2]).mean_s for name in problem.request.slo.bounds}
         within = all(held[name] <= bound for name, bound in problem.request.slo.bounds.items())
         assert candidate.meets_sla == (within and not estimate.overloaded)
