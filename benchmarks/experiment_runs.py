@@ -30,7 +30,7 @@ axes:
   plan: [tp1, tp2, tp4]
   isl_tokens: {start: 500, stop: 4000, step: 500}
   osl_tokens: [100, 200, 400]
-  concurrency: {start: 1, stop: 96, step: 1}
+  concurrency: {start: 1, stop: 256, step: 1}
 sla: {ttft_ms: 500, itl_ms: 20}
 """
 SIMULATED = """\
