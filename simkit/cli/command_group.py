@@ -33,8 +33,10 @@ VERBS: dict[str, dict[str, Verb]] = {
         "support": Verb("checks", "GPUs, engines and models that Dynamo supports and that we predict"),
     },
     "Sweep": {
-        "experiment": Verb("experiment", "one question at many points: predicted, simulated or searched"),
-        "export": Verb("export", "selected deployments as DGDs, with the benchmark of each"),
+        "experiment": Verb(
+            "sweeps.experiment", "one question at many points: predicted, simulated or searched"
+        ),
+        "export": Verb("sweeps.export", "selected deployments as DGDs, with the benchmark of each"),
     },
     "Check": {
         "validate": Verb("checks", "every fault of DGDR and DGD documents"),

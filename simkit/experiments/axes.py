@@ -47,7 +47,7 @@ def _value(name: str, kind: Kind, value: Any, path: str) -> Value:
     if kind == "flag" and isinstance(value, bool):
         return value
     if kind in ("whole", "number") and isinstance(value, int | float) and not isinstance(value, bool):
-        lowest = 0.0 if name in ("length_spread", "shared_prefix_tokens", "repeat") else 1e-9
+        lowest = 0.0 if name in ("length_spread", "prefix_hit", "shared_prefix_tokens", "repeat") else 1e-9
         if math.isfinite(value) and lowest <= value < 1e9 and (kind == "number" or value == int(value)):
             return int(value) if kind == "whole" else float(value)
     raise AxisError(wrong_type(path, _WORDS[kind], value))

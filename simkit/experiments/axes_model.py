@@ -59,6 +59,7 @@ class Axes(_Stated):
     osl_tokens: _Whole = Field(None, description="Output tokens of a request.")
     concurrency: _Number = Field(None, description="Requests in flight (closed loop).")
     request_rate_per_s: _Number = Field(None, description="Requests per second (open loop).")
+    prefix_hit: _Number = Field(None, description="Share of prompt tokens found in the prefix cache.")
     burstiness: _Number = Field(None, description="Simulated arrivals: 1 Poisson, below it bursts.")
     shared_prefix_tokens: _Whole = Field(
         None, description="Simulated: first tokens, the same in all prompts."

@@ -11,7 +11,8 @@ Do = Literal["predict", "simulate", "recommend"]
 AXES: Mapping[str, Kind] = MappingProxyType({
     "model": "text", "gpu": "text", "backend": "text", "backend_version": "text", "precision": "text",
     "kv_dtype": "text", "mode": "text", "rdma": "flag", "protocol": "text", "requests_per_slot": "number",
-    "length_spread": "number", "max_num_seqs": "whole", "max_num_batched_tokens": "whole",
+    "length_spread": "number", "prefix_hit": "number", "max_num_seqs": "whole",
+    "max_num_batched_tokens": "whole",
     "decode_max_num_seqs": "whole", "plan": "text", "prefill": "text", "decode": "text", "tp": "whole",
     "pp": "whole", "attn_dp": "whole", "moe_tp": "whole", "ep": "whole", "num_gpus": "whole",
     "isl_tokens": "whole", "osl_tokens": "whole", "gpu_hour_price": "number", "sla_ttft_ms": "number",

@@ -19,8 +19,8 @@ _NEEDED: Mapping[Do, tuple[str, ...]] = {
 }
 _OF_RECOMMEND = (
     "model", "gpu", "backend", "mode", "num_gpus", "isl_tokens", "osl_tokens", "concurrency",
-    "request_rate_per_s", "max_num_seqs", "max_num_batched_tokens", "kv_dtype", "rdma", "gpu_hour_price",
-    "sla_ttft_ms", "sla_itl_ms", "sla_e2e_ms", "repeat",
+    "request_rate_per_s", "prefix_hit", "max_num_seqs", "max_num_batched_tokens", "kv_dtype", "rdma",
+    "gpu_hour_price", "sla_ttft_ms", "sla_itl_ms", "sla_e2e_ms", "repeat",
 )  # fmt: skip
 _OF_SIMULATE = ("burstiness", "shared_prefix_tokens", "requests")
 

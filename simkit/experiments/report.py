@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from simkit.core.errors import InputError, SimkitError
+from simkit.experiments.beside.imported import IMPORT, read_import
 from simkit.experiments.document import Experiment, read_experiment
 from simkit.experiments.runner import Expected, Progress, count_points, missing_points
 from simkit.experiments.store import (
+    EXPERIMENT,
     RUN,
     RunFolder,
     is_running,
@@ -114,8 +116,10 @@ def listing(folder: Path) -> list[dict[str, Any]]:
     """Experiments (files) and runs (folders) below a folder. Raises InputError where it is none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one that holds experiments or runs")
-    runs = [RunFolder(path=path.parent) for path in sorted(folder.rglob(RUN))]
+    places = [path.parent for path in sorted(folder.rglob(RUN)) if (path.parent / EXPERIMENT).is_file()]
+    runs = [RunFolder(path=path) for path in places]  # a measured run has a file of the same name
     found = [_listed_run(run) for run in runs]
+    found += [_listed_import(path.parent) for path in sorted(folder.rglob(IMPORT))]
     for path in sorted(folder.rglob("*.yaml")):
         if not any(run.path in path.parents for run in runs):
             found += _listed_file(path)
@@ -126,6 +130,13 @@ def _listed_run(folder: RunFolder) -> dict[str, Any]:
     status = status_document(folder)
     state = f"{status['finished']:,} of {status['points']:,} points"
     return {"kind": "run", "path": str(folder.path), "question": status["question"], "state": state}
+
+
+def _listed_import(folder: Path) -> dict[str, Any]:
+    table = read_import(folder)
+    tools = ", ".join(sorted(set(table.loc[table["file"].notna(), "source"])))
+    state = f"{int(table['file'].notna().sum()):,} points"
+    return {"kind": "import", "path": str(folder), "question": f"results of {tools}", "state": state}
 
 
 def _listed_file(path: Path) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ def request_of_point(point: Point) -> Request:
             isl_tokens=point["isl_tokens"],
             osl_tokens=point["osl_tokens"],
             length_spread=point.get("length_spread") or 0.0,
+            prefix_hit=point.get("prefix_hit") or 0.0,
             concurrency=concurrency,
             request_rate_per_s=rate,
             requests_per_slot=slots,

@@ -48,6 +48,12 @@ report:
   where: meets_sla
   show: [concurrency, ttft_ms_mean, itl_ms_mean, output_tokens_per_s_per_gpu, sla_probability]
 
+# Ask only near the answer: fine axes then cost little (docs/experiments.md). One front for each GPU:
+# refine: {{by: [gpu]}}
+
+# What one call may take; --max-minutes, --max-points, --max-money replace it.
+# budget: {{minutes: 30}}
+
 seed: 0  # of what is simulated; `repeats: 3` simulates each point three times
 """
 

@@ -147,9 +147,15 @@ def _lengths(workload: Workload) -> list[str]:
         spread = ["--random-corpus-style", "sglang", "--random-range-ratio", f"{ratio:g}"]
     shortest = max(1, math.floor(osl * ratio))
     held = ["--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{shortest}"]
-    shared = min(round(isl * workload.prefix_hit), isl - 1)
+    shared = shared_tokens(workload)
     common = ["--shared-system-prompt-length", str(shared)] if shared else []
     return ["--isl", str(isl - shared), "--osl", str(osl), *common, *spread, *held]
+
+
+def shared_tokens(workload: Workload) -> int:
+    """First tokens of every prompt that are the same in all, so that the cache holds its share of them."""
+    isl = max(1, round(workload.isl_tokens))
+    return min(round(isl * workload.prefix_hit), isl - 1)
 
 
 def request_counts(workload: Workload, options: BenchmarkOptions) -> tuple[int, int]:

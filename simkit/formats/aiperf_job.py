@@ -5,7 +5,7 @@ from typing import Any
 
 from simkit.core.estimate import Recommendation
 from simkit.core.workload import Workload
-from simkit.formats.aiperf_command import BenchmarkOptions, request_counts, workload_of
+from simkit.formats.aiperf_command import BenchmarkOptions, request_counts, shared_tokens, workload_of
 
 AIPERF_API = "aiperf.nvidia.com/v1alpha1"
 IMAGE = "nvcr.io/nvidia/aiperf:0.13.0"  # the release whose fields these are
@@ -32,7 +32,7 @@ def aiperf_job(rec: Recommendation, deployed: str, name: str) -> dict[str, Any]:
             "useServerTokenCount": True,
             "extra": {"ignore_eos": True, "min_tokens": _shortest(workload)},
         },
-        "dataset": {"type": "synthetic", "entries": requests + warmups, "prompts": _lengths(workload)},
+        "dataset": {"type": "synthetic", "entries": requests + warmups, **_prompts(workload)},
         "phases": phases,
     }
     if slo.bounds:
@@ -55,8 +55,14 @@ def _shortest(workload: Workload) -> int:
     return max(1, math.floor(max(1, round(workload.osl_tokens)) * (1 - workload.length_spread)))
 
 
-def _lengths(workload: Workload) -> dict[str, Any]:
-    isl, osl = max(1, round(workload.isl_tokens)), max(1, round(workload.osl_tokens))
+def _prompts(workload: Workload) -> dict[str, Any]:
+    shared = shared_tokens(workload)
+    common = {"prefixPrompts": {"sharedSystemLength": shared}} if shared else {}
+    return {"prompts": _lengths(workload, shared), **common}
+
+
+def _lengths(workload: Workload, shared: int) -> dict[str, Any]:
+    isl, osl = max(1, round(workload.isl_tokens)) - shared, max(1, round(workload.osl_tokens))
     fixed = {"isl": {"mean": isl, "stddev": 0}, "osl": {"mean": osl, "stddev": 0}}
     if not workload.length_spread:
         return fixed

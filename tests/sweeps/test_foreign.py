@@ -97,6 +97,10 @@ def test_the_command_adds_to_a_folder_and_shows_both(tmp_path, simkit, small_run
     assert [row["source"] for row in shown].count("aiperf") == 2
     assert shown[-1]["ttft_ms_mean ours/theirs"] > 0
     assert len(pd.read_parquet(out / "parts")) == len(read_import(out)) == 6
+    listed = json.loads(simkit("experiment", "list", tmp_path, "--format", "json").out)
+    assert [(item["kind"], item["question"], item["state"]) for item in listed] == [
+        ("import", "results of aiperf, llm-d", "3 points")
+    ]
     both = tmp_path / "both.parquet"
     assert simkit("experiment", "export-data", small_run.path, out, "-o", both).status == 0
     assert pd.read_parquet(both)["source"].value_counts().to_dict() == {

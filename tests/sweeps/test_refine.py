@@ -51,7 +51,7 @@ def test_the_front_is_within_a_percent_from_a_fifth_of_the_points(whole, fewer):
 def test_the_table_is_within_a_percent(whole, fewer):
     experiment = parse_experiment(FINE, "x")
     all_, few = (summary_table(experiment, frame).set_index("plan")[AXES[1]] for frame in (whole, fewer))
-    assert (few.loc[all_.index] / all_).between(0.99, 1.0).all()
+    assert (few.loc[all_.index] / all_).between(0.99, 1.0 + 1e-9).all()
 
 
 def test_rounds_go_on_where_a_budget_stopped_them(tmp_path, fewer):
@@ -63,7 +63,7 @@ def test_rounds_go_on_where_a_budget_stopped_them(tmp_path, fewer):
             break
         stops += 1
         assert missing_points(asked, folder) > 0
-    assert stops > 2
+    assert stops >= 2
     assert missing_points(asked, folder) == 0
     again = read_dataset(folder).sort_values("point", ignore_index=True)
     pd.testing.assert_frame_equal(again, fewer.sort_values("point", ignore_index=True))

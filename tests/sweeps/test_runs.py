@@ -148,6 +148,34 @@ def test_two_processes_give_what_one_gives(tmp_path, small_run, blocks_of_three)
     pd.testing.assert_frame_equal(sorted_rows(folder), sorted_rows(small_run))
 
 
+def children():
+    found = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False)
+    return {int(pid) for pid in found.stdout.split()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of loky itself
+def test_a_worker_that_dies_is_said_and_finished_work_kept(tmp_path, blocks_of_three):
+    pytest.importorskip("joblib")
+    folder, asked = RunFolder(path=tmp_path / "run"), parse_experiment(SMALL, "small.yaml")
+    before = children()
+    with pytest.raises(
+        ExternalError, match=r"a worker died.*what is finished is kept: simkit experiment resume"
+    ):
+        for _ in run(asked, folder, ["test"], Workers(jobs=2)):
+            for pid in children() - before:
+                os.kill(pid, signal.SIGKILL)
+    kept = len(part_files(folder))
+    assert 1 <= kept < 16
+    assert list(run(asked, folder, ["test"]))[-1].kept == 3 * kept
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "/sys/nowhere"])
+def test_a_folder_that_cannot_be_written_is_said(place):
+    with pytest.raises(InputError, match=r"cannot be written .*give another folder"):
+        completed(Path(place))
+
+
 def test_provenance_goes_with_the_data(small_run):
     known = json.loads((small_run.path / "run.json").read_text())
     assert known["command"] == ["test"]

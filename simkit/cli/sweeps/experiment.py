@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
-from simkit.cli.experiment_beside import gate, import_results
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.sweeps.beside import gate, import_results
 
 experiment = typer.Typer(
     cls=ActionGroup,
@@ -229,7 +229,7 @@ def _run(
 
 def _follow(asked: Any, steps: Any, every: float | None, *, quiet: bool) -> Any:
     """Show progress: points, rate, failures, and when it will be done."""
-    from simkit.cli.progress import followed, told
+    from simkit.cli.sweeps.progress import followed, told
     from simkit.experiments.runner import count_points
 
     total = None if asked.document.refine else count_points(asked)
