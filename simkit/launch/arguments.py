@@ -132,7 +132,8 @@ def with_settings(arguments: Arguments, document: Mapping[str, Any]) -> Argument
     if command.file_wins:
         # What a command line overrides by JSON, already spread out behind the flags, still counts last.
         last = tuple(item for item in items if item[0].startswith(command.dotted))
-        found = [(f"{command.dotted}{path}", (text,)) for path, text in flat_settings(dict(document))]
+        pairs = flat_settings(dict(document))
+        found = [(placed_like(f"{command.dotted}{path}", path), (text,)) for path, text in pairs]
         return replace(arguments, flags=replace(arguments.flags, items=(*items, *found, *last)))
     flags = replace(arguments.flags, items=(*_file_items(document), *items))
     table = engine_spec(arguments.backend).flags
@@ -143,7 +144,7 @@ def with_settings(arguments: Arguments, document: Mapping[str, Any]) -> Argument
 def _file_items(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A server's own YAML: its flags without the dashes."""
     for key, value in document.items():
-        name = "--" + str(key).replace("_", "-")
+        name = placed_like("--" + str(key).replace("_", "-"), key)
         if value is None or value is True:
             yield name, ()
         elif value is False:
