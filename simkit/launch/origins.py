@@ -10,7 +10,7 @@ from simkit.engines.registry import engine_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class SettingPlace:
     """One setting of one engine. given is the flag or key, '' where the engine's own value is taken."""
 
     engine: str
@@ -39,7 +39,7 @@ _OWN = {
 }  # fmt: skip
 
 
-def origins(name: str, flags: Flags, engine: EngineOptions) -> Iterator[Origin]:
+def origins(name: str, flags: Flags, engine: EngineOptions) -> Iterator[SettingPlace]:
     """Every setting that the flags of an engine say, and those that are its own where they are silent."""
     table = engine_spec(engine.backend).flags
     for field, setting in _SETTINGS:
@@ -48,6 +48,8 @@ def origins(name: str, flags: Flags, engine: EngineOptions) -> Iterator[Origin]:
         if found:
             flag, values = found[-1]
             place = place_of(flag) or next(filter(None, map(place_of, values)), "")
-            yield Origin(engine=name, setting=setting, value=" ".join(values), given=str(flag), place=place)
+            yield SettingPlace(
+                engine=name, setting=setting, value=" ".join(values), given=str(flag), place=place
+            )
         elif field in _OWN and (value := getattr(engine, _OWN[field])) is not None:
-            yield Origin(engine=name, setting=setting, value=f"{value:g}" if value < 1 else str(value))
+            yield SettingPlace(engine=name, setting=setting, value=f"{value:g}" if value < 1 else str(value))

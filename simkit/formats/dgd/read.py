@@ -18,7 +18,7 @@ from simkit.formats.dgd.roles import by_role
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
 from simkit.formats.dgd.workers import Surroundings, Worker, is_worker, read_worker
 from simkit.io.yamlio import load_documents
-from simkit.launch.origins import Origin, origins
+from simkit.launch.origins import SettingPlace, origins
 
 # --- The draft of a deployment that simkit wrote: flags say all but the acceptance, which an annotation has.
 
@@ -88,7 +88,7 @@ class ParsedDgd:
     name: str
     image: str | None = None
     notes: tuple[str, ...] = ()
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[SettingPlace, ...] = ()
 
 
 HintOf = Callable[[str], ModelHint]

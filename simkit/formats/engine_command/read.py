@@ -16,7 +16,7 @@ from simkit.formats.dgd.workers import Worker
 from simkit.formats.engine_command.pools import ServedPool, first_nodes, merged, served_pool
 from simkit.io.yamlio import load_document
 from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files, with_settings
-from simkit.launch.origins import Origin, origins
+from simkit.launch.origins import SettingPlace, origins
 from simkit.launch.shell import MAX_CHARS
 from simkit.launch.sources import started_in
 from simkit.launch.starts import EngineStart
@@ -32,7 +32,7 @@ class ImportedCommand:
     trust_remote_code: bool = False
     carried: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)  # further arguments of its workers
     notes: tuple[str, ...] = ()
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[SettingPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
