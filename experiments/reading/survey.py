@@ -1,8 +1,9 @@
-"""Share of public deployment files and launch commands that are read, named and refused, for docs/import.md.
+"""Share of public deployment files and launch commands that are read and refused, for docs/import.md.
 
-The inputs are other people's and stay where they are: give the folders of git repositories (work trees or bare).
+The inputs are other people's and stay where they are: give git repositories (work trees or bare).
 
-    git clone --bare https://github.com/ai-dynamo/dynamo && git clone --bare https://github.com/vllm-project/recipes
+    git clone --bare https://github.com/ai-dynamo/dynamo
+    git clone --bare https://github.com/vllm-project/recipes
     python experiments/reading/survey.py dynamo.git recipes.git --write docs/import.md --list read.txt
 
 --list writes what was read of each input, one below the other, to be checked by hand against the input.
@@ -22,9 +23,10 @@ from simkit.formats.dgd.read import catalogue_hint, parse_dgd
 from simkit.formats.engine_command.read import parse_command
 from simkit.io.yamlio import parse_documents
 
-KIND = "DynamoGraphDeployment"
+DGD = re.compile(r"(?m)^kind: *DynamoGraphDeployment *$")
 START = re.compile(
-    r"vllm serve|sglang serve|sglang\.launch_server|trtllm-serve|dynamo\.(vllm|sglang|trtllm)\b|vllm\.entrypoints"
+    r"vllm serve|sglang serve|sglang\.launch_server|trtllm-serve|vllm\.entrypoints|"
+    r"dynamo\.(vllm|sglang|trtllm)\b"
 )
 BLOCK = re.compile(r"```(?:bash|shell|sh|console)[^\n]*\n(.*?)```", re.DOTALL)
 BEGIN, END = "<!-- survey -->", "<!-- end of survey -->"
@@ -39,7 +41,7 @@ REASONS = (
     ),
     (
         "not one deployment",
-        r"different models|mix aggregated|pool without|both (aggregated|prefill|decode)|one worker",
+        r"different models|mix aggregated|pool without|both (aggreg|prefill|dec)|one worker|expected one",
     ),
     ("not modelled", r"not modelled|expected prefill, decode or agg|context parallel"),
     ("not shell or YAML", r"not shell text|not valid YAML|typographic|is not valid"),
@@ -77,7 +79,7 @@ def outcomes(repository: Path) -> Iterator[Outcome]:
     seen: set[str] = set()
     for name, text in files(repository):
         if name.endswith((".yaml", ".yml")):
-            if f"kind: {KIND}\n" in text and text not in seen:
+            if DGD.search(text) and text not in seen:
                 seen.add(text)
                 yield _outcome("DGD", name, text)
             continue
@@ -110,8 +112,9 @@ def _outcome(kind: str, name: str, text: str) -> Outcome:
 
 def _words(deployment: Deployment) -> str:
     pools = " + ".join(
-        f"{pool.replicas}x{pool.plan.label} seqs {pool.engine.max_num_seqs} tokens {pool.engine.max_num_batched_tokens} "
-        f"memory {pool.engine.memory_frac} longest {pool.engine.max_model_len}"
+        f"{pool.replicas}x{pool.plan.label} seqs {pool.engine.max_num_seqs} "
+        f"tokens {pool.engine.max_num_batched_tokens} memory {pool.engine.memory_frac} "
+        f"longest {pool.engine.max_model_len}"
         for pool in deployment.pools
     )
     formats = deployment.precision

@@ -115,7 +115,10 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
 
 def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
     from simkit.formats.dgd.read import read_dgd
+    from simkit.launch.sources import is_command_file
 
+    if is_command_file(path):
+        return _from_command(f"@{path}", flags)
     parsed = read_dgd(path, model=flags.get("model"))
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)

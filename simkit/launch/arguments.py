@@ -64,10 +64,16 @@ def read_arguments(start: EngineStart) -> Arguments:
     named, spare = flags.text(table.model), [*words[:first], *behind, *read.spare]
     if named is None and not spare and flags.items:
         spare = _behind_unknown_flag(flags, table.known)
-    if start.worker:  # a worker takes no words beside its flags
-        model, left = named, tuple(spare)
+    # What cannot be filled in here is no model where another word or a flag is one.
+    unknown = [word for word in spare if not word or "$" in word]
+    if unknown and (named is not None or len(unknown) < len(spare)):
+        spare = [word for word in spare if word not in unknown]
     else:
-        model, left = (spare[0] if spare else named), tuple(spare[1:])
+        unknown = []
+    if start.worker:  # a worker takes no words beside its flags
+        model, left = named, (*spare, *unknown)
+    else:
+        model, left = (spare[0] if spare else named), (*spare[1:], *unknown)
     if named is not None and model != named:
         raise InputError(
             f"command line: two models are named, {str(model)[:60]!r} and {named[:60]!r} "

@@ -154,7 +154,7 @@ def _first_known(names: list[str]) -> tuple[Model, list[str]]:
 
 def _model_error(name: str, problem: Exception) -> InputError:
     if isinstance(problem, UnknownNameError):
-        return InputError(f"{problem}, or the model's id with --model")
+        return InputError(f"{problem}, or the id of one like it")
     if isinstance(problem, InputError):
         return problem
     return InputError(f"model {name[:60]!r}: cannot be looked up; give its id with --model")
