@@ -63,6 +63,8 @@ def weight_bytes_per_gpu(shape: ModelShape, precision: Precision, plan: PlanArra
     layers = np.zeros(np.shape(plan.tp))
     for group in shape.attention:
         layers = layers + group.num_layers * gemm * _attention_params_per_gpu(hidden, group, plan)
+        if isinstance(group, CompressedAttention):  # compressor and indexer stay in 16 bits on every rank
+            layers = layers + group.num_layers * (other - gemm) * group.plain_params(hidden)
     for ffn in shape.ffn:
         if isinstance(ffn, DenseFfn):
             layers = layers + ffn.num_layers * gemm * ffn.params_per_layer(hidden) / plan.tp
@@ -140,7 +142,7 @@ def activation_bytes_per_gpu(shape: ModelShape, plan: PlanArray, batched_tokens:
     dense = [2 * g.intermediate_size / plan.tp for g in shape.ffn if isinstance(g, DenseFfn)]
     widest = np.max(np.stack([*routed, *dense, 4.0 * shape.hidden_size + 0.0 * plan.tp]), axis=0)
     rows = np.asarray(batched_tokens, dtype=np.float64)
-    streams = rows * (4 * shape.hidden_size + widest) * 2.0
+    streams = rows * (4 * shape.hidden_size * shape.streams + widest) * 2.0
     logits = 256 * shape.vocab_size * 4.0
     result: FloatArray = streams + logits + 0.0 * plan.tp
     return result

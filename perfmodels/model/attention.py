@@ -139,12 +139,16 @@ class CompressedAttention:
         inner = self.num_heads * self.head_dim * self.o_lora_rank
         return inner + self.o_groups * self.o_lora_rank * hidden_size
 
-    def shared_params(self, hidden_size: int) -> int:
-        """Weights that every rank holds: projections into latent and key space, compressor, indexer."""
+    def plain_params(self, hidden_size: int) -> int:
+        """Weights of compressor and indexer, which are not quantised."""
         compressor = 2 * hidden_size * self.head_dim if self.ratio else 0
         indexer = self.q_lora_rank * self.index_heads * self.index_head_dim
         indexer += hidden_size * (2 * self.index_head_dim + self.index_heads) if self.index_heads else 0
-        return hidden_size * (self.q_lora_rank + self.head_dim) + compressor + indexer
+        return compressor + indexer
+
+    def shared_params(self, hidden_size: int) -> int:
+        """Weights that every rank holds: projections into latent and key space, compressor, indexer."""
+        return hidden_size * (self.q_lora_rank + self.head_dim) + self.plain_params(hidden_size)
 
     def params_per_layer(self, hidden_size: int) -> int:
         """Weights of one layer's attention."""

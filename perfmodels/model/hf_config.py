@@ -161,6 +161,7 @@ def _shape(text: ReadConfig, config: Config, names: tuple[str, str]) -> ModelSha
         ffn=ffn_groups(text),
         tied_embeddings=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings"))),
         max_context_tokens=int(text.get("max_position_embeddings") or 131072),
+        streams=int(text.get("hc_mult") or 1),
         mtp_layers=int(text.get("num_nextn_predict_layers") or text.get("mtp_num_hidden_layers") or 0),
     )
 

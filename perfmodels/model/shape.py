@@ -90,7 +90,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """A model's text tower. notes says what was assumed where the config was not understood."""
+    """A model's text tower. notes says what was assumed where the config was not understood.
+
+    streams: copies of the residual stream that layers keep (hyper-connections); 1 for most.
+    """
 
     name: str
     family: str
@@ -102,6 +105,7 @@ class ModelShape:
     tied_embeddings: bool = False
     max_context_tokens: int = 131072
     mtp_layers: int = 0
+    streams: int = 1
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from simkit.catalog.model_files import ModelEntry, ParsedName, parse_model_name,
 from simkit.core.errors import UnknownNameError, unknown_name
 from simkit.io.paths import data_dir
 
-_REMEDY = "give a path to its config.json"
+_REMEDY = "give a path to its config.json with --model"
 _Index = Mapping[str, ParsedName]  # catalogue id → its parts
 
 # How well an entry fits a name of the same base, best first.

@@ -37,9 +37,9 @@ def load_model(name: str) -> Model:
         ) from error
     if entry.precision_hint:
         hint = dtype(entry.precision_hint).name
-        # Published mixtures of experts in 4 bits keep the rest in 16; a dense model has nothing else.
+        # Mixtures of experts in 4 bits keep the rest as it was; a dense model has nothing else.
         narrow = shape.is_moe and dtype(hint).bytes_per_element < 1
-        precision = replace(precision, gemm="bf16" if narrow else hint, moe=hint)
+        precision = replace(precision, gemm=precision.gemm if narrow else hint, moe=hint)
     return Model(
         name=entry.name,
         shape=shape,

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedDeployment:
-    """A deployment and the request around it; carried: flags of a command that nothing models."""
+    """A deployment and the request around it; carried: flags of a command that nothing models.
+
+    source is the file or command that it was read from, None for layouts; origins where each setting stands.
+    """
 
     request: Request
     deployment: "Deployment | Layouts"
     notes: tuple[str, ...] = ()
     carried: Any = None
+    source: str | None = None
+    origins: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +104,27 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
     imported = read_command(command, model=flags.get("model"))
     request = imported_request(request_from_flags(None, {**flags, "model": imported.model}), imported)
     return AskedDeployment(
-        request=request, deployment=imported.deployment, notes=imported.notes, carried=imported.carried
+        request=request,
+        deployment=imported.deployment,
+        notes=imported.notes,
+        carried=imported.carried,
+        source=command[1:] if command.startswith("@") else "the command",
+        origins=imported.origins,
     )
 
 
 def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
     from simkit.formats.dgd.read import read_dgd
+    from simkit.launch.sources import is_command_file
 
+    if is_command_file(path):
+        return _from_command(f"@{path}", flags)
     parsed = read_dgd(path, model=flags.get("model"))
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)
     return AskedDeployment(
-        request=request_from_flags(None, flags, model=parsed.model), deployment=parsed.deployment
+        request=request_from_flags(None, flags, model=parsed.model),
+        deployment=parsed.deployment,
+        source=str(path),
+        origins=parsed.origins,
     )

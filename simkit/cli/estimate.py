@@ -21,6 +21,7 @@ from simkit.cli.output import (
 from simkit.cli.request_flags import with_request_flags, with_tuning, with_tuning_flags
 from simkit.core.errors import InputError
 
+_EXPLAIN_HELP = "Show for each setting of a DGD or command the flag, file and line that it was read from."
 _DGD_HELP = "Write a DGD that runs the same engines; with --command or a layout."
 
 
@@ -33,6 +34,7 @@ def estimate(
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
     calibration: CalibrationFlag = None,
+    explain: Annotated[bool, typer.Option("--explain-reading", help=_EXPLAIN_HELP)] = False,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -82,9 +84,21 @@ def estimate(
         notes += _write_dgd(out, request, result, asked.carried, quiet=quiet)
     document = estimate_document(request, result)
     document["notes"] = [*notes, *document["notes"]]
+    document = _with_reading(document, asked, explain=explain)
     show(form, lambda: document, lambda console: estimate_table(document, console))
     if not result.candidate.meets_sla and bound_asked(flags):
         raise typer.Exit(1)
+
+
+def _with_reading(document: dict[str, Any], asked: Any, *, explain: bool) -> dict[str, Any]:
+    """The document with what was read, before what is predicted."""
+    from simkit.reports.reading import with_reading
+
+    if asked.source is not None:
+        return with_reading(document, asked.source, asked.origins if explain else ())
+    if explain:
+        raise InputError("--explain-reading: a layout is not read from anywhere; give a DGD or --command")
+    return document
 
 
 def _curve(request: Any, asked: Any, several: tuple[float, ...], own: Any) -> tuple[Any, bool]:

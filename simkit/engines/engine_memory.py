@@ -7,6 +7,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.memory import MemoryRules, weight_bytes_per_gpu
+from perfmodels.model.shape import CompressedAttention
 from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB, MIB
 from simkit.core.engine import EngineOptions
@@ -31,6 +32,8 @@ def memory_rules(model: EngineModel, plan: PlanArray) -> MemoryRules:
     engine, reserves = model.engine, engine_spec(model.engine.backend).memory
     share = memory_fraction(model, plan)
     fixed, peers = fixed_gib(engine)
+    if any(isinstance(group, CompressedAttention) for group in model.shape.attention):
+        fixed += reserves.compressed_gib
     rules = MemoryRules(
         usable_frac=share,
         working_inside=reserves.working_inside,

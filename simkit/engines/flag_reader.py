@@ -124,5 +124,5 @@ def flat_settings(value: Any, path: str = "") -> list[tuple[str, str]]:
         raise InputError(
             f"engine settings: nested deeper than {_MAX_DEPTH} below {path[:40]!r}; correct them"
         )
-    inner = ((f"{path}.{key}" if path else str(key), item) for key, item in value.items())
+    inner = ((placed_like(f"{path}.{key}" if path else str(key), key), item) for key, item in value.items())
     return [pair for name, item in inner for pair in flat_settings(item, name)]

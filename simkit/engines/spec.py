@@ -26,8 +26,9 @@ class MemoryReserves:
     of what the weights leave free. raised_fraction: what people set where its own share leaves too little
     for the cache; None: it never does. fixed_gib: context, graphs and buffers, and what peers add to
     them, each up to (not including) a version, the last one open. context_gib is gone before it looks at
-    the GPU. working_inside: activations count against the share. output_share: share of the output length
-    for which an admitted request must find cache.
+    the GPU. compressed_gib: what attention over compressed keys keeps beside. working_inside: activations
+    count against the share. output_share: share of the output length for which an admitted request must
+    find cache.
     """
 
     own_fraction: Callable[[float, PlanArray], FloatArray]
@@ -36,6 +37,7 @@ class MemoryReserves:
     of_free: bool = False
     raised_fraction: float | None = None
     context_gib: float = 0.0
+    compressed_gib: float = 0.0
     working_inside: bool = True
 
 

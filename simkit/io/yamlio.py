@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import yaml
 
 from simkit.core.errors import InputError
+from simkit.core.placed import Placed
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 100
@@ -19,6 +20,7 @@ MAX_NODES = 1_000_000  # after every alias is written out in full
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_TEXT = "tag:yaml.org,2002:str"
 _FLOAT = "tag:yaml.org,2002:float"
 _MAPPING: type[Any] = Mapping  # read-only mappings are written too
 # Kubernetes reads 1e3 as a number; YAML 1.1 readers want a dot and a sign.
@@ -54,9 +56,10 @@ _Dumper.add_multi_representer(_MAPPING, lambda dumper, data: dumper.represent_di
 _Dumper.add_representer(tuple, lambda dumper, data: dumper.represent_list(data))
 
 
-def load_documents(path: str | Path) -> list[Any]:
-    """Every document of a YAML file, empty ones left out."""
-    return parse_documents(read_text(Path(path)), str(path))
+def load_documents(path: str | Path, *, placed: bool = False) -> list[Any]:
+    """Every document of a YAML file, empty ones left out; placed: its texts remember file and line."""
+    text = read_text(Path(path))
+    return parse_documents(Placed(text, 1, str(path)) if placed else text, str(path))
 
 
 def load_document(path: str | Path) -> dict[str, Any]:
@@ -76,7 +79,10 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
 
 
 def parse_documents(text: str, source: str) -> list[Any]:
-    """Every document in `text`; `source` is the name that errors carry."""
+    """Every document in `text`; `source` is the name that errors carry.
+
+    Where `text` itself knows its place, so do the texts in the documents.
+    """
     if len(text) > MAX_BYTES:
         raise InputError(f"{source}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
     try:
@@ -159,7 +165,7 @@ def read_text(path: Path) -> str:
 def _check_events(text: str, source: str) -> None:
     """Refuse what would exhaust the stack or the memory before any object is built."""
     depth = aliases = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(str(text), Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -172,7 +178,9 @@ def _check_events(text: str, source: str) -> None:
 
 
 def _documents(text: str, source: str) -> Iterator[Any]:
-    loader = _Loader(text)
+    loader = _Loader(str(text))  # the parser in C takes no subclass
+    if isinstance(text, Placed):
+        loader.yaml_constructors = {**loader.yaml_constructors, _TEXT: _placed_text(text)}
     try:
         while loader.check_node():
             node = loader.get_node()
@@ -180,6 +188,17 @@ def _documents(text: str, source: str) -> Iterator[Any]:
             yield loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _placed_text(whole: Placed) -> Any:
+    """Texts as they stand in `whole`; a block begins on the line below its sign."""
+
+    def construct(loader: Any, node: yaml.ScalarNode) -> Placed:
+        below = 1 if node.style in ("|", ">") else 0
+        line = whole.line + node.start_mark.line + below
+        return Placed(str(loader.construct_scalar(node)), line, whole.file)
+
+    return construct
 
 
 def _count_nodes(node: yaml.Node, source: str, sizes: dict[int, int]) -> int:

@@ -64,10 +64,16 @@ def read_arguments(start: EngineStart) -> Arguments:
     named, spare = flags.text(table.model), [*words[:first], *behind, *read.spare]
     if named is None and not spare and flags.items:
         spare = _behind_unknown_flag(flags, table.known)
-    if start.worker:  # a worker takes no words beside its flags
-        model, left = named, tuple(spare)
+    # What cannot be filled in here is no model where another word or a flag is one.
+    unknown = [word for word in spare if not word or "$" in word]
+    if unknown and (named is not None or len(unknown) < len(spare)):
+        spare = [word for word in spare if word not in unknown]
     else:
-        model, left = (spare[0] if spare else named), tuple(spare[1:])
+        unknown = []
+    if start.worker:  # a worker takes no words beside its flags
+        model, left = named, (*spare, *unknown)
+    else:
+        model, left = (spare[0] if spare else named), (*spare[1:], *unknown)
     if named is not None and model != named:
         raise InputError(
             f"command line: two models are named, {str(model)[:60]!r} and {named[:60]!r} "
@@ -132,7 +138,8 @@ def with_settings(arguments: Arguments, document: Mapping[str, Any]) -> Argument
     if command.file_wins:
         # What a command line overrides by JSON, already spread out behind the flags, still counts last.
         last = tuple(item for item in items if item[0].startswith(command.dotted))
-        found = [(f"{command.dotted}{path}", (text,)) for path, text in flat_settings(dict(document))]
+        pairs = flat_settings(dict(document))
+        found = [(placed_like(f"{command.dotted}{path}", path), (text,)) for path, text in pairs]
         return replace(arguments, flags=replace(arguments.flags, items=(*items, *found, *last)))
     flags = replace(arguments.flags, items=(*_file_items(document), *items))
     table = engine_spec(arguments.backend).flags
@@ -143,7 +150,7 @@ def with_settings(arguments: Arguments, document: Mapping[str, Any]) -> Argument
 def _file_items(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A server's own YAML: its flags without the dashes."""
     for key, value in document.items():
-        name = "--" + str(key).replace("_", "-")
+        name = placed_like("--" + str(key).replace("_", "-"), key)
         if value is None or value is True:
             yield name, ()
         elif value is False:

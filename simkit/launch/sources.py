@@ -1,14 +1,31 @@
 """The engines that a text starts, whatever the text is: a command line, a script, a workload in YAML."""
 
 import re
+from pathlib import Path
 
 from simkit.core.errors import InputError
-from simkit.io.yamlio import parse_documents
+from simkit.io.yamlio import load_documents, parse_documents
 from simkit.launch.shell import MAX_CHARS, Origin
 from simkit.launch.starts import Started, engine_starts
 from simkit.launch.workloads import is_workload, workload_starts
 
 _YAML = re.compile(r"(?m)^(?:kind:|services:)\s*\S*\s*$")
+
+
+_SCRIPTS = (".sh", ".bash", ".txt")
+
+
+def is_command_file(path: Path) -> bool:
+    """Whether a file holds a script or workloads, and no DynamoGraphDeployment."""
+    if not path.is_file():
+        return False
+    if path.suffix in _SCRIPTS:
+        return True
+    if path.suffix not in (".yaml", ".yml"):
+        return False
+    documents = load_documents(path)
+    kinds = [item.get("kind") for item in documents if isinstance(item, dict)]
+    return "DynamoGraphDeployment" not in kinds and any(is_workload(item) for item in documents)
 
 
 def started_in(text: str, source: str = "") -> Started:

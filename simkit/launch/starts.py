@@ -107,12 +107,13 @@ def _commands(
             found.append(command)
             continue
         before, text_inside = inner
+        given = {**command.environment, **_container_environment(before)}
         where = (
             Origin(file=origin.file, first_line=text_inside.line)
             if isinstance(text_inside, Placed)
             else origin
         )
-        nested, more = _commands(text_inside, command.environment, where, depth + 1)
+        nested, more = _commands(text_inside, given, where, depth + 1)
         files |= more
         # What stands in front of the shell (docker run ...) holds for what the shell runs.
         found += [

@@ -21,6 +21,7 @@ from simkit.reports.labels import (
     si,
 )
 from simkit.reports.question import BOUNDS
+from simkit.reports.reading import reading_table
 from simkit.reports.simulated import simulated_table
 from simkit.reports.terminal import bullets, cells, grid, print_fitting, say, table
 
@@ -72,6 +73,7 @@ def estimate_table(doc: Row, console: "Console") -> None:
     model = doc["model"]
     say(console, f"{model['name']}: {_deployment(doc)} on {doc['num_gpus']} GPUs", style="bold")
     say(console, _model_line(model), style="dim")
+    reading_table(doc, console)
     _latencies(console, doc)
     grid(console, _estimate_facts(doc))
     for phase in dict.fromkeys(item["phase"] for item in doc.get("by_operator", ())):

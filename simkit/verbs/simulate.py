@@ -23,6 +23,7 @@ from simkit.verbs.estimate import Layouts, question
 from simkit.verbs.loads import LoadOptions, OfferedLoad, in_means, offered_load
 from simkit.verbs.recommend import as_request
 from simkit.verbs.simulated_runs import Course, SimulatedRun, streamed_run, whole_run
+from simkit.verbs.turns import with_turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,12 @@ def simulate(
         asked = replace(asked, slo=Slo(statistic=asked.slo.statistic))
     problem, chosen = question(asked, deployment)
     chosen = _with_replicas(chosen, options.replicas, asked.hardware.total_gpus)
-    load = offered_load(
-        problem.request.workload, _on_pages(options.load, chosen, problem.request.workload), options.seed
-    )
+    workload = problem.request.workload
+    load = offered_load(workload, _on_pages(options.load, chosen, workload), options.seed)
+    own_times = workload.concurrency is None and not workload.request_rate_per_s
     problem = _under(problem, load.workload)
+    if own_times:
+        load = with_turns(load, lambda sent: request_times(problem, chosen, sent, options))
     course = _course(problem, chosen, load, options)
     slo = problem.request.slo
     run = (whole_run if load.total <= options.keep_requests else streamed_run)(course)

@@ -99,3 +99,21 @@ def test_keys_of_other_families_are_understood(simkit, name, total, active, cach
     model = estimated(simkit, name)["model"]
     for key, wanted in (("total_params", total), ("active_params", active), ("kv_bytes_per_token", cached)):
         assert wanted is None or model[key] == pytest.approx(wanted, rel=0.01)
+
+
+def test_each_setting_is_told_with_its_file_and_line(simkit):
+    found = estimated(simkit, "m02_configmap.yaml", "--explain-reading")["reading"]
+    places = {
+        row["setting"]: (row["given"], row["value"], row["place"].rpartition(" ")[2])
+        for row in found["settings"]
+    }
+    assert places["tensor parallel"] == ("--trtllm.tensor_parallel_size", "4", "6")
+    assert places["cache format"] == ("--trtllm.kv_cache_config.dtype", "fp8", "11")
+    assert places["model"] == ("--model", "Qwen/Qwen3-30B-A3B", "29")
+    assert found["pools"][0]["max_num_seqs"] == 96
+
+
+def test_what_was_read_stands_before_what_is_predicted(simkit):
+    text = simkit(*words_of("m27_continuation.yaml"), *LOAD).out
+    assert "weights fp8; cache fp8; 16 sequences" in " ".join(text.split())
+    assert text.index("read worker") < text.index("TTFT")

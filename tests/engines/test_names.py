@@ -18,7 +18,8 @@ FOREIGN = {
     "simkit/catalog/operator_tables/moe.py": {"trtllm"},
     "simkit/cli/request_flags.py": {"vllm_executor", "--vllm-executor"},  # an option's name, an interface
     "simkit/formats/aiperf_command.py": {"sglang"},  # a value of AIPerf's --random-corpus-style
-    "simkit/formats/benchmark_results/vllm_bench.py": {"vllm-bench"},  # the format of one tool's files
+    # The format of one tool's files, which another engine's benchmark copied.
+    "simkit/formats/benchmark_results/vllm_bench.py": {"vllm-bench", "sglang-bench", "sglang", "vllm"},
 }
 DATA = {"simkit/engines/releases.py"}  # what releases of Dynamo differ in
 OWN = {f"simkit/engines/{spec.name}.py" for spec in engine_specs()}

@@ -73,3 +73,15 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "kubernetes_validate.utils", None)
     with pytest.raises(InputError, match=r'package kubernetes_validate.* "dynamo-simkit\[validate\]"'):
         kubernetes.schema_faults("Container", {"name": "main"}, "spec")
+
+
+def test_the_envelope_of_v1beta2_is_refused_by_name():
+    request = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeploymentRequest",
+        "metadata": {"name": "x"},
+        "spec": {"v1beta2": {"modelRef": {"name": "a"}}},
+    }
+    (fault,) = validate_documents([request], "x")
+    assert fault.path == "spec.v1beta2"
+    assert "v1beta1" in fault.remedy

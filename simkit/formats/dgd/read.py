@@ -18,6 +18,7 @@ from simkit.formats.dgd.roles import by_role
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
 from simkit.formats.dgd.workers import Surroundings, Worker, is_worker, read_worker
 from simkit.io.yamlio import load_documents
+from simkit.launch.origins import SettingPlace, origins
 
 # --- The draft of a deployment that simkit wrote: flags say all but the acceptance, which an annotation has.
 
@@ -87,6 +88,7 @@ class ParsedDgd:
     name: str
     image: str | None = None
     notes: tuple[str, ...] = ()
+    origins: tuple[SettingPlace, ...] = ()
 
 
 HintOf = Callable[[str], ModelHint]
@@ -98,7 +100,7 @@ def read_dgd(path: str | Path, *, model: str | None = None) -> ParsedDgd:
     model replaces the one that the file names.
     """
     found = parse_dgd(
-        load_documents(path),
+        load_documents(path, placed=True),
         source=str(path),
         hint_of=(lambda name: catalogue_hint(model or name)),
     )
@@ -143,6 +145,7 @@ def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None =
         name=str(metadata.get("name") or ""),
         image=workers[0].image,
         notes=tuple(dict.fromkeys(notes)),
+        origins=tuple(row for item in workers for row in origins(item.name, item.flags, item.pool.engine)),
     )
 
 

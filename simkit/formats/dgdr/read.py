@@ -159,6 +159,11 @@ def dgdr_faults(document: Mapping[str, Any], *, as_crd: bool = False, paired: bo
 
 
 def _beta_faults(document: Mapping[str, Any], *, as_crd: bool = False, paired: bool = True) -> list[Fault]:
+    spec = document.get("spec")
+    if isinstance(spec, Mapping) and "v1beta2" in spec:
+        problem = "holds a request of v1beta2, an envelope that Dynamo 1.7 keeps and that is not read here"
+        remedy = "write the fields of v1beta1 in spec: model, backend, hardware, workload, sla"
+        return [Fault(path="spec.v1beta2", problem=problem, remedy=remedy)]
     faults: list[Fault] = []
     try:
         model.Dgdr.model_validate(dict(document))

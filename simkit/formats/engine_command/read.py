@@ -16,6 +16,7 @@ from simkit.formats.dgd.workers import Worker
 from simkit.formats.engine_command.pools import ServedPool, first_nodes, merged, served_pool
 from simkit.io.yamlio import load_document
 from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files, with_settings
+from simkit.launch.origins import SettingPlace, origins
 from simkit.launch.shell import MAX_CHARS
 from simkit.launch.sources import started_in
 from simkit.launch.starts import EngineStart
@@ -31,6 +32,7 @@ class ImportedCommand:
     trust_remote_code: bool = False
     carried: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)  # further arguments of its workers
     notes: tuple[str, ...] = ()
+    origins: tuple[SettingPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,11 @@ def parse_command(text: str, *, model: str | None = None, source: str = "") -> I
         model=found.name,
         trust_remote_code=any(item.switch(("--trust-remote-code",)) for item in flags),
         carried={item.role: item.carried for item in pools},
+        origins=tuple(
+            row
+            for item in engines
+            for row in origins(item.start.label, item.arguments.flags, pools[0].pool.engine)
+        ),
         notes=tuple(dict.fromkeys([*model_note, *notes])),
     )
 
@@ -147,7 +154,7 @@ def _first_known(names: list[str]) -> tuple[Model, list[str]]:
 
 def _model_error(name: str, problem: Exception) -> InputError:
     if isinstance(problem, UnknownNameError):
-        return InputError(f"{problem}, or the model's id with --model")
+        return InputError(f"{problem}, or the id of one like it")
     if isinstance(problem, InputError):
         return problem
     return InputError(f"model {name[:60]!r}: cannot be looked up; give its id with --model")

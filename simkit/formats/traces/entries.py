@@ -23,12 +23,18 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Entry(NamedTuple):
-    """One request of a trace; time_s counts from any moment, block_ids name the prompt's blocks."""
+    """One request of a trace; time_s counts from any moment, block_ids name the prompt's blocks.
+
+    A turn of a conversation that follows another names its session and how long after the answer it comes;
+    its time is the other's and that delay, until it is known when the answer was there.
+    """
 
     time_s: float
     isl_tokens: int
     osl_tokens: int
     block_ids: list[int] | None = None
+    session: str | None = None
+    delay_s: float | None = None
 
 
 class LineFault(NamedTuple):
@@ -110,10 +116,23 @@ class Columns:
         self.time_s, self.isl, self.osl = array("d"), array("q"), array("q")
         self.blocks: list[int] = []
         self.edges = array("q", [0])
+        self.after, self.delay_s = array("q"), array("d")  # the turn before; -1: none
+        self._last: dict[str, int] = {}
 
     def add(self, entry: Entry) -> None:
-        """Append one."""
-        self.time_s.append(entry.time_s)
+        """Append one. Raises ValueError for a later turn of a conversation that has not begun."""
+        before = -1
+        time_s = entry.time_s
+        if entry.delay_s is not None and entry.session is not None:
+            before = self._last.get(entry.session, -1)
+            if before < 0:
+                raise ValueError(f"session {shown(entry.session)} has a delay, but no turn before it")
+            time_s = self.time_s[before] + entry.delay_s
+        if entry.session is not None:
+            self._last[entry.session] = len(self.time_s)
+        self.after.append(before)
+        self.delay_s.append(entry.delay_s or 0.0)
+        self.time_s.append(time_s)
         self.isl.append(entry.isl_tokens)
         self.osl.append(entry.osl_tokens)
         self.blocks += entry.block_ids or ()
@@ -151,13 +170,12 @@ class LineCount:
                 if len(line) >= MAX_LINE_BYTES:
                     raise ValueError(f"longer than {MAX_LINE_BYTES >> 20} MiB")
                 entry = reader.entry(line)
+                if entry is None:
+                    self.failed += 1
+                else:
+                    into.add(entry)
             except ValueError as error:
                 self._note(number, str(error))
-                continue
-            if entry is None:
-                self.failed += 1
-            else:
-                into.add(entry)
 
     def _note(self, number: int, problem: str) -> None:
         self.malformed += 1

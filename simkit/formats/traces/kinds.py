@@ -94,10 +94,17 @@ BURSTGPT = CsvFormat(
 # --- Mooncake traces: a JSON object a line.
 # timestamp [ms], input_length, output_length [tokens] and hash_ids, one for each block of the prompt (512
 # tokens in the published traces). Equal ids mean equal content from the prompt's start to the block's end.
-# Format: github.com/kvcache-ai/Mooncake, FAST25-release/traces.
+# Format: github.com/kvcache-ai/Mooncake, FAST25-release/traces. Two relatives differ: Alibaba's Bailian
+# traces (chat_id, parent_chat_id, turn) count time in seconds and blocks of 16 tokens; in AIPerf's multi-turn
+# files a line with session_id and delay [ms] follows the answer to the line before it of that session.
 
 
 _KEYS = ("timestamp", "input_length", "output_length")
+
+
+def _time_unit_s(record: dict[str, object]) -> float:
+    """Seconds where the line is one of Bailian's, else milliseconds."""
+    return 1.0 if "chat_id" in record and "parent_chat_id" in record else 1e-3
 
 
 def matches(first: bytes) -> bool:
@@ -124,15 +131,19 @@ class MooncakeReader:
             raise ValueError(f"not JSON ({error.msg} at character {error.pos + 1})") from error
         if not isinstance(record, dict):
             raise ValueError(f"expected a JSON object, got {shown(record)}")
-        missing = [name for name in _KEYS if name not in record]
+        later = "delay" in record and "session_id" in record and "timestamp" not in record
+        missing = [name for name in (_KEYS[1:] if later else _KEYS) if name not in record]
         if missing:
             raise ValueError(f"{' and '.join(missing)} missing")
         isl = tokens("input_length", record["input_length"])
+        session = record.get("session_id")
         return Entry(
-            seconds("timestamp", record["timestamp"], 1e-3),
+            0.0 if later else seconds("timestamp", record["timestamp"], _time_unit_s(record)),
             isl,
             tokens("output_length", record["output_length"]),
             self._blocks(record.get("hash_ids"), isl),
+            None if session is None else str(session),
+            seconds("delay", record["delay"], 1e-3) if later else None,
         )
 
     def _blocks(self, ids: object, isl: int) -> list[int] | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from perfmodels.arrays import FloatArray
 from simkit.core.errors import InputError, unknown_name
 from simkit.formats.traces.entries import Columns, LineCount, LineFault, trace_lines
 from simkit.formats.traces.kinds import AZURE, BURSTGPT, CsvReader, MooncakeReader
 from simkit.formats.traces.kinds import matches as is_mooncake
-from simkit.sim.requests import Requests, selected
+from simkit.sim.requests import IntArray, Requests, selected
 
 FORMATS = ("auto", "mooncake", "azure", "burstgpt")
 _CSV = {"azure": AZURE, "burstgpt": BURSTGPT}
@@ -61,6 +62,8 @@ class Trace:
     faults: tuple[LineFault, ...]  # the first few
     failed: int
     reordered: bool
+    after: IntArray | None = None  # the turn before each request, -1: none; None: no conversations
+    delay_s: FloatArray | None = None
 
     @property
     def fault_lines(self) -> list[str]:
@@ -88,10 +91,14 @@ def read_trace(path: Path, options: TraceOptions | None = None) -> Trace:
         raise InputError(f"{path}: {faults.lines} lines of a {form} trace, none a request{faults.example}")
     requests = columns.requests(options.block_tokens)
     reordered = bool(np.any(np.diff(requests.arrival_s) < 0))
-    if reordered:
-        requests = selected(requests, np.argsort(requests.arrival_s, kind="stable"))
+    order = np.argsort(requests.arrival_s, kind="stable") if reordered else np.arange(len(requests))
+    requests = selected(requests, order) if reordered else requests
+    index, requests = _window(path, requests, options)
+    after, delay_s = _turns(columns, order[index], options.speedup)
     return Trace(
-        requests=_window(path, requests, options),
+        requests=requests,
+        after=after,
+        delay_s=delay_s,
         form=form,
         lines=faults.lines,
         malformed=faults.malformed,
@@ -118,7 +125,18 @@ def _format(path: Path, first: tuple[int, bytes], asked: str) -> str:
     return found
 
 
-def _window(path: Path, requests: Requests, options: TraceOptions) -> Requests:
+def _turns(columns: Columns, places: IntArray, speedup: float) -> tuple[IntArray | None, FloatArray | None]:
+    """The turn before each request, by the requests' own places; a turn whose like is left out has none."""
+    before = np.array(columns.after, dtype=np.int64)[places]
+    if np.all(before < 0):
+        return None, None
+    own = np.full(len(columns.after), -1, dtype=np.int64)
+    own[places] = np.arange(len(places))
+    after = np.where(before >= 0, own[before], -1)
+    return after, np.array(columns.delay_s, dtype=np.float64)[places] / speedup
+
+
+def _window(path: Path, requests: Requests, options: TraceOptions) -> tuple[IntArray, Requests]:
     """The part of the trace that is replayed, times from its begin and divided by the speed-up."""
     since_s = requests.arrival_s - requests.arrival_s[0]
     inside = since_s >= options.start_s
@@ -131,4 +149,4 @@ def _window(path: Path, requests: Requests, options: TraceOptions) -> Requests:
             f"the trace lasts {since_s[-1]:g} s"
         )
     cut = selected(requests, index)
-    return replace(cut, arrival_s=(since_s[index] - options.start_s) / options.speedup)
+    return index, replace(cut, arrival_s=(since_s[index] - options.start_s) / options.speedup)

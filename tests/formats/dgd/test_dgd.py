@@ -89,8 +89,10 @@ def test_flags_win_over_what_is_known_of_the_model():
     hint = ModelHint(precision=Precision(gemm="fp8_block", moe="fp8_block"))
     assert parse(worker(), hint=hint).deployment.precision == hint.precision
     args = ["--kv-cache-dtype", "fp8", "--quantization", "awq"]
-    found = parse(worker(args=args), hint=hint).deployment.precision
+    found = parse(worker(args=args), hint=ModelHint(precision=Precision())).deployment.precision
     assert found == Precision(gemm="int4_wo", moe="int4_wo", kv="fp8")
+    with pytest.raises(InputError, match="is stored in fp8_block already"):
+        parse(worker(args=args), hint=hint)
 
 
 def test_annotations_say_what_flags_do_not():
