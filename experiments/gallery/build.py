@@ -1,9 +1,9 @@
 """The gallery: reports/index.html over all shipped experiments and the accuracy of predictions.
 
-python experiments/gallery/build.py [--runs out/experiments]     # `make reports`; runs sweeps that are missing
+python experiments/gallery/build.py [--runs out/experiments]      # `make reports`
 
-An experiment's page is reports/experiments/NAME/report.html. Accuracy is reports/accuracy/html/index.html, and
-a page for each engine on each GPU with its curves and rows.
+Sweeps that are missing are run. An experiment's page is reports/experiments/NAME/report.html; accuracy is
+reports/accuracy/html/index.html, and a page for each engine on each GPU with its curves and rows.
 """
 
 import argparse

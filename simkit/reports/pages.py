@@ -111,7 +111,11 @@ def page_html(page: Page, *, interactive: bool = False) -> str:
             "payload": payload_text(page.all_figures),
         }
     template = environment().get_template("page.html.j2")
-    found = template.render(page=page, svg=figure_as_svg, interactive=interactive, **scripts)
+
+    def drawn(figure: Figure) -> str:
+        return figure_as_svg(figure, titled=not interactive)
+
+    found = template.render(page=page, svg=drawn, interactive=interactive, **scripts)
     return found.rstrip() + "\n"
 
 
