@@ -31,6 +31,14 @@
     return Array.isArray(name) ? name.map((part) => texts[part]).join(", ") : texts[name];
   }
 
+  // Of a logarithmic axis only 1, 2, 3 and 5 of each power are named: its ends are seldom round.
+  function tick(value, log) {
+    const lead = value / 10 ** Math.floor(Math.log10(Math.abs(value) || 1));
+    if (log && ![1, 2, 3, 5].some((round) => Math.abs(lead - round) < 1e-6)) return "";
+    const short = Number(value.toPrecision(6));
+    return Math.abs(short) >= 1e4 ? `${Number((short / 1e3).toPrecision(4))}k` : short.toLocaleString("en");
+  }
+
   function starred(fill) {
     const found = document.createElement("canvas"), pen = found.getContext("2d");
     found.width = found.height = 22;
@@ -104,7 +112,7 @@
       const axis = this.spec[side], own = !this.axis[side];
       const found = {
         type: this.log[side] ? "logarithmic" : "linear", title: { display: true, text: this.label(side), color: colour("--ink") },
-        grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8, includeBounds: false },
+        grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8, includeBounds: false, maxRotation: 0, callback: (v) => tick(v, this.log[side]) },
         beginAtZero: !this.log[side] && own && Boolean(axis.from_zero),
       };
       if (own) Object.assign(found, this.range(side));
