@@ -1,6 +1,9 @@
 """`simkit compare` and `simkit report`: what was found, side by side or as a page to forward."""
 
+import shlex
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,6 +79,7 @@ def report(
     Example: simkit report out/dgd.yaml out/dgd-2.yaml --gpu h200_sxm --concurrency 64 -o out/report
     """
     from simkit.publish.report import page_of, report_document, write_report
+    from simkit.reports.labels import one_line
     from simkit.reports.pages import page_console
     from simkit.verbs.compare_sides import Asking
 
@@ -84,6 +88,8 @@ def report(
 
     asking = Asking(request_of=request_of, any=any(value is not None for value in flags.values()))
     page = page_of(paths, asking)
+    if len(paths) > 1:  # the flags belong to the question
+        page = replace(page, command=one_line(shlex.join(["simkit", *sys.argv[1:]])))
     written = write_report(output, page, interactive=not static)
     remark(f"wrote {len(written)} files to {output}, first {written[0]}", quiet=quiet)
     show(form, lambda: report_document(page, written), lambda console: page_console(page, console))

@@ -117,8 +117,9 @@
       };
       if (own) Object.assign(found, this.range(side));
       if (axis.categories && own) {
-        Object.assign(found, { type: "linear", min: -0.5, max: axis.categories.length - 0.5, reverse: false });
-        found.ticks = { color: colour("--soft"), stepSize: 1, autoSkip: false, includeBounds: false,
+        Object.assign(found, { type: "linear", min: -0.5, max: axis.categories.length - 0.5, reverse: side === "y" });
+        found.afterBuildTicks = (built) => { built.ticks = axis.categories.map((_, value) => ({ value })); };
+        found.ticks = { color: colour("--soft"), autoSkip: false,
           callback: (value) => (Number.isInteger(value) ? axis.categories[value] || "" : "") };
       }
       return found;
