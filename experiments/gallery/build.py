@@ -59,12 +59,11 @@ def experiment_section(path: Path, folder: RunFolder) -> Section:
     page = replace(page, command=f"{named} && {again}")
     out = REPORTS / "experiments" / path.stem / "report.html"
     write_text_atomic(out, page_html(page, interactive=True))
-    links = (
-        PageLink(text="the whole report", href=f"experiments/{path.stem}/report.html"),
-        PageLink(text="its table", href=f"experiments/{path.stem}/README.md"),
-    )
+    links = [PageLink(text="the whole report", href=f"experiments/{path.stem}/report.html")]
+    if (out.parent / "README.md").is_file():  # `make experiments` puts it there
+        links.append(PageLink(text="its table", href=f"experiments/{path.stem}/README.md"))
     shown = page.figures[1:2] or page.figures[:1]
-    return Section(title=page.title, lines=(page.answer, page.verdict), figures=shown, links=links)
+    return Section(title=page.title, lines=(page.answer, page.verdict), figures=shown, links=tuple(links))
 
 
 def accuracy_rows(frame: pd.DataFrame) -> list[dict]:
