@@ -48,6 +48,7 @@ reports: $(VENV)/.developer
 	$(BIN)/python experiments/own_runs/report.py
 	$(BIN)/python experiments/memory/report.py
 	$(BIN)/python experiments/memory/implied.py
+	$(BIN)/python experiments/gallery/build.py
 	$(BIN)/python experiments/tour/readme.py
 
 # Every shipped sweep, its table put into reports/experiments

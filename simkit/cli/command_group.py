@@ -27,7 +27,7 @@ VERBS: dict[str, dict[str, Verb]] = {
         "simulate": Verb("simulate", "one deployment request by request: percentiles, goodput, queues"),
         "predict": Verb("tables", "predictions for a table of deployments"),
         "compare": Verb("compare", "what differs between two deployments, requests or runs, and why"),
-        "report": Verb("report", "what was found as a page to forward: HTML, Markdown, SVG, PNG"),
+        "report": Verb("compare", "what was found as a page to forward: HTML, Markdown, SVG, PNG"),
         "models": Verb("catalogue", "models that are known by name: sizes, kinds, formats"),
         "gpus": Verb("catalogue", "GPUs that are known by name: memory, rates, data at hand"),
         "support": Verb("checks", "GPUs, engines and models that Dynamo supports and that we predict"),

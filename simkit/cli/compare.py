@@ -1,6 +1,9 @@
-"""`simkit compare`."""
+"""`simkit compare` and `simkit report`: what was found, side by side or as a page to forward."""
 
+import shlex
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,3 +51,49 @@ def compare(
         write_text_atomic(output, page_markdown(page))
         remark(f"wrote {output}", quiet=quiet)
     show(form, lambda: document, lambda console: page_console(page, console))
+
+
+_PATHS = "Folders of recommend, experiment, simulate, profile or benchmark; a table of runs; DGDs, DGDRs."
+_STATIC_HELP = "No script in the page: smaller, and nothing to point at."
+
+
+@with_request_flags
+def report(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=_PATHS)],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for report.html and the rest.")],
+    static: Annotated[bool, typer.Option("--static", help=_STATIC_HELP)] = False,
+    opened: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
+    form: FormatFlag = Format.TABLE,
+    quiet: QuietFlag = False,
+    seed: SeedFlag = 0,
+    flags: Mapping[str, Any],
+) -> None:
+    """A report to forward: one self-contained HTML page, the same as Markdown, every figure as SVG and PNG.
+
+    One path gives its own report, several stand side by side, the first as the baseline. Flags are asked of
+    DGDs and DGDRs, as in `compare`.
+
+    Example: simkit report out/llama-70b -o out/report --open
+
+    Example: simkit report out/dgd.yaml out/dgd-2.yaml --gpu h200_sxm --concurrency 64 -o out/report
+    """
+    from simkit.publish.report import page_of, report_document, write_report
+    from simkit.reports.labels import one_line
+    from simkit.reports.pages import page_console
+    from simkit.verbs.compare_sides import Asking
+
+    def request_of(path: Path | None, model: str | None) -> Any:
+        return request_from_flags(path, flags, model=model)
+
+    asking = Asking(request_of=request_of, any=any(value is not None for value in flags.values()))
+    page = page_of(paths, asking)
+    if len(paths) > 1:  # the flags belong to the question
+        page = replace(page, command=one_line(shlex.join(["simkit", *sys.argv[1:]])))
+    written = write_report(output, page, interactive=not static)
+    remark(f"wrote {len(written)} files to {output}, first {written[0]}", quiet=quiet)
+    show(form, lambda: report_document(page, written), lambda console: page_console(page, console))
+    if opened:
+        import webbrowser
+
+        webbrowser.open(written[0].resolve().as_uri())

@@ -33,6 +33,15 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageLink:
+    """Another page of the same set, by its place relative to this one."""
+
+    text: str
+    href: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A heading with a hint, figures, a table, lines and files, each where there is any.
 
@@ -48,13 +57,14 @@ class Section:
     words: int = 1
     figures: tuple[Figure, ...] = ()
     files: tuple[Code, ...] = ()
+    links: tuple[PageLink, ...] = ()
     folded: bool = False
     drawn: str = ""
 
     @property
     def filled(self) -> bool:
         """Whether there is anything under the heading."""
-        return bool(self.rows or self.lines or self.figures or self.files)
+        return bool(self.rows or self.lines or self.figures or self.files or self.links)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +111,11 @@ def page_html(page: Page, *, interactive: bool = False) -> str:
             "payload": payload_text(page.all_figures),
         }
     template = environment().get_template("page.html.j2")
-    found = template.render(page=page, svg=figure_as_svg, interactive=interactive, **scripts)
+
+    def drawn(figure: Figure) -> str:
+        return figure_as_svg(figure, titled=not interactive)
+
+    found = template.render(page=page, svg=drawn, interactive=interactive, **scripts)
     return found.rstrip() + "\n"
 
 

@@ -4,6 +4,7 @@ Needs a `chromium` on the path and the package playwright, which drives it; noth
 """
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +155,17 @@ def test_names_from_outside_run_nothing(opened, tmp_path, hostile):
     shown = opened(path)
     drawn(shown)
     assert shown.evaluate("window.hurt") is None
+
+
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "reports").rglob("*.html"))
+
+
+def test_shipped_pages_open(opened):
+    assert len(SHIPPED) > 20
+    for path in SHIPPED:
+        page = opened(path, viewport={"width": 400, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
+        links = page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))")
+        away = [link for link in links if not link.startswith("#") and not (path.parent / link).exists()]
+        assert away == [], path
+        page.close()

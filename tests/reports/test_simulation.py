@@ -6,8 +6,10 @@ import pytest
 from simkit.core.slo import Slo
 from simkit.reports.aiperf_summary import aiperf_document
 from simkit.reports.figures import figure_svg
+from simkit.reports.pages import page_html
 from simkit.reports.simulation import simulation_markdown, simulation_table, verdict_line
 from simkit.reports.timeline_figure import timeline_figure
+from simkit.reports.views.simulated_run import simulation_page
 from simkit.sim.cluster import Samples
 from simkit.sim.requests import RequestTimes
 from simkit.sim.results.summary import summarize
@@ -119,3 +121,15 @@ def test_the_figure_shows_the_cache_where_it_was_sampled(times):
     drawn = figure_svg(timeline_figure(builder.timeline(), samples))
     for label in ("KV cache", "sequences", "idle prefixes", "60%"):
         assert label in drawn
+
+
+def test_the_page_shows_time_and_spread_and_escapes(doc, times):
+    builder = TimelineBuilder()
+    builder.add(times)
+    columns = {name: values.tolist() for name, values in dict(builder.timeline().columns()).items()}
+    doc["simkit"] |= {"versions": {"simkit": "1"}, "kv_used_frac_max": 0.5}
+    page = simulation_page(doc, columns, {"TTFT": [1.0, 2.0, 3.0], "ITL": []}, "simkit report x")
+    assert [figure.name for figure in page.figures] == ["flight", "rate", "spread"]
+    assert page.status == "missed"
+    html = page_html(page, interactive=True)
+    assert "SLA: TTFT" in html and "50%" in html and "<script>`" not in html

@@ -74,7 +74,7 @@ def test_a_script_adds_and_does_not_replace(rec):
     assert not re.search(r"(src|href)=\"?(?!#)", moving.split("<script")[0])
     assert "default-src 'none'" in moving
     data = json.loads(re.search(r'id="report-data">(.*?)</script>', moving, re.S)[1])
-    assert {"pareto", "load_ttft", "load_itl"} <= set(data)
+    assert {"pareto", "load_ttft", "load_itl"} <= set(data["charts"])
 
 
 def test_hostile_names_stay_text(hostile):
@@ -147,9 +147,9 @@ def test_a_sweep_names_its_best_point_that_keeps_the_sla():
 def test_many_points_share_their_names():
     size = 5_000
     page = experiment_page(swept(size), None)
-    data = json.loads(payload_text(page.all_figures))["points"]
-    first = data["series"][0]["names"][2]
-    assert ", ".join(data["parts"][i] for i in first) == "engine vllm, requests in flight 3"
+    data = json.loads(payload_text(page.all_figures))
+    first = data["charts"]["points"]["series"][0]["names"][2]
+    assert ", ".join(data["texts"][i] for i in first) == "engine vllm, requests in flight 3"
     assert len(page_html(page, interactive=True).encode()) < 1_500_000
 
 

@@ -2,7 +2,7 @@
 // that stays for print. What is chosen is kept in the address after #, so that a view can be sent as a link.
 (() => {
   "use strict";
-  const figures = JSON.parse(document.getElementById("report-data").textContent);
+  const { charts: figures, texts } = JSON.parse(document.getElementById("report-data").textContent);
   const FEW = 300, DOTS = 60, MOST_PINS = 4, BOUND = "#c2255c";
   const SHAPES = { o: "circle", "^": "triangle", s: "rect", D: "rectRot" };
   const views = new Map();
@@ -24,10 +24,19 @@
     history.replaceState(null, "", "#" + state.toString());
   }
 
-  // Names of many points are kept as numbers of their parts.
-  function nameOf(spec, series, i) {
+  // What a point says is kept as a place in the page's texts, or of many points as the places of its parts.
+  function nameOf(series, i) {
     const name = at(series.names, i);
-    return Array.isArray(name) ? name.map((part) => spec.parts[part]).join(", ") : name;
+    if (name === null) return "";
+    return Array.isArray(name) ? name.map((part) => texts[part]).join(", ") : texts[name];
+  }
+
+  // Of a logarithmic axis only 1, 2, 3 and 5 of each power are named: its ends are seldom round.
+  function tick(value, log) {
+    const lead = value / 10 ** Math.floor(Math.log10(Math.abs(value) || 1));
+    if (log && ![1, 2, 3, 5].some((round) => Math.abs(lead - round) < 1e-6)) return "";
+    const short = Number(value.toPrecision(6));
+    return Math.abs(short) >= 1e4 ? `${Number((short / 1e3).toPrecision(4))}k` : short.toLocaleString("en");
   }
 
   function starred(fill) {
@@ -103,13 +112,14 @@
       const axis = this.spec[side], own = !this.axis[side];
       const found = {
         type: this.log[side] ? "logarithmic" : "linear", title: { display: true, text: this.label(side), color: colour("--ink") },
-        grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8, includeBounds: false },
+        grid: { color: colour("--line") }, ticks: { color: colour("--soft"), maxTicksLimit: 8, includeBounds: false, maxRotation: 0, callback: (v) => tick(v, this.log[side]) },
         beginAtZero: !this.log[side] && own && Boolean(axis.from_zero),
       };
       if (own) Object.assign(found, this.range(side));
       if (axis.categories && own) {
-        Object.assign(found, { type: "linear", min: -0.5, max: axis.categories.length - 0.5, reverse: false });
-        found.ticks = { color: colour("--soft"), stepSize: 1, autoSkip: false, includeBounds: false,
+        Object.assign(found, { type: "linear", min: -0.5, max: axis.categories.length - 0.5, reverse: side === "y" });
+        found.afterBuildTicks = (built) => { built.ticks = axis.categories.map((_, value) => ({ value })); };
+        found.ticks = { color: colour("--soft"), autoSkip: false,
           callback: (value) => (Number.isInteger(value) ? axis.categories[value] || "" : "") };
       }
       return found;
@@ -149,7 +159,7 @@
     }
 
     words(place, i) {
-      const series = this.spec.series[place], name = nameOf(this.spec, series, i), lines = name ? name.split("\n") : [];
+      const series = this.spec.series[place], name = nameOf(series, i), lines = name ? name.split("\n") : [];
       if (series.label && !name) lines.push(series.label);
       if (!name || !this.own()) lines.push(`${this.label("x")}: ${this.values(series, "x")[i]}`, `${this.label("y")}: ${this.values(series, "y")[i]}`);
       else if (lines.length < 2) lines.push(`${this.label("y")}: ${this.values(series, "y")[i]}`);
@@ -316,7 +326,7 @@
     const cards = make("div", "", { class: "cards" });
     for (const key of pins) {
       const [figure, place, i] = key.split(":"), spec = figures[figure], series = spec && spec.series[place];
-      const name = series && nameOf(spec, series, i);
+      const name = series && nameOf(series, i);
       if (!name) continue;
       const card = make("div", "", { class: "card" }), close = make("button", "remove", { type: "button" });
       name.split("\n").forEach((line, n) => card.append(make(n ? "p" : "h3", line)));

@@ -1,6 +1,7 @@
 """A chart as SVG: small, the same bytes each time, complete without a script."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from simkit.reports.charts.elements import (
@@ -42,6 +43,8 @@ def chart_svg(chart: Chart, *, alone: bool = False) -> str:
         scale_of(chart.x, x_values(chart), labelled, WIDTH - _RIGHT),
         scale_of(chart.y, y_values(chart), top + tall, top),
     )
+    if chart.y.categories:  # the first on top
+        scales = scales[0], replace(scales[1], low=scales[1].high, high=scales[1].low)
     parts = [*_axes(chart, scales)]
     for series in sorted(chart.series, key=lambda s: s.marker == "*"):
         parts += _series(series, scales)
@@ -166,7 +169,7 @@ def _at(values: Sequence[Number], i: int) -> Number:
 def _bars(series: Series, scales: Scales, kept: list[int]) -> Iterator[str]:
     """Bars that lie: x is where they end, x_lo where they begin, y the category."""
     x, y = scales
-    thick = min(abs(y.end - y.start) / (y.high - y.low) * 0.7, 26.0)
+    thick = min(abs((y.end - y.start) / (y.high - y.low)) * 0.7, 26.0)
     for i in kept:
         begin = x.place(_at(series.x_lo, i) or 0.0)
         end, middle = x.place(series.x[i] or 0.0), y.place(series.y[i] or 0.0)

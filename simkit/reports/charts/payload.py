@@ -15,25 +15,33 @@ _MANY = 2_000
 
 
 def payload_text(figures: Iterable[Figure]) -> str:
-    """The charts by name, as JSON that may stand in a <script>: no < and no & is in it."""
-    found = {figure.name: _chart(figure) for figure in figures if isinstance(figure, Chart)}
-    text = json.dumps(found, separators=(",", ":"), allow_nan=False)
+    """The charts by name and every text that points say once, as JSON that may stand in a <script>.
+
+    No < and no & is in it.
+    """
+    texts: dict[str, int] = {}
+    charts = {figure.name: _chart(figure, texts) for figure in figures if isinstance(figure, Chart)}
+    text = json.dumps({"charts": charts, "texts": list(texts)}, separators=(",", ":"), allow_nan=False)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
 
 
-def _chart(chart: Chart) -> dict[str, Any]:
-    """A chart; of many points names come as numbers of their parts, and values in four digits."""
+def _chart(chart: Chart, texts: dict[str, int]) -> dict[str, Any]:
+    """A chart, its names as places in `texts`; of many points by their parts, and values in four digits."""
     many = sum(len(series.x) for series in chart.series) > _MANY
     found: dict[str, Any] = _plain(asdict(chart), 4 if many else 6)
-    if many:
-        parts: dict[str, int] = {}
-        for series in found["series"]:
-            names = [name.split(", ") for name in series.get("names", ())]
-            series["names"] = [[parts.setdefault(part, len(parts)) for part in name] for name in names]
-        found["parts"] = list(parts)
+    for series in found["series"]:
+        names = series.get("names", ())
+        if many:
+            series["names"] = [[_place(part, texts) for part in name.split(", ")] for name in names]
+        else:
+            series["names"] = [_place(name, texts) for name in names]
     return found
+
+
+def _place(text: str, texts: dict[str, int]) -> int:
+    return texts.setdefault(text, len(texts))
 
 
 def library_text() -> str:

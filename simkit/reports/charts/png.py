@@ -42,6 +42,8 @@ def _chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
         elif axis.from_zero and not axis.log:
             axes.set(**{f"{side}lim": (0.0, getattr(axes, f"get_{side}lim")()[1])})
     axes.set(xlabel=chart.x.label, ylabel=chart.y.label)
+    if chart.y.categories:
+        axes.invert_yaxis()
     for bound in chart.bounds:
         _bound(axes, bound)
     labels = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))

@@ -81,6 +81,11 @@ def _change(frac: float | None) -> str:
     return percent(frac, signed=True) if frac < _MANY_TIMES else f"\u00d7 {number(frac + 1.0)}"
 
 
+def _short(sides: Sequence[Doc], names: Sequence[str]) -> tuple[str, ...]:
+    """For an axis: the letter and what runs."""
+    return tuple(f"{name[0]} {side['layout']}" for name, side in zip(names, sides, strict=True))
+
+
 def _latencies(sides: Sequence[Doc], names: Sequence[str], metric: str, label: str) -> Chart:
     bounds: tuple[BoundLine, ...] = ()
     if sides[0].get("question"):
@@ -113,7 +118,7 @@ def _latencies(sides: Sequence[Doc], names: Sequence[str], metric: str, label: s
         title=f"Mean {label}",
         alt=f"Mean {label} in ms: {said}.",
         x=Axis(label=f"mean {label} [ms], 90 % interval", log=True, best="down"),
-        y=Axis(label="", categories=tuple(names)),
+        y=Axis(label="", categories=_short(sides, names)),
         series=tuple(series),
         bounds=bounds,
         note="Where intervals overlap, predictions cannot tell the sides apart.",
@@ -140,7 +145,7 @@ def _rates(sides: Sequence[Doc], names: Sequence[str]) -> Chart:
         title="Output tokens/s per GPU",
         alt=f"Output tokens per second per GPU: {said}.",
         x=Axis(label="output tokens/s per GPU", from_zero=True, best="up"),
-        y=Axis(label="", categories=tuple(names)),
+        y=Axis(label="", categories=_short(sides, names)),
         series=series,
     )
 

@@ -112,4 +112,6 @@ def look_of(name: str, value: Any, place: int) -> tuple[str, str]:
     """Label and colour."""
     if name == "backend":
         return engine_name(value), colour_of(value)
+    if isinstance(value, int | float) and name:
+        return f"{_WORDS.get(name, name.replace('_', ' '))} {words(value)}", COLOURS[place % len(COLOURS)]
     return words(value) if name else "", COLOURS[place % len(COLOURS)]
