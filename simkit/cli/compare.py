@@ -80,7 +80,7 @@ def report(
     """
     from simkit.publish.report import page_of, report_document, write_report
     from simkit.reports.labels import one_line
-    from simkit.reports.pages import page_console
+    from simkit.reports.pages import page_brief
     from simkit.verbs.compare_sides import Asking
 
     def request_of(path: Path | None, model: str | None) -> Any:
@@ -92,7 +92,7 @@ def report(
         page = replace(page, command=one_line(shlex.join(["simkit", *sys.argv[1:]])))
     written = write_report(output, page, interactive=not static)
     remark(f"wrote {len(written)} files to {output}, first {written[0]}", quiet=quiet)
-    show(form, lambda: report_document(page, written), lambda console: page_console(page, console))
+    show(form, lambda: report_document(page, written), lambda console: page_brief(page, console))
     if opened:
         import webbrowser
 

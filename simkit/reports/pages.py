@@ -128,6 +128,16 @@ def page_console(page: Page, console: "Console") -> None:
         bullets(console, section.title if not section.rows else "", section.lines)
 
 
+def page_brief(page: Page, console: "Console") -> None:
+    """What the page says first: the verdict, the answer, and the first lines that explain it."""
+    say(console, f"{page.title}: {page.verdict}", style="bold")
+    if page.answer:
+        say(console, page.answer)
+    first = next((section for section in page.sections if section.lines and not section.rows), None)
+    if first is not None:
+        bullets(console, first.title, first.lines)
+
+
 def _rows(console: "Console", section: Section) -> None:
     words, numbers = section.heads[: section.words], section.heads[section.words :]
     shown = table(console, words, numbers)
