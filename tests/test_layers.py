@@ -32,7 +32,7 @@ ROOMS = {
     "profiler": "core closed_form io catalog formats reports verbs",
     "experiments": "core engines closed_form search sim io catalog formats reports verbs",
     "publish": "core io catalog formats reports verbs experiments",
-    "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments publish",
+    "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments publish launch",
 }
 MAY_IMPORT = {
     "perfmodels": set(),
