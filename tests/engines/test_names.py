@@ -18,6 +18,8 @@ FOREIGN = {
     "simkit/catalog/operator_tables/moe.py": {"trtllm"},
     "simkit/cli/request_flags.py": {"vllm_executor", "--vllm-executor"},  # an option's name, an interface
     "simkit/formats/aiperf_command.py": {"sglang"},  # a value of AIPerf's --random-corpus-style
+    "simkit/formats/aiperf_job.py": {"sglang"},  # the same in its jobs
+    "simkit/formats/benchmark_results/inferencex.py": {"trtllm", "sglang", "sglang-disagg"},  # its frameworks
     # The format of one tool's files, which another engine's benchmark copied.
     "simkit/formats/benchmark_results/vllm_bench.py": {"vllm-bench", "sglang-bench", "sglang", "vllm"},
 }

@@ -156,7 +156,8 @@ def children():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of loky itself
 def test_a_worker_that_dies_is_said_and_finished_work_kept(tmp_path, blocks_of_three):
-    pytest.importorskip("joblib")
+    loky = pytest.importorskip("joblib.externals.loky")
+    loky.get_reusable_executor().shutdown(wait=True)  # workers of an earlier test would be used again
     folder, asked = RunFolder(path=tmp_path / "run"), parse_experiment(SMALL, "small.yaml")
     before = children()
     with pytest.raises(
