@@ -4,9 +4,11 @@
     python benchmarks/experiment_runs.py workers [--repeats 3]
 
 kills: a sweep is started and killed (SIGKILL) after a random time, again and again in one folder until it is
-complete, then in the next, until there were so many kills. Told: whether every table is that of a run that
-nobody killed, byte for byte part by part. workers: time on the clock of a sweep of simulated points, one
-process against two, each started anew, in turns; on a machine with other work the ratio is a lower bound.
+complete, then in the next, until there were so many kills. It says whether every table equals, byte for byte,
+the table of a run that nobody killed.
+
+workers: a sweep of simulated points with one process and with two, in turns, each started anew. It says how long
+they take on the clock; other work on the machine makes the ratio smaller.
 """
 
 import argparse
