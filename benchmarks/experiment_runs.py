@@ -7,8 +7,8 @@ kills: a sweep is started and killed (SIGKILL) after a random time, again and ag
 complete, then in the next, until there were so many kills. It says whether every table equals, byte for byte,
 the table of a run that nobody killed.
 
-workers: a sweep of simulated points with one process and with two, in turns, each started anew. It says how long
-they take on the clock; other work on the machine makes the ratio smaller.
+workers: a sweep of simulated points with one process and with two, in turns, each started anew. It says how
+long they take on the clock; other work on the machine makes the ratio smaller.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A Request with everything it names looked up: what the search works on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,6 +75,13 @@ class Footing:
 
     measured: NDArray[np.bool_]
     unaware: NDArray[np.bool_]
+
+    def parts(self) -> Iterator[tuple[NDArray[np.bool_], dict[str, bool]]]:
+        """Which rest on the same, as a mask, and on what; nothing is both measured and unaware."""
+        for measured, unaware in ((True, False), (False, False), (False, True)):
+            here = (self.measured == measured) & (self.unaware == unaware)
+            if here.any():
+                yield here, {"measured": measured, "unaware": unaware}
 
 
 def footing(model: EngineModel, domain: Domain, engine_gpus: FloatArray, hit: FloatArray) -> Footing:

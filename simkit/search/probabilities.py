@@ -20,11 +20,8 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
     slo = problem.request.slo
     bounded = tuple(points.metric(f"{name}_s", slo.statistic_of(name)) for name in ("ttft", "itl", "e2e"))
     found = np.ones(len(points))
-    for measured, unaware in ((True, False), (False, False), (False, True)):  # none is both
-        rows = (rests.measured == measured) & (rests.unaware == unaware)
-        if not rows.any():
-            continue
-        errors = errors_of(problem.errors, measured=measured, unaware=unaware)
+    for rows, kind in rests.parts():
+        errors = errors_of(problem.errors, **kind)
         ttft, itl, e2e = (value[rows] for value in bounded)
         unsure = (spreads[0][rows], spreads[1][rows], spreads[2][rows])
         with np.errstate(invalid="ignore"):

@@ -1,12 +1,11 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.intervals import Errors
 from simkit.catalog.calibrations import error_models, measured_domain
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
 from simkit.closed_form.estimates import errors_of, log_spreads
@@ -107,17 +106,6 @@ def _footing(work: RowWork) -> Footing:
     return footing(work.model, measured_domain(), gpus, np.asarray(work.lengths.cached_tokens) + 0.0 * gpus)
 
 
-_KINDS = ((True, False), (False, False), (False, True))  # measured, unaware
-
-
-def _kinds(rests: Footing) -> Iterator[tuple[np.ndarray, Mapping[str, Errors]]]:
-    """Rows that rest on the same, and their errors."""
-    for measured, unaware in _KINDS:
-        rows = (rests.measured == measured) & (rests.unaware == unaware)
-        if rows.any():
-            yield rows, errors_of(error_models(), measured=measured, unaware=unaware)
-
-
 def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, rests: Footing) -> FloatArray:
     """Probability [rows, 1] that the bounds of columns sla_ttft_ms, ... hold for the means; NaN without any.
 
@@ -132,9 +120,10 @@ def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, rests: Footin
             continue
         share = mean * 1e3 / bound.to_numpy(dtype=np.float64)  # of the bound: bounds differ by row
         asked = np.isfinite(bound.to_numpy(dtype=np.float64))
-        for rows, models in _kinds(rests):
+        for rows, kind in rests.parts():
             here = asked & rows
-            chance[here] *= models[metric].probability_below(share[here], 1.0, spread[here])
+            model = errors_of(error_models(), **kind)[metric]
+            chance[here] *= model.probability_below(share[here], 1.0, spread[here])
         bounded |= asked
     chance = np.where(found.saturated, 0.0, chance)
     return np.where(bounded, chance, np.nan)[:, None]
@@ -156,8 +145,9 @@ def _with_intervals(work: RowWork, found: Outcomes, rests: Footing) -> FloatArra
         value: FloatArray = getattr(found, f"{metric}_s")
         unsure: FloatArray = getattr(found, f"{metric}_log_sd")
         low, high = np.empty_like(value), np.empty_like(value)
-        for rows, models in _kinds(rests):
-            low[rows], high[rows] = models[metric].interval(value[rows], log_sd=unsure[rows])
+        for rows, kind in rests.parts():
+            model = errors_of(error_models(), **kind)[metric]
+            low[rows], high[rows] = model.interval(value[rows], log_sd=unsure[rows])
         columns += [value * 1e3, low * 1e3, high * 1e3]
     osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
     return np.column_stack([*columns, found.requests_per_s * osl / work.num_gpus])
