@@ -20,6 +20,7 @@ from pydantic import AliasPath, BaseModel, Field, ValidationError
 from simkit.core.errors import InputError
 from simkit.core.measured import RequestRecord
 from simkit.core.workload import Workload
+from simkit.formats.aiperf_command import shared_tokens
 from simkit.io.openai_http import address
 
 _HOPELESS = 10  # so many failures in a row, at least twice the slots, and the run is given up
@@ -159,13 +160,24 @@ class _Driver:
 
 
 def _prompts(workload: Workload, count: int, rng: np.random.Generator) -> list[_Prompt]:
-    """Prompts of random digits; lengths uniform from (1 - spread) to 1 of the nominal ones."""
+    """Prompts of random digits, of which the first may be the same in all; lengths uniform from (1 - spread)
+    to 1 of the nominal ones.
+    """
     shares = rng.uniform(1.0 - workload.length_spread, 1.0, (2, count))
     isl = np.maximum(np.rint(workload.isl_tokens * shares[0]), 1).astype(int)
     osl = np.maximum(np.rint(workload.osl_tokens * shares[1]), 1).astype(int)
     digits = np.frombuffer(b"0123456789", dtype=np.uint8)
+
+    def text(length: int) -> str:
+        return digits[rng.integers(0, 10, length)].tobytes().decode()
+
+    shared = text(shared_tokens(workload)) if workload.prefix_hit else ""
     return [
-        _Prompt(number=n, text=digits[rng.integers(0, 10, isl[n])].tobytes().decode(), osl_tokens=int(osl[n]))
+        _Prompt(
+            number=n,
+            text=shared[: isl[n] - 1] + text(max(isl[n] - len(shared), 1)),
+            osl_tokens=int(osl[n]),
+        )
         for n in range(count)
     ]
 

@@ -11,6 +11,7 @@ from deployments import request_of
 from simkit.core.draft import parse_draft
 from simkit.core.errors import InputError
 from simkit.formats.aiperf_command import profile_command
+from simkit.measure.load_client import _prompts
 from simkit.verbs.estimate import Layouts, estimate
 from simkit.verbs.predict import predict_table
 from simkit.verbs.simulate import simulate
@@ -82,6 +83,15 @@ def test_the_benchmark_sends_prompts_that_share_as_much():
     given = dict(pairwise(command))
     assert (given["--isl"], given["--shared-system-prompt-length"]) == ("1600", "2400")
     assert "--shared-system-prompt-length" not in profile_command(asked("vllm", 0.0).workload, model="m")
+
+
+def test_our_own_client_sends_prompts_that_share_as_much():
+    rng = np.random.default_rng(0)
+    shared = _prompts(asked("vllm", 0.6).workload, 3, rng)
+    assert {len(prompt.text) for prompt in shared} == {4000}
+    assert len({prompt.text[:2400] for prompt in shared}) == 1
+    assert len({prompt.text[2400:] for prompt in shared}) == 3
+    assert len({prompt.text[:20] for prompt in _prompts(asked("vllm", 0.0).workload, 3, rng)}) == 3
 
 
 def test_what_cannot_be_is_refused(simkit):
