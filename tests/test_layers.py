@@ -24,6 +24,7 @@ ROOMS = {
     "catalog": "core engines closed_form search io",
     "launch": "core engines io catalog",
     "formats": "core engines closed_form search sim compare io catalog launch",
+    "cluster": "core io catalog formats",
     "reports": "core engines sim explain compare",
     "targets": "core engines io",
     "verbs": "core engines closed_form search sim explain io catalog formats reports",
@@ -32,7 +33,8 @@ ROOMS = {
     "profiler": "core closed_form io catalog formats reports verbs",
     "experiments": "core engines closed_form search sim io catalog formats reports verbs",
     "publish": "core io catalog formats reports verbs experiments",
-    "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments publish launch",
+    "cli": "core engines sim io launch catalog formats cluster reports verbs calibrate measure experiments "
+    "publish",
 }
 MAY_IMPORT = {
     "perfmodels": set(),

@@ -14,6 +14,7 @@ from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
+from simkit.formats.dgdr.hardware_file import with_hardware_file
 from simkit.formats.dgdr.read import (
     current_document,
     parse_setting,
@@ -180,6 +181,7 @@ _FLAGS = (
     _Flag("e2e_latency", str, "sla.e2eLatency", "Bound on request latency [ms], instead of the two."),
     _Flag("search_strategy", str, "searchStrategy", "rapid or thorough."),
 )
+_NAMES = tuple(flag.name for flag in _FLAGS)
 # A flag replaces what the file says the other way.
 _REPLACES = {
     "concurrency": ("requestRate",),
@@ -202,6 +204,8 @@ def _parameter(flag: _Flag) -> inspect.Parameter:
 
 _HIT_HELP = "Share of prompt tokens found in the prefix cache, from 0 to below 1."
 
+_HARDWARE_HELP = "File with a hardware: block, as simkit discover writes it; flags go before it."
+
 
 def _shared() -> list[inspect.Parameter]:
     fields = [_parameter(flag) for flag in _FLAGS]
@@ -209,7 +213,8 @@ def _shared() -> list[inspect.Parameter]:
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
-    return [*fields, mode, hit, keyword(list[str], setting, "settings")]
+    hardware = plain_flag(_REQUEST_PANEL, "hardware", Path, ("--hardware", _HARDWARE_HELP))
+    return [*fields, mode, hit, hardware, keyword(list[str], setting, "settings")]
 
 
 with_request_flags = with_flags("flags", _shared())
@@ -227,9 +232,9 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     refuse_several(flags)
     written = read_document(path) if path else _skeleton(flags.get("model") or model)
     # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
-    changes = any(flags.get(flag.name) is not None for flag in _FLAGS) or flags.get("settings")
+    changes = any(flags.get(name) is not None for name in (*_NAMES, "hardware")) or flags.get("settings")
     current, notes = current_document(written) if changes else (written, ())
-    document = dict(current)
+    document = with_hardware_file(current, flags.get("hardware"))
     for flag in _FLAGS:
         value = flags.get(flag.name)
         if value is not None:

@@ -1,0 +1,60 @@
+"""Fixtures around a real API server: one for the session, a namespace for each test."""
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from cluster_objects import CRDS, Cluster  # noqa: E402
+from server import UnavailableError, shared  # noqa: E402
+
+_NUMBERS = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "k8s" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+            item.add_marker("server")
+
+
+@pytest.fixture(scope="session")
+def k8s(tmp_path_factory):
+    """The session's API server, with Dynamo's kinds. Without one: a failure in CI, a skip elsewhere."""
+    base = tmp_path_factory.getbasetemp()
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    try:
+        server = shared(base.parent if worker else base, os.getppid() if worker else os.getpid())
+    except (UnavailableError, OSError, subprocess.SubprocessError) as reason:
+        if os.environ.get("CI"):
+            pytest.fail(f"no API server: {reason}")
+        pytest.skip(f"no API server: {reason}")
+    Cluster(server, "default").install(CRDS)
+    return server
+
+
+@pytest.fixture
+def cluster(k8s):
+    """A namespace of its own, and ways to put objects there as an administrator."""
+    name = f"t-{os.getpid()}-{next(_NUMBERS)}"
+    found = Cluster(k8s, name)
+    found.create_namespace()
+    yield found
+    found.clean()
+
+
+@pytest.fixture
+def at(cluster, simkit):
+    """The command line against the test's namespace: `at("discover")`; user says as whom."""
+
+    def run(*words, user="admin", namespace=cluster.namespace):
+        place = ["--kubeconfig", cluster.server.kubeconfig(user), "--namespace", namespace]
+        return simkit(*words, *place)
+
+    return run
