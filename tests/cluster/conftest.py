@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from cluster_objects import CRDS, Cluster  # noqa: E402
+from cluster_objects import CRDS, NODES, Cluster  # noqa: E402
 from server import UnavailableError, shared  # noqa: E402
 
 _NUMBERS = itertools.count(1)
@@ -47,6 +48,20 @@ def cluster(k8s):
     found.create_namespace()
     yield found
     found.clean()
+
+
+@pytest.fixture
+def nodes(cluster):
+    """The only test with nodes just now, as nodes belong to no namespace; gives a way to add some."""
+    with FileLock(cluster.server.folder / "nodes.lock"):
+        added = []
+
+        def add(*documents):
+            added.extend(cluster.api.create(NODES, one) for one in documents)
+
+        yield add
+        for one in added:
+            cluster.api.delete(f"{NODES}/{one['metadata']['name']}", uid=one["metadata"]["uid"])
 
 
 @pytest.fixture

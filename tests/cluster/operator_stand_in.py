@@ -1,4 +1,4 @@
-"""A small stand-in for Dynamo's operator: moves DGDs and DGDRs through their life cycles, makes and readies pods."""
+"""A small stand-in for Dynamo's operator: DGDs and DGDRs go through their life cycles, pods get ready."""
 
 import hashlib
 import json
@@ -82,8 +82,9 @@ class StandInOperator(threading.Thread):
     def answer(self, one):
         worker = {"name": "worker", "type": "worker", "replicas": 1, "podTemplate": {"spec": {"containers": [
             {"name": "main", "image": "example.com/vllm-runtime:1.6.1"}]}}}  # fmt: skip
-        return {"apiVersion": "nvidia.com/v1beta1", "kind": DGD, "spec": {"components": [worker]},
-                "metadata": {"name": f"{one['metadata']['name']}-dgd", "namespace": self.cluster.namespace}}  # fmt: skip
+        metadata = {"name": f"{one['metadata']['name']}-dgd", "namespace": self.cluster.namespace}
+        return {"apiVersion": "nvidia.com/v1beta1", "kind": DGD, "metadata": metadata,
+                "spec": {"components": [worker]}}  # fmt: skip
 
     # --- DGD: pods of the present hash, old ones deleted, then successful.
 

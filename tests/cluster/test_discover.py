@@ -5,19 +5,19 @@ import time
 
 import pytest
 import yaml
-from cluster_objects import NODES, node, pod
+from cluster_objects import node, pod
 
 H200 = {"product": "NVIDIA-H200", "memory": 143771}
 TAINT = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
 
 
 @pytest.fixture
-def gpu_cluster(cluster):
+def gpu_cluster(cluster, nodes):
     """Three nodes of H200 with a taint and RDMA, one of A100; five GPUs are taken."""
     for index in range(3):
-        cluster.put(NODES, node(f"{cluster.namespace}-h{index}", **H200, taints=[TAINT],
+        nodes(node(f"{cluster.namespace}-h{index}", **H200, taints=[TAINT],
                                 allocatable={"rdma/ib": "8"}))  # fmt: skip
-    cluster.put(NODES, node(f"{cluster.namespace}-a0", product="NVIDIA-A100-SXM4-80GB", memory=81920))
+    nodes(node(f"{cluster.namespace}-a0", product="NVIDIA-A100-SXM4-80GB", memory=81920))
     cluster.put(cluster.path("pods"), pod("busy", gpus=5, node_name=f"{cluster.namespace}-h0"))
     return cluster
 
@@ -60,7 +60,7 @@ def test_without_the_right_to_read_nodes_the_right_is_named(cluster, at):
     assert "deploy/rbac.yaml" in found.err
 
 
-def test_a_cluster_without_gpus_says_what_to_install(cluster, at):
+def test_a_cluster_without_gpus_says_what_to_install(nodes, at):
     found = at("discover")
     assert found.status == 2
     assert "GPU operator" in found.err

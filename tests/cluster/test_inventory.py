@@ -118,7 +118,7 @@ class Nvml:
     class NVMLError(Exception):
         pass
 
-    class NVMLError_NotSupported(NVMLError):  # noqa: N801 (its name)
+    class NVMLError_NotSupported(NVMLError):  # noqa: N801, N818 (its name)
         pass
 
     names = ("NVIDIA H100 80GB HBM3", b"NVIDIA H100 80GB HBM3", "NVIDIA L4")

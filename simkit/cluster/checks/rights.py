@@ -14,7 +14,7 @@ _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 NEEDED = (
     *((verb, "nvidia.com", KINDS[kind].plural) for kind in DYNAMO
       for verb in ("get", "list", "watch", "create", "patch", "delete")),
-    *((verb, "", "pods") for verb in ("get", "list")),
+    ("list", "", "pods"),
     ("list", "", "events"),
 )  # fmt: skip
 
