@@ -1,7 +1,6 @@
 """Create or change the objects of a file by server-side apply; nothing that is not ours is touched."""
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from simkit.core.errors import ExternalError, InputError
 from simkit.io.yamlio import dump_yaml
 
 _SERVERS = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink")
-_OWNER = re.compile(r'conflicts? with "([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +92,11 @@ def _lacks_namespace(api: Api, namespace: str) -> bool:
 
 def _owned(words: str, error: ConflictError) -> Exception:
     """A conflict in words: who owns which fields."""
-    owners = ", ".join(dict.fromkeys(_OWNER.findall(str(error)))) or "another writer"
-    fields = ", ".join(dict.fromkeys(re.findall(r"(\.[a-z][^\s,]*)", str(error).partition("conflict")[2])))
-    if error.reason != "Conflict" or not fields:
+    if not error.owners:
         return error
+    told = ", ".join(f"{owner} owns {path}" for path, owner in error.owners.items())
     return InputError(
-        f"{words}: {owners} owns {fields}; leave these fields out, "
+        f"{words}: {told}; leave these fields out, "
         "or --force takes them over (a Planner or autoscaler would set them again)"
     )
 

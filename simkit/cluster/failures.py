@@ -1,7 +1,9 @@
 """What an API server refused, or did not answer, in words: what, where, and what to do."""
 
 import json
+import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from simkit.core.errors import ExternalError, InputError
@@ -12,9 +14,9 @@ _MOST = 600  # characters of a server's message
 class ClusterError(ExternalError):
     """The API server failed or refused; status is HTTP's, 0 where none was received."""
 
-    def __init__(self, message: str, status: int = 0, reason: str = "", retry_after_s: float | None = None):
+    def __init__(self, message: str, status: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 class UnreachableError(ClusterError):
@@ -30,7 +32,9 @@ class NotFoundError(ClusterError):
 
 
 class ConflictError(ClusterError):
-    """Another writer was there (409)."""
+    """Another writer was there (409). owners: who, by the field that it owns; empty where it is no field."""
+
+    owners: Mapping[str, str] = MappingProxyType({})
 
 
 class ForbiddenError(ClusterError):
@@ -48,20 +52,29 @@ _KINDS: Mapping[int, type[ClusterError]] = {
     403: ForbiddenError,
 }
 _WEBHOOK = "admission webhook"
+_OWNER = re.compile(r'conflict with "([^"]+)"')
 
 
 def failure(status: int, body: str, what: str, headers: Mapping[str, str]) -> ClusterError | RefusedError:
     """The error that an answer stands for; what says which request, such as `GET /api/v1/nodes`."""
     said = _said(body)
     message = " ".join(str(said.get("message") or body or "no message").split())[:_MOST]
-    reason = str(said.get("reason") or "")
     if status in (400, 422) or _WEBHOOK in message:
         return RefusedError(f"the cluster refuses it: {message}; correct the document")
     wait = headers.get("Retry-After", "")
     seconds = float(wait) if wait.isdigit() else None
     kind = _KINDS.get(status, ClusterError)
-    text = f"{what}: {message}{_remedy(status, message)}"
-    return kind(text, status=status, reason=reason, retry_after_s=seconds)
+    error = kind(f"{what}: {message}{_remedy(status, message)}", status=status, retry_after_s=seconds)
+    if isinstance(error, ConflictError):
+        error.owners = _owners(said)
+    return error
+
+
+def _owners(said: Mapping[str, Any]) -> dict[str, str]:
+    """Who owns which field, as server-side apply tells."""
+    causes = (said.get("details") or {}).get("causes") or ()
+    found = {str(one.get("field")): _OWNER.search(str(one.get("message"))) for one in causes}
+    return {path: owner[1] for path, owner in found.items() if owner}
 
 
 def _said(body: str) -> Mapping[str, Any]:
@@ -78,6 +91,7 @@ _REMEDIES = (
     (403, "being terminated", "the namespace is being deleted: wait, or choose another by --namespace"),
     (403, "", "ask for that right: deploy/rbac.yaml holds all that simkit needs"),
     (429, "", "the server is overloaded: try again later"),
+    (500, "calling webhook", "the webhook's own server does not answer: simkit check looks at the operator"),
     (500, "", "the API server itself failed: kubectl get --raw=/readyz?verbose"),
 )
 

@@ -1,8 +1,13 @@
 """Objects for tests: Dynamo's kinds, nodes with GPUs, pods, and kubectl as an independent witness."""
 
+import base64
 import json
+import ssl
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,3 +118,44 @@ def pod(name, *, gpus=1, node_name=None, labels=None, **spec):
         "metadata": {"name": name, "labels": labels or {}},
         "spec": {"containers": [container], **placed, **spec},
     }
+
+
+@contextmanager
+def admission_server(folder):
+    """A webhook's server: its address, its certificate as a cluster takes it, and what it is to answer."""
+    key, certificate = folder / "hook.key", folder / "hook.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                    "-subj", "/CN=hook",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)  # fmt: skip
+    answer = {"message": None}
+
+    class Review(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            denied = answer["message"]
+            response = {"uid": asked["request"]["uid"], "allowed": denied is None}
+            if denied:
+                response["status"] = {"message": denied}
+            body = json.dumps(
+                {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+            )
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *words):
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = HTTPServer(("127.0.0.1", 0), Review)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        ca = base64.b64encode(certificate.read_bytes()).decode()
+        yield f"https://127.0.0.1:{server.server_port}/", ca, answer
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster_objects import GROUP
+from cluster_objects import CORE, GROUP, admission_server
 from operator_stand_in import StandInOperator
 
 from simkit.cluster.access import Access, connect
@@ -29,6 +29,7 @@ OOM = {"phase": "Running", "containerStatuses": [{
     "name": "main", "restartCount": 3, "image": "x", "imageID": "", "ready": False,
     "state": {"waiting": {"reason": "CrashLoopBackOff"}},
     "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}]}  # fmt: skip
+_NOBODY = "https://127.0.0.1:9/"
 UNSCHEDULABLE = {"phase": "Pending", "conditions": [{
     "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
     "message": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."}]}  # fmt: skip
@@ -157,7 +158,7 @@ def test_a_field_of_another_writer_is_a_conflict_with_its_owner(cluster, at, fil
     cluster.kubectl("patch", "dgd", "demo-dgd", "--type", "json", "-p", patch, "--field-manager", "planner")
     found = at("deploy", path, "--no-wait")
     assert found.status == 2
-    assert 'planner owns .spec.components[name="decode"].replicas' in found.err
+    assert "planner owns .spec.components" in found.err
     assert "--force" in found.err
     assert at("deploy", path, "--no-wait", "--force").status == 0
     stored = cluster.kubectl_json("get", "dgd", "demo-dgd")
@@ -355,12 +356,59 @@ def test_a_missing_namespace_and_one_that_ends_are_named(cluster, at):
     assert "kubectl create namespace nobody-made-this" in found.err
 
 
+def test_a_namespace_that_is_being_deleted_takes_nothing(cluster, at):
+    ending = f"{cluster.namespace}-ending"
+    made = cluster.put(
+        f"{CORE}/namespaces", {"metadata": {"name": ending, "finalizers": ["example.com/held"]}}
+    )
+    cluster.api.delete(f"{CORE}/namespaces/{ending}", uid=made["metadata"]["uid"])
+    found = at("deploy", GOLDEN, "--no-wait", namespace=ending)
+    assert found.status == 3
+    assert "the namespace is being deleted" in found.err
+    cluster.api.merge(f"{CORE}/namespaces/{ending}", {"metadata": {"finalizers": None}})
+
+
+@pytest.fixture
+def webhook(cluster):
+    """An admission webhook on DGDs of the namespace, with an answer of its own, or none at all."""
+    with admission_server(cluster.server.folder) as (url, ca, answer):
+
+        def install(denial=None, *, dead=False):
+            answer["message"] = denial
+            rule = {"apiGroups": ["nvidia.com"], "apiVersions": ["*"], "operations": ["*"],
+                    "resources": ["dynamographdeployments"]}  # fmt: skip
+            hook = {"name": "vdgd.nvidia.com", "rules": [rule], "sideEffects": "None",
+                    "admissionReviewVersions": ["v1"], "timeoutSeconds": 2,
+                    "namespaceSelector": {"matchLabels": {"hooked": cluster.namespace}},
+                    "clientConfig": {"url": _NOBODY if dead else url, "caBundle": ca}}  # fmt: skip
+            labels = {"metadata": {"labels": {"hooked": cluster.namespace}}}
+            cluster.api.merge(f"{CORE}/namespaces/{cluster.namespace}", labels)
+            path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+            cluster.put(path, {"metadata": {"name": cluster.namespace}, "webhooks": [hook]})
+            time.sleep(1.5)  # until the server has seen it
+
+        yield install
+
+
+def test_a_webhook_that_refuses_is_quoted(webhook, at):
+    webhook("spec.components[1].replicas: must not be odd")
+    found = at("deploy", GOLDEN, "--no-wait")
+    assert found.status == 2
+    assert "must not be odd" in found.err
+
+
+def test_a_webhook_that_does_not_answer_points_to_the_operator(webhook, at):
+    webhook(dead=True)
+    found = at("deploy", GOLDEN, "--no-wait")
+    assert found.status == 3
+    assert "failed calling webhook" in found.err
+    assert "simkit check looks at the operator" in found.err
+
+
 def test_a_quota_that_is_used_up_is_named(cluster, at, file):
     quota = {"count/dynamographdeployments.nvidia.com": "0"}
     cluster.put(cluster.path("resourcequotas"), {"metadata": {"name": "none"}, "spec": {"hard": quota}})
-    cluster.wait_for(
-        lambda: cluster.api.get(cluster.path("resourcequotas", "none")).get("status", {}).get("hard")
-    )
+    cluster.set_status(cluster.path("resourcequotas", "none"), {"hard": quota, "used": quota})
     found = at("deploy", file(), "--no-wait")
     assert found.status == 3
     assert "exceeded quota" in found.err

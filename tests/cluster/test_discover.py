@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -87,3 +88,14 @@ def test_a_server_that_does_not_answer_is_an_outside_failure(cluster, simkit):
     assert found.status == 3
     assert "no answer" in found.err
     assert time.monotonic() - begun < 20
+
+
+def test_many_nodes_take_little_time_and_memory(nodes, at):
+    """500 nodes here; two thousand are measured in docs/cluster.md by the same means."""
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda index: node(f"many-{index}", **H200), range(500)))
+        list(pool.map(nodes, made))
+    begun = time.process_time()
+    found = json.loads(at("discover", "--total-gpus", 4000, "--format", "json").out)
+    assert found["gpus"]["total"] == 4000
+    assert time.process_time() - begun < 2.0

@@ -1,0 +1,60 @@
+"""How long `simkit discover` takes, and how much memory, over many nodes as real ones look.
+
+Run by hand: PYTHONPATH=. python tests/cluster/measure_discover.py 2000
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from cluster_objects import NODES, Cluster, node, pod
+from server import shared
+
+_IMAGES = [{"names": [f"registry.example.com/team/image-{index}@sha256:{'0' * 64}"], "sizeBytes": 10**9}
+           for index in range(50)]  # fmt: skip
+
+
+def filled(count: int) -> Cluster:
+    """A server with so many nodes of 8 GPUs, each about as large as a real one, and a pod on every second."""
+    cluster = Cluster(shared(Path(tempfile.mkdtemp()), os.getpid()), "default")
+
+    def add(index: int) -> None:
+        one = node(f"n{index}", product="NVIDIA-H200", memory=143771, labels={f"example.com/label-{n}": "x" * 40
+                                                                            for n in range(60)})  # fmt: skip
+        one["status"]["images"] = _IMAGES
+        cluster.api.create(NODES, one)
+        if index % 2:
+            cluster.api.create(
+                "/api/v1/namespaces/default/pods", pod(f"p{index}", gpus=4, node_name=f"n{index}")
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(count)))
+    return cluster
+
+
+def main() -> None:
+    cluster = filled(int(sys.argv[1]))
+    words = [sys.executable, "-m", "simkit", "discover", "--format", "json",
+             "--kubeconfig", str(cluster.server.kubeconfig("admin"))]  # fmt: skip
+    for _ in range(5):
+        begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu, peak = after.ru_utime - before.ru_utime, after.ru_maxrss // 1024
+        gpus = json.loads(done.stdout)["gpus"]
+        took = time.monotonic() - begun
+        counted = f"{gpus['total']} GPUs, {gpus['free']} free"
+        sys.stdout.write(f"{took:.2f} s, {cpu:.2f} s CPU, {peak} MiB at most, {counted}\n")
+
+
+if __name__ == "__main__":
+    main()
