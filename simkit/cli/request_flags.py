@@ -1,16 +1,16 @@
 """Flags shared by the verbs that take a request: fields of the DGDR, of its cluster, of its settings."""
 
-import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from simkit.cli.bound_flags import bounds_of, refuse_seconds, with_own_statistics
 from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
+from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
+from simkit.cli.flags.groups import keyword, plain_flag, with_flags
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
@@ -22,45 +22,6 @@ from simkit.formats.dgdr.read import (
     request_from_document,
     set_path,
 )
-
-# --- Flags that several commands share, given to them as one mapping.
-
-
-Command = Callable[..., None]
-
-
-def keyword(kind: Any, option: Any, name: str, default: Any = None) -> inspect.Parameter:
-    """A keyword of that name; one that defaults to None may be left out."""
-    annotation = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def plain_flag(
-    panel: str, name: str, kind: Any, words: tuple[str, str], default: Any = None
-) -> inspect.Parameter:
-    """A flag in a panel of the help; words is (flag, help). Switches are off by default."""
-    option = typer.Option(words[0], help=words[1], rich_help_panel=panel)
-    return keyword(kind, option, name, False if kind is bool else default)
-
-
-def with_flags(name: str, parameters: Sequence[inspect.Parameter]) -> Callable[[Command], Command]:
-    """A decorator that gives a command the flags; it receives them as one mapping under `name`."""
-    names = [parameter.name for parameter in parameters]
-
-    def decorated(command: Command) -> Command:
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != name]
-
-        @functools.wraps(command)
-        def wrapper(**arguments: Any) -> None:
-            given = {key: arguments.pop(key) for key in names}
-            command(**{name: given}, **arguments)
-
-        wrapper.__signature__ = inspect.Signature([*own, *parameters])  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *parameters)}
-        return wrapper
-
-    return decorated
-
 
 # --- Flags for the engines' own settings: what they leave open is searched.
 

@@ -27,14 +27,13 @@ def filled(count: int) -> Cluster:
     cluster = Cluster(shared(Path(tempfile.mkdtemp()), os.getpid()), "default")
 
     def add(index: int) -> None:
-        one = node(f"n{index}", product="NVIDIA-H200", memory=143771, labels={f"example.com/label-{n}": "x" * 40
-                                                                            for n in range(60)})  # fmt: skip
+        labels = {f"example.com/label-{n}": "x" * 40 for n in range(60)}
+        one = node(f"n{index}", product="NVIDIA-H200", memory=143771, labels=labels)
         one["status"]["images"] = _IMAGES
         cluster.api.create(NODES, one)
         if index % 2:
-            cluster.api.create(
-                "/api/v1/namespaces/default/pods", pod(f"p{index}", gpus=4, node_name=f"n{index}")
-            )
+            held = pod(f"p{index}", gpus=4, node_name=f"n{index}")
+            cluster.api.create(cluster.path("pods"), held)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(count)))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simkit.cli.request_flags import plain_flag, with_flags
+from simkit.cli.flags.groups import plain_flag, with_flags
 
 ClusterFlags = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.cluster_flags import ClusterFlags, api_of, with_access_flags
+from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.core.errors import ExternalError, InputError, unknown_name
 
