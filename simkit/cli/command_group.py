@@ -44,9 +44,7 @@ VERBS: dict[str, dict[str, Verb]] = {
     },
     "Deploy and measure": {
         "discover": Verb("cluster.discover", "GPUs of a cluster or of this machine, as a hardware: block"),
-        "check": Verb(
-            "cluster.check", "what a cluster lacks for a DGD or DGDR, and what mends it"
-        ),
+        "check": Verb("cluster.check", "what a cluster lacks for a DGD or DGDR, and what mends it"),
         "deploy": Verb("cluster.deploy", "bring up a DGD or DGDR and follow it"),
         "status": Verb("cluster.deploy", "how a deployment or request on the cluster stands, and why"),
         "delete": Verb("cluster.deploy", "remove a deployment or request that simkit made"),

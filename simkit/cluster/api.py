@@ -7,6 +7,7 @@ mappings, as its classes neither know Dynamo's kinds nor keep fields that they d
 import json
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -63,15 +64,15 @@ class Api:
             raise
 
     def items(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Document]:
-        """Every object of a list, page by page: memory is that of one page."""
+        """Every object of a list, page by page: memory is that of two, as the next is on its way."""
         wanted: Document = {"limit": _PAGE, **(query or {})}
-        while True:
-            page = self.get(path, wanted)
-            yield from page.get("items") or ()
-            token = (page.get("metadata") or {}).get("continue")
-            if not token:
-                return
-            wanted = {**wanted, "continue": token}
+        page = self.get(path, wanted)
+        with ThreadPoolExecutor(1) as ahead:  # no thread is started for a single page
+            while token := (page.get("metadata") or {}).get("continue"):
+                coming = ahead.submit(self.get, path, {**wanted, "continue": token})
+                yield from page.get("items") or ()
+                page = coming.result()
+        yield from page.get("items") or ()
 
     def create(self, path: str, body: Document, *, dry_run: bool = False) -> Document:
         """A new object. It is sent again only where the server cannot have seen it."""

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -53,8 +55,11 @@ def discover_cluster(api: Api, *, sku: str | None = None, total_gpus: int | None
 
     Raises InputError where no node has whole GPUs, ClusterError where nodes cannot be read.
     """
-    used = used_gpus(api)
-    groups = grouped(gpu_nodes(api), used or {}, known_gpu)
+    with ThreadPoolExecutor(1) as beside:  # the server answers both lists at once
+        pods = beside.submit(used_gpus, api)
+        nodes = [replace(node, labels={}) for node in gpu_nodes(api)]
+        used = pods.result()
+    groups = grouped(nodes, used or {}, known_gpu)
     group = chosen(groups, _canonical(sku))
     notes = [*_choice_notes(groups, group, total_gpus), *group_notes(group), *_fabric_notes(group)]
     if used is None:

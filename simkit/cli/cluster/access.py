@@ -13,7 +13,7 @@ _OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
     ("kubeconfig", Path, None, "--kubeconfig", "Instead of KUBECONFIG or ~/.kube/config."),
     ("context", str, None, "--context", "Context of the kubeconfig, instead of the current one."),
     ("namespace", str, None, "--namespace", "Instead of the document's or the context's."),
-    ("request_timeout", float, 30.0, "--request-timeout", "Seconds that one request to the API may take."),
+    ("request_timeout", float, 30.0, "--request-timeout", "Seconds that one request to the cluster may take."),
 )
 
 with_access_flags = with_flags(
