@@ -29,7 +29,7 @@ ROOMS = {
     "targets": "core engines io",
     "verbs": "core engines closed_form search sim explain io catalog formats reports",
     "calibrate": "core engines closed_form sim compare io catalog formats verbs",
-    "measure": "core engines closed_form compare io catalog formats reports targets verbs",
+    "measure": "core engines closed_form compare io catalog formats cluster reports targets verbs",
     "profiler": "core closed_form io catalog formats reports verbs",
     "experiments": "core engines closed_form search sim io catalog formats reports verbs",
     "publish": "core io catalog formats reports verbs experiments",

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
+from filelock import FileLock
 
 from simkit.cluster.access import Access, connect
 from simkit.cluster.failures import ClusterError
@@ -120,14 +121,21 @@ def pod(name, *, gpus=1, node_name=None, labels=None, **spec):
     }
 
 
+def certificate(folder):
+    """A key and a certificate for servers on this machine."""
+    key, found = folder / "own.key", folder / "own.crt"
+    with FileLock(folder / "own.lock"):
+        if not found.is_file():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                            "-subj", "/CN=own", "-addext", "subjectAltName=IP:127.0.0.1",
+                            "-keyout", key, "-out", found], check=True, capture_output=True)  # fmt: skip
+    return key, found
+
+
 @contextmanager
 def admission_server(folder):
     """A webhook's server: its address, its certificate as a cluster takes it, and what it is to answer."""
-    key, certificate = folder / "hook.key", folder / "hook.crt"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
-                    "-subj", "/CN=hook",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True)  # fmt: skip
+    key, crt = certificate(folder)
     answer = {"message": None}
 
     class Review(BaseHTTPRequestHandler):
@@ -149,12 +157,12 @@ def admission_server(folder):
             pass
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(crt, key)
     server = HTTPServer(("127.0.0.1", 0), Review)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        ca = base64.b64encode(certificate.read_bytes()).decode()
+        ca = base64.b64encode(crt.read_bytes()).decode()
         yield f"https://127.0.0.1:{server.server_port}/", ca, answer
     finally:
         server.shutdown()

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 sys.path.insert(0, str(HERE))
 
 from cluster_objects import CRDS, NODES, Cluster  # noqa: E402
@@ -73,3 +76,21 @@ def at(cluster, simkit):
         return simkit(*words, *place)
 
     return run
+
+
+@pytest.fixture
+def bound(cluster):
+    """The user `simkit` with exactly the rights of the manifest."""
+    for role in yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()):
+        cluster.api.apply(f"{RBAC}/clusterroles/{role['metadata']['name']}", role, force=True)
+    user = {"kind": "User", "name": "simkit", "apiGroup": "rbac.authorization.k8s.io"}
+
+    def bind(path, role):
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+        cluster.put(path, {"metadata": {"name": f"{role}-{cluster.namespace}"}, "roleRef": reference,
+                           "subjects": [user]})  # fmt: skip
+
+    bind(f"{RBAC}/clusterrolebindings", "simkit-cluster")
+    bind(cluster.path("rolebindings", base=RBAC), "simkit-namespace")
+    cluster.kubectl("create", "secret", "generic", "hf-token-secret", "--from-literal=HF_TOKEN=hf_x")
+    return cluster

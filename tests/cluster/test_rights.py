@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import yaml
 from cluster_objects import node
 from operator_stand_in import StandInOperator
@@ -10,24 +9,6 @@ from operator_stand_in import StandInOperator
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "dgd" / "vllm-disagg.yaml"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-
-
-@pytest.fixture
-def bound(cluster):
-    """The user `simkit` with exactly the rights of the manifest."""
-    for role in yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()):
-        cluster.api.apply(f"{RBAC}/clusterroles/{role['metadata']['name']}", role, force=True)
-    user = {"kind": "User", "name": "simkit", "apiGroup": "rbac.authorization.k8s.io"}
-
-    def bind(path, role):
-        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
-        cluster.put(path, {"metadata": {"name": f"{role}-{cluster.namespace}"}, "roleRef": reference,
-                           "subjects": [user]})  # fmt: skip
-
-    bind(f"{RBAC}/clusterrolebindings", "simkit-cluster")
-    bind(cluster.path("rolebindings", base=RBAC), "simkit-namespace")
-    cluster.kubectl("create", "secret", "generic", "hf-token-secret", "--from-literal=HF_TOKEN=hf_x")
-    return cluster
 
 
 def test_every_command_works_with_exactly_these_rights(bound, nodes, at, tmp_path):

@@ -10,10 +10,16 @@ ClusterFlags = Mapping[str, Any]
 
 _PANEL = "Cluster"
 _OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
-    ("kubeconfig", Path, None, "--kubeconfig", "Instead of KUBECONFIG or ~/.kube/config."),
+    ("kubeconfig", Path, None, "--kubeconfig", "The file that kubectl takes by that name."),
     ("context", str, None, "--context", "Context of the kubeconfig, instead of the current one."),
     ("namespace", str, None, "--namespace", "Instead of the document's or the context's."),
-    ("request_timeout", float, 30.0, "--request-timeout", "Seconds that one request to the cluster may take."),
+    (
+        "request_timeout",
+        float,
+        30.0,
+        "--request-timeout",
+        "Seconds that one request to the cluster may take.",
+    ),
 )
 
 with_access_flags = with_flags(
