@@ -69,7 +69,7 @@ def _load(config: Any, access: Access, settings: Any) -> str | None:
     if access.kubeconfig is None and access.context is None and _in_cluster() and not _has_file():
         config.load_incluster_config(client_configuration=settings)
         return (_SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
-    path = str(access.kubeconfig) if access.kubeconfig else None
+    path = str(access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG") or None
     config.load_kube_config(config_file=path, context=access.context, client_configuration=settings)
     contexts, active = config.list_kube_config_contexts(config_file=path)
     chosen = next((one for one in contexts if one["name"] == access.context), active)
