@@ -1,6 +1,8 @@
 """`simkit check`: everything that stands in the way of a DGD or DGDR, at once."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from simkit.cluster.access import reach
@@ -34,7 +36,7 @@ def check(api: Api, bundle: Bundle) -> list[Finding]:
     found = [wrong(fault.path, fault.problem, fault.remedy) for fault in faults]
     if faults:  # what is not sound by itself cannot be asked about piece by piece
         return found
-    want = wanted(bundle.main)
+    want = _with_planner(wanted(bundle.main), bundle)
     found = [good("document", f"{want.kind} {want.name} is sound"), good("API server", version)]
     return [*found, *_asked(api, bundle, want)]
 
@@ -44,6 +46,21 @@ def _asked(api: Api, bundle: Bundle, want: Wanted) -> Iterator[Finding]:
     for one in _CHECKS:
         yield from (item for item in asked(one, api, want, bundle.namespace) if not _comes(item, created))
     yield from rights.dry_run(api, bundle.documents, bundle.namespace)
+
+
+def _with_planner(want: Wanted, bundle: Bundle) -> Wanted:
+    """The needs with those of a Planner whose configuration is a ConfigMap of the same file."""
+    maps = [one for one in bundle.documents if one["kind"] == "ConfigMap"]
+    texts = [text for one in maps for text in (one.get("data") or {}).values()]
+    return replace(want, planner_sla=want.planner_sla or any(map(_scales_by_sla, texts)))
+
+
+def _scales_by_sla(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("optimization_target") == "sla"
 
 
 def _comes(finding: Finding, created: set[tuple[Any, Any]]) -> bool:

@@ -89,7 +89,7 @@ _REMEDIES = (
     (401, "", "the token was not accepted, it may have expired: log in again, or refresh the kubeconfig"),
     (403, "exceeded quota", "ask for less, or have it raised: kubectl describe resourcequota"),
     (403, "being terminated", "the namespace is being deleted: wait, or choose another by --namespace"),
-    (403, "", "ask for that right: deploy/rbac.yaml holds all that simkit needs"),
+    (403, "", "ask for that right: deploy/cluster/rbac.yaml holds all that simkit needs"),
     (429, "", "the server is overloaded: try again later"),
     (500, "calling webhook", "the webhook's own server does not answer: simkit check looks at the operator"),
     (500, "", "the API server itself failed: kubectl get --raw=/readyz?verbose"),

@@ -81,7 +81,7 @@ def at(cluster, simkit):
 @pytest.fixture
 def bound(cluster):
     """The user `simkit` with exactly the rights of the manifest."""
-    for role in yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()):
+    for role in yaml.safe_load_all((ROOT / "deploy" / "cluster" / "rbac.yaml").read_text()):
         cluster.api.apply(f"{RBAC}/clusterroles/{role['metadata']['name']}", role, force=True)
     user = {"kind": "User", "name": "simkit", "apiGroup": "rbac.authorization.k8s.io"}
 

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 VERSION = "1.20.2"
 USERS = {  # name: groups
     "admin": "system:masters",
-    "simkit": "",  # gets the rights of deploy/rbac.yaml
+    "simkit": "",  # gets the rights of deploy/cluster/rbac.yaml
     "stranger": "",  # has no rights
 }
 _ADMISSION = "ServiceAccount"  # pods need no service account, as nothing runs them
@@ -126,10 +126,8 @@ class Server:
         for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
             process = self.processes.pop(name, None)
             if process is not None:
-                process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(10)
-                process.kill()
+                process.kill()  # nothing of it is kept, and an orderly end takes ten seconds
+                process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait(self) -> None:

@@ -37,7 +37,7 @@ def aiperf(tmp_path):
 
 
 def test_a_deployment_is_measured_from_inside_and_compared(bound, at, file, aiperf, tmp_path):
-    """With the rights of deploy/rbac.yaml and no others."""
+    """With the rights of deploy/cluster/rbac.yaml and no others."""
     cluster, words = bound, ("--target", "k8s", *ASKED, "-o", tmp_path / "run", "--format", "json")
     with StandInOperator(cluster), StandInKubelet(cluster, aiperf):
         assert at("deploy", file, "--timeout", 60, user="simkit").status == 0

@@ -152,6 +152,19 @@ def test_a_request_is_checked_for_claims_prometheus_and_gpus(cluster, nodes, che
     assert found["GPUs"]["problem"] == "totalGpus 64, but only 8 are here"
 
 
+def test_a_planner_that_scales_by_the_sla_needs_prometheus(cluster, nodes, at, tmp_path):
+    planner = {"planner_config.json": json.dumps({"optimization_target": "sla"})}
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "planner-config"},
+        "data": planner,
+    }
+    (tmp_path / "dgd.yaml").write_text(yaml.safe_dump_all([config, dgd()]))
+    found = json.loads(at("check", tmp_path, "--format", "json").out)["findings"]
+    assert any(one["subject"] == "Prometheus" and one["level"] == "error" for one in found)
+
+
 def test_a_cache_path_that_is_no_snapshot_is_named(cluster, nodes, checked):
     request = copy.deepcopy(REQUEST)
     request["spec"]["modelCache"]["pvcModelPath"] = "llama"
@@ -190,4 +203,4 @@ def test_missing_rights_are_listed_and_no_other_check_suffers(nodes, checked):
     status, found = checked(dgd(), user="stranger")
     assert status == 1
     assert "you may not get dynamographdeployments" in found["rights"]["problem"]
-    assert "deploy/rbac.yaml" in found["operator"]["command"]
+    assert "deploy/cluster/rbac.yaml" in found["operator"]["command"]

@@ -347,7 +347,7 @@ def test_a_missing_right_and_an_expired_token_end_at_once(cluster, at):
     found = at("deploy", GOLDEN, "--no-wait", user="stranger")
     assert found.status == 3
     assert "forbidden" in found.err
-    assert "deploy/rbac.yaml" in found.err
+    assert "deploy/cluster/rbac.yaml" in found.err
 
 
 def test_a_missing_namespace_and_one_that_ends_are_named(cluster, at):

@@ -58,7 +58,7 @@ def test_without_the_right_to_read_nodes_the_right_is_named(cluster, at):
     found = at("discover", user="stranger")
     assert found.status == 3
     assert "cannot list resource" in found.err
-    assert "deploy/rbac.yaml" in found.err
+    assert "deploy/cluster/rbac.yaml" in found.err
 
 
 def test_a_cluster_without_gpus_says_what_to_install(nodes, at):

@@ -1,4 +1,4 @@
-"""The rights of deploy/rbac.yaml are enough for every command, and each of them is needed."""
+"""The rights of deploy/cluster/rbac.yaml are enough for every command, and each of them is needed."""
 
 from pathlib import Path
 

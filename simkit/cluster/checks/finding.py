@@ -45,6 +45,6 @@ def asked(check: Check, api: Api, want: Wanted, namespace: str) -> Iterator[Find
     try:
         yield from check(api, want, namespace)
     except ForbiddenError as error:
-        yield doubtful(subject, f"cannot be looked at: {error}", "kubectl apply -f deploy/rbac.yaml")
+        yield doubtful(subject, f"cannot be looked at: {error}", "kubectl apply -f deploy/cluster/rbac.yaml")
     except ClusterError as error:
         yield doubtful(subject, f"could not be looked at: {error}")

@@ -31,7 +31,7 @@ def rights(api: Api, want: Wanted, namespace: str) -> Iterator[Finding]:
         yield wrong(
             "rights",
             f"you may not {', '.join(missing)}",
-            "kubectl apply -f deploy/rbac.yaml (by an administrator)",
+            "kubectl apply -f deploy/cluster/rbac.yaml (by an administrator)",
         )
     else:
         yield good("rights", "all that deploy, status and delete take")
