@@ -63,6 +63,9 @@ def follow(one: Followed, timeout_s: float, say: Say) -> tuple[Document, Standin
                 return last, now
         elif one.kind != DGD and now.verdict != "waiting":
             return last, now
+        elif one.kind != DGD and told.is_due():
+            for pod in job_pods(one, last):
+                told.once(f"profiling pod {pod.name}: {pod.reason or 'ready'}")
     reasons = _troubles(one, last, told) if last else ""
     words = standing(last).words if last else "the API server did not answer"
     raise ExternalError(
@@ -175,13 +178,19 @@ def _troubles(one: Followed, document: Document, told: _Told) -> str:
 
 def _job_trouble(one: Followed, dgdr: Document) -> str:
     """Why the profiling job's pod does not run."""
+    found = [pod for pod in job_pods(one, dgdr) if not pod.ready]
+    return f"; profiling pod {found[0].name}: {found[0].reason}" if found else ""
+
+
+def job_pods(one: Followed, dgdr: Document) -> list[PodState]:
+    """The pods that profile for a request; none where they may not be read."""
     job: Any = (dgdr.get("status") or {}).get("profilingJobName")
     if not job:
-        return ""
+        return []
     query = {"labelSelector": f"job-name={job}"}
     try:
-        pods = states(list(one.api.items(path_of("Pod", one.namespace), query)))
+        pods = list(one.api.items(path_of("Pod", one.namespace), query))
+        names = [pod["metadata"]["name"] for pod in pods]
+        return states(pods, events_of(one.api, one.namespace, names) if names else ())
     except ClusterError:
-        return ""
-    found = [pod for pod in pods if not pod.ready]
-    return f"; profiling pod {found[0].name}: {found[0].reason}" if found else ""
+        return []

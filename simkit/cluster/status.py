@@ -3,7 +3,7 @@
 from typing import Any
 
 from simkit.cluster.api import Api, Document
-from simkit.cluster.follow import Followed, pod_states
+from simkit.cluster.follow import Followed, job_pods, pod_states
 from simkit.cluster.kinds import DGD, is_ours
 from simkit.cluster.pods import events_of
 from simkit.cluster.standing import standing
@@ -21,10 +21,10 @@ def status(api: Api, document: Document, namespace: str) -> dict[str, Any]:
         namespace=namespace,
         uid=metadata["uid"],
     )
-    pods = pod_states(one, document) if one.kind == DGD else []
+    pods = pod_states(one, document) if one.kind == DGD else job_pods(one, document)
     now = standing(document)
     unready = [pod for pod in pods if not pod.ready]
-    waits = now.verdict == "ready" and unready
+    waits = one.kind == DGD and now.verdict == "ready" and unready
     return {
         "kind": one.kind,
         "name": one.name,

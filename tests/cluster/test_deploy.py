@@ -2,6 +2,9 @@
 
 import copy
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -428,3 +431,28 @@ def test_a_finalizer_that_nobody_serves_is_named(cluster, at, file):
     assert found.status == 3
     assert "held by nvidia.com/finalizer" in found.err
     cluster.api.merge(dgd_path(cluster), {"metadata": {"finalizers": None}})
+
+
+def test_an_interrupt_says_what_stays(cluster):
+    command = [sys.executable, "-m", "simkit", "deploy", str(GOLDEN), "--namespace", cluster.namespace,
+               "--kubeconfig", str(cluster.server.kubeconfig("admin"))]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        told = process.stderr.readline() + process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert "dgd/demo-dgd created" in told
+    assert process.returncode == 130
+    assert f"simkit delete demo-dgd --namespace {cluster.namespace} removes it" in rest
+    assert cluster.kubectl("get", "dgd", "-o", "name").endswith("demo-dgd")
+
+
+def test_the_profiling_pod_says_why_it_does_not_run(cluster, at, file):
+    job = {"metadata": {"name": "profile-aic-x-1", "labels": {"job-name": "profile-aic-x"}},
+           "spec": {"containers": [{"name": "profiler", "image": "x"}]}, "status": UNSCHEDULABLE}  # fmt: skip
+    cluster.put(cluster.path("pods"), job)
+    assert at("deploy", file(REQUEST), "--no-wait").status == 0
+    cluster.set_status(dgdr_path(cluster), {"phase": "Profiling", "profilingJobName": "profile-aic-x"})
+    found = at("deploy", file(REQUEST), "--timeout", 2)
+    assert found.status == 3
+    assert "profiling pod profile-aic-x-1: cannot be scheduled" in found.err
+    assert "profile-aic-x-1: cannot be scheduled" in at("status", "qwen-small").out

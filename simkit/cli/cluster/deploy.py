@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
+from simkit.cli.measuring import stoppable
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.core.errors import ExternalError, InputError, unknown_name
 
@@ -54,7 +55,8 @@ def deploy(
     if diff or dry_run is not None:
         _show_changes(applied, form, diff=diff)
         return
-    found = _followed(api, bundle, applied, (timeout if wait else 0.0, rollback), quiet)
+    with stoppable():
+        found = _followed(api, bundle, applied, (timeout if wait else 0.0, rollback), quiet)
     show(form, lambda: found, lambda console: console.print(found["summary"], soft_wrap=True, markup=False))
 
 
@@ -95,6 +97,14 @@ def _show_changes(applied: list[Any], form: Format, *, diff: bool) -> None:
         sys.stdout.write("".join(f"{text}\n" for one in applied if (text := one.diff())))
 
 
+def _left(bundle: Any) -> str:
+    place = f"--namespace {bundle.namespace}"
+    return (
+        f"simkit: what was created stays: simkit status {bundle.name} {place} says how it stands, "
+        f"simkit delete {bundle.name} {place} removes it"
+    )
+
+
 def _followed(api: Any, bundle: Any, applied: list[Any], how: tuple[float, bool], quiet: bool) -> Any:
     """What came of it, as a document; how is the seconds to wait and whether to roll back."""
     from simkit.cluster.apply import restore
@@ -110,6 +120,9 @@ def _followed(api: Any, bundle: Any, applied: list[Any], how: tuple[float, bool]
     if timeout > 0:
         try:
             main, now = follow(one, timeout, lambda line: remark(line, quiet=quiet))
+        except KeyboardInterrupt:
+            remark(_left(bundle), quiet=False)
+            raise
         except ExternalError:
             for each in reversed(applied) if rollback else ():
                 remark(restore(api, each, bundle.namespace), quiet=quiet)
