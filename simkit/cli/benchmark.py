@@ -15,7 +15,7 @@ from simkit.core.errors import InputError
 from simkit.engines.registry import example_start
 
 _TARGET = "url; k8s: the DGD as it serves on the cluster, from inside; local: mocked engines here."
-_IMAGE = "AIPerf's image, with --target k8s; without it a pinned one."
+_IMAGE = "A plain Job with this image of AIPerf, with --target k8s, even where its operator is."
 _WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
 _SERVE = example_start()
 _ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deployment for the one of the DGD."
@@ -93,8 +93,9 @@ def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any
         raise InputError(f"{what}: is a {bundle.kind}; give the DGD that serves")
     measuring = meter_of(meter, seed=seed)
     _, prediction = _asked(what, flags, {}, measuring)
-    pinned = {"image": image} if image else {}
-    place = OnCluster(api=api, name=bundle.name, namespace=bundle.namespace, **pinned)
+    names = {"--kubeconfig": access["kubeconfig"], "--kube-context": access["context"]}
+    kube = tuple(str(word) for pair in names.items() if pair[1] for word in pair)
+    place = OnCluster(api=api, name=bundle.name, namespace=bundle.namespace, image=image, kube=kube)
     with stoppable():
         outcome = benchmark_in_cluster(
             place, prediction, measuring, output,

@@ -1,9 +1,14 @@
-"""A deployment measured from inside its cluster: AIPerf as a Job, its result fetched and compared here."""
+"""A deployment measured from inside its cluster by AIPerf, its result fetched and compared here.
 
+By AIPerf's operator where it is, else as a plain Job.
+"""
+
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from simkit.cluster.aiperf_operator import finished_job, has_aiperf_operator
 from simkit.cluster.api import Api, Document
 from simkit.cluster.follow import Followed, pod_states
 from simkit.cluster.jobs import MeasuringJob, run_job
@@ -13,28 +18,34 @@ from simkit.cluster.wanted import HF_SECRET
 from simkit.core.errors import ExternalError
 from simkit.core.measured import Run
 from simkit.formats.aiperf_command import profile_command
-from simkit.formats.aiperf_job import IMAGE
+from simkit.formats.aiperf_job import IMAGE, job_of_request
 from simkit.formats.benchmark_results.aiperf import EXPORT
 from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.faults import lookup
+from simkit.io.tools import AIPERF, require_tool
 from simkit.io.yamlio import write_text_atomic
 from simkit.measure.benchmark import BenchmarkOutcome, Prediction, compared
 from simkit.measure.run import Meter
 
 Say = Callable[[str], None]
 
-_PORT, _ARTIFACTS, _MODEL_S = 8000, "artifacts", 600
+_PORT, _ARTIFACTS, _MODEL_S, _FETCH_S = 8000, "artifacts", 600, 600
 PLANNER_ON = "a Planner scales this deployment: what is measured is not the deployment that was predicted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnCluster:
-    """A DGD that serves. namespace: its own; image: AIPerf's, pinned."""
+    """A DGD that serves. namespace: its own.
+
+    image: of AIPerf, for a plain Job; None: AIPerf's operator where it is, else a pinned image.
+    kube: words by which AIPerf finds the cluster.
+    """
 
     api: Api
     name: str
     namespace: str
-    image: str = IMAGE
+    image: str | None = None
+    kube: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -58,12 +69,42 @@ def benchmark_in_cluster(
     document = serving(where)
     if planner_is_on(document):
         say(f"warning: {PLANNER_ON}")
-    text = run_job(where.api, measuring_job(where, prediction, meter), say)
-    export = folder / _ARTIFACTS / EXPORT
-    write_text_atomic(export, text)
-    run = read_run(export.parent)
+    run = _measured(where, prediction, meter, folder / _ARTIFACTS, say)
     noted = replace(run, notes=(*run.notes, PLANNER_ON)) if planner_is_on(document) else run
     return _checked(compared(noted, folder, prediction=prediction, limits=limits), meter, where)
+
+
+def _measured(where: OnCluster, prediction: Prediction, meter: Meter, artifacts: Path, say: Say) -> Run:
+    if where.image is None and has_aiperf_operator(where.api):
+        return _by_operator(where, prediction, meter, artifacts, say)
+    write_text_atomic(artifacts / EXPORT, run_job(where.api, measuring_job(where, prediction, meter), say))
+    return read_run(artifacts)
+
+
+def _by_operator(where: OnCluster, prediction: Prediction, meter: Meter, artifacts: Path, say: Say) -> Run:
+    """AIPerf's operator keeps results on a volume of its own; its command fetches them."""
+    program = require_tool(AIPERF, meter.aiperf)
+    request = prediction.problem.request
+    manifest = job_of_request(request, prediction.workload, meter.options, where.name, "")
+    patience = meter.patience.timeout_s
+    with finished_job(where.api, manifest, (where.namespace, where.name), patience, say) as name:
+        words = [str(program), "kube", "results", name, "--namespace", where.namespace, *where.kube]
+        _fetch([*words, "--output", str(artifacts)], name)
+    return read_run(artifacts)
+
+
+def _fetch(words: list[str], job: str) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 (the words are ours)
+            words, capture_output=True, text=True, check=False, timeout=_FETCH_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ExternalError(f"aiperfjob/{job}: its results cannot be fetched ({error}); try again") from error
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split())[-400:]
+        raise ExternalError(
+            f"aiperfjob/{job}: its results cannot be fetched ({said}); see aiperf kube results"
+        )
 
 
 def measuring_job(where: OnCluster, prediction: Prediction, meter: Meter) -> MeasuringJob:
@@ -76,7 +117,7 @@ def measuring_job(where: OnCluster, prediction: Prediction, meter: Meter) -> Mea
     return MeasuringJob(
         command=(*words, "--wait-for-model-timeout", str(_MODEL_S)),
         result=f"{_ARTIFACTS}/{EXPORT}",
-        image=where.image,
+        image=where.image or IMAGE,
         deployment=where.name,
         namespace=where.namespace,
         timeout_s=meter.patience.timeout_s,

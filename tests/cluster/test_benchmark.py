@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,81 @@ def test_a_job_that_fails_says_its_last_words_and_leaves_nothing(cluster, at, fi
     assert found.status == 3
     assert "the tokenizer cannot be loaded" in found.err
     assert cluster.kubectl("get", "jobs", "-o", "name") == ""
+
+
+AIPERF_CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {"name": "aiperfjobs.aiperf.nvidia.com"},
+    "spec": {"group": "aiperf.nvidia.com", "scope": "Namespaced",
+             "names": {"kind": "AIPerfJob", "plural": "aiperfjobs"},
+             "versions": [{"name": "v1alpha1", "served": True, "storage": True,
+                           "subresources": {"status": {}}, "schema": {"openAPIV3Schema": {
+                               "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]},
+}  # fmt: skip
+JOBS = "/apis/aiperf.nvidia.com/v1alpha1"
+
+
+@pytest.fixture
+def aiperf_operator(cluster, monkeypatch):
+    """AIPerf's operator as far as we see it: jobs that go through their phases to the one that is given."""
+    base = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    cluster.install([AIPERF_CRD])
+    monkeypatch.setattr("simkit.cluster.aiperf_operator._PAUSE_S", 0.1)
+    stopping, last, seen = threading.Event(), {"phase": "Completed"}, []
+
+    def run():
+        while not stopping.wait(0.2):
+            for one in cluster.api.items(cluster.path("aiperfjobs", base=JOBS)):
+                phase = (one.get("status") or {}).get("phase")
+                following = {None: {"phase": "Running"}, "Running": last}.get(phase)
+                seen.append(one)
+                if following:
+                    cluster.set_status(cluster.path("aiperfjobs", one["metadata"]["name"], JOBS), following)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield last, seen
+    stopping.set()
+    thread.join(5)
+    found = cluster.api.get(f"{base}/aiperfjobs.aiperf.nvidia.com")
+    cluster.api.delete(f"{base}/aiperfjobs.aiperf.nvidia.com", uid=found["metadata"]["uid"])
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """`aiperf kube results`, which fetches what the operator kept."""
+    program, fake = tmp_path / "aiperf-kube", ROOT / "tests" / "fakes" / "fake_aiperf.py"
+    words = "--isl 1000 --osl 100 --request-count 80 --concurrency 8"
+    find = 'for word; do [ "$last" = --output ] && out=$word; last=$word; done; mkdir -p "$out"'
+    call = f'exec {sys.executable} {fake} --artifact-dir "$out" {words}'
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{find}\n{call}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("FAKE_AIPERF_LOG", str(tmp_path / "calls"))
+    return program
+
+
+def test_aiperfs_own_operator_does_it_where_it_is(cluster, at, file, aiperf_operator, results, tmp_path):
+    words = ("--target", "k8s", *ASKED, "-o", tmp_path / "run", "--aiperf", results)
+    with StandInOperator(cluster):
+        assert at("deploy", file, "--timeout", 60).status == 0
+        found = at("benchmark", file, *words)
+    assert found.status in (0, 1), found.err
+    spec = aiperf_operator[1][0]["spec"]["benchmark"]
+    assert spec["endpoint"]["url"].startswith("http://demo-dgd-frontend:8000")
+    assert spec["phases"][-1]["concurrency"] == 8
+    assert "kube results demo-dgd-" in (tmp_path / "asked").read_text()
+    assert (tmp_path / "run" / "comparison.json").is_file()
+    assert cluster.kubectl("get", "aiperfjobs", "-o", "name") == ""
+
+
+def test_an_aiperf_job_that_fails_says_why(cluster, at, file, aiperf_operator, results, tmp_path):
+    aiperf_operator[0].update(phase="Failed", error="endpoint unreachable")
+    with StandInOperator(cluster):
+        assert at("deploy", file, "--timeout", 60).status == 0
+        found = at("benchmark", file, "--target", "k8s", *ASKED, "-o", tmp_path / "run", "--aiperf", results)
+    assert found.status == 3
+    assert "Failed: endpoint unreachable" in found.err
+    assert cluster.kubectl("get", "aiperfjobs", "-o", "name") == ""
 
 
 def test_what_does_not_serve_is_not_measured(cluster, at, file, tmp_path):
