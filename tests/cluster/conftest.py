@@ -1,5 +1,6 @@
 """Fixtures around a real API server: one for the session, a namespace for each test."""
 
+import copy
 import itertools
 import os
 import subprocess
@@ -16,6 +17,7 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 sys.path.insert(0, str(HERE))
 
 from cluster_objects import CRDS, NODES, Cluster  # noqa: E402
+from deploy_samples import GOLDEN  # noqa: E402
 from server import UnavailableError, shared  # noqa: E402
 
 _NUMBERS = itertools.count(1)
@@ -94,3 +96,17 @@ def bound(cluster):
     bind(cluster.path("rolebindings", base=RBAC), "simkit-namespace")
     cluster.kubectl("create", "secret", "generic", "hf-token-secret", "--from-literal=HF_TOKEN=hf_x")
     return cluster
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A DGD in a file; changes are made to its document first."""
+
+    def written(document=None, **changes):
+        document = copy.deepcopy(document) if document else yaml.safe_load(GOLDEN.read_text())
+        document["spec"].update(changes)
+        path = tmp_path / "document.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    return written
