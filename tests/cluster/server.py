@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from contextlib import suppress
@@ -152,7 +153,9 @@ class Server:
             "users": [{"name": user, "user": {"token": token or self.tokens[user]}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
         }  # fmt: skip
-        path.write_text(yaml.safe_dump(document))
+        part = self.folder / f"{user}.{os.getpid()}.{threading.get_ident()}"  # others may be reading it
+        part.write_text(yaml.safe_dump(document))
+        part.rename(path)
         return path
 
     def _keys(self) -> None:
