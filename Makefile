@@ -74,7 +74,7 @@ bench: $(VENV)/.developer
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[validate]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[cluster,validate]"
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/.installed

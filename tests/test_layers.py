@@ -24,15 +24,17 @@ ROOMS = {
     "catalog": "core engines closed_form search io",
     "launch": "core engines io catalog",
     "formats": "core engines closed_form search sim compare io catalog launch",
+    "cluster": "core io catalog formats",
     "reports": "core engines sim explain compare",
     "targets": "core engines io",
     "verbs": "core engines closed_form search sim explain io catalog formats reports",
     "calibrate": "core engines closed_form sim compare io catalog formats verbs",
-    "measure": "core engines closed_form compare io catalog formats reports targets verbs",
+    "measure": "core engines closed_form compare io catalog formats cluster reports targets verbs",
     "profiler": "core closed_form io catalog formats reports verbs",
     "experiments": "core engines closed_form search sim io catalog formats reports verbs",
     "publish": "core io catalog formats reports verbs experiments",
-    "cli": "core engines sim io catalog formats reports verbs calibrate measure experiments publish launch",
+    "cli": "core engines sim io launch catalog formats cluster reports verbs calibrate measure experiments "
+    "publish",
 }
 MAY_IMPORT = {
     "perfmodels": set(),

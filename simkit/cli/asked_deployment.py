@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from simkit.cli.flags.groups import keyword, with_flags
 from simkit.cli.output import remark
-from simkit.cli.request_flags import keyword, request_from_flags, with_flags
+from simkit.cli.request_flags import request_from_flags
 from simkit.core.errors import InputError
 from simkit.core.request import Request
 from simkit.engines.registry import example_start

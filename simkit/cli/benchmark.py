@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
 from simkit.engines.registry import example_start
 
-_TARGET = "url, or where to bring it up; local: mocked engines here."
+_TARGET = "url; k8s: the DGD as it serves on the cluster, from inside; local: mocked engines here."
+_IMAGE = "A plain Job with this image of AIPerf, with --target k8s, even where its operator is."
 _WHAT = "What is deployed: a DGD.yaml, or a folder that recommend wrote. Without: measure only."
 _SERVE = example_start()
 _ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deployment for the one of the DGD."
@@ -21,6 +23,7 @@ _ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deploymen
 
 @with_meter_flags
 @with_request_flags
+@with_access_flags
 def benchmark(
     what: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml|DIR]", help=_WHAT)] = None,
     *,
@@ -37,6 +40,8 @@ def benchmark(
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 1,
+    image: Annotated[str | None, typer.Option("--image", help=_IMAGE)] = None,
+    access: ClusterFlags,
     flags: Mapping[str, Any],
     meter: MeterFlags,
 ) -> None:
@@ -44,11 +49,16 @@ def benchmark(
 
     Example: simkit benchmark out/llama-70b --url http://localhost:8000 -o out/run
 
+    Example: simkit benchmark out/llama-70b --target k8s --namespace team-a -o out/run
+
     Example: simkit benchmark dgd.yaml --target local --gpu h200_sxm --concurrency 8 --client builtin
     """
     from simkit.measure.benchmark import as_expected
     from simkit.measure.benchmark import benchmark as run
 
+    if target == "k8s":
+        _in_cluster(what, (url, engine), (access, image), (flags, meter, seed), (output, form, quiet))
+        return
     brought_up = _checked_target(target, url, engine)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
     settings = meter_of(meter, seed=seed, own_tokenizer=brought_up is not None and brought_up.own_tokenizer)
@@ -60,6 +70,37 @@ def benchmark(
         prediction = as_expected(prediction, brought_up) if prediction and brought_up else prediction
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
+    remark(f"wrote {', '.join(path.name for path in outcome.files)} to {output}", quiet=quiet)
+    _show(outcome, form)
+    if outcome.comparison is not None and not outcome.comparison.within:
+        raise typer.Exit(1)
+
+
+def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any) -> None:
+    """Measure a DGD that serves on a cluster."""
+    from simkit.cluster.documents import load_bundle
+    from simkit.cluster.kinds import DGD
+    from simkit.measure.in_cluster import OnCluster, benchmark_in_cluster
+
+    (access, image), (flags, meter, seed), (output, form, quiet) = where, settings, shown
+    if what is None or any(elsewhere):
+        raise InputError(
+            "--target k8s measures a DGD that is deployed: give its file; drop --url and --engine"
+        )
+    api = api_of(access)
+    bundle = load_bundle(what, access["namespace"], api.namespace)
+    if bundle.kind != DGD:
+        raise InputError(f"{what}: is a {bundle.kind}; give the DGD that serves")
+    measuring = meter_of(meter, seed=seed)
+    _, prediction = _asked(what, flags, {}, measuring)
+    names = {"--kubeconfig": access["kubeconfig"], "--kube-context": access["context"]}
+    kube = tuple(str(word) for pair in names.items() if pair[1] for word in pair)
+    place = OnCluster(api=api, name=bundle.name, namespace=bundle.namespace, image=image, kube=kube)
+    with stoppable():
+        outcome = benchmark_in_cluster(
+            place, prediction, measuring, output,
+            limits=limits_of(meter), say=lambda line: remark(line, quiet=quiet),
+        )  # fmt: skip
     remark(f"wrote {', '.join(path.name for path in outcome.files)} to {output}", quiet=quiet)
     _show(outcome, form)
     if outcome.comparison is not None and not outcome.comparison.within:

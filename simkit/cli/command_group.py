@@ -43,6 +43,11 @@ VERBS: dict[str, dict[str, Verb]] = {
         "tools": Verb("checks", "find or install AIPerf and Dynamo"),
     },
     "Deploy and measure": {
+        "discover": Verb("cluster.discover", "GPUs of a cluster or of this machine, as a hardware: block"),
+        "check": Verb("cluster.check", "what a cluster lacks for a DGD or DGDR, and what mends it"),
+        "deploy": Verb("cluster.deploy", "bring up a DGD or DGDR and follow it"),
+        "status": Verb("cluster.deploy", "how a deployment or request on the cluster stands, and why"),
+        "delete": Verb("cluster.deploy", "remove a deployment or request that simkit made"),
         "benchmark": Verb("benchmark", "a server under the load that was predicted"),
         "profile": Verb("profile", "predict, deploy, measure, choose, recalibrate"),
         "doctor": Verb("doctor", "why measured differs from predicted"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked, with_layout_flags
-from simkit.cli.bound_flags import STATISTIC_HELP
+from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.output import (
     CalibrationFlag,
     Format,

@@ -48,7 +48,7 @@ def _root(
 
 
 _COMPILING = "simkit: compiling the simulator once, about 20 s; kept in {folder}\n"
-_INTERRUPT_MESSAGE = "interrupted; nothing half-written was left behind"
+_INTERRUPT_MESSAGE = "interrupted; no file was left half written"
 
 
 def _keep_compiled() -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from simkit.cli.request_flags import plain_flag, with_flags
+from simkit.cli.flags.groups import plain_flag, with_flags
 from simkit.core.errors import InputError
 
 MeterFlags = Mapping[str, Any]

@@ -13,7 +13,7 @@ from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, s
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
 
-_TARGET = "Where candidates are brought up; local: mocked engines here; or url."
+_TARGET = "Where candidates are brought up; local: mocked engines here; k8s: DGDs on a cluster; or url."
 
 
 @with_meter_flags

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.bound_flags import STATISTIC_HELP
 from simkit.cli.choices import AUTO, each_choice
+from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (

@@ -1,19 +1,20 @@
 """Flags shared by the verbs that take a request: fields of the DGDR, of its cluster, of its settings."""
 
-import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from simkit.cli.bound_flags import bounds_of, refuse_seconds, with_own_statistics
 from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
+from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
+from simkit.cli.flags.groups import keyword, plain_flag, with_flags
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
+from simkit.formats.dgdr.hardware_file import with_hardware_file
 from simkit.formats.dgdr.read import (
     current_document,
     parse_setting,
@@ -21,45 +22,6 @@ from simkit.formats.dgdr.read import (
     request_from_document,
     set_path,
 )
-
-# --- Flags that several commands share, given to them as one mapping.
-
-
-Command = Callable[..., None]
-
-
-def keyword(kind: Any, option: Any, name: str, default: Any = None) -> inspect.Parameter:
-    """A keyword of that name; one that defaults to None may be left out."""
-    annotation = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def plain_flag(
-    panel: str, name: str, kind: Any, words: tuple[str, str], default: Any = None
-) -> inspect.Parameter:
-    """A flag in a panel of the help; words is (flag, help). Switches are off by default."""
-    option = typer.Option(words[0], help=words[1], rich_help_panel=panel)
-    return keyword(kind, option, name, False if kind is bool else default)
-
-
-def with_flags(name: str, parameters: Sequence[inspect.Parameter]) -> Callable[[Command], Command]:
-    """A decorator that gives a command the flags; it receives them as one mapping under `name`."""
-    names = [parameter.name for parameter in parameters]
-
-    def decorated(command: Command) -> Command:
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != name]
-
-        @functools.wraps(command)
-        def wrapper(**arguments: Any) -> None:
-            given = {key: arguments.pop(key) for key in names}
-            command(**{name: given}, **arguments)
-
-        wrapper.__signature__ = inspect.Signature([*own, *parameters])  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *parameters)}
-        return wrapper
-
-    return decorated
-
 
 # --- Flags for the engines' own settings: what they leave open is searched.
 
@@ -180,6 +142,7 @@ _FLAGS = (
     _Flag("e2e_latency", str, "sla.e2eLatency", "Bound on request latency [ms], instead of the two."),
     _Flag("search_strategy", str, "searchStrategy", "rapid or thorough."),
 )
+_NAMES = tuple(flag.name for flag in _FLAGS)
 # A flag replaces what the file says the other way.
 _REPLACES = {
     "concurrency": ("requestRate",),
@@ -202,6 +165,8 @@ def _parameter(flag: _Flag) -> inspect.Parameter:
 
 _HIT_HELP = "Share of prompt tokens found in the prefix cache, from 0 to below 1."
 
+_HARDWARE_HELP = "File with a hardware: block, as simkit discover writes it; flags go before it."
+
 
 def _shared() -> list[inspect.Parameter]:
     fields = [_parameter(flag) for flag in _FLAGS]
@@ -209,7 +174,8 @@ def _shared() -> list[inspect.Parameter]:
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
-    return [*fields, mode, hit, keyword(list[str], setting, "settings")]
+    hardware = plain_flag(_REQUEST_PANEL, "hardware", Path, ("--hardware", _HARDWARE_HELP))
+    return [*fields, mode, hit, hardware, keyword(list[str], setting, "settings")]
 
 
 with_request_flags = with_flags("flags", _shared())
@@ -227,9 +193,9 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     refuse_several(flags)
     written = read_document(path) if path else _skeleton(flags.get("model") or model)
     # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
-    changes = any(flags.get(flag.name) is not None for flag in _FLAGS) or flags.get("settings")
+    changes = any(flags.get(name) is not None for name in (*_NAMES, "hardware")) or flags.get("settings")
     current, notes = current_document(written) if changes else (written, ())
-    document = dict(current)
+    document = with_hardware_file(current, flags.get("hardware"))
     for flag in _FLAGS:
         value = flags.get(flag.name)
         if value is not None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.asked_deployment import Sources, asked_deployment, with_layout_flags
-from simkit.cli.bound_flags import STATISTIC_HELP
-from simkit.cli.load_flags import load_options, with_load_flags, with_procedure, with_rate
+from simkit.cli.flags.bounds import STATISTIC_HELP
+from simkit.cli.flags.load import load_options, with_load_flags, with_procedure, with_rate
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import with_request_flags
 from simkit.sim.routers import ROUTERS

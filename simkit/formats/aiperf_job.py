@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from simkit.core.estimate import Recommendation
+from simkit.core.request import Request
 from simkit.core.workload import Workload
 from simkit.formats.aiperf_command import BenchmarkOptions, request_counts, shared_tokens, workload_of
 
@@ -15,16 +16,23 @@ _TAGS = {"ttft_s": "time_to_first_token", "itl_s": "inter_token_latency", "e2e_s
 
 def aiperf_job(rec: Recommendation, deployed: str, name: str) -> dict[str, Any]:
     """The manifest: the same requests, counts and bounds as in benchmark.sh. deployed is the DGD's name."""
-    workload, options, slo = workload_of(rec), BenchmarkOptions(), rec.request.slo
+    return job_of_request(rec.request, workload_of(rec), BenchmarkOptions(), deployed, name)
+
+
+def job_of_request(
+    request: Request, workload: Workload, options: BenchmarkOptions, deployed: str, name: str
+) -> dict[str, Any]:
+    """As aiperf_job, of a workload that says its load."""
+    slo = request.slo
     requests, warmups = request_counts(workload, options)
     load = _load(workload)
     phases = [{"name": "profiling", **load, "requests": requests}]
     if warmups:
         warm = {"name": "warmup", **load, "excludeFromResults": True, "requests": warmups}
         phases = [warm, *phases]
-    namespace = rec.request.deploy.namespace
+    namespace = request.deploy.namespace
     benchmark: dict[str, Any] = {
-        "model": rec.request.model,
+        "model": request.model,
         "endpoint": {
             "url": f"http://{deployed}-frontend:{_PORT}/v1/chat/completions",
             "type": "chat",

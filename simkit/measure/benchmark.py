@@ -101,6 +101,13 @@ def benchmark(
     """Measure, store the run in `folder`, and compare where there is a prediction."""
     slo = prediction.problem.request.slo if prediction else None
     run = measure(server, workload, meter, folder / "artifacts", slo if slo and slo.bounds else None)
+    return compared(run, folder, prediction=prediction, limits=limits)
+
+
+def compared(
+    run: Run, folder: Path, *, prediction: Prediction | None = None, limits: Mapping[str, float] | None = None
+) -> BenchmarkOutcome:
+    """Store a run in `folder`, and compare it where there is a prediction."""
     outcome = BenchmarkOutcome(run=run, prediction=prediction)
     if prediction is not None:
         outcome = replace(outcome, comparison=compare(prediction.predicted, run, limits))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simkit.cli.request_flags import plain_flag, with_flags
+from simkit.cli.flags.groups import plain_flag, with_flags
 from simkit.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Flags that several verbs share: how they are given, bounds, loads."""

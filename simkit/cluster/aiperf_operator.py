@@ -1,0 +1,70 @@
+"""AIPerf's own operator: an AIPerfJob created, followed to its end, and removed."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from simkit.cluster.api import Api, Document
+from simkit.cluster.failures import ConflictError, NotFoundError, UnreachableError
+from simkit.cluster.kinds import DEPLOYMENT_LABEL, OURS
+from simkit.core.errors import ExternalError
+
+_GROUP = "/apis/aiperf.nvidia.com"
+_PAUSE_S = 2.0
+_FAILED = ("Failed", "Cancelled")
+
+
+def has_aiperf_operator(api: Api) -> bool:
+    """Whether the cluster knows AIPerfJobs."""
+    return api.find(_GROUP) is not None
+
+
+@contextmanager
+def finished_job(
+    api: Api, manifest: Document, place: tuple[str, str], timeout_s: float, say: Callable[[str], None]
+) -> Iterator[str]:
+    """The name of an AIPerfJob that has completed; it is removed when the context ends.
+
+    place: namespace, and the deployment that is measured. Raises ExternalError where it fails or takes too
+    long.
+    """
+    namespace, deployment = place
+    path = f"{_GROUP}/v1alpha1/namespaces/{namespace}/aiperfjobs"
+    labels = {**OURS, DEPLOYMENT_LABEL: deployment[:63].rstrip("-.")}
+    prefix = f"{deployment[:30].rstrip('-.')}-"
+    made = api.create(path, {**manifest, "metadata": {"generateName": prefix, "labels": labels}})
+    name, uid = str(made["metadata"]["name"]), made["metadata"]["uid"]
+    say(f"aiperfjob/{name} created in {namespace}")
+    try:
+        _follow(api, f"{path}/{name}", timeout_s, say)
+        yield name
+    finally:
+        try:
+            api.delete(f"{path}/{name}", uid=uid)
+        except (NotFoundError, ConflictError):
+            say(f"aiperfjob/{name} has gone already")
+
+
+def _follow(api: Api, path: str, timeout_s: float, say: Callable[[str], None]) -> None:
+    end, told = time.monotonic() + timeout_s, ""
+    while time.monotonic() < end:
+        try:
+            status: Any = api.get(path).get("status") or {}
+        except NotFoundError as error:
+            raise ExternalError(f"{path}: somebody else deleted it meanwhile; start it again") from error
+        except UnreachableError as error:
+            say(f"waiting for the API server: {error}")
+            status = {}
+        phase = str(status.get("phase") or "")
+        if phase and phase != told:
+            told = phase
+            say(f"aiperfjob: {phase}")
+        if phase == "Completed":
+            return
+        if phase in _FAILED:
+            raise ExternalError(
+                f"{path}: {phase}: {status.get('error') or 'no reason given'}; aiperf kube debug"
+            )
+        time.sleep(_PAUSE_S)
+    raise ExternalError(f"{path}: not done after {timeout_s:g} s ({told or 'no phase'}); raise --timeout")

@@ -1,0 +1,1 @@
+"""What stands in a deployment's way, asked before anything is created: one module a subject."""
