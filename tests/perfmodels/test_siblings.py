@@ -10,7 +10,13 @@ from perfmodels.op_times.families import FAMILIES
 from perfmodels.op_times.family import OperatorModel, OpKey
 from perfmodels.op_times.grid import GridAxis, GridModel
 from simkit.catalog.gpus import gpu
-from simkit.catalog.operators import JUDGED, fitted_gpus, judged_records, operator_models
+from simkit.catalog.operators import (
+    JUDGED,
+    doubted_tables,
+    fitted_gpus,
+    judged_records,
+    operator_models,
+)
 from simkit.io.paths import data_dir
 
 KNOTS = (64.0, 512.0, 4096.0)
@@ -67,6 +73,24 @@ def test_engines_that_disagree_hold_nobody_tightly():
     models = [product("sglang", HONEST + np.log(1.2 * AGREE)), product("trtllm"), product("vllm")]
     kept, _ = judged([*models[:2], replace(models[2])], gpu)
     assert np.allclose(kept[2].grid.log_time, HONEST, atol=1e-5)
+
+
+def test_a_table_that_runs_contradict_is_left_out_and_has_no_say():
+    """Twice as slow as the only other engine, which alone would not be enough to reject or to hold it."""
+    slow, other = product("sglang", HONEST + np.log(2.0)), product("vllm")
+    kept, verdicts = judged([slow, other], gpu, {slow.key})
+    assert engines(kept) == ["vllm"]
+    assert kept[0] is other
+    assert [(v.engine, v.verdict, v.ratio) for v in verdicts] == [("sglang", "rejected", 2.0)]
+
+
+def test_what_runs_contradict_is_not_shipped():
+    folder = data_dir() / "operators"
+    tables = doubted_tables(folder)
+    assert tables
+    for table in tables:
+        assert table.error_with_relatives < 0.5 * table.error
+        assert not [key for name in table.gpus for key in operator_models(name, folder) if table.covers(key)]
 
 
 def test_links_of_other_gpus_are_no_siblings():
