@@ -1,12 +1,13 @@
 """Compares every operator model with its siblings: the same work by other engines and on other GPUs.
 
 A table can be faulty as a whole (a kernel that fell back, a loop that timed the host) or in places. What
-siblings take says what to expect. Two other engines on the same GPU that agree within AGREE show what it can
-do: knots off by more than HOLD are held to that. Where there are fewer, or they do not agree, other GPUs are
-asked too, their times multiplied by the ratio of the speeds of light, and knots are held to REJECT. A model
-that is off by more than REJECT over REJECT_SHARE of its grid is left out, so that a sibling answers and is
-named. Both sides count: what is too quick to be true is as wrong as what is too slow. Where measured runs
-contradict a table (`doubted`), it is left out whatever its siblings say, and they do not listen to it.
+siblings take says what to expect. Two other engines on the same GPU that agree within AGREE show what it
+can do: knots off by more than HOLD are drawn towards it, and the further off they are the less they are
+believed. Where there are fewer, or they do not agree, other GPUs are asked too, their times multiplied by
+the ratio of the speeds of light, and REJECT stands in for HOLD. A model that is off by more than REJECT
+over REJECT_SHARE of its grid is left out, so that a sibling answers and is named. Both sides count: what is
+too quick to be true is as wrong as what is too slow. Where measured runs contradict a table (`doubted`), it
+is left out whatever its siblings say, and they do not listen to it.
 """
 
 import math
@@ -105,9 +106,18 @@ def _judged(
         widest=_round(float(np.exp(off.ravel()[np.argmax(np.abs(off))]))), knots=_round(float(far.mean())),
         siblings=tuple(f"{m.key.engine} on {m.key.gpu}" for _, m in _nearest(votes)),
     )  # fmt: skip
-    held = np.clip(own, expected - reach, expected + reach)
+    held = expected + _believed(off, reach)
     grid = replace(model.grid, log_time=_rising(held, model.grid.axes).astype(np.float32))
     return replace(model, grid=grid, held_knots=_round(float(far.mean()))), verdict
+
+
+def _believed(off: FloatArray, reach: FloatArray) -> FloatArray:
+    """How much of the log difference `off` from its siblings a knot keeps: all of it within reach; beyond,
+    the further off the less (Hampel's redescending function), until at twice the reach it says nothing.
+    """
+    size = np.abs(off)
+    kept: FloatArray = np.sign(off) * np.where(size <= reach, size, np.maximum(2.0 * reach - size, 0.0))
+    return kept
 
 
 def _nearest(votes: Sequence[tuple[float, OperatorModel]]) -> Sequence[tuple[float, OperatorModel]]:

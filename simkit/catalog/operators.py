@@ -167,7 +167,7 @@ def judged_records(folder: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtedTable:
-    """A table that `runs` measured runs contradict: median error of log ITL with it, and with its relatives."""
+    """A table that runs contradict: so many, median error of log ITL with it and with its relatives."""
 
     family: str
     engine: str
