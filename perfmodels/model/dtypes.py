@@ -24,6 +24,7 @@ _TABLE = (
     DType(name="fp16", bytes_per_element=2.0, compute="fp16"),
     DType(name="fp8", bytes_per_element=1.0, compute="fp8"),
     DType(name="fp8_block", bytes_per_element=1.0 + 4 / (128 * 128), compute="fp8"),
+    DType(name="mxfp8", bytes_per_element=1.0 + 1 / 32, compute="fp8"),
     DType(name="int8", bytes_per_element=1.0, compute="int8"),
     DType(name="int8_wo", bytes_per_element=1.0 + 3 / 128, compute="bf16"),  # scales and zero points
     DType(name="int4_wo", bytes_per_element=0.5 + 2 / 128, compute="bf16"),
@@ -42,6 +43,10 @@ _ALIASES = MappingProxyType({
     "w8a16": "int8_wo", "w8a8": "int8", "awq": "int4_wo", "gptq": "int4_wo",
     "w4a16_mxfp4": "mxfp4", "w4afp8": "w4a8", "w4a8_mxfp4_mxfp8": "mxfp4_mxfp8",
 })  # fmt: skip
+
+
+# Weights in 8-bit floating point; "fp8" alone may mean any of them, which the checkpoint then says.
+FP8_WEIGHTS = frozenset({"fp8", "fp8_block", "mxfp8"})
 
 
 def dtype(name: str) -> DType:

@@ -66,7 +66,7 @@ _INTEGER_METHODS = (
 
 
 _METHODS = {
-    "eetq": "int8_wo", "mxfp4": "mxfp4", "fp8": "fp8", "mxfp8": "fp8", "fbgemm_fp8": "fp8",
+    "eetq": "int8_wo", "mxfp4": "mxfp4", "fp8": "fp8", "mxfp8": "mxfp8", "fbgemm_fp8": "fp8",
     "fbgemm-fp8": "fp8", "modelopt": "fp8", "modelopt_fp4": "nvfp4", "modelopt_mixed": "bf16",
 }  # fmt: skip
 
@@ -109,11 +109,13 @@ def _named_format(text: str, quant: Config, *, fp4: str) -> str:
     raise ValueError(f"quantization_config names {text!r}, which is not a known format of weights")
 
 
+_ALGORITHMS = (
+    ("MXFP4", "mxfp4"), ("FP4", "nvfp4"), ("MXFP8", "mxfp8"), ("FP8", "fp8"), ("W4A16", "int4_wo"),
+)  # fmt: skip
+
+
 def _algorithm_format(algorithm: str) -> str:
-    for name, found in (("MXFP4", "mxfp4"), ("FP4", "nvfp4"), ("FP8", "fp8"), ("W4A16", "int4_wo")):
-        if name in algorithm.upper():
-            return found
-    return "bf16"
+    return next((found for name, found in _ALGORITHMS if name in algorithm.upper()), "bf16")
 
 
 def _mixed_formats(quant: Config, producer: Config) -> tuple[str, str]:

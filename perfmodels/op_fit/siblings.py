@@ -1,15 +1,17 @@
 """Compares every operator model with its siblings: the same work by other engines and on other GPUs.
 
 A table can be faulty as a whole (a kernel that fell back, a loop that timed the host) or in places. What
-siblings take says what to expect. Two other engines on the same GPU that agree within AGREE show what it can
-do: knots off by more than HOLD are held to that. Where there are fewer, or they do not agree, other GPUs are
-asked too, their times multiplied by the ratio of the speeds of light, and knots are held to REJECT. A model
-that is off by more than REJECT over REJECT_SHARE of its grid is left out, so that a sibling answers and is
-named. Both sides count: what is too quick to be true is as wrong as what is too slow.
+siblings take says what to expect. Two other engines on the same GPU that agree within AGREE show what it
+can do: knots off by more than HOLD are drawn towards it, and the further off they are the less they are
+believed. Where there are fewer, or they do not agree, other GPUs are asked too, their times multiplied by
+the ratio of the speeds of light, and REJECT stands in for HOLD. A model that is off by more than REJECT
+over REJECT_SHARE of its grid is left out, so that a sibling answers and is named. Both sides count: what is
+too quick to be true is as wrong as what is too slow. Where measured runs contradict a table (`doubted`), it
+is left out whatever its siblings say, and they do not listen to it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 from perfmodels.arrays import FloatArray
 from perfmodels.hardware import Device
 from perfmodels.op_times.families import FAMILIES
-from perfmodels.op_times.family import LAUNCH_S, Dims, OperatorModel, OpFamily, light_time_s
+from perfmodels.op_times.family import LAUNCH_S, Dims, OperatorModel, OpFamily, OpKey, light_time_s
 from perfmodels.op_times.grid import GridAxis
 
 # Engines that do the same work on the same GPU differ by 1.2 in the middle and by 1.6 in nine of ten sizes.
@@ -55,7 +57,9 @@ class Verdict:
         return {**asdict(self), "siblings": list(self.siblings)}
 
 
-def judged(models: Iterable[OperatorModel], device_of: DeviceOf) -> tuple[list[OperatorModel], list[Verdict]]:
+def judged(
+    models: Iterable[OperatorModel], device_of: DeviceOf, doubted: Collection[OpKey] = ()
+) -> tuple[list[OperatorModel], list[Verdict]]:
     """The models to keep, some of them held to their siblings, and what was found of the others.
 
     All are judged against the models as they came, so that the order does not matter.
@@ -63,10 +67,12 @@ def judged(models: Iterable[OperatorModel], device_of: DeviceOf) -> tuple[list[O
     everything = list(models)
     alike: dict[tuple[str, str], list[OperatorModel]] = {}
     for model in everything:
-        alike.setdefault((model.key.family, model.key.variant), []).append(model)
+        if model.key not in doubted:
+            alike.setdefault((model.key.family, model.key.variant), []).append(model)
     kept, verdicts = [], []
     for model in everything:
-        found = _judged(model, alike[model.key.family, model.key.variant], device_of)
+        beside = alike.get((model.key.family, model.key.variant), [])
+        found = _judged(model, beside, device_of, doubted=model.key in doubted)
         if found is None:
             kept.append(model)
             continue
@@ -78,7 +84,7 @@ def judged(models: Iterable[OperatorModel], device_of: DeviceOf) -> tuple[list[O
 
 
 def _judged(
-    model: OperatorModel, alike: Sequence[OperatorModel], device_of: DeviceOf
+    model: OperatorModel, alike: Sequence[OperatorModel], device_of: DeviceOf, *, doubted: bool
 ) -> tuple[OperatorModel, Verdict] | None:
     """The model held to its siblings and the verdict; None where nothing is wrong or nothing is known."""
     votes = [(_votes(model, other, device_of), other) for other in alike if other is not model]
@@ -89,20 +95,29 @@ def _judged(
     own = np.maximum(model.grid.log_time.astype(np.float64), least)
     off = own - expected
     far = np.abs(off) > reach
-    if not far.any():
+    if not far.any() and not doubted:
         return None
     ratio = float(np.exp(np.median(off)))
     beyond = max(float((side * off > math.log(REJECT)).mean()) for side in (1.0, -1.0))
-    rejected = beyond > REJECT_SHARE
+    rejected = doubted or beyond > REJECT_SHARE
     verdict = Verdict(
         family=model.key.family, gpu=model.key.gpu, engine=model.key.engine, variant=model.key.variant,
         version=model.version, verdict="rejected" if rejected else "held", ratio=_round(ratio),
         widest=_round(float(np.exp(off.ravel()[np.argmax(np.abs(off))]))), knots=_round(float(far.mean())),
         siblings=tuple(f"{m.key.engine} on {m.key.gpu}" for _, m in _nearest(votes)),
     )  # fmt: skip
-    held = np.clip(own, expected - reach, expected + reach)
+    held = expected + _believed(off, reach)
     grid = replace(model.grid, log_time=_rising(held, model.grid.axes).astype(np.float32))
     return replace(model, grid=grid, held_knots=_round(float(far.mean()))), verdict
+
+
+def _believed(off: FloatArray, reach: FloatArray) -> FloatArray:
+    """How much of the log difference `off` from its siblings a knot keeps: all of it within reach; beyond,
+    the further off the less (Hampel's redescending function), until at twice the reach it says nothing.
+    """
+    size = np.abs(off)
+    kept: FloatArray = np.sign(off) * np.where(size <= reach, size, np.maximum(2.0 * reach - size, 0.0))
+    return kept
 
 
 def _nearest(votes: Sequence[tuple[float, OperatorModel]]) -> Sequence[tuple[float, OperatorModel]]:

@@ -102,15 +102,19 @@ class LearnedTimes:
         return None
 
     def _nearest(self, family: str, variant: str) -> Pick | None:
-        """GPUs are looked through nearest first, and only as long as a nearer model could turn up."""
-        best: tuple[float, str] = (math.inf, "")
+        """GPUs are looked through nearest first, and only as long as a nearer model could turn up.
+
+        Of models equally near the one that was fitted on more rows knows more sizes.
+        """
+        best: tuple[float, int, str] = (math.inf, 0, "")
         found: Pick | None = None
         for rank, device in enumerate(self.gpus):
             far = 0.0 if device.name == self.device.name else _GPU_STEP + rank
             if far >= best[0]:
                 break
             for away, pick in self._candidates(family, variant, device):
-                place = (far + away, f"{pick.model.key.engine} {pick.model.key.variant}")
+                key = pick.model.key
+                place = (far + away, -pick.model.rows, f"{key.engine} {key.variant}")
                 if place < best:
                     best, found = place, pick
         return replace(found, twins=self._twins(found)) if found else None

@@ -18,6 +18,7 @@ from perfmodels.op_times.link import LinkModel
 from simkit.catalog.gpus import gpu as load_gpu
 from simkit.catalog.operator_tables import TABLES, table_rows
 from simkit.catalog.operators import (
+    doubted_tables,
     fitted_gpus,
     judged_records,
     operator_models,
@@ -135,16 +136,19 @@ def fit_links(root: Path) -> dict[str, dict[str, LinkModel]]:
 def fit_operators(root: Path, out: Path, families: list[str], say: Callable[[str], object]) -> int:
     """Fit `families` (all where empty) on the tables below `root`, write artifacts to `out`; their number.
 
-    Models far from their siblings are rejected or held to them (perfmodels.op_fit.siblings) and named in
-    JUDGED. Families that are not fitted again keep the models and records they have in `out`.
+    Models far from their siblings are rejected or held to them (perfmodels.op_fit.siblings), those of tables
+    in DOUBTED are rejected; all are named in JUDGED. Families that are not fitted again keep the models and
+    records they have in `out`.
     Raises InputError where the tables cannot be read.
     """
     by_gpu = _kept(out, set(families)) if families else {}
+    doubted = doubted_tables(out)
     records = [row for row in judged_records(out) if families and row["family"] not in families]
     count = 0
     for name in families or list(TABLES):
         fitted = fit_family(name, table_rows(root, name))
-        models, verdicts = judged(fitted, cache(load_gpu))
+        against = {model.key for model in fitted for table in doubted if table.covers(model.key)}
+        models, verdicts = judged(fitted, cache(load_gpu), against)
         rejected = len(fitted) - len(models)
         say(f"{name}: {len(models)} models from {sum(m.rows for m in models):,} rows, {rejected} rejected")
         records += [verdict.record for verdict in verdicts]

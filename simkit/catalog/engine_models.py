@@ -54,6 +54,6 @@ def _counted_bytes(model: Model) -> float:
 
 def served_precision(stored: Precision, backend: str) -> Precision:
     """Formats at run time: some engines keep the cache of quantised checkpoints in a format of their own."""
-    quantised = all(dtype(name).bytes_per_element <= 1.01 for name in (stored.moe, stored.gemm))
+    quantised = all(dtype(name).bytes_per_element < 1.1 for name in (stored.moe, stored.gemm))
     own = engine_spec(backend).formats.quantised_cache
     return replace(stored, kv=own) if own is not None and quantised else stored

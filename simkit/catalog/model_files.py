@@ -24,7 +24,8 @@ _FORMATS = (  # the first row with a word of the name decides
     ({"w8a16", "int8wo"}, "int8_wo"),
     ({"int8", "8bit", "w8a8"}, "int8"),
     ({"int4", "4bit", "w4a16", "awq", "gptq", "autoround", "bnb", "nf4", "int4wo"}, "int4_wo"),
-    ({"fp8", "mxfp8"}, "fp8"),
+    ({"mxfp8"}, "mxfp8"),
+    ({"fp8"}, "fp8"),
     ({"bf16"}, "bf16"),
 )
 _MARKERS = frozenset().union(*(words for words, _ in _FORMATS), {"quantized"})

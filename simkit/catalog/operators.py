@@ -31,6 +31,7 @@ from simkit.io.yamlio import write_bytes_atomic, write_text_atomic
 FOLDER = "operators"
 MANIFEST = "MANIFEST.json"
 JUDGED = "REJECTED.json"  # models left out or held to their siblings, and how far off they were
+DOUBTED = "DOUBTED.json"  # tables that measured runs contradict (experiments/operators/against_runs.py)
 _STEPS = 1500.0  # per natural log unit: int16 reaches 3e9 seconds both ways
 _PLAIN = ("version", "rows", "launch_bound_rows", "cached_rows", "filled_from", "held_knots")
 _SCORES = ("held_out_mdape", "held_out_p90")
@@ -162,6 +163,37 @@ def judged_records(folder: Path) -> list[dict[str, Any]]:
     """What was found of models too far from their siblings; empty where `folder` has no record."""
     path = folder / JUDGED
     return list(json.loads(path.read_text(encoding="utf-8"))["models"]) if path.exists() else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtedTable:
+    """A table that runs contradict: so many, median error of log ITL with it and with its relatives."""
+
+    family: str
+    engine: str
+    number_format: str
+    gpus: tuple[str, ...]
+    runs: int
+    error: float
+    error_with_relatives: float
+
+    def covers(self, key: OpKey) -> bool:
+        """Whether a model was fitted on this table."""
+        same = (key.family, key.engine) == (self.family, self.engine) and key.gpu in self.gpus
+        return same and key.variant.split("/")[0].split(":")[0] == self.number_format
+
+
+def doubted_tables(folder: Path) -> tuple[DoubtedTable, ...]:
+    """Tables that take no part in fitting; none where `folder` has no record."""
+    path = folder / DOUBTED
+    rows = json.loads(path.read_text(encoding="utf-8"))["tables"] if path.exists() else []
+    return tuple(DoubtedTable(**{**row, "gpus": tuple(row["gpus"])}) for row in rows)
+
+
+def write_doubted(folder: Path, tables: Iterable[DoubtedTable]) -> None:
+    """One table a line."""
+    lines = ",\n".join(f"  {json.dumps(asdict(table), sort_keys=True)}" for table in tables)
+    write_text_atomic(folder / DOUBTED, f'{{"tables": [\n{lines}\n]}}\n')
 
 
 def write_judged(folder: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -16,7 +16,7 @@ PLAIN_FIXED_GIB = (((10000,), 2.0, 0.4),)  # context, graphs and buffers; more w
 
 # None: the checkpoint's own files say the format.
 QUANTIZATIONS: Mapping[str, str | None] = MappingProxyType({
-    "fp8": "fp8", "mxfp8": "fp8", "awq": "int4_wo", "awq_marlin": "int4_wo", "gptq": "int4_wo",
+    "fp8": "fp8", "mxfp8": "mxfp8", "awq": "int4_wo", "awq_marlin": "int4_wo", "gptq": "int4_wo",
     "gptq_marlin": "int4_wo", "marlin": "int4_wo", "moe_wna16": "int4_wo", "bitsandbytes": "int4_wo",
     "modelopt_fp4": "nvfp4", "modelopt_mixed": None, "petit_nvfp4": "nvfp4", "mxfp4": "mxfp4",
     "compressed-tensors": None, "quark": None, "gguf": None, "auto-round": "int4_wo", "humming": None,

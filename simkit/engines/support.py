@@ -3,7 +3,7 @@
 from typing import Literal
 
 from perfmodels.hardware import Device
-from perfmodels.model.dtypes import Precision
+from perfmodels.model.dtypes import FP8_WEIGHTS, Precision
 from perfmodels.parallel import ParallelPlan
 from simkit.core.draft import Draft
 from simkit.core.errors import InputError
@@ -84,7 +84,7 @@ def unsupported(backend: str, device: Device, precision: Precision) -> str:
     if "nvfp4" in formats and gpus.nvfp4_from is not None and _before(device, gpus.nvfp4_from):
         oldest = gpus.nvfp4_from.capitalize()
         return f"{backend} runs NVFP4 weights on {oldest} GPUs only; {device.name} is {device.generation}"
-    if formats & {"fp8", "fp8_block"} and gpus.fp8_from is not None and _before(device, gpus.fp8_from):
+    if formats & FP8_WEIGHTS and gpus.fp8_from is not None and _before(device, gpus.fp8_from):
         oldest = gpus.fp8_from.capitalize()
         return f"{backend} runs FP8 weights on {oldest} GPUs or newer; {device.name} is {device.generation}"
     return ""

@@ -61,7 +61,7 @@ MEMORY = MemoryReserves(
 FORMATS = NumberFormats(
     # vLLM's QuantizationMethods, with the names of earlier versions.
     quantizations=MappingProxyType({
-        **QUANTIZATIONS, "modelopt": "fp8", "modelopt_mxfp8": "fp8", "ptpc_fp8": "fp8", "fbgemm_fp8": "fp8",
+        **QUANTIZATIONS, "modelopt": "fp8", "modelopt_mxfp8": "mxfp8", "ptpc_fp8": "fp8", "fbgemm_fp8": "fp8",
         "deepgemm_fp8": "fp8", "fp8_per_tensor": "fp8", "fp8_per_block": "fp8_block",
         "fp8_per_channel": "fp8", "deepseek_v4_fp8": None, "auto_awq": "int4_wo",
         "auto_gptq": "int4_wo", "gptq_marlin_24": "int4_wo",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodels.hardware import Device
-from perfmodels.model.dtypes import Precision, dtype
+from perfmodels.model.dtypes import FP8_WEIGHTS, Precision, dtype
 from perfmodels.parallel import ParallelPlan, PlanArray, expert_split
 from simkit.catalog.engine_models import engine_model, served_precision
 from simkit.catalog.gpus import gpu
@@ -189,7 +189,7 @@ def block_precision(block: TableBlock, model: Model) -> Precision:
     """Formats of a block's rows: what they state, the named scheme of a checkpoint, else as it is stored.
 
     Published 4-bit checkpoints of mixtures of experts store the experts so and keep attention in 16
-    bits; "fp8" of a checkpoint that is stored in blocks means those blocks.
+    bits; "fp8" of a checkpoint that is stored in blocks (fp8_block, mxfp8) means those blocks.
     """
     key, stored = block.key, model.precision
     named = str(key["precision"] or "")
@@ -209,7 +209,7 @@ def block_precision(block: TableBlock, model: Model) -> Precision:
 
 
 def _scheme(named: str, stored: str) -> str:
-    return stored if named == "fp8" and stored == "fp8_block" else named
+    return stored if named == "fp8" and stored in FP8_WEIGHTS else named
 
 
 def _benchmark_cache(key: dict[str, Any], stated: Precision) -> str:

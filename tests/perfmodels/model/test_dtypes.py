@@ -11,6 +11,7 @@ from perfmodels.model.dtypes import DTYPES, Precision, dtype
         ("bf16", 2, "bf16"),
         ("fp8", 1, "fp8"),
         ("fp8_block", 1 + 4 / 16384, "fp8"),  # one float32 per 128 x 128
+        ("mxfp8", 1 + 1 / 32, "fp8"),  # one byte per 32
         ("nvfp4", 0.5 + 1 / 16, "fp4"),  # one byte per 16
         ("mxfp4", 0.5 + 1 / 32, "fp4"),  # one byte per 32
         ("int4_wo", 0.5 + 2 / 128, "bf16"),  # one half per 128, unpacked before multiplying

@@ -34,6 +34,8 @@ def test_nothing_said_is_bfloat16():
     [
         (quantised(quant_method="fp8", weight_block_size=[128, 128]), "fp8_block"),
         (quantised(quant_method="fp8"), "fp8"),
+        (quantised(quant_method="mxfp8"), "mxfp8"),
+        (quantised(quant_method="modelopt", quant_algo="MXFP8"), "mxfp8"),
         (quantised(quant_method="awq", bits=4), "int4_wo"),
         (quantised(quant_method="gptq", bits=4), "int4_wo"),
         (quantised(quant_method="mxfp4"), "mxfp4"),
@@ -107,6 +109,7 @@ def test_mixed_precision_by_layer():
         ("nvidia/DeepSeek-R1-NVFP4", "bf16", "nvfp4", "bf16"),
         ("nvidia/DeepSeek-V3.1-NVFP4", "bf16", "nvfp4", "fp8"),
         ("nvidia/DeepSeek-V4-Flash-NVFP4", "fp8_block", "nvfp4", "bf16"),
+        ("nvidia/MiniMax-M3-NVFP4", "mxfp8", "nvfp4", "bf16"),
         ("nvidia/Llama-3.1-405B-Instruct-NVFP4", "nvfp4", "nvfp4", "fp8"),
         ("openai/gpt-oss-120b", "bf16", "mxfp4", "bf16"),
         ("moonshotai/Kimi-K2-Thinking", "bf16", "int4_wo", "bf16"),
