@@ -1,4 +1,4 @@
-"""A folder of `benchmark` as a candidate: the deployment that was predicted, the figures that were measured."""
+"""A folder of `benchmark` as a candidate: the deployment as predicted, its figures as measured."""
 
 import math
 from pathlib import Path

@@ -9,12 +9,28 @@ from simkit.core.measured import MeasuredSpread, Run, Source
 from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.measured_candidate import is_measured, measured_candidate
 
-ABOUT = {"backend": "vllm", "mode": "agg", "num_gpus": 2, "output_tokens_per_s": 1000.0,
-         "sla_probability": 0.9, "cost_per_million_output_tokens": 3.0, "simulated": {"ttft_ms": {"mean": 1.0}},
-         "ttft_ms": {"mean": 1.0}, "concurrency": 8.0, "bottleneck": "decode: gemm"}  # fmt: skip
-RUN = Run(source=Source(tool="aiperf", path="run"), isl_tokens=1000, osl_tokens=100, concurrency=8,
-          num_requests=100, ttft=MeasuredSpread(mean_s=0.2, p90_s=0.3, std_s=0.1), itl=MeasuredSpread(mean_s=0.01),
-          output_tokens_per_s=500.0)  # fmt: skip
+ABOUT = {
+    "backend": "vllm",
+    "mode": "agg",
+    "num_gpus": 2,
+    "concurrency": 8.0,
+    "ttft_ms": {"mean": 1.0},
+    "output_tokens_per_s": 1000.0,
+    "cost_per_million_output_tokens": 3.0,
+    "sla_probability": 0.9,
+    "simulated": {"ttft_ms": {"mean": 1.0}},
+    "bottleneck": "decode: gemm",
+}
+RUN = Run(
+    source=Source(tool="aiperf", path="run"),
+    isl_tokens=1000,
+    osl_tokens=100,
+    concurrency=8,
+    num_requests=100,
+    ttft=MeasuredSpread(mean_s=0.2, p90_s=0.3, std_s=0.1),
+    itl=MeasuredSpread(mean_s=0.01),
+    output_tokens_per_s=500.0,
+)
 
 
 @pytest.fixture

@@ -47,12 +47,13 @@ def _state(point: Doc) -> str:
 
 
 def _slower_lines(doc: Doc) -> list[str]:
-    """How far each bounded mean is from its bound, against its interval; bounds on percentiles say no more."""
+    """How far each mean is from its bound, and whether its interval stays within it."""
     best, request = doc["selected"], doc["request"]
     lines = []
     for key, bound in request["sla"].items():
         mean, high = best[key]["mean"], best[key]["hi"]
-        if bound is None or not mean or mean > bound or request["sla_statistics"].get(key, "mean") != "mean":
+        on_mean = request["sla_statistics"].get(key, "mean") == "mean"
+        if bound is None or not mean or mean > bound or not on_mean:
             continue
         reaches = "reaches beyond it" if high is None or high > bound else "stays below it"
         lines.append(
