@@ -19,8 +19,7 @@ from simkit.cli.main import app
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("*.md", "docs/*.md", "docs/howto/*.md", "docs/api/*.md", "data/README.md", "reports/**/*.md")
 GALLERY = "reports/**/*.html"
-SCRIPTS = "reports/**/*.js"
-STYLES = "reports/**/*.css"
+BESIDE = ("reports/**/*.js", "reports/**/*.css", "docs/site/*.js")  # what pages load
 COMMANDS = "docs/commands.md"
 _EXIT = (
     "Exit status: 0 done; 1 done, but the SLA or a bound is missed; 2 bad input; 3 an outside system failed."
@@ -59,7 +58,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def _everything() -> set[Path]:
     """Documents and the gallery, and the files that documents name."""
     found: set[Path] = set()
-    todo = [path for pattern in (*DOCUMENTS, GALLERY, SCRIPTS, STYLES) for path in ROOT.glob(pattern)]
+    todo = [path for pattern in (*DOCUMENTS, GALLERY, *BESIDE) for path in ROOT.glob(pattern)]
     while todo:
         path = todo.pop()
         if path in found or not path.is_file():

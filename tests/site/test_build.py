@@ -1,6 +1,7 @@
 """The documentation site: it builds without a warning, its links lead somewhere, and it asks nobody else."""
 
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -55,6 +56,23 @@ def test_search_works_without_a_server(site):
     index = (site / "search" / "search_index.js").read_text(encoding="utf-8")
     for word in ("tensor parallel", "--request-rate", "EngineSpec", "Sakasegawa"):
         assert word in index, word
+
+
+def test_a_search_finds_in_a_page_opened_from_a_folder(site):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the path")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        outside = []
+        page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else outside.append(r.url))
+        page.goto((site / "index.html").as_uri())
+        page.fill("input[name=query]", "goodput")
+        page.wait_for_selector("a.md-search-result__link", timeout=60_000)
+        assert outside == []
+        browser.close()
 
 
 def test_equations_need_no_script(site):
