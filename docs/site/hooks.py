@@ -74,12 +74,16 @@ def commands_page() -> str:
     """Every command's help, as the command prints it."""
     group: Any = typer.main.get_command(app)
     parts = ["# Commands", f"What `simkit COMMAND --help` prints. {_EXIT}"]
-    for name in group.list_commands(None):
-        parts.append(_command_part(group.get_command(None, name), name))
+    parts += _parts(group, "simkit")
     return "\n\n".join(parts) + "\n"
 
 
-def _command_part(command: Any, name: str) -> str:
-    context = typer.Context(command, info_name=f"simkit {name}", max_content_width=100, terminal_width=100)
-    text = command.get_help(context)
-    return f"## {name}\n\n```text\n{text.rstrip()}\n```"
+def _parts(group: Any, above: str) -> list[str]:
+    """A heading and the help of each command of a group, and of theirs."""
+    found = []
+    for name in group.list_commands(None):
+        command, words = group.get_command(None, name), f"{above} {name}"
+        context = typer.Context(command, info_name=words, max_content_width=100, terminal_width=100)
+        found.append(f"## {words}\n\n```text\n{command.get_help(context).rstrip()}\n```")
+        found += _parts(command, words) if hasattr(command, "list_commands") else []
+    return found
