@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from pages import RUN, files_of
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ("docs/tutorial.md", "docs/tour.md", "docs/howto/calibrate.md")
 
 
+@cache
 def output_of(words: str, folder: Path) -> str:
     """What a command prints, as a terminal 100 columns wide shows it."""
     command = [sys.executable, "-m", *shlex.split(words)]

@@ -85,6 +85,7 @@ def test_a_measured_run_stands_beside_what_was_predicted(simkit, recommended, tm
     folder.mkdir()
     prediction = {"kind": "simkit.prediction", "about": best, "workload": {}, "bands": {}}
     (folder / "prediction.json").write_text(json.dumps(prediction))
+    (folder / "comparison.json").write_text("{}")  # a folder of benchmark has one
     measured_s = 10 * best["ttft_ms"]["hi"] / 1e3
     run = Run(source=Source(tool="aiperf", path="run"), isl_tokens=4000, osl_tokens=1000, concurrency=16,
               num_requests=400, ttft=MeasuredSpread(mean_s=measured_s, std_s=0.1 * measured_s))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pages are valid HTML: a parser that repairs nothing reads them without a complaint."""
+"""Pages are valid HTML: a parser finds nothing to repair."""
 
 from pathlib import Path
 
@@ -11,15 +11,17 @@ from simkit.reports.views.recommendation import recommendation_page
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
 SHIPPED = ("index.html", "experiments/kv_transfer/report.html", "accuracy/html/gb200_sglang.html")
+NO_FAULT = "unexpected-char-in-comment"  # `--` in a comment: allowed by now, the parser is of 2020
 
 
-def read_strictly(text):
-    html5lib.HTMLParser(strict=True).parse(text)
+def faults(text):
+    parser = html5lib.HTMLParser()
+    parser.parse(text)
+    return [(place, code) for place, code, _ in parser.errors if code != NO_FAULT]
 
 
-def test_the_parser_refuses_what_is_faulty():
-    with pytest.raises(html5lib.html5parser.ParseError):
-        read_strictly("<!DOCTYPE html><title>t</title><p><table><p></table>")
+def test_the_parser_sees_faults():
+    assert faults("<!DOCTYPE html><title>t</title><p><table><p></table>")
 
 
 @pytest.mark.parametrize("shared", ["", "assets"])
@@ -27,9 +29,9 @@ def test_the_parser_refuses_what_is_faulty():
 def test_a_recommendation_is_valid(make, hostile, interactive, shared):
     for rec in (make(), hostile):
         page = recommendation_page(recommendation_document(rec))
-        read_strictly(page_html(page, interactive=interactive, shared=shared))
+        assert faults(page_html(page, interactive=interactive, shared=shared)) == []
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_pages_are_valid(name):
-    read_strictly((REPORTS / name).read_text(encoding="utf-8"))
+    assert faults((REPORTS / name).read_text(encoding="utf-8")) == []

@@ -10,7 +10,8 @@ from simkit.reports.question import BOUNDS
 
 Doc = Mapping[str, Any]
 _TWICE = 2.0
-_MEASURED = "measured"
+_MEASURED = "measured"  # or "measured, held to siblings"
+_NO_OPERATORS = ("host", "latency")
 
 
 def breaking_section(doc: Doc, curves: Sequence[Doc]) -> Section:
@@ -78,10 +79,10 @@ def extrapolated_section(doc: Doc, operators: Sequence[Doc]) -> Section:
     others = f"Candidates that are (~): {', '.join(ranks)}." if ranks else "No candidate is."
     other: dict[str, list[str]] = {}
     for line in operators:
-        if line["source"] != _MEASURED and line["family"] not in ("host", "latency"):
+        if not line["source"].startswith(_MEASURED) and line["family"] not in _NO_OPERATORS:
             other.setdefault(line["source"], []).append(line["operator"])
     known = [
-        f"Operators known from {source}: {', '.join(dict.fromkeys(names))}."
+        f"Operators of the pick without measured times ({source}): {', '.join(dict.fromkeys(names))}."
         for source, names in other.items()
     ]
     return Section(title="What is extrapolated", lines=(pick, others, *known))
