@@ -6,7 +6,7 @@ import html5lib
 import pytest
 
 from simkit.reports.document import recommendation_document
-from simkit.reports.pages import page_html
+from simkit.reports.pages import page_html, shared_files
 from simkit.reports.views.recommendation import recommendation_page
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
@@ -35,3 +35,9 @@ def test_a_recommendation_is_valid(make, hostile, interactive, shared):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_pages_are_valid(name):
     assert faults((REPORTS / name).read_text(encoding="utf-8")) == []
+
+
+def test_the_gallery_has_the_style_and_the_script_of_today():
+    assert {
+        name: (REPORTS / "assets" / name).read_text(encoding="utf-8") for name in shared_files()
+    } == shared_files()

@@ -110,7 +110,11 @@ def tiles_of(best: Doc) -> tuple[Tile, ...]:
     elif best["output_tokens_per_s_per_gpu"]:
         hours = 1e6 / best["output_tokens_per_s_per_gpu"] / 3600.0
         found.append(
-            ("Cost", f"{number(hours)} GPU hours", "per million output tokens; --gpu-hour-price prices it")
+            (
+                "Cost in GPU hours",
+                f"{number(hours)} h",
+                "per million output tokens; --gpu-hour-price prices it",
+            )
         )
     if energy is not None:
         found.append(("Energy", f"\u2264 {number(energy)} J", "per output token, GPUs at rated power"))
