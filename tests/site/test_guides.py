@@ -35,7 +35,8 @@ def check(words, simkit):
     """A command of ours is run; tests and make's targets, which the suite runs anyway, must exist."""
     if words[0] == "simkit":
         done = simkit(*words[1:])
-        assert done.status in ((0, 1) if words[1] in MISSES else (0,)), (words, done.err)
+        missed = done.status == 1 and (words[1] in MISSES or " miss" in done.out)
+        assert done.status == 0 or missed, (words, done.err)
     elif words[:3] == ["python", "-m", "pytest"]:
         assert [name for name in words[3:] if not (ROOT / name).is_file()] == []
     elif words[0] == "make":
