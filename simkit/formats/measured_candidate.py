@@ -49,6 +49,7 @@ def _figures(about: dict[str, Any], run: Run) -> dict[str, Any]:
         "sla_probability": None,
         "meets_sla": None,
         "in_domain": True,
+        "bottleneck": "not measured",
         "notes": list(run.notes),
     }
 

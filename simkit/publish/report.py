@@ -63,7 +63,7 @@ def _compared(paths: Sequence[Path], kinds: Sequence[Kind], asking: Asking) -> P
     shown = [
         {
             "name": side.name,
-            "layout": layout_label(side.candidate) + (", measured" if side.kind == MEASURED else ""),
+            "layout": layout_label(side.candidate) + (" (measured)" if side.kind == MEASURED else ""),
             "candidate": side.candidate,
             "operators": side.operators,
             "question": side.question,

@@ -93,7 +93,7 @@ def test_a_measured_run_stands_beside_what_was_predicted(simkit, recommended, tm
     document = reported(simkit, recommended, folder, "-o", tmp_path / "page")
     assert document["verdict"].startswith("Certain, as 90 % intervals do not overlap: TTFT of B")
     html = (tmp_path / "page" / "report.html").read_text()
-    assert ", measured" in html and number(1e3 * measured_s) in html
+    assert "(measured)" in html and number(1e3 * measured_s) in html
     assert "noise of a mean over its requests" in html
 
 

@@ -59,6 +59,7 @@ def test_figures_are_those_measured(folder):
 def test_nothing_predicted_stays(folder):
     found = measured_candidate(folder)
     assert found["sla_probability"] is None and "simulated" not in found
+    assert found["bottleneck"] == "not measured"
     assert (found["backend"], found["num_gpus"]) == ("vllm", 2)
 
 
