@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check coverage lint tools reports experiments calibrate operators bench clean
+.PHONY: demo test check coverage lint tools docs reports experiments calibrate operators bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 40 -o $(OUT)
@@ -34,6 +34,10 @@ lint: $(VENV)/.developer
 # AIPerf and Dynamo, each in an environment of its own in the user's cache: 1.9 GB, a minute or two
 tools: $(VENV)/.installed
 	$(BIN)/simkit tools --make aiperf --make dynamo
+
+# The documentation as a site that needs no server and no network: out/site/index.html. Broken links fail
+docs: $(VENV)/.developer
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 reports: $(VENV)/.developer
 	$(BIN)/python benchmarks/accuracy.py --write reports/accuracy/left_out.csv

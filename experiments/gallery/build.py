@@ -4,6 +4,7 @@ python experiments/gallery/build.py [--runs out/experiments]      # `make report
 
 Sweeps that are missing are run. An experiment's page is reports/experiments/NAME/report.html; accuracy is
 reports/accuracy/html/index.html, and a page for each engine on each GPU with its curves and rows.
+reports/assets has what pages share.
 """
 
 import argparse
@@ -26,13 +27,15 @@ from simkit.io.yamlio import write_text_atomic  # noqa: E402
 from simkit.publish.sweeps import sweep_page  # noqa: E402
 from simkit.publish.tables import PARTITIONS, measured_rows  # noqa: E402
 from simkit.reports.labels import engine_name  # noqa: E402
-from simkit.reports.pages import Page, PageLink, Section, page_html  # noqa: E402
+from simkit.reports.pages import Page, PageLink, Section, page_html, shared_files  # noqa: E402
 from simkit.reports.views.accuracy import accuracy_page  # noqa: E402
 from simkit.reports.views.accuracy_curves import curves_page  # noqa: E402
 from simkit.verbs.evaluate import evaluation  # noqa: E402
 
 REPORTS = ROOT / "reports"
 MAKE = "make reports"
+ASSETS = "assets"  # in reports: a script of 230 kB once, not in each of thirty pages
+TWO_UP = f"../../{ASSETS}"
 SWEEPS = ROOT / "experiments" / "sweeps"
 BESIDE = {
     "Accuracy in words and tables": "accuracy/README.md",
@@ -61,7 +64,7 @@ def experiment_section(path: Path, folder: RunFolder) -> Section:
     again = f"simkit report out/{path.stem} -o out/report"
     page = replace(page, command=f"{named} && {again}")
     out = REPORTS / "experiments" / path.stem / "report.html"
-    write_text_atomic(out, page_html(page, interactive=True))
+    write_text_atomic(out, page_html(page, interactive=True, shared=TWO_UP))
     links = [PageLink(text="the whole report", href=f"experiments/{path.stem}/report.html")]
     if (out.parent / "README.md").is_file():  # `make experiments` puts it there
         links.append(PageLink(text="its table", href=f"experiments/{path.stem}/README.md"))
@@ -109,7 +112,7 @@ def write_accuracy() -> Section:
     for (gpu, backend), part in frame.groupby(["gpu", "backend"], sort=True):
         chosen = [row for row in rows if (row["gpu"], row["backend"]) == (gpu, backend)]
         page = curves_page((gpu, backend), chosen, evaluations(part), MAKE)
-        write_text_atomic(out / f"{gpu}_{backend}.html", page_html(page, interactive=True))
+        write_text_atomic(out / f"{gpu}_{backend}.html", page_html(page, interactive=True, shared=TWO_UP))
         models = part["model"].nunique()
         hint = f"{len(part)} runs of {models} model{'s' if models > 1 else ''}: curves and rows"
         links.append(
@@ -118,7 +121,7 @@ def write_accuracy() -> Section:
     whole = accuracy_page("1,673 public serving runs", rows, evaluations(frame), MAKE, [FITTED])
     more = Section(title="By GPU and engine", links=tuple(links))
     whole = replace(whole, sections=(more, *whole.sections))
-    write_text_atomic(out / "index.html", page_html(whole, interactive=True))
+    write_text_atomic(out / "index.html", page_html(whole, interactive=True, shared=TWO_UP))
     entry = PageLink(text="every run, by GPU, engine and model", href="accuracy/html/index.html")
     return Section(
         title="How far off are predictions on runs that took no part in fitting?",
@@ -141,11 +144,13 @@ def main() -> None:
     index = Page(
         title="simkit: reports",
         answer="What was asked, what was found, how sure it is",
-        verdict="Every page is one file, made again by `make reports`.",
+        verdict="Made again by `make reports`. Pages share the style and the script that stand beside them.",
         sections=(*sections, beside),
         command=MAKE,
     )
-    write_text_atomic(REPORTS / "index.html", page_html(index))
+    write_text_atomic(REPORTS / "index.html", page_html(index, shared=ASSETS))
+    for name, text in shared_files().items():
+        write_text_atomic(REPORTS / ASSETS / name, text)
 
 
 if __name__ == "__main__":

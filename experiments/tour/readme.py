@@ -1,4 +1,4 @@
-"""Does the README's tour do what it shows? Runs its commands and puts their real output in place.
+"""Do the README and the guides show what their commands print? Runs them and puts their real output in place.
 
 python experiments/tour/readme.py      # part of `make reports`
 """
@@ -9,38 +9,42 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+from pages import RUN, files_of
+
 ROOT = Path(__file__).resolve().parents[2]
-TOUR = {
-    "tour:recommend": (
-        "recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 40 -o out/llama-70b"
-    ),
-    "tour:estimate": "estimate out/llama-70b/dgd.yaml --gpu h100_sxm --concurrency 100",
-    "tour:simulate": (
-        "simulate out/llama-70b/dgd.yaml --gpu h100_sxm --isl 4000 --osl 1000 --concurrency 100 "
-        "--protocol inferencex"
-    ),
-}
-MAX_LINES = 62
+GUIDES = ("docs/tutorial.md", "docs/tour.md", "docs/howto/calibrate.md")
 
 
-def output_of(words: str) -> str:
+@cache
+def output_of(words: str, folder: Path) -> str:
     """What a command prints, as a terminal 100 columns wide shows it."""
-    command = [sys.executable, "-m", "simkit", *shlex.split(words)]
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", *shlex.split(words)]
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
-        raise SystemExit(f"simkit {words}: {done.stderr}")
+        raise SystemExit(f"{words}: {done.stderr}")
     return "\n".join(line.rstrip() for line in done.stdout.splitlines())
 
 
-def block(words: str) -> str:
+def block(words: str, most: int, folder: Path) -> str:
     """A command and its output as an indented Markdown block, long outputs cut and marked."""
-    lines = output_of(words).splitlines()
-    if len(lines) > MAX_LINES:
-        lines = [*lines[:MAX_LINES], f"... {len(lines) - MAX_LINES} more lines"]
-    return "\n".join(f"    {line}".rstrip() for line in [f"$ simkit {words}", *lines])
+    lines = output_of(words, folder).splitlines()
+    if len(lines) > most:
+        lines = [*lines[:most], f"... {len(lines) - most} more lines"]
+    shown = "\n".join(f"    {line}".rstrip() for line in [f"$ {words}", *lines])
+    return f"<!-- run, {most} lines -->\n\n{shown}\n\n<!-- end -->"
+
+
+def with_outputs(text: str, folder: Path) -> str:
+    """The text with the output of every command that it shows."""
+    for name, content in files_of(text).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return RUN.sub(lambda match: block(match[2], int(match[1]), folder), text)
 
 
 LEFT_OUT = {
@@ -69,18 +73,24 @@ def accuracy() -> str:
     return "\n".join(rows)
 
 
+def with_accuracy(text: str) -> str:
+    """The text with the accuracy table as it is now."""
+    marked = f"<!-- accuracy -->\n\n{accuracy()}\n\n<!-- end -->"
+    found, count = re.subn(r"<!-- accuracy -->(.*?<!-- end -->)?", lambda _: marked, text, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"README.md has {count} places for accuracy")
+    return found
+
+
 def main() -> None:
-    """Rewrite the marked parts of README.md."""
-    path = ROOT / "README.md"
-    text = path.read_text()
-    parts = {**{mark: block(words) for mark, words in TOUR.items()}, "accuracy": accuracy()}
-    for mark, content in parts.items():
-        pattern = rf"<!-- {mark} -->(.*?<!-- end -->)?"
-        marked = f"<!-- {mark} -->\n\n{content}\n\n<!-- end -->"
-        text, count = re.subn(pattern, lambda _, new=marked: new, text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"README.md has {count} places for {mark}")
-    path.write_text(text)
+    """Rewrite the marked parts of README.md and of the guides."""
+    readme = ROOT / "README.md"
+    readme.write_text(with_accuracy(with_outputs(readme.read_text(), ROOT)))
+    for name in GUIDES:
+        path = ROOT / name
+        folder = ROOT if name == "docs/tour.md" else ROOT / "out" / "guides" / path.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(with_outputs(path.read_text(), folder))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _TABLES = (".csv", ".parquet")
 _DOCUMENTS = (".yaml", ".yml", ".json")
 EXPECTED = (
     "a folder of recommend, experiment, simulate, profile or benchmark, a table of measured runs (.csv, "
-    ".parquet), or DGDs and DGDRs to compare"
+    ".parquet), or DGDs, DGDRs and measured runs to compare"
 )
 
 

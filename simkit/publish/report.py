@@ -19,7 +19,7 @@ from simkit.reports.labels import layout_label
 from simkit.reports.pages import Page, page_html, page_markdown
 from simkit.reports.views.sides import MOST_SIDES, sides_page
 from simkit.verbs.compare import compare
-from simkit.verbs.compare_sides import Asking, read_many
+from simkit.verbs.compare_sides import MEASURED, Asking, read_many
 from simkit.verbs.folder import write_folder
 
 FIGURES = "figures"
@@ -31,7 +31,7 @@ _SINGLE: Mapping[Kind, Callable[[Path], Page]] = MappingProxyType({
     "benchmark": benchmark_report,
     "table": table_report,
 })  # fmt: skip
-_SIDES: tuple[Kind, ...] = ("side", "recommendation", "profile")
+_SIDES: tuple[Kind, ...] = ("side", "recommendation", "profile", "benchmark")
 
 
 def page_of(paths: Sequence[Path], asking: Asking) -> Page:
@@ -55,14 +55,15 @@ def _compared(paths: Sequence[Path], kinds: Sequence[Kind], asking: Asking) -> P
     for path, kind in zip(paths, kinds, strict=True):
         if kind not in _SIDES:
             raise InputError(
-                f"{path}: of kind {kind}, which stands alone; together go DGDs, DGDRs and recommendations"
+                f"{path}: of kind {kind}, which stands alone; together go DGDs, DGDRs, recommendations "
+                "and measured runs"
             )
     sides = read_many(paths, asking)
     pairs = [compare(sides[0], side) for side in sides[1:]]
     shown = [
         {
             "name": side.name,
-            "layout": layout_label(side.candidate),
+            "layout": layout_label(side.candidate) + (" (measured)" if side.kind == MEASURED else ""),
             "candidate": side.candidate,
             "operators": side.operators,
             "question": side.question,

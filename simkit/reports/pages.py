@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+STYLE, SCRIPT = "report.css", "report.js"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
     """One headline number: what it is, its value, and what bounds or explains it."""
@@ -98,25 +101,35 @@ def page_markdown(page: Page, figures_in: str = "") -> str:
     return template.render(page=page, figures_in=figures_in).rstrip() + "\n"
 
 
-def page_html(page: Page, *, interactive: bool = False) -> str:
-    """The page as HTML, whole and printable without a script; interactive: with one that lets look closer."""
-    from simkit.reports.charts.payload import library_text, payload_text, script_text
+def page_html(page: Page, *, interactive: bool = False, shared: str = "") -> str:
+    """The page as HTML, whole and printable without a script; interactive: with one that lets look closer.
+
+    shared: the folder beside the page that holds `shared_files`; empty: the page is one file and holds them.
+    """
+    from simkit.reports.charts.payload import payload_text
     from simkit.reports.charts.svg import figure_as_svg
 
-    scripts = {"library": "", "script": "", "payload": ""}
-    if interactive:
-        scripts = {
-            "library": library_text(),
-            "script": script_text(),
-            "payload": payload_text(page.all_figures),
-        }
+    files = {} if shared else shared_files(interactive=interactive)
+    scripts = {
+        "style": files.get(STYLE, ""),
+        "script": files.get(SCRIPT, ""),
+        "payload": payload_text(page.all_figures) if interactive else "",
+    }
     template = environment().get_template("page.html.j2")
 
     def drawn(figure: Figure) -> str:
         return figure_as_svg(figure, titled=not interactive)
 
-    found = template.render(page=page, svg=drawn, interactive=interactive, **scripts)
+    found = template.render(page=page, svg=drawn, interactive=interactive, shared=shared, **scripts)
     return found.rstrip() + "\n"
+
+
+def shared_files(*, interactive: bool = True) -> dict[str, str]:
+    """Style and script of every page by name: pages of a set have them once, beside them."""
+    from simkit.reports.charts.payload import library_text, script_text, style_text
+
+    script = f"{library_text()}\n{script_text()}" if interactive else ""
+    return {STYLE: style_text(), SCRIPT: script}
 
 
 def page_console(page: Page, console: "Console") -> None:

@@ -191,9 +191,15 @@ def _engine_section(engines: Iterable[Mapping[str, Any]]) -> Section:
         metric = "ttft" if item["kind"] == "prefill" else "itl"
         for point in item["points"]:
             got, said = point[f"{metric}_ms"], point["predicted_ms"].get(metric)
-            error = f"{100 * (said / got - 1):+.1f}%" if got and said else MISSING
-            rows.append((item["name"], point["name"], number(got), number(said), error))
-    return Section(title="Engines measured alone", heads=heads, rows=tuple(rows), words=2)
+            off = said / got - 1.0 if got and said else None
+            error = MISSING if off is None else f"{100 * off:+.1f}%"
+            cells = (item["name"], point["name"], number(got), number(said), error)
+            rows.append((-1.0 if off is None else abs(off), cells))
+    rows.sort(key=lambda row: -row[0])
+    shown = tuple(cells for _, cells in rows)
+    return Section(
+        title="Engines measured alone", hint="The largest error first.", heads=heads, rows=shown, words=2
+    )
 
 
 def _pair(point: Mapping[str, Any], metric: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What `simkit compare` puts side by side: a deployment, a request or a recommendation, as one document."""
+"""What `simkit compare` puts side by side: a deployment, a request, a recommendation or a measured run."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from simkit.core.deployment import Deployment
 from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.request import Request
 from simkit.formats.dgd.read import read_dgd
+from simkit.formats.measured_candidate import PREDICTION, is_measured, measured_candidate
 from simkit.formats.recommendations import deployment_of, read_recommendation, request_of
 from simkit.io.yamlio import load_documents, read_text
 from simkit.reports.document import candidate_document, plain, request_document
@@ -19,7 +20,7 @@ from simkit.verbs.shortlist_run import under_own_load
 
 Document = dict[str, Any]
 
-DEPLOYMENT, REQUEST, RECOMMENDATION = "deployment", "request", "recommendation"
+DEPLOYMENT, REQUEST, RECOMMENDATION, MEASURED = "deployment", "request", "recommendation", "measured"
 _KINDS = {"DynamoGraphDeployment": DEPLOYMENT, "DynamoGraphDeploymentRequest": REQUEST}
 _ARTIFACT = "recommendation.json"
 _DRIFT = 0.01  # an artifact's figures further than this from today's are said to be
@@ -70,11 +71,15 @@ def read_many(given: Sequence[Path], asking: Asking) -> list[Side]:
 
 
 def _within(path: Path) -> Path:
-    """The file; in a folder that recommend wrote, its recommendation.json."""
+    """The file; of a folder that benchmark or recommend wrote, the one that says what it is about."""
+    if is_measured(path):
+        return path / PREDICTION
     return path / _ARTIFACT if path.is_dir() else path
 
 
 def _kind(path: Path) -> str:
+    if path.name == PREDICTION and is_measured(path.parent):
+        return MEASURED
     if path.suffix == ".json":
         try:
             document = json.loads(read_text(path))
@@ -96,8 +101,8 @@ def _kind(path: Path) -> str:
 
 
 def _side(path: Path, kind: str, asking: Asking, others: Request | None) -> Side:
-    if kind == RECOMMENDATION:
-        side = _recommended(path)
+    if kind in (RECOMMENDATION, MEASURED):
+        side = _recommended(path) if kind == RECOMMENDATION else _measured(path.parent)
         unmoved = f"{path} keeps the figures it was written with: flags change nothing of it"
         return replace(side, notes=(unmoved, *side.notes)) if asking.any else side
     if kind == REQUEST:
@@ -139,6 +144,14 @@ def _estimated(path: Path, request: Request, deployment: Deployment) -> Side:
         notes=tuple(f"{path}: {note}" for note in document["notes"]),
         asked=problem.request,
     )
+
+
+def _measured(folder: Path) -> Side:
+    """What a benchmark found; it says nothing of operators."""
+    candidate = measured_candidate(folder)
+    noise = f"{folder} was measured: its intervals are the noise of a mean over its requests"
+    notes = (noise, *(f"{folder}: {note}" for note in candidate["notes"]))
+    return Side(name=str(folder), kind=MEASURED, candidate=candidate, notes=notes)
 
 
 def _recommended(path: Path) -> Side:

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from simkit.core.measured import MeasuredSpread, Run, Source
+from simkit.formats.benchmark_results.stored import run_document
 from simkit.reports.labels import number
 
 MODEL = ("--model", "Qwen/Qwen3-8B", "--gpu", "h200_sxm", "--total-gpus", "2", "--backend", "vllm")
@@ -75,6 +77,24 @@ def test_deployments_side_by_side(simkit, recommended, tmp_path):
         if row["metric"] == "output_tokens_per_s_per_gpu":
             assert number(row["a"]) in html and number(row["b"]) in html
     assert {"sides_ttft", "sides_itl", "sides_rate", "operators_decode"} <= set(document["figures"])
+
+
+def test_a_measured_run_stands_beside_what_was_predicted(simkit, recommended, tmp_path):
+    best = json.loads((recommended / "recommendation.json").read_text())["selected"]
+    folder = tmp_path / "run"
+    folder.mkdir()
+    prediction = {"kind": "simkit.prediction", "about": best, "workload": {}, "bands": {}}
+    (folder / "prediction.json").write_text(json.dumps(prediction))
+    (folder / "comparison.json").write_text("{}")  # a folder of benchmark has one
+    measured_s = 10 * best["ttft_ms"]["hi"] / 1e3
+    run = Run(source=Source(tool="aiperf", path="run"), isl_tokens=4000, osl_tokens=1000, concurrency=16,
+              num_requests=400, ttft=MeasuredSpread(mean_s=measured_s, std_s=0.1 * measured_s))  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run_document(run)))
+    document = reported(simkit, recommended, folder, "-o", tmp_path / "page")
+    assert document["verdict"].startswith("Certain, as 90 % intervals do not overlap: TTFT of B")
+    html = (tmp_path / "page" / "report.html").read_text()
+    assert "(measured)" in html and number(1e3 * measured_s) in html
+    assert "noise of a mean over its requests" in html
 
 
 def test_a_table_of_runs_has_the_errors_of_evaluate(simkit, runs_csv, tmp_path):

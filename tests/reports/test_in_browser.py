@@ -1,6 +1,7 @@
 """Reports in headless Chromium: no error, no outside request, and everything that can be done with them.
 
 Needs a `chromium` on the path and the package playwright, which drives it; nothing is downloaded.
+axe-core's rules of accessibility come with the package axe-playwright-python.
 """
 
 import shutil
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from simkit.reports.charts.model import Axis, Chart, Series
-from simkit.reports.document import recommendation_document
-from simkit.reports.pages import Code, Page, Section, page_html
+from simkit.reports.document import candidate_document, recommendation_document, request_document
+from simkit.reports.pages import Code, Page, Section, page_html, shared_files
 from simkit.reports.views.recommendation import CloserLook, recommendation_page
+from simkit.reports.views.sides import sides_page
+from simkit.verbs.compare import compare
+from simkit.verbs.compare_sides import Side
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -167,7 +171,71 @@ def test_names_from_outside_run_nothing(opened, tmp_path, hostile):
     assert shown.evaluate("window.hurt") is None
 
 
-SHIPPED = sorted((Path(__file__).resolve().parents[2] / "reports").rglob("*.html"))
+@pytest.fixture
+def comparison(tmp_path, make):
+    """Two sides of which one is three times as slow."""
+    rec = make()
+    first = candidate_document(rec.selected)
+    slow = {name: 3.0 * value for name, value in first["ttft_ms"].items()}
+    sides = [
+        Side(name=name, kind="deployment", candidate={**first, "ttft_ms": latency})
+        for name, latency in (("a", first["ttft_ms"]), ("b", slow))
+    ]
+    asked = request_document(rec.request)
+    shown = [{"name": s.name, "layout": s.name, "candidate": s.candidate, "operators": (), "question": asked}
+             for s in sides]  # fmt: skip
+    path = tmp_path / "sides.html"
+    path.write_text(page_html(sides_page(shown, [compare(*sides)], "simkit report a b"), interactive=True))
+    return path
+
+
+def test_a_page_beside_its_style_and_script_is_the_same(opened, tmp_path, make):
+    page = recommendation_page(recommendation_document(make()))
+    (tmp_path / "assets").mkdir()
+    for name, text in shared_files().items():
+        (tmp_path / "assets" / name).write_text(text)
+    whole, parted = tmp_path / "whole.html", tmp_path / "parted.html"
+    whole.write_text(page_html(page, interactive=True))
+    parted.write_text(page_html(page, interactive=True, shared="assets"))
+    assert parted.stat().st_size < whole.stat().st_size - 200_000
+    sizes = []
+    for path in (whole, parted):
+        shown = opened(path)
+        drawn(shown)
+        sizes.append(shown.evaluate("document.documentElement.scrollHeight"))
+    assert sizes[0] == sizes[1]
+
+
+def faults(page):
+    """What axe-core finds that is more than minor: rule, impact, first place."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    options = {
+        "resultTypes": ["violations"],
+        "preload": False,
+    }  # else it fetches the style, which pages refuse
+    found = Axe().run(page, options=options).response["violations"]
+    return [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] != "minor"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_it(opened, report, comparison, scheme):
+    """A recommendation, a comparison, the gallery, a sweep and a page of accuracy."""
+    shipped = [
+        "index.html",
+        "experiments/kv_transfer/report.html",
+        "accuracy/html/gb200_sglang.html",
+    ]
+    for path in (report, comparison, *(REPORTS / name for name in shipped)):
+        page = opened(path, color_scheme=scheme)
+        for details in page.locator("details").all():
+            details.evaluate("(item) => { item.open = true; }")
+        assert faults(page) == [], path
+        page.close()
+
+
+REPORTS = Path(__file__).resolve().parents[2] / "reports"
+SHIPPED = sorted(REPORTS.rglob("*.html"))
 
 
 def test_shipped_pages_open(opened):

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const { charts: figures, texts } = JSON.parse(document.getElementById("report-data").textContent);
-  const FEW = 300, DOTS = 60, MOST_PINS = 4, BOUND = "#c2255c";
+  const FEW = 300, DOTS = 60, MOST_PINS = 4;
   const SHAPES = { o: "circle", "^": "triangle", s: "rect", D: "rectRot" };
   const views = new Map();
   const state = new URLSearchParams(location.hash.slice(1));
@@ -276,7 +276,7 @@
     }
     function bound(chart, item) {
       const area = chart.chartArea, pen = chart.ctx, value = item.value || 0;
-      pen.beginPath(); pen.globalAlpha = 1; pen.strokeStyle = BOUND; pen.fillStyle = BOUND; pen.lineWidth = 1.4; pen.setLineDash([6, 4]);
+      pen.beginPath(); pen.globalAlpha = 1; pen.strokeStyle = pen.fillStyle = colour("--bound"); pen.lineWidth = 1.4; pen.setLineDash([6, 4]);
       pen.font = "11px system-ui, sans-serif";
       if (item.axis === "diagonal") {
         const low = Math.max(chart.scales.x.min, chart.scales.y.min), high = Math.min(chart.scales.x.max, chart.scales.y.max);

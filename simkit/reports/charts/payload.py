@@ -52,6 +52,11 @@ def library_text() -> str:
     return f"/*\n{licence.strip()}\n*/\n{code}"
 
 
+def style_text() -> str:
+    """How pages look."""
+    return (files(_ASSETS) / "templates" / "report.css").read_text(encoding="utf-8")
+
+
 def script_text() -> str:
     """Our own script: makes of every chart one that can be pointed at."""
     return (files(_ASSETS) / "assets" / "report.js").read_text(encoding="utf-8")

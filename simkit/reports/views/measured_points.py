@@ -74,7 +74,7 @@ def benchmark_page(doc: Doc, title: str, command: str) -> Page:
             f"{number(item['lo'])}\u2013{number(item['hi'])}",
             number(item["measured"]), percent(item["error"], signed=True), _verdict(item),
         )
-        for name, item in metrics.items()
+        for name, item in sorted(metrics.items(), key=lambda pair: -abs(pair[1]["error"]))
     )  # fmt: skip
     return Page(
         title=title,
@@ -85,6 +85,7 @@ def benchmark_page(doc: Doc, title: str, command: str) -> Page:
         sections=(
             Section(
                 title="Predicted against measured",
+                hint="The largest error first.",
                 heads=("mean", "predicted", "90 % interval", "measured", "error", "verdict"),
                 rows=rows,
             ),

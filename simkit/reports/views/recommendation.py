@@ -7,11 +7,12 @@ from typing import Any
 from simkit.reports.alternatives import HINT as ALTERNATIVES_HINT
 from simkit.reports.alternatives import alternative_heads, alternative_rows, asked_request
 from simkit.reports.charts.model import Figure
-from simkit.reports.labels import number, percent
+from simkit.reports.labels import interval, number, percent
 from simkit.reports.pages import Code, Page, Section
 from simkit.reports.pareto_text import pareto_text
 from simkit.reports.question import command_line, question
 from simkit.reports.simulated import HEADS, HINT, simulated_rows
+from simkit.reports.views.recommendation_answers import breaking_section, extrapolated_section, not_asked
 from simkit.reports.views.recommendation_figures import load_charts, pareto_chart
 from simkit.reports.views.recommendation_words import (
     CANDIDATE_HEADS,
@@ -72,8 +73,10 @@ def _upper(doc: Doc, seen: CloserLook) -> tuple[Section, ...]:
         Section(title="Side by side", hint=ALTERNATIVES_HINT, heads=heads, rows=rows, words=4),
         Section(title="Why this one", lines=(*doc["explanation"], *doc["remarks"], *notes)),
         _loads(seen.curves, seen.notes),
+        breaking_section(doc, seen.curves),
         _candidates(doc),
         _rejected(doc),
+        extrapolated_section(doc, seen.operators),
         Section(title="Warnings about the request", lines=tuple(doc["request"]["warnings"])),
         Section(
             title="What a little more would buy", lines=tuple(item["text"] for item in doc["trade_offs"])
@@ -92,8 +95,8 @@ def _loads(curves: Sequence[Doc], notes: Sequence[str]) -> Section:
         (
             f"{point['factor']:g}",
             number(point["load"]),
-            *(f"{number(point[k]['mean'])} [{number(point[k]['lo'])}\u2013{number(point[k]['hi'])}]"
-              for k in ("ttft_ms", "itl_ms")),
+            *(f"{number(point[k]['mean'])} {interval(point[k])}" if point[k]["mean"] is not None
+              else "grows without end" for k in ("ttft_ms", "itl_ms")),
             number(point["output_tokens_per_s_per_gpu"]),
             percent(point["sla_probability"]),
         )
@@ -120,11 +123,11 @@ def _candidates(doc: Doc) -> Section:
 
 
 def _rejected(doc: Doc) -> Section:
-    rows = tuple((number(item["count"]), item["reason"], item["nearest"]) for item in doc["rejected"])
+    rows = [(number(item["count"]), item["reason"], item["nearest"]) for item in doc["rejected"]]
     return Section(
         title="Left out, and why not",
         heads=("Configurations", "Why", "Nearest miss"),
-        rows=rows,
+        rows=(*rows, *not_asked(doc)),
         words=3,
     )
 

@@ -107,6 +107,10 @@ def tiles_of(best: Doc) -> tuple[Tile, ...]:
     cost, energy = best["cost_per_million_output_tokens"], best["max_energy_j_per_output_token"]
     if cost is not None:
         found.append(("Cost", number(cost), "per million output tokens, in the unit of the GPU price"))
+    elif best["output_tokens_per_s_per_gpu"]:
+        hours = 1e6 / best["output_tokens_per_s_per_gpu"] / 3600.0
+        said = "cost of a million output tokens; --gpu-hour-price prices them"
+        found.append(("GPU hours", number(hours), said))
     if energy is not None:
         found.append(("Energy", f"\u2264 {number(energy)} J", "per output token, GPUs at rated power"))
     return tuple(Tile(label=label, value=value, detail=detail) for label, value, detail in found)

@@ -31,8 +31,8 @@ def sides_page(sides: Sequence[Doc], pairs: Sequence[Doc], command: str) -> Page
         figures=(*figures, _rates(sides, names)),
         sections=(
             _figures(sides, pairs, names),
-            _differences("What was asked", "question", pairs, names),
-            _differences("What runs", "settings", pairs, names),
+            _differences("What was asked", "question", pairs, names, [not s["question"] for s in sides[1:]]),
+            _differences("What runs", "settings", pairs, names, [False for _ in pairs]),
             _operators(sides, names),
             Section(title="Why", lines=tuple(_why(pairs, names))),
             Section(title="Notes", lines=tuple(dict.fromkeys(n for pair in pairs for n in pair["notes"]))),
@@ -166,13 +166,20 @@ def _figures(sides: Sequence[Doc], pairs: Sequence[Doc], names: Sequence[str]) -
     return Section(title="Figures", hint="Changes are against A.", heads=("", *names), rows=tuple(rows))
 
 
-def _differences(title: str, key: str, pairs: Sequence[Doc], names: Sequence[str]) -> Section:
+def _differences(
+    title: str, key: str, pairs: Sequence[Doc], names: Sequence[str], silent: Sequence[bool]
+) -> Section:
+    """A row for each setting that differs somewhere; silent: which sides say nothing of such settings."""
     paths = dict.fromkeys(row["path"] for pair in pairs for row in pair[key])
     rows = []
     for path in paths:
         found = [next((row for row in pair[key] if row["path"] == path), None) for pair in pairs]
         base = next(row["a"] for row in found if row)
-        rows.append((path, words(base), *(words(row["b"]) if row else words(base) for row in found)))
+        others = (
+            MISSING if mute else words(row["b"] if row else base)
+            for row, mute in zip(found, silent, strict=True)
+        )
+        rows.append((path, words(base), *others))
     return Section(title=title, heads=("", *names), rows=tuple(rows), words=1 + len(names))
 
 
