@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from simkit.core.errors import InputError
@@ -57,3 +58,37 @@ def refuse_several(flags: Mapping[str, Any]) -> None:
         raise InputError("--total-gpus auto: recommend finds how many are needed; give a number of GPUs here")
     if isinstance(flags.get("concurrency"), tuple):
         raise InputError("--concurrency: estimate alone draws a curve over several; give one number here")
+
+
+def gpu_hour_price(text: str, gpu: str | None) -> float:
+    """What --gpu-hour-price says of a GPU: one price, GPU=PRICE for each, or a YAML file that maps them.
+
+    Raises InputError for what is no price, and for a GPU that a list or file leaves out.
+    """
+    from simkit.catalog.gpus import gpu as known_gpu
+    from simkit.io.yamlio import load_document
+
+    if "=" not in text and not Path(text).is_file():
+        return _price(text, text)
+    pairs = (
+        load_document(Path(text)).items()
+        if Path(text).is_file()
+        else (item.strip().partition("=")[::2] for item in text.split(","))
+    )
+    prices = {known_gpu(str(name).strip()).name: _price(value, text) for name, value in pairs}
+    if gpu is None:
+        raise InputError(f"--gpu-hour-price {text}: prices by GPU need a GPU; give --gpu")
+    name = known_gpu(gpu).name
+    if name not in prices:
+        raise InputError(f"--gpu-hour-price {text}: no price for {name}; add {name}=PRICE")
+    return prices[name]
+
+
+def _price(value: Any, text: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"--gpu-hour-price {text!r}: expected a price such as 2.5, h100_sxm=2.5,b200_sxm=5, or a YAML "
+            "file of such pairs"
+        ) from None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.choices import AUTO, each_choice
+from simkit.cli.choices import AUTO, each_choice, gpu_hour_price
 from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
@@ -132,7 +132,8 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
     )
 
 
-_OBJECTIVE_HELP = "throughput, latency or goodput, in place of optimizationType."
+_OBJECTIVE_HELP = "throughput, latency, goodput or cost, in place of optimizationType."
+_PRICE_HELP = "Adds cost per token: 2.5, or h100_sxm=2.5,b200_sxm=5, or a YAML file of such pairs."
 _SELECT_HELP = "Write this row of the table, in place of the first."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
 _INTERACTIVE_HELP = "report.html with a script to look closer; about 400 kB in place of 100."
@@ -152,7 +153,7 @@ def recommend(
     dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
-    price: Annotated[float | None, typer.Option("--gpu-hour-price", help="Adds cost per token.")] = None,
+    price: Annotated[str | None, typer.Option("--gpu-hour-price", help=_PRICE_HELP)] = None,
     objective: Annotated[str | None, typer.Option("--objective", help=_OBJECTIVE_HELP)] = None,
     finalists: Annotated[
         int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
@@ -182,10 +183,10 @@ def recommend(
     def asked_of(given: Mapping[str, Any]) -> Any:
         request = with_tuning(with_cluster(request_from_flags(dgdr, given), cluster), tuning)
         request = replace(request, hardware=replace(request.hardware, as_needed=as_needed))
-        if objective is not None:
-            request = replace(request, optimization=known_objective(objective))
+        wanted = request.optimization if objective is None else known_objective(objective)
+        paid = None if price is None else gpu_hour_price(price, request.hardware.gpu)
         slo = replace(request.slo, statistic=statistic)
-        return replace(request, slo=slo, gpu_hour_price=price)
+        return replace(request, slo=slo, optimization=wanted, gpu_hour_price=paid)
 
     as_needed = flags["total_gpus"] == AUTO
     flags = {**flags, "total_gpus": None} if as_needed else flags

@@ -238,7 +238,7 @@ class Relaxation:
 class Alternative:
     """The pick of one GPU and engine of several asked about, as if asked alone; wins: it is the best of all.
 
-    Without a candidate, refusal says why nothing runs.
+    Without a candidate, refusal says why nothing runs. gpu_hour_price: None where none was given.
     """
 
     gpu: str
@@ -246,6 +246,7 @@ class Alternative:
     candidate: Candidate | None
     refusal: str = ""
     wins: bool = False
+    gpu_hour_price: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

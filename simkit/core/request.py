@@ -146,7 +146,7 @@ def asks_for_load_scaling(given: Mapping[str, Any]) -> bool:
     return given.get("optimization_target") == "load" or given.get("enable_load_scaling") is True
 
 
-OBJECTIVES = ("throughput", "latency", "goodput")
+OBJECTIVES = ("throughput", "latency", "goodput", "cost")
 
 
 def known_objective(name: str) -> str:
@@ -167,7 +167,7 @@ class Request:
     slo: Slo = field(default_factory=Slo)
     modes: tuple[str, ...] = ("agg", "disagg")
     search_strategy: SearchStrategy = "rapid"
-    optimization: str | None = None  # latency | throughput | goodput
+    optimization: str | None = None  # latency | throughput | goodput | cost
     tuning: Tuning = field(default_factory=Tuning)
     auto_apply: bool = True
     gpu_hour_price: float | None = None  # in any currency; costs come in the same
@@ -185,6 +185,11 @@ class Request:
                 "goodput counts requests that keep the SLA, and none was given; add --ttft, --itl or "
                 "--e2e-latency"
             )
+        if self.optimization == "cost" and self.gpu_hour_price is None:
+            raise InputError(
+                "cost needs the price of a GPU hour; add --gpu-hour-price 2.5, or h100_sxm=2.5,b200_sxm=5 "
+                "where several GPUs are asked about"
+            )
         if self.search_strategy == "thorough" and self.backend == "auto":
             raise InputError(
                 "searchStrategy 'thorough' cannot run with backend 'auto': each engine is really "
@@ -200,6 +205,6 @@ def is_loaded(request: Request) -> bool:
 
 def objective_of(request: Request) -> str:
     """What counts after the SLA: fewest GPUs under a given load, else throughput; or what was asked for."""
-    if request.optimization in ("latency", "goodput"):
+    if request.optimization in ("latency", "goodput", "cost"):
         return request.optimization
     return "fewest_gpus" if is_loaded(request) else "throughput"

@@ -12,6 +12,7 @@ _DECIDES = {
     "throughput": "output tokens/s",
     "goodput": "requests/s that keep the SLA",
     "latency": "request latency",
+    "cost": "the cost of output tokens",
 }
 
 
@@ -58,4 +59,6 @@ def _value(item: Candidate, objective: str) -> str:
         return milliseconds(estimate.e2e.mean_s)
     if objective == "goodput":
         return f"{amount(estimate.goodput_per_s or 0.0)} requests/s"
+    if objective == "cost":
+        return f"{amount(estimate.cost_per_million_output_tokens or 0.0)} a million tokens"
     return f"{estimate.output_tokens_per_s:,.0f} tokens/s"

@@ -54,7 +54,7 @@ def _fewest(rec: Recommendation) -> str:
         load = f"{workload.concurrency:,.0f} requests in flight"
     elif workload.request_rate_per_s is not None:
         load = f"{workload.request_rate_per_s:g} requests/s"
-    if load is None or not rec.meets_sla or rec.request.optimization in ("latency", "goodput"):
+    if load is None or not rec.meets_sla or rec.request.optimization in ("latency", "goodput", "cost"):
         return ""
     count = best.deployment.num_gpus
     does = "hold the SLA at" if rec.request.slo.judged else "carry"

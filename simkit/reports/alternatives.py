@@ -62,7 +62,11 @@ def asked_request(doc: Row) -> Row:
     hardware = {**request["hardware"], "gpu": ",".join(names["gpu"])}
     if len(names["gpu"]) > 1:
         hardware["gpus_per_node"] = None  # each has its own
-    return {**request, "hardware": hardware, "backend": ",".join(names["backend"])}
+    asked = {**request, "hardware": hardware, "backend": ",".join(names["backend"])}
+    prices = {item["gpu"]: item["gpu_hour_price"] for item in found if "gpu_hour_price" in item}
+    if len(set(prices.values())) > 1:
+        asked["gpu_hour_price"] = ",".join(f"{gpu}={price:g}" for gpu, price in prices.items())
+    return asked
 
 
 def alternatives_context(found: Sequence[Row]) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def _alternative(item: Alternative) -> Document:
         "wins": item.wins,
         "refusal": item.refusal,
         "candidate": found,
+        **({} if item.gpu_hour_price is None else {"gpu_hour_price": item.gpu_hour_price}),
     }
 
 

@@ -1,7 +1,7 @@
 """Which of several answers is best: one pick for each GPU and engine asked about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,9 @@ def best_first(picks: Sequence[SinglePick]) -> tuple[list[int], list[bool]]:
     chance = np.array([pick.chance for pick in picks])
     problem = picks[0].problem
     preference = preference_of(problem, problem.request.workload.osl_tokens)
+    if preference.objective == "cost":  # a GPU counts as what it costs
+        prices = np.array([pick.problem.request.gpu_hour_price or 1.0 for pick in picks])
+        table = replace(table, num_gpus=table.num_gpus * prices)
     order = ranking(table, problem.request.slo, preference, chance)
     if problem.shape.is_moe:
         order = _full_support_first(picks, order, table, preference)

@@ -18,7 +18,10 @@ SURE_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """What counts after the SLA: `fewest_gpus` for a given load, `throughput`, `goodput` or `latency`."""
+    """What counts after the SLA: `fewest_gpus` for a given load, `throughput`, `goodput`, `latency`, `cost`.
+
+    Cost is that of a token: GPUs over tokens/s, where num_gpus of the points counts what GPUs cost.
+    """
 
     objective: str
     total_gpus: int
@@ -70,7 +73,7 @@ def _keys(
 
 
 def objective_value(points: Points, slo: Slo, preference: Preference) -> FloatArray:
-    """Positive, higher is better: tokens/s, requests/s that keep the SLA, one over GPUs, or one over latency.
+    """Positive, higher is better: tokens/s (per GPU for cost), good requests/s, one over GPUs or latency.
 
     Settings other than the usual ones count TIE less: to be chosen they must promise more than that.
     """
@@ -84,6 +87,8 @@ def objective_value(points: Points, slo: Slo, preference: Preference) -> FloatAr
         return 1.0 / (points.num_gpus - 1e-6 * tie_break)
     if preference.objective == "goodput":
         return points.goodput_per_s(slo) * usual
+    if preference.objective == "cost":
+        return per_s / points.num_gpus
     return per_s / preference.total_gpus
 
 

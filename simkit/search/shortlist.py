@@ -77,15 +77,15 @@ def _value(item: Candidate, preference: Preference) -> float:
 def _figure(item: Candidate, preference: Preference) -> float:
     """Higher is better: one over latency, requests/s that keep every bound, or tokens per second.
 
-    Tokens are per GPU where the load is given.
+    Tokens are per GPU where the load is given, or their cost counts.
     """
     if preference.objective == "latency":
         return 1.0 / max(_e2e_s(item), 1e-12)
     found = item.simulated or item.estimate
     if preference.objective == "goodput":  # without bounds every request is good
         return found.request_rate_per_s if found.goodput_per_s is None else found.goodput_per_s
-    fewest = preference.objective == "fewest_gpus"
-    return found.output_tokens_per_s_per_gpu if fewest else found.output_tokens_per_s
+    per_gpu = preference.objective in ("fewest_gpus", "cost")
+    return found.output_tokens_per_s_per_gpu if per_gpu else found.output_tokens_per_s
 
 
 def _e2e_s(item: Candidate) -> float:

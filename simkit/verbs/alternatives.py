@@ -72,12 +72,17 @@ def _side_by_side(
             backend=pick.answer.request.backend,
             candidate=replace(pick.answer.selected, tied=tie),
             wins=pick is picks[0],
+            gpu_hour_price=pick.answer.request.gpu_hour_price,
         )
         for pick, tie in zip(picks, tied, strict=True)
     ]
     found += [
         Alternative(
-            gpu=request.hardware.gpu or "", backend=request.backend, candidate=None, refusal=str(error)
+            gpu=request.hardware.gpu or "",
+            backend=request.backend,
+            candidate=None,
+            refusal=str(error),
+            gpu_hour_price=request.gpu_hour_price,
         )
         for request, error in refused
     ]

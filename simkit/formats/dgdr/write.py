@@ -66,8 +66,8 @@ def _sla_document(request: Request) -> dict[str, Any]:
         "ttft": _milliseconds(slo.ttft_s),
         "itl": _milliseconds(slo.itl_s),
         "e2eLatency": _milliseconds(slo.e2e_s),
-        # Goodput is no type of the document's.
-        "optimizationType": None if request.optimization == "goodput" else request.optimization,
+        # Goodput and cost are no types of the document's.
+        "optimizationType": None if request.optimization in ("goodput", "cost") else request.optimization,
     })  # fmt: skip
 
 
