@@ -26,7 +26,6 @@ Document = dict[str, Any]
 FIELD_MANAGER = "simkit"
 _PAGE = 500
 _ATTEMPTS, _FIRST_WAIT_S, _MOST_WAIT_S = 5, 0.25, 10.0
-_AGAIN = frozenset({429, 500, 502, 503, 504})
 _CONTENT = {
     "apply": "application/apply-patch+yaml",
     "merge": "application/merge-patch+json",
@@ -64,15 +63,29 @@ class Api:
             raise
 
     def items(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Document]:
-        """Every object of a list, page by page: memory is that of two, as the next is on its way."""
+        """Every object of a list."""
+        for page in self.pages(path, query):
+            yield from page.get("items") or ()
+
+    def pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """A list page by page: memory is that of two, as the next is on its way."""
         wanted: Document = {"limit": _PAGE, **(query or {})}
         page = self.get(path, wanted)
         with ThreadPoolExecutor(1) as ahead:  # no thread is started for a single page
             while token := (page.get("metadata") or {}).get("continue"):
-                coming = ahead.submit(self.get, path, {**wanted, "continue": token})
-                yield from page.get("items") or ()
+                coming = ahead.submit(self._page, path, wanted, str(token))
+                yield page
                 page = coming.result()
-        yield from page.get("items") or ()
+        yield page
+
+    def _page(self, path: str, wanted: Mapping[str, Any], token: str) -> Document:
+        """The next page. Where its place is no longer kept, the server names another, past what was read."""
+        try:
+            return self.get(path, {**wanted, "continue": token})
+        except GoneError as error:
+            if error.goes_on is None:
+                raise
+            return self.get(path, {**wanted, "continue": error.goes_on})
 
     def create(self, path: str, body: Document, *, dry_run: bool = False) -> Document:
         """A new object. It is sent again only where the server cannot have seen it."""
@@ -204,7 +217,7 @@ def _may_repeat(method: str, error: ClusterError) -> bool:
     """Whether a request may be sent again: not one that may have created something already."""
     if isinstance(error, UnreachableError):
         return method != "POST" and "timed out" not in str(error)
-    return error.status == 429 or (error.status in _AGAIN and method != "POST")
+    return error.status == 429 or (error.may_pass and method != "POST")
 
 
 def _lines(response: Any, host: str) -> Iterator[Document]:
@@ -216,6 +229,8 @@ def _lines(response: Any, host: str) -> Iterator[Document]:
         for chunk in response.stream(2**16, decode_content=False):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (json.loads(line) for line in lines if line.strip())
+    except ValueError as error:
+        raise ClusterError(f"{host}: a watch holds no JSON; does a proxy stand in between?", 502) from error
     except (HTTPError, OSError) as error:
         raise unreachable(error, host) from error
 
