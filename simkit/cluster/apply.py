@@ -163,7 +163,10 @@ def _own_annotations(document: Mapping[str, Any]) -> set[str]:
     """Annotations that our field manager set; all where it had set nothing yet."""
     notes = set(document["metadata"].get("annotations") or {})
     managers = document["metadata"].get("managedFields") or ()
-    ours = [one.get("fieldsV1") or {} for one in managers if one.get("manager") == FIELD_MANAGER]
+    applied = [
+        one for one in managers if (one.get("manager"), one.get("operation")) == (FIELD_MANAGER, "Apply")
+    ]
+    ours = [one.get("fieldsV1") or {} for one in applied]
     if not ours:
         return notes
     set_by_us = ((one.get("f:metadata") or {}).get("f:annotations") or {} for one in ours)

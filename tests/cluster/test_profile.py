@@ -72,7 +72,7 @@ def test_the_whole_loop_is_one_command(cluster, profiled, tmp_path):
     assert len(own["observations"]) >= 1
     assert summary["changed"], "what measuring changed of the answer"
     first = json.loads((out / "prediction.json").read_text())
-    assert answer["selected"]["ttft_ms"]["mean"] != first["candidate"]["ttft_ms"]["mean"]
+    assert answer["selected"]["ttft_ms"]["mean"] != first["about"]["ttft_ms"]["mean"]
     assert cluster.kubectl("get", "dgd", "-o", "name") == ""
 
 
