@@ -10,8 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "fakes")]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from cluster_objects import CRDS, GROUP, Cluster
 from server import shared
@@ -32,7 +31,7 @@ def main() -> None:
     for index in range(count):
         named = {"name": f"watched-{index}", "labels": {**OURS, "watched": "yes"}}
         cluster.put(path, {**document, "metadata": named})
-    lists, cuts = [], 0
+    lists = []
 
     class Cut(type(cluster.api)):
         def get(self, *words, **more):
@@ -47,21 +46,20 @@ def main() -> None:
 
     watching = Watching(Cut(client=cluster.api.client, namespace="default"), path,
                         {"labelSelector": "watched=yes"})  # fmt: skip
-    seen, turn, begun = 0, 0, time.process_time()
-    for _ in watching.changes(3600):
-        seen += 1
-        if seen % count == 0:
-            held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            spent = time.process_time() - begun
-            sys.stdout.write(f"{seen:,} changes, {len(lists)} list calls, {watching.cut} cuts, {held} MiB at most, "
-                             f"{spent:.1f} s of CPU\n")  # fmt: skip
-            sys.stdout.flush()
-            if turn == _ROUNDS:
-                break
-            turn += 1
-            for index in range(count):
-                cluster.api.merge(f"{path}/watched-{index}", {"metadata": {"annotations": {"n": str(turn)}}})
-            begun = time.process_time()
+    turn, begun = 0, time.process_time()
+    for seen, _ in enumerate(watching.changes(3600), start=1):
+        if seen % count:
+            continue
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        how = f"{len(lists)} list calls, {watching.cut} cuts, {held} MiB at most"
+        sys.stdout.write(f"{seen:,} changes, {how}, {time.process_time() - begun:.1f} s of CPU\n")
+        sys.stdout.flush()
+        if turn == _ROUNDS:
+            break
+        turn += 1
+        for index in range(count):
+            cluster.api.merge(f"{path}/watched-{index}", {"metadata": {"annotations": {"n": str(turn)}}})
+        begun = time.process_time()
     cluster.clean()
 
 
