@@ -21,7 +21,7 @@ Dimension = Mapping[str, Sequence[Value]]  # columns that move together
 _NAMED = ("plan", "prefill", "decode")  # layouts by short names
 
 # Points of one task: thousands where they are evaluated as arrays, few where each takes a while.
-BLOCK_POINTS: Mapping[Do, int] = {"predict": 4096, "simulate": 16, "recommend": 8, "benchmark": 1}
+BLOCK_POINTS: Mapping[Do, int] = {"predict": 4096, "simulate": 8, "recommend": 8, "benchmark": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
