@@ -8,15 +8,17 @@ kills: a runner is forked and killed (SIGKILL) after a random time, again and ag
 complete, then in the next, until there were so many kills. It says whether every table equals, byte for byte,
 the table of a run that nobody killed.
 
-workers: a sweep of simulated points with one process and with two, in turns, each started anew. It says how
-long they take on the clock, and CPU time; other work on the machine makes the ratio smaller. The ratio of CPU
-time to the share of the busier process is what two free cores would give.
+workers: a sweep of simulated points with one process and with two, in turns, each started anew: time on the
+clock, and CPU time of each process. Other work on the machine disturbs the clock's ratio; that of CPU times
+(one process over the longest of two and all that the one who hands out blocks takes) is what free cores give
+at least.
 
 simulated: so many simulated points in one process: CPU time, memory, and compilations of the simulator.
 """
 
 import argparse
 import multiprocessing
+import os
 import random
 import resource
 import shutil
@@ -129,12 +131,6 @@ def killed_until_done(
     return count
 
 
-def cpu_s() -> float:
-    """CPU seconds of all children that have ended."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
-
-
 def workers(repeats: int, points: int) -> None:
     """Time one and two processes in turns."""
     with tempfile.TemporaryDirectory() as name:
@@ -142,17 +138,40 @@ def workers(repeats: int, points: int) -> None:
         file.write_text(simulated_sweep(points))
         few.write_text(simulated_sweep(1))
         started(few, Path(name) / "warm").wait()  # the simulator is compiled into its cache
-        took: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+        clock, cores = [], []
         for repeat in range(repeats):
-            for jobs in (1, 2):
-                begun, spent = time.monotonic(), cpu_s()
-                started(file, Path(name) / f"{jobs}-{repeat}", "--jobs", str(jobs)).wait()
-                took[jobs].append((time.monotonic() - begun, cpu_s() - spent))
-        ratios = [one[0] / two[0] for one, two in zip(took[1], took[2], strict=True)]
-        for jobs, times in took.items():
-            said = ", ".join(f"{clock:.1f} ({cpu:.1f})" for clock, cpu in times)
-            print(f"{jobs} process(es): {said} s on the clock (of CPU)")
-        print(f"ratio: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+            one = watched(started(file, Path(name) / f"1-{repeat}"))
+            two = watched(started(file, Path(name) / f"2-{repeat}", "--jobs", "2"))
+            (alone,), (first, *rest) = one[1], two[1]
+            clock.append(one[0] / two[0])
+            cores.append(alone / (first + max(rest)))
+            told = ", ".join(f"{seconds:.1f}" for seconds in (first, *rest))
+            print(f"one: {one[0]:.1f} s, CPU {alone:.1f}; two: {two[0]:.1f} s, CPU {told}", flush=True)
+        for word, ratios in (("clock", clock), ("CPU of the longest way", cores)):
+            print(f"{word}: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+def watched(process: subprocess.Popen) -> tuple[float, list[float]]:
+    """Seconds on the clock of a process, and CPU seconds of it and of its workers, itself first."""
+    begun, spent = time.monotonic(), {}
+    while process.poll() is None:
+        spent |= {pid: max(cpu, spent.get(pid, 0.0)) for pid, cpu in family_cpu_s(process.pid).items()}
+        time.sleep(0.1)
+    own = spent.pop(process.pid)
+    return time.monotonic() - begun, [own, *(cpu for cpu in spent.values() if cpu > 1.0)]
+
+
+def family_cpu_s(parent: int) -> dict[int, float]:
+    """CPU seconds of a process and its children."""
+    found = {}
+    for one in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (one / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(one.name) == parent or int(fields[1]) == parent:
+            found[int(one.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def simulated(points: int) -> None:
