@@ -156,7 +156,7 @@ def watched(process: subprocess.Popen) -> tuple[float, list[float]]:
     begun, spent = time.monotonic(), {}
     while process.poll() is None:
         spent |= {pid: max(cpu, spent.get(pid, 0.0)) for pid, cpu in family_cpu_s(process.pid).items()}
-        time.sleep(0.1)
+        time.sleep(0.5)
     own = spent.pop(process.pid)
     return time.monotonic() - begun, [own, *(cpu for cpu in spent.values() if cpu > 1.0)]
 

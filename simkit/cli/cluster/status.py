@@ -12,7 +12,7 @@ from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, show
 from simkit.core.errors import InputError, unknown_name
 
 _KIND = "dgd or dgdr: where both have the name, or which are listed."
-_WATCH = "Without NAME: a line for each and for every change, until --timeout or Ctrl-C."
+_WATCH = "Of all that simkit made: a line for each and for every change, until --timeout or Ctrl-C."
 KindFlag = Annotated[str | None, typer.Option("--kind", help=_KIND)]
 
 
@@ -28,7 +28,7 @@ def status(
     seed: SeedFlag = 0,
     access: ClusterFlags,
 ) -> None:
-    """How a deployment or request stands, and why its pods are not ready; without NAME, all that simkit made.
+    """How a deployment or request stands, and why its pods are not ready; without a name, all that simkit made.
 
     Example: simkit status llama-70b --namespace team-a
 
