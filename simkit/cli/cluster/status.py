@@ -28,7 +28,7 @@ def status(
     seed: SeedFlag = 0,
     access: ClusterFlags,
 ) -> None:
-    """How a deployment or request stands, and why its pods are not ready; without a name, all that simkit made.
+    """How a deployment or request stands, and why its pods are not ready; or all that simkit made.
 
     Example: simkit status llama-70b --namespace team-a
 
