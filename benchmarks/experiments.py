@@ -3,13 +3,16 @@
     python benchmarks/experiments.py [--points 100000]
 
 The points are a sweep as it ships: three GPUs, three engines, plans, lengths and loads, into a folder, with
-everything that a run does: hashes, parts, locks. The memory is the most that the process ever had.
+everything that a run does: hashes, parts, locks. Memory: what the process holds after a block, and the most
+it held meanwhile, by tenths of the run.
 """
 
 import argparse
-import resource
+import math
+import statistics
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from simkit.experiments.document import Experiment, parse_experiment
@@ -44,19 +47,40 @@ def loop_s() -> float:
     return time.process_time() - begun
 
 
-def run_s(experiment: Experiment) -> tuple[float, int]:
-    """CPU seconds of a run, and its points."""
+def run_s(experiment: Experiment) -> tuple[float, int, list[str]]:
+    """CPU seconds of a run, its points, and its memory in words."""
     with tempfile.TemporaryDirectory() as name:
         folder = RunFolder(path=Path(name) / "run")
         begun = time.process_time()
-        for _ in run(experiment, folder, []):
-            pass
-        return time.process_time() - begun, stored_points(folder)[0]
+        watch = Memory()
+        for step in run(experiment, folder, []):
+            watch.look(step.passed)
+        spent = time.process_time() - begun
+        return spent, stored_points(folder)[0], watch.tenths()
 
 
-def peak_mib() -> float:
-    """The most memory that this process had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+@dataclass
+class Memory:
+    """MiB held after each block, and the most that was held while it was made."""
+
+    seen: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def look(self, passed: int) -> None:
+        """Note what is held now, and begin to look for the most anew."""
+        words = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        held, most = (int(words[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+        self.seen.append((passed, held, most))
+        Path("/proc/self/clear_refs").write_text("5")
+
+    def tenths(self) -> list[str]:
+        """A line for each tenth of the run."""
+        size = max(math.ceil(len(self.seen) / 10), 1)
+        groups = [self.seen[at : at + size] for at in range(0, len(self.seen), size)]
+        return [
+            f"to {group[-1][0]:>9,} points: {statistics.median(one[1] for one in group):,.0f} MiB after "
+            f"a block (median), at most {max(one[2] for one in group):,.0f} MiB"
+            for group in groups
+        ]
 
 
 def main() -> None:
@@ -65,13 +89,13 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=100_000)
     options = parser.parse_args()
     run_s(sweep(_EACH))  # artifacts are loaded
-    before, first = loop_s(), peak_mib()
-    took, points = run_s(sweep(options.points))
+    before = loop_s()
+    took, points, memory = run_s(sweep(options.points))
     loop = (before + loop_s()) / 2
     per = took / points * 100_000 / loop
     print(f"{points:,} points in {took:.1f} s of CPU, {points / took:,.0f} a second")
     print(f"100,000 points take {per:.1f} times the loop ({loop:.3f} s); asked: under 40")
-    print(f"most memory {peak_mib():,.0f} MiB, {first:,.0f} MiB after {_EACH:,} points")
+    print("\n".join(memory))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ ROOMS = {
     "calibrate": "core engines closed_form sim compare io catalog formats verbs",
     "measure": "core engines closed_form compare io catalog formats cluster reports targets verbs",
     "profiler": "core closed_form io catalog formats reports verbs",
-    "experiments": "core engines closed_form search sim io catalog formats reports verbs",
+    "experiments": "core engines closed_form search sim compare io catalog formats reports verbs measure",
     "publish": "core io catalog formats reports verbs experiments",
     "cli": "core engines sim io launch catalog formats cluster reports verbs calibrate measure experiments "
     "publish",

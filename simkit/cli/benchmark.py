@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
+from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
@@ -41,6 +42,7 @@ def benchmark(
     quiet: QuietFlag = False,
     seed: SeedFlag = 1,
     image: Annotated[str | None, typer.Option("--image", help=_IMAGE)] = None,
+    dry_run: DryRun = None,
     access: ClusterFlags,
     flags: Mapping[str, Any],
     meter: MeterFlags,
@@ -57,8 +59,11 @@ def benchmark(
     from simkit.measure.benchmark import benchmark as run
 
     if target == "k8s":
-        _in_cluster(what, (url, engine), (access, image), (flags, meter, seed), (output, form, quiet))
+        place = (access, image, checked_dry_run(dry_run))
+        _in_cluster(what, (url, engine), place, (flags, meter, seed), (output, form, quiet))
         return
+    if dry_run is not None:
+        raise InputError("--dry-run shows the Job of --target k8s; add it, or drop --dry-run")
     brought_up = _checked_target(target, url, engine)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
     settings = meter_of(meter, seed=seed, own_tokenizer=brought_up is not None and brought_up.own_tokenizer)
@@ -80,9 +85,9 @@ def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any
     """Measure a DGD that serves on a cluster."""
     from simkit.cluster.documents import load_bundle
     from simkit.cluster.kinds import DGD
-    from simkit.measure.in_cluster import OnCluster, benchmark_in_cluster
+    from simkit.measure.in_cluster import OnCluster, benchmark_in_cluster, rehearsed_job
 
-    (access, image), (flags, meter, seed), (output, form, quiet) = where, settings, shown
+    (access, image, dry_run), (flags, meter, seed), (output, form, quiet) = where, settings, shown
     if what is None or any(elsewhere):
         raise InputError(
             "--target k8s measures a DGD that is deployed: give its file; drop --url and --engine"
@@ -96,6 +101,9 @@ def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any
     names = {"--kubeconfig": access["kubeconfig"], "--kube-context": access["context"]}
     kube = tuple(str(word) for pair in names.items() if pair[1] for word in pair)
     place = OnCluster(api=api, name=bundle.name, namespace=bundle.namespace, image=image, kube=kube)
+    if dry_run is not None:
+        show_documents([rehearsed_job(place, prediction, measuring, check=dry_run == "server")], form)
+        return
     with stoppable():
         outcome = benchmark_in_cluster(
             place, prediction, measuring, output,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.cluster.dry_run import DiffFlag, DryRun, checked_dry_run, show_changes, show_documents
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
@@ -37,6 +38,8 @@ def profile(
     max_gpus: Annotated[int | None, typer.Option("--max-gpus", help="Most GPUs at once.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Deploy even with autoApply: false.")] = False,
     retry: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
+    dry_run: DryRun = None,
+    diff: DiffFlag = False,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 1,
@@ -44,6 +47,8 @@ def profile(
     meter: MeterFlags,
 ) -> None:
     """Predict, deploy, measure, choose, compare, recalibrate. Run it again with the same -o to resume.
+
+    --dry-run and --diff name every deployment that may come up, with its documents, and bring up none.
 
     Example: simkit profile request.yaml --gpu h100_sxm --total-gpus 8 --search-strategy thorough
     --client builtin -o out/profile
@@ -68,12 +73,48 @@ def profile(
         retry_failed=retry,
         limits=limits_of(meter),
     )
+    if checked_dry_run(dry_run) or diff:
+        _rehearse(request, settings, (dry_run, diff), form, quiet=quiet)
+        return
     with stoppable(), _resumable(output):
         outcome = run(request, settings, lambda line: remark(line, quiet=quiet))
         command = f"simkit profile {dgdr or ''} -o {output}"
         written = write_profile(outcome, output, " ".join(command.split()))
     remark(f"wrote {len(written)} files to {output}: see profile_report.html", quiet=quiet)
     _show(outcome, form, quiet=quiet)
+
+
+def _rehearse(
+    request: Any, settings: Any, how: tuple[str | None, bool], form: Format, *, quiet: bool
+) -> None:
+    """What would be deployed and measured; how: the kind of dry run, and whether differences are shown."""
+    from simkit.measure.rehearsal import rehearsed
+
+    dry_run, diff = how
+    ask = diff or dry_run == "server"
+    trials = rehearsed(request, settings, ask=ask)
+    for one in trials:
+        remark(_rehearsal_words(one), quiet=quiet)
+    if not trials:
+        remark("nothing would be deployed: autoApply is false; --apply deploys", quiet=quiet)
+    told = [
+        {"name": one.trial.name, "kind": one.trial.kind, "num_gpus": one.trial.num_gpus,
+         "points": len(one.trial.points), "missing": one.missing, "skipped": one.skipped}
+        for one in trials
+    ]  # fmt: skip
+    if ask:
+        show_changes(
+            [each for one in trials for each in one.changes], form, diff=diff, beside={"trials": told}
+        )
+    else:
+        show_documents([each for one in trials for each in one.documents], form, {"trials": told})
+
+
+def _rehearsal_words(one: Any) -> str:
+    what = f"{one.trial.name} ({one.trial.num_gpus} GPUs, {len(one.trial.points)} points)"
+    if not one.missing:
+        return f"measured already: {what}"
+    return f"left out: {what}: {one.skipped}" if one.skipped else f"would deploy {what}"
 
 
 def _show(outcome: Any, form: Format, *, quiet: bool) -> None:

@@ -31,6 +31,12 @@ def is_configured(environ: Mapping[str, str] | None = None) -> bool:
     return bool(environ.get("KUBECONFIG")) or (Path.home() / ".kube" / "config").is_file() or _in_cluster()
 
 
+def namespace_of(access: Access) -> str:
+    """Where objects go that name no namespace: that of the flags, of the context or pod, else `default`."""
+    named = access.kubeconfig is not None or access.context is not None
+    return connect(access).namespace if named or is_configured() else access.namespace or "default"
+
+
 def connect(access: Access) -> Api:
     """The API of a cluster; nothing is sent yet.
 

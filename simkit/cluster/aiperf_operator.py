@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from simkit.cluster.api import Api, Document
-from simkit.cluster.failures import ConflictError, NotFoundError, UnreachableError
+from simkit.cluster.failures import ClusterError, NotFoundError
+from simkit.cluster.jobs import remove_or_say
 from simkit.cluster.kinds import DEPLOYMENT_LABEL, OURS
 from simkit.core.errors import ExternalError
 
@@ -20,30 +21,39 @@ def has_aiperf_operator(api: Api) -> bool:
     return api.find(_GROUP) is not None
 
 
+def jobs_path(namespace: str) -> str:
+    """Where AIPerfJobs are."""
+    return f"{_GROUP}/v1alpha1/namespaces/{namespace}/aiperfjobs"
+
+
+def labelled(manifest: Document, place: tuple[str, str]) -> Document:
+    """The AIPerfJob as it is sent, under our labels; place: its namespace, and what it measures."""
+    namespace, deployment = place
+    metadata = {
+        "generateName": f"{deployment[:30].rstrip('-.')}-",
+        "namespace": namespace,
+        "labels": {**OURS, DEPLOYMENT_LABEL: deployment[:63].rstrip("-.")},
+    }
+    return {**manifest, "metadata": metadata}
+
+
 @contextmanager
 def finished_job(
-    api: Api, manifest: Document, place: tuple[str, str], timeout_s: float, say: Callable[[str], None]
+    api: Api, document: Document, namespace: str, timeout_s: float, say: Callable[[str], None]
 ) -> Iterator[str]:
     """The name of an AIPerfJob that has completed; it is removed when the context ends.
 
-    place: namespace, and the deployment that is measured. Raises ExternalError where it fails or takes too
-    long.
+    Raises ExternalError where it fails or takes too long.
     """
-    namespace, deployment = place
-    path = f"{_GROUP}/v1alpha1/namespaces/{namespace}/aiperfjobs"
-    labels = {**OURS, DEPLOYMENT_LABEL: deployment[:63].rstrip("-.")}
-    prefix = f"{deployment[:30].rstrip('-.')}-"
-    made = api.create(path, {**manifest, "metadata": {"generateName": prefix, "labels": labels}})
+    path = jobs_path(namespace)
+    made = api.create(path, document)
     name, uid = str(made["metadata"]["name"]), made["metadata"]["uid"]
     say(f"aiperfjob/{name} created in {namespace}")
     try:
         _follow(api, f"{path}/{name}", timeout_s, say)
         yield name
     finally:
-        try:
-            api.delete(f"{path}/{name}", uid=uid)
-        except (NotFoundError, ConflictError):
-            say(f"aiperfjob/{name} has gone already")
+        remove_or_say(api, f"{path}/{name}", uid, say)
 
 
 def _follow(api: Api, path: str, timeout_s: float, say: Callable[[str], None]) -> None:
@@ -53,7 +63,9 @@ def _follow(api: Api, path: str, timeout_s: float, say: Callable[[str], None]) -
             status: Any = api.get(path).get("status") or {}
         except NotFoundError as error:
             raise ExternalError(f"{path}: somebody else deleted it meanwhile; start it again") from error
-        except UnreachableError as error:
+        except ClusterError as error:
+            if not error.may_pass:
+                raise
             say(f"waiting for the API server: {error}")
             status = {}
         phase = str(status.get("phase") or "")

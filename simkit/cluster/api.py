@@ -4,6 +4,7 @@ The official client signs in (kubeconfig, exec plug-ins, service account, proxie
 mappings, as its classes neither know Dynamo's kinds nor keep fields that they do not know.
 """
 
+import gc
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ Document = dict[str, Any]
 FIELD_MANAGER = "simkit"
 _PAGE = 500
 _ATTEMPTS, _FIRST_WAIT_S, _MOST_WAIT_S = 5, 0.25, 10.0
-_AGAIN = frozenset({429, 500, 502, 503, 504})
 _CONTENT = {
     "apply": "application/apply-patch+yaml",
     "merge": "application/merge-patch+json",
@@ -64,15 +64,29 @@ class Api:
             raise
 
     def items(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Document]:
-        """Every object of a list, page by page: memory is that of two, as the next is on its way."""
+        """Every object of a list."""
+        for page in self.pages(path, query):
+            yield from page.get("items") or ()
+
+    def pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """A list page by page: memory is that of two, as the next is on its way."""
         wanted: Document = {"limit": _PAGE, **(query or {})}
         page = self.get(path, wanted)
         with ThreadPoolExecutor(1) as ahead:  # no thread is started for a single page
             while token := (page.get("metadata") or {}).get("continue"):
-                coming = ahead.submit(self.get, path, {**wanted, "continue": token})
-                yield from page.get("items") or ()
+                coming = ahead.submit(self._page, path, wanted, str(token))
+                yield page
                 page = coming.result()
-        yield from page.get("items") or ()
+        yield page
+
+    def _page(self, path: str, wanted: Mapping[str, Any], token: str) -> Document:
+        """The next page. Where its place is no longer kept, the server names another, past what was read."""
+        try:
+            return self.get(path, {**wanted, "continue": token})
+        except GoneError as error:
+            if error.goes_on is None:
+                raise
+            return self.get(path, {**wanted, "continue": error.goes_on})
 
     def create(self, path: str, body: Document, *, dry_run: bool = False) -> Document:
         """A new object. It is sent again only where the server cannot have seen it."""
@@ -134,7 +148,7 @@ class Api:
     def _document(self, method: str, path: str, **request: Any) -> Document:
         sent = self._sent(method, path, **request)
         try:
-            found = json.loads(sent)
+            found = _parsed(sent)
         except ValueError as error:
             raise ClusterError(f"{self.host}{path}: answers no JSON; is this an API server?") from error
         return found if isinstance(found, dict) else {}
@@ -196,6 +210,17 @@ class Api:
         return response
 
 
+def _parsed(text: bytes) -> Any:
+    """JSON without a search for cycles meanwhile: it holds none, and of a long list that is two thirds."""
+    searched = gc.isenabled()
+    gc.disable()
+    try:
+        return json.loads(text)
+    finally:
+        if searched:
+            gc.enable()
+
+
 def _dry(dry_run: bool) -> Document:
     return {"dryRun": "All"} if dry_run else {}
 
@@ -204,7 +229,7 @@ def _may_repeat(method: str, error: ClusterError) -> bool:
     """Whether a request may be sent again: not one that may have created something already."""
     if isinstance(error, UnreachableError):
         return method != "POST" and "timed out" not in str(error)
-    return error.status == 429 or (error.status in _AGAIN and method != "POST")
+    return error.status == 429 or (error.may_pass and method != "POST")
 
 
 def _lines(response: Any, host: str) -> Iterator[Document]:
@@ -216,6 +241,8 @@ def _lines(response: Any, host: str) -> Iterator[Document]:
         for chunk in response.stream(2**16, decode_content=False):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (json.loads(line) for line in lines if line.strip())
+    except ValueError as error:
+        raise ClusterError(f"{host}: a watch holds no JSON; does a proxy stand in between?", 502) from error
     except (HTTPError, OSError) as error:
         raise unreachable(error, host) from error
 

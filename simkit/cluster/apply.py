@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simkit.cluster.api import Api, Document
+from simkit.cluster.api import FIELD_MANAGER, Api, Document
 from simkit.cluster.documents import Bundle
 from simkit.cluster.failures import ConflictError, NotFoundError, RefusedError
 from simkit.cluster.kinds import DGDR, KINDS, is_ours, named, object_words, path_of
@@ -132,12 +132,42 @@ def _shown(document: Mapping[str, Any]) -> Document:
 
 
 def restore(api: Api, applied: Applied, namespace: str) -> str:
-    """Undo: what was there before is applied again, what was created is deleted. Says which."""
+    """Undo: what was there before is applied again, what was created is deleted, but no claim. Says which."""
     name = named(applied.after)
     words = object_words(applied.kind, name, namespace)
     path = _path(applied.after, namespace)
+    if applied.before is None and applied.kind == "PersistentVolumeClaim":
+        return f"{words}: kept, as it may hold weights by now; simkit delete --with-storage removes it"
     if applied.before is None:
-        api.delete(path, uid=applied.after["metadata"]["uid"])
+        try:
+            api.delete(path, uid=applied.after["metadata"]["uid"])
+        except (NotFoundError, ConflictError):
+            return f"{words}: has gone already"
         return f"{words}: deleted again, as it was not there before"
-    api.apply(path, _shown(applied.before), force=True)
+    api.apply(path, _ours(applied.before), force=True)
     return f"{words}: as it was before"
+
+
+def _ours(document: Mapping[str, Any]) -> Document:
+    """An object as it was, without the metadata that others, such as the operator, keep on it."""
+    shown = _shown(document)
+    metadata = {
+        key: shown["metadata"][key] for key in ("name", "namespace", "labels") if key in shown["metadata"]
+    }
+    notes = shown["metadata"].get("annotations") or {}
+    own = {key: value for key, value in notes.items() if key in _own_annotations(document)}
+    return {**shown, "metadata": {**metadata, **({"annotations": own} if own else {})}}
+
+
+def _own_annotations(document: Mapping[str, Any]) -> set[str]:
+    """Annotations that our field manager set; all where it had set nothing yet."""
+    notes = set(document["metadata"].get("annotations") or {})
+    managers = document["metadata"].get("managedFields") or ()
+    applied = [
+        one for one in managers if (one.get("manager"), one.get("operation")) == (FIELD_MANAGER, "Apply")
+    ]
+    ours = [one.get("fieldsV1") or {} for one in applied]
+    if not ours:
+        return notes
+    set_by_us = ((one.get("f:metadata") or {}).get("f:annotations") or {} for one in ours)
+    return notes & {key.removeprefix("f:") for fields in set_by_us for key in fields}

@@ -13,7 +13,7 @@ from simkit.cluster.failures import ClusterError, ForbiddenError
 from simkit.cluster.inventory import CAP, Group, KnownGpu, chosen, grouped, hardware_block
 from simkit.cluster.nodes import GpuNode, gpu_node, pod_gpus
 from simkit.core.errors import InputError, UnknownNameError
-from simkit.formats.dgdr.model import GPU_SKUS
+from simkit.formats.dgdr.skus import GPU_SKUS
 
 Document = dict[str, Any]
 

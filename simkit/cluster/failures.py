@@ -9,6 +9,7 @@ from typing import Any
 from simkit.core.errors import ExternalError, InputError
 
 _MOST = 600  # characters of a server's message
+_PASSING = frozenset({429, 500, 502, 503, 504})
 
 
 class ClusterError(ExternalError):
@@ -18,13 +19,25 @@ class ClusterError(ExternalError):
         super().__init__(message)
         self.status, self.retry_after_s = status, retry_after_s
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether whoever waits had better wait on: the server is away, overloaded or failing just now."""
+        return self.status in _PASSING
+
 
 class UnreachableError(ClusterError):
     """No answer: refused, reset, timed out."""
 
+    @property
+    def may_pass(self) -> bool:
+        """A server that does not answer may come back."""
+        return True
+
 
 class GoneError(ClusterError):
-    """A watch's place in the history is no longer kept (410): list again."""
+    """A place in the history is no longer kept (410): list again. goes_on: where a list may go on instead."""
+
+    goes_on: str | None = None
 
 
 class NotFoundError(ClusterError):
@@ -67,6 +80,8 @@ def failure(status: int, body: str, what: str, headers: Mapping[str, str]) -> Cl
     error = kind(f"{what}: {message}{_remedy(status, message)}", status=status, retry_after_s=seconds)
     if isinstance(error, ConflictError):
         error.owners = _owners(said)
+    if isinstance(error, GoneError):
+        error.goes_on = (said.get("metadata") or {}).get("continue") or None
     return error
 
 

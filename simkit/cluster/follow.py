@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simkit.cluster.api import Api, Document
-from simkit.cluster.failures import ClusterError, ForbiddenError, GoneError, NotFoundError, UnreachableError
+from simkit.cluster.failures import ClusterError, ForbiddenError, GoneError, NotFoundError
 from simkit.cluster.kinds import DGD, object_words, path_of
 from simkit.cluster.pods import PodState, events_of, last_words, pods_of, states
 from simkit.cluster.standing import Standing, standing
@@ -19,7 +19,6 @@ from simkit.core.errors import ExternalError
 Say = Callable[[str], None]
 
 _LOOK_S, _PAUSE_S = 5.0, 1.0
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +100,9 @@ def _versions(one: Followed, end: float, told: _Told) -> Iterator[Document]:
             yield current
             yield from _changes(one, current, min(left, _LOOK_S))
         except GoneError:
-            continue
-        except UnreachableError as error:
-            told.once(f"waiting for the API server: {error}")
             time.sleep(min(_PAUSE_S, left))
         except ClusterError as error:
-            if error.status not in _TRANSIENT:
+            if not error.may_pass:
                 raise
             told.once(f"waiting for the API server: {error}")
             time.sleep(min(_PAUSE_S, left))
@@ -156,8 +152,14 @@ def _all_ready(one: Followed, dgd: Document, told: _Told) -> bool:
 def pod_states(one: Followed, dgd: Document) -> list[PodState]:
     """The pods of a DGD and why they are not ready."""
     pods = pods_of(one.api, dgd, one.namespace)
-    names = [pod["metadata"]["name"] for pod in pods]
-    return states(pods, events_of(one.api, one.namespace, names) if names else ())
+    return _explained(one, pods)
+
+
+def _explained(one: Followed, pods: list[Document]) -> list[PodState]:
+    """How pods stand; events are asked for only where one is not ready."""
+    found = states(pods)
+    uids = [pod["metadata"]["uid"] for pod, now in zip(pods, found, strict=True) if not now.ready]
+    return states(pods, events_of(one.api, one.namespace, uids)) if uids else found
 
 
 def _troubles(one: Followed, document: Document, told: _Told) -> str:
@@ -189,8 +191,6 @@ def job_pods(one: Followed, dgdr: Document) -> list[PodState]:
         return []
     query = {"labelSelector": f"job-name={job}"}
     try:
-        pods = list(one.api.items(path_of("Pod", one.namespace), query))
-        names = [pod["metadata"]["name"] for pod in pods]
-        return states(pods, events_of(one.api, one.namespace, names) if names else ())
+        return _explained(one, list(one.api.items(path_of("Pod", one.namespace), query)))
     except ClusterError:
         return []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from simkit.cluster.api import Api, Document
-from simkit.cluster.failures import ClusterError, ConflictError, NotFoundError, UnreachableError
+from simkit.cluster.failures import ClusterError, ConflictError, NotFoundError
 from simkit.cluster.kinds import DEPLOYMENT_LABEL, OURS, path_of
 from simkit.cluster.pods import states
 from simkit.core.errors import ExternalError
@@ -79,7 +79,7 @@ def run_job(api: Api, job: MeasuringJob, say: Callable[[str], None]) -> str:
         succeeded = _ended(api, f"{jobs}/{name}", job, say)
         log = _log(api, job.namespace, name)
     finally:
-        _remove(api, f"{jobs}/{name}", uid)
+        remove_or_say(api, f"{jobs}/{name}", uid, say)
     return result_of(log, name, succeeded=succeeded)
 
 
@@ -105,7 +105,9 @@ def _ended(api: Api, path: str, job: MeasuringJob, say: Callable[[str], None]) -
             reason = _waiting(api, job.namespace, found["metadata"]["name"])
         except NotFoundError as error:
             raise ExternalError(f"{path}: somebody else deleted the Job meanwhile; start it again") from error
-        except UnreachableError as error:
+        except ClusterError as error:
+            if not error.may_pass:
+                raise
             reason = f"waiting for the API server: {error}"
         if reason and reason not in told:
             told.add(reason)
@@ -133,8 +135,11 @@ def _log(api: Api, namespace: str, name: str) -> str:
     raise ExternalError(f"job/{name}: its pod is gone, and with it the result; was its node drained?")
 
 
-def _remove(api: Api, path: str, uid: str) -> None:
+def remove_or_say(api: Api, path: str, uid: str, say: Callable[[str], None]) -> None:
+    """Remove what measured; where that fails it is said, so that the reason of an error before is kept."""
     try:
         api.delete(path, uid=uid)
     except (NotFoundError, ConflictError):
-        return
+        say(f"{path} has gone already")
+    except ClusterError as error:
+        say(f"{path} could not be removed: {error}; kubectl delete --raw {path} removes it")

@@ -110,14 +110,19 @@ def _event_words(event: Mapping[str, Any]) -> str:
     return " ".join(f"{event.get('reason')}: {event.get('message')}".split())[:300]
 
 
-def events_of(api: Api, namespace: str, names: Sequence[str]) -> list[Document]:
-    """Events of objects, oldest first; none where they may not be read."""
-    wanted = set(names)
+def events_of(api: Api, namespace: str, uids: Sequence[str]) -> list[Document]:
+    """Events of these very objects, oldest first; none where they may not be read.
+
+    Of several objects warnings alone: a busy namespace holds thousands of events. Pods that were there before
+    under the same name have another uid.
+    """
+    wanted = set(uids)
+    narrow = f"involvedObject.uid={uids[0]}" if len(uids) == 1 else "type=Warning"
     try:
         found = [
             one
-            for one in api.items(path_of("Event", namespace))
-            if (one.get("involvedObject") or {}).get("name") in wanted
+            for one in api.items(path_of("Event", namespace), {"fieldSelector": narrow})
+            if (one.get("involvedObject") or {}).get("uid") in wanted
         ]
     except ClusterError:
         return []

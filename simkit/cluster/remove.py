@@ -4,11 +4,25 @@ import time
 from collections.abc import Callable, Iterator
 
 from simkit.cluster.api import Api, Document
-from simkit.cluster.failures import ConflictError, NotFoundError, UnreachableError
-from simkit.cluster.kinds import DEPLOYMENT_LABEL, DGDR, DYNAMO, KINDS, OURS, is_ours, object_words, path_of
+from simkit.cluster.failures import ClusterError, ConflictError, NotFoundError
+from simkit.cluster.kinds import (
+    DEPLOYMENT_LABEL,
+    DGD,
+    DGDR,
+    DYNAMO,
+    KINDS,
+    OURS,
+    is_ours,
+    object_words,
+    path_of,
+)
 from simkit.core.errors import ExternalError, InputError
 
 _PAUSE_S = 0.25
+
+
+class NothingFoundError(InputError):
+    """No deployment or request has the name."""
 
 
 def found_by_name(api: Api, name: str, namespace: str, short: str | None) -> Document:
@@ -22,10 +36,32 @@ def found_by_name(api: Api, name: str, namespace: str, short: str | None) -> Doc
     found = [one for kind in kinds if (one := api.find(path_of(kind, namespace, name))) is not None]
     if not found:
         what = " or ".join(KINDS[kind].short for kind in kinds)
-        raise InputError(f"no {what} {name!r} in {namespace}; kubectl -n {namespace} get dgd,dgdr lists them")
+        raise NothingFoundError(
+            f"no {what} {name!r} in {namespace}; kubectl -n {namespace} get dgd,dgdr lists them"
+        )
     if len(found) > 1:
         raise InputError(f"{name}: a dgd and a dgdr of that name are here; say which by --kind")
     return found[0]
+
+
+def doomed(
+    api: Api, name: str, namespace: str, short: str | None, *, storage: bool
+) -> list[tuple[str, Document]]:
+    """All that goes with a deployment or request, itself first; what a broken deploy left without it, too.
+
+    Raises InputError where nothing is found, or where it is not ours.
+    """
+    try:
+        main = found_by_name(api, name, namespace, short)
+    except NothingFoundError:
+        if left := list(belongings(api, name, namespace, storage=storage)):
+            return left
+        raise
+    refuse_foreign(main, namespace)
+    own = (path_of(main["kind"], namespace, name), main)
+    if main["kind"] == DGDR and api.find(path_of(DGD, namespace, name)) is not None:
+        return [own]  # what carries the name belongs to the deployment, which stays
+    return [own, *belongings(api, name, namespace, storage=storage)]
 
 
 def belongings(api: Api, name: str, namespace: str, *, storage: bool) -> Iterator[tuple[str, Document]]:
@@ -68,13 +104,17 @@ def delete(api: Api, path: str, document: Document, *, dry_run: bool = False) ->
 
 def wait_until_gone(api: Api, path: str, uid: str, timeout_s: float, say: Callable[[str], None]) -> None:
     """Until the object is gone. Raises ExternalError with its finalizers when time is up."""
-    end, told = time.monotonic() + timeout_s, False
+    end, told, cut = time.monotonic() + timeout_s, False, False
     while True:
         try:
             found = api.find(path)
-        except UnreachableError as error:
+        except ClusterError as error:
+            if not error.may_pass:
+                raise
             found = {"metadata": {"uid": uid}}
-            say(f"waiting for the API server: {error}")
+            if not cut:
+                say(f"waiting for the API server: {error}")
+            cut = True
         if found is None or found["metadata"]["uid"] != uid:
             return
         holders = ", ".join(found["metadata"].get("finalizers") or ()) or "nothing known"

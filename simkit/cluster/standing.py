@@ -61,6 +61,8 @@ def _is_rolling(document: Mapping[str, Any]) -> bool:
 def _dgdr(document: Mapping[str, Any]) -> Standing:
     status = document.get("status") or {}
     phase = status.get("phase") or ""
+    if status.get("observedGeneration") is not None and not is_seen(document):
+        return Standing(verdict="waiting", words="the operator has not seen this generation yet")
     if phase == "Failed":
         return Standing(verdict="failed", words=f"Failed: {_why(document)}")
     if phase == "Deployed":

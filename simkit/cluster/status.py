@@ -4,11 +4,24 @@ from typing import Any
 
 from simkit.cluster.api import Api, Document
 from simkit.cluster.follow import Followed, job_pods, pod_states
-from simkit.cluster.kinds import DGD, is_ours
+from simkit.cluster.kinds import DGD, KINDS, is_ours
 from simkit.cluster.pods import events_of
 from simkit.cluster.standing import standing
 
 _MOST_EVENTS = 20
+
+
+def line_of(kind: str, document: Document, namespace: str) -> dict[str, Any]:
+    """How one object of a list stands by its own status; its pods are not asked for."""
+    now = standing({**document, "kind": kind})
+    name = document["metadata"]["name"]
+    return {
+        "kind": KINDS[kind].short,
+        "name": name,
+        "namespace": namespace,
+        "verdict": now.verdict,
+        "summary": now.words,
+    }
 
 
 def status(api: Api, document: Document, namespace: str) -> dict[str, Any]:
@@ -40,7 +53,7 @@ def status(api: Api, document: Document, namespace: str) -> dict[str, Any]:
             {"name": pod.name, "component": pod.component, "ready": pod.ready, "reason": pod.reason}
             for pod in pods
         ],
-        "events": [_event(event) for event in events_of(api, namespace, [one.name])[-_MOST_EVENTS:]],
+        "events": [_event(event) for event in events_of(api, namespace, [one.uid])[-_MOST_EVENTS:]],
     }
 
 

@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import Literal
 
 Kind = Literal["text", "whole", "number", "flag"]
-Do = Literal["predict", "simulate", "recommend"]
+Do = Literal["predict", "simulate", "recommend", "benchmark"]
+REPEATED: tuple[Do, ...] = ("simulate", "benchmark")  # chance plays a part: seeds and repeats
 
 # What a file may vary, slowest first: points next to each other then share what is dear to look up.
 AXES: Mapping[str, Kind] = MappingProxyType({
@@ -25,9 +26,13 @@ POOLS: Mapping[str, Kind] = MappingProxyType(
 )
 POINT: Mapping[str, Kind] = MappingProxyType({"point": "text", **AXES, **POOLS, "seed": "whole"})
 
-PREFIX: Mapping[Do, str] = MappingProxyType(
-    {"predict": "predicted_", "recommend": "predicted_", "simulate": "simulated_"}
-)
+PREFIX: Mapping[Do, str] = MappingProxyType({
+    "predict": "predicted_", "recommend": "predicted_", "simulate": "simulated_", "benchmark": "measured_",
+})  # fmt: skip
+SAID: Mapping[Do, str] = MappingProxyType({
+    "predict": "predicted (closed form)", "simulate": "simulated", "recommend": "searched",
+    "benchmark": "measured",
+})  # fmt: skip
 _LATENCIES = tuple(
     f"{metric}_ms_{statistic}"
     for metric in ("ttft", "itl", "e2e")
@@ -46,8 +51,9 @@ _VERDICTS: Mapping[str, Kind] = MappingProxyType({
 
 def dataset_columns(do: Do) -> dict[str, Kind]:
     """Every column of a dataset with what it holds."""
-    measured: dict[str, Kind] = {f"{PREFIX[do]}{name}": "number" for name in METRICS}
-    return {**POINT, **measured, **_VERDICTS}
+    prefixes = (PREFIX[do], *((PREFIX["predict"],) if do == "benchmark" else ()))
+    results: dict[str, Kind] = {f"{prefix}{name}": "number" for prefix in prefixes for name in METRICS}
+    return {**POINT, **results, **_VERDICTS}
 
 
 def column_of(name: str, do: Do) -> str:

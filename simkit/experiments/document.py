@@ -10,10 +10,16 @@ from pydantic import ValidationError
 from simkit.core.errors import InputError
 from simkit.experiments.axes import AxisError, Value, values_of
 from simkit.experiments.axes_model import Axes, SlaAxes
-from simkit.experiments.columns import AXES, POINT, Do, column_of, dataset_columns
+from simkit.experiments.columns import AXES, POINT, PREFIX, REPEATED, Do, column_of, dataset_columns
 from simkit.experiments.conditions import Condition, parse_condition
-from simkit.experiments.document_model import BudgetRule, ExperimentDocument, RefineRule, ReportTable
-from simkit.experiments.names import axis_faults
+from simkit.experiments.document_model import (
+    BenchmarkRule,
+    BudgetRule,
+    ExperimentDocument,
+    RefineRule,
+    ReportTable,
+)
+from simkit.experiments.names import axis_faults, benchmark_faults
 from simkit.experiments.points import BLOCK_POINTS, Dimension, Space, ordered
 from simkit.experiments.work.budget import RunBudget
 from simkit.formats.faults import Fault, faults_from, unknown_key
@@ -83,7 +89,7 @@ def _known_keys(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     known = {
         "": tuple(ExperimentDocument.model_fields), "axes": axes, "sla": tuple(SlaAxes.model_fields),
         "report": tuple(ReportTable.model_fields), "refine": tuple(RefineRule.model_fields),
-        "budget": tuple(BudgetRule.model_fields),
+        "budget": tuple(BudgetRule.model_fields), "benchmark": tuple(BenchmarkRule.model_fields),
     }  # fmt: skip
     for block in ("zip", "grids"):
         items = content.get(block)
@@ -98,7 +104,7 @@ Built = tuple[Space, Mapping[str, Mapping[str, Value]]]
 def _built(document: ExperimentDocument) -> Built | list[Fault]:
     faults: list[Fault] = []
     axes = _axes(document.axes, "axes", faults) | _sla(document, faults)
-    if document.do == "simulate":
+    if document.do in REPEATED:
         axes["repeat"] = tuple(range(document.repeats))
     elif document.repeats > 1:
         faults.append(
@@ -108,6 +114,7 @@ def _built(document: ExperimentDocument) -> Built | list[Fault]:
                 remedy="drop it, or do: simulate",
             )
         )
+    faults += benchmark_faults(document)
     zips = [_zipped(item, f"zip[{i}]", faults) for i, item in enumerate(document.zip)]
     grids = [_axes(item, f"grids[{i}]", faults) for i, item in enumerate(document.grids)] or [{}]
     faults += _twice([axes, *zips])
@@ -223,7 +230,7 @@ def _condition(
 def result_names(do: Do) -> dict[str, str]:
     """Every name that a condition on results may use, and the column it means."""
     whole = dataset_columns(do)
-    short = {name.partition("_")[2]: name for name in whole if name.startswith(("predicted_", "simulated_"))}
+    short = {name.removeprefix(PREFIX[do]): name for name in whole if name.startswith(PREFIX[do])}
     return {**{name: column for name, column in short.items() if name not in whole}, **{n: n for n in whole}}
 
 

@@ -32,6 +32,18 @@ class RefineRule(BaseModel):
     front: bool = Field(default=True, description="false: only what the report's table needs.")
 
 
+class BenchmarkRule(BaseModel):
+    """Where points are measured, and with which client."""
+
+    model_config = _STRICT
+    target: str = Field(default="local", description="local: mocked engines here; k8s: DGDs; url: a server.")
+    url: str | None = Field(default=None, description="Server of target url, such as http://localhost:8000.")
+    served_model: str | None = Field(default=None, description="Name that this server lists.")
+    client: Literal["aiperf", "builtin"] = Field(default="aiperf", description="What sends requests.")
+    warmup: int | None = Field(default=None, ge=0, description="Requests before those that count.")
+    timeout_minutes: float = Field(default=60.0, gt=0, description="After which a measurement is given up.")
+
+
 class BudgetRule(BaseModel):
     """What one call of a run may take; whoever reaches a limit begins no further block."""
 
@@ -47,8 +59,9 @@ class ExperimentDocument(BaseModel):
 
     model_config = ConfigDict(**_STRICT, title="simkit experiment")
     question: Annotated[str, Field(min_length=10, description="What is asked, in a sentence.")]
-    do: Literal["predict", "simulate", "recommend"] = Field(
-        default="predict", description="Closed form, request by request, or a search at every point."
+    do: Literal["predict", "simulate", "recommend", "benchmark"] = Field(
+        default="predict",
+        description="Closed form, request by request, a search, or a measurement at every point.",
     )
     axes: Axes = Field(description="What varies: a value, a list, or a range. All combinations are asked.")
     zip: list[Axes] = Field(default_factory=list, description="Axes that move together: lists of one length.")
@@ -58,8 +71,9 @@ class ExperimentDocument(BaseModel):
         default_factory=SlaAxes, description="Bounds on mean latencies [ms]; lists are axes, too."
     )
     baselines: dict[str, Axes] = Field(default_factory=dict, description="Named points to compare with.")
-    seed: int = Field(default=0, ge=0, description="Seed of what is simulated.")
-    repeats: int = Field(default=1, ge=1, le=1000, description="Simulations of a point, each its own seed.")
+    seed: int = Field(default=0, ge=0, description="Seed of what is simulated, and of requests sent.")
+    repeats: int = Field(default=1, ge=1, le=1000, description="Of a point that is simulated or measured.")
+    benchmark: BenchmarkRule | None = Field(default=None, description="Where and how points are measured.")
     report: ReportTable | None = None
     budget: BudgetRule | None = Field(default=None, description="What one call of the run may take.")
     refine: RefineRule | None = Field(

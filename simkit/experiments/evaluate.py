@@ -27,7 +27,7 @@ def evaluated(do: Do, points: "pd.DataFrame") -> "pd.DataFrame":
     if do == "predict":
         return _predicted(points)
     one = simulated if do == "simulate" else recommended
-    return _one_by_one(points, one, do)
+    return one_by_one(points, one, do)
 
 
 def _predicted(points: "pd.DataFrame") -> "pd.DataFrame":
@@ -88,9 +88,10 @@ def _where_known(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _one_by_one(
+def one_by_one(
     points: "pd.DataFrame", one: Callable[[Mapping[str, Any]], dict[str, Any]], do: Do
 ) -> "pd.DataFrame":
+    """The points with what `one` says of each."""
     import pandas as pd
 
     names = list(dataset_columns(do))

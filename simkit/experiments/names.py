@@ -9,20 +9,27 @@ from simkit.core.errors import SimkitError
 from simkit.engines.registry import engine_names
 from simkit.experiments.axes import Value
 from simkit.experiments.columns import SIZES, Do
+from simkit.experiments.document_model import ExperimentDocument
 from simkit.formats.faults import Fault, choice_fault
+from simkit.measure.targets import target_names
 
 _LAYOUT = ("plan", "prefill", "decode", *SIZES)
 _NEEDED: Mapping[Do, tuple[str, ...]] = {
     "predict": ("model", "gpu", "backend", "isl_tokens", "osl_tokens"),
     "simulate": ("model", "gpu", "backend", "isl_tokens", "osl_tokens"),
     "recommend": ("model", "gpu", "isl_tokens", "osl_tokens", "num_gpus"),
+    "benchmark": ("model", "gpu", "backend", "isl_tokens", "osl_tokens"),
 }
 _OF_RECOMMEND = (
     "model", "gpu", "backend", "mode", "num_gpus", "isl_tokens", "osl_tokens", "concurrency",
     "request_rate_per_s", "prefix_hit", "max_num_seqs", "max_num_batched_tokens", "kv_dtype", "rdma",
     "gpu_hour_price", "sla_ttft_ms", "sla_itl_ms", "sla_e2e_ms", "repeat",
 )  # fmt: skip
-_OF_SIMULATE = ("burstiness", "shared_prefix_tokens", "requests")
+_FOREIGN: Mapping[Do, tuple[tuple[str, ...], str]] = {  # axes of others, and who takes them
+    "predict": (("burstiness", "shared_prefix_tokens", "requests"), "simulate"),
+    "simulate": (("protocol",), "predict"),
+    "benchmark": (("burstiness", "shared_prefix_tokens", "protocol"), "simulate or predict"),
+}
 
 Axis = Mapping[str, Sequence[Value]]
 
@@ -32,6 +39,22 @@ def axis_faults(do: Do, axes: Axis) -> list[Fault]:
     missing = [name for name in _NEEDED[do] if name not in axes]
     faults = [Fault(path=f"axes.{name}", problem="required but missing", remedy="add it") for name in missing]
     return [*faults, *_load_faults(do, axes), *_layout_faults(do, axes), *_name_faults(do, axes)]
+
+
+def benchmark_faults(document: ExperimentDocument) -> list[Fault]:
+    """What is wrong with where and how points are measured."""
+    rule = document.benchmark
+    if document.do != "benchmark" or rule is None:
+        stray = rule is not None
+        fault = Fault(path="benchmark", problem=f"is not for do: {document.do}", remedy="add do: benchmark")
+        return [fault] if stray else []
+    known = (*target_names(), "url")
+    if rule.target not in known:
+        return [choice_fault("benchmark.target", known, rule.target)]
+    if (rule.target == "url") != (rule.url is not None):
+        problem = "which server?" if rule.url is None else f"is not for target: {rule.target}"
+        return [Fault(path="benchmark.url", problem=problem, remedy="give target: url with a url")]
+    return []
 
 
 def _load_faults(do: Do, axes: Axis) -> list[Fault]:
@@ -54,7 +77,7 @@ def _layout_faults(do: Do, axes: Axis) -> list[Fault]:
             for name in axes
             if name not in _OF_RECOMMEND
         ]
-    foreign, other = (("protocol",), "predict") if do == "simulate" else (_OF_SIMULATE, "simulate")
+    foreign, other = _FOREIGN[do]
     faults = [
         Fault(path=f"axes.{name}", problem=f"is not for do: {do}", remedy=f"drop it, or do: {other}")
         for name in foreign

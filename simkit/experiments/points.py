@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simkit.experiments.axes import Value
-from simkit.experiments.columns import AXES, POINT, SIZES, Do
+from simkit.experiments.columns import AXES, POINT, REPEATED, SIZES, Do
 from simkit.experiments.conditions import Condition, missing
 from simkit.experiments.layouts import EngineKey, LayoutKey, layout_of
 
@@ -21,7 +21,7 @@ Dimension = Mapping[str, Sequence[Value]]  # columns that move together
 _NAMED = ("plan", "prefill", "decode")  # layouts by short names
 
 # Points of one task: thousands where they are evaluated as arrays, few where each takes a while.
-BLOCK_POINTS: Mapping[Do, int] = {"predict": 4096, "simulate": 16, "recommend": 8}
+BLOCK_POINTS: Mapping[Do, int] = {"predict": 4096, "simulate": 8, "recommend": 8, "benchmark": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def _block(space: Space, grid: int, places: np.ndarray, index: int) -> PointBloc
     columns, words = _columns(space.grids[grid], places)
     table = pd.DataFrame({name: columns.get(name, np.full(len(places), None)) for name in POINT})
     table["point"] = _hashes(space, words, len(places))
-    table["seed"] = space.seed + (table["repeat"].astype("int64") if space.do == "simulate" else 0)
+    table["seed"] = space.seed + (table["repeat"].astype("int64") if space.do in REPEATED else 0)
     table["error"] = ""
     if space.do != "recommend":
         lay_out(table)
@@ -120,7 +120,7 @@ def _word(value: Value) -> str:
 
 def _hashes(space: Space, words: Mapping[str, np.ndarray], count: int) -> list[str]:
     """Content hashes of points: what is stated, sorted by name, whatever the file's order."""
-    head = f"do={space.do};seed={space.seed if space.do == 'simulate' else 0};"
+    head = f"do={space.do};seed={space.seed if space.do in REPEATED else 0};"
     names = sorted(words)
     rows = zip(*(words[name] for name in names), strict=True) if names else iter([()] * count)
     return [hashlib.blake2b((head + ";".join(row)).encode(), digest_size=8).hexdigest() for row in rows]

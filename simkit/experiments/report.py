@@ -181,6 +181,8 @@ def expected_document(found: Expected) -> dict[str, Any]:
 
 def expected_words(found: Expected) -> str:
     """The same in a line."""
+    if found.seconds is None or found.size_bytes is None:
+        return f"{found.points:,} points to measure; how long one takes is not known before"
     minutes = f"{found.seconds:,.1f} s" if found.seconds < 120 else f"{found.seconds / 60:,.0f} min"
     most = "at most " if found.refined else ""
     return (

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from simkit.core.errors import ExternalError
+from simkit.core.errors import ExternalError, InputError
 from simkit.experiments.document import Experiment
 from simkit.experiments.evaluate import evaluated
 from simkit.experiments.points import PointBlock, Space, point_blocks
@@ -51,12 +52,13 @@ class Progress:
 class Expected:
     """What a run would take: points, seconds for one worker on this machine, bytes; from `sample` points.
 
+    None where points are measured: nothing is brought up to find out.
     refined: the points are the most; fewer will be asked.
     """
 
     points: int
-    seconds: float
-    size_bytes: float
+    seconds: float | None
+    size_bytes: float | None
     sample: int
     refined: bool = False
 
@@ -100,7 +102,7 @@ def run(
     workers = workers or Workers()
     refuse_foreign(folder)
     known = provenance(experiment, command)
-    with locked(folder), crew_of(workers) as crew:
+    with locked(folder), _crew(experiment, folder, workers) as crew:
         begin(folder, experiment, known)
         runner = _Runner(experiment, folder, crew, workers.budget)
         plan = rounds_of(experiment)
@@ -113,6 +115,17 @@ def run(
             if runner.meter.stopped:
                 break
         yield runner.progress()
+
+
+def _crew(experiment: Experiment, folder: RunFolder, workers: Workers) -> AbstractContextManager[Crew]:
+    """Who works: measurements are taken here, one after another, on one target."""
+    if experiment.do != "benchmark":
+        return crew_of(workers)
+    if workers.jobs != 1 or workers.cluster is not None:
+        raise InputError("do: benchmark measures one point after another; drop --jobs and --cluster")
+    from simkit.experiments.work.measuring import measuring_crew
+
+    return measuring_crew(experiment, folder)
 
 
 class _Runner:
@@ -195,6 +208,8 @@ def missing_points(experiment: Experiment, folder: RunFolder) -> int:
 def expected(experiment: Experiment) -> Expected:
     """What a run would take, from a few points evaluated now: the second time, so that nothing is loaded."""
     points = count_points(experiment)
+    if experiment.do == "benchmark":
+        return Expected(points=points, seconds=None, size_bytes=None, sample=0)
     first = next(point_blocks(experiment.space), None)
     if first is None:
         return Expected(points=0, seconds=0.0, size_bytes=0.0, sample=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from simkit.verbs.loads import LoadOptions
 
 Point = Mapping[str, Any]
+# Columns that say nothing of the engines.
+_OF_THE_LOAD = frozenset({
+    "point", "concurrency", "request_rate_per_s", "requests_per_slot", "requests", "burstiness",
+    "shared_prefix_tokens", "repeat", "seed", "gpu_hour_price", "sla_ttft_ms", "sla_itl_ms", "sla_e2e_ms",
+})  # fmt: skip
 _MODES = {"agg": ("agg",), "disagg": ("disagg",)}
 
 
@@ -57,9 +63,16 @@ def _whole(value: Any) -> int | None:
 
 def deployment_of_point(point: Point) -> Deployment:
     """The engines of a point, by the same route as tables of deployments. Raises InputError."""
+    return _deployment(tuple((name, value) for name, value in point.items() if name not in _OF_THE_LOAD))
+
+
+@lru_cache(maxsize=256)
+def _deployment(stated: tuple[tuple[str, Any], ...]) -> Deployment:
+    """The engines of all points that differ in their load alone: a sweep asks many in a row."""
     import pandas as pd
 
-    table = complete_table(pd.DataFrame([dict(point)]))
+    point = {**dict(stated), "concurrency": 1.0}  # a table wants a load; engines do not depend on it
+    table = complete_table(pd.DataFrame([point]))
     fault = str(row_faults(table)[0])
     if fault:
         raise InputError(fault)

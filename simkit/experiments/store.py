@@ -192,6 +192,19 @@ def part_files(folder: RunFolder) -> list[Path]:
     return sorted(folder.parts.glob("[0-9]*.parquet"))
 
 
+def forget_failures(folder: RunFolder) -> int:
+    """Drop parts in which no point has a result, so that they are tried again; says how many points."""
+    import pyarrow.parquet as pq
+
+    dropped = 0
+    for path in part_files(folder):
+        errors = pq.read_table(path, columns=["error"])["error"].to_pylist()
+        if all(errors):
+            path.unlink()
+            dropped += len(errors)
+    return dropped
+
+
 def stored_points(folder: RunFolder) -> tuple[int, int]:
     """Points that are finished, and how many of them have no result."""
     import pyarrow.compute as pc

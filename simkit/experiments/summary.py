@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simkit.core.errors import InputError
-from simkit.experiments.columns import column_of
+from simkit.experiments.columns import PREFIX, SAID, column_of
 from simkit.experiments.conditions import missing, parse_condition
 from simkit.experiments.document import Experiment, result_names
 from simkit.reports.pages import Page, Section
@@ -85,12 +85,17 @@ def summary_page(experiment: Experiment, table: "pd.DataFrame") -> Page:
 
 def _heads(table: "pd.DataFrame") -> tuple[str, ...]:
     """Columns without who says so, which the page says once."""
-    return tuple(str(name).removeprefix("predicted_").removeprefix("simulated_") for name in table.columns)
+    return tuple(_bare(str(name)) for name in table.columns)
+
+
+def _bare(name: str) -> str:
+    for prefix in set(PREFIX.values()):
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _words(experiment: Experiment) -> str:
-    report, do = experiment.document.report, experiment.do
-    said = {"predict": "predicted (closed form)", "simulate": "simulated", "recommend": "searched"}[do]
+    report, said = experiment.document.report, SAID[experiment.do]
     if report is None:
         return said
     rule = f"the {'lowest' if report.least else 'highest'} `{report.best}`"
@@ -98,7 +103,8 @@ def _words(experiment: Experiment) -> str:
     sla = ", ".join(f"{name} {bound}" for name, bound in experiment.document.sla.stated().items())
     asked = f" The SLA: {sla}." if sla else ""
     best = f"Each row is the point with {rule} of its group{only}"
-    return f"Every point is {said}.{asked} {best}; nothing was measured."
+    end = "." if experiment.do == "benchmark" else "; nothing was measured."
+    return f"Every point is {said}.{asked} {best}{end}"
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,8 @@ _TEMPLATE = """\
 # Run it:    simkit experiment run {name} -o out/{stem}
 question: Which engine and how many GPUs per engine give Qwen3 32B the cheapest tokens?
 
-# predict: closed form, thousands of points a second; simulate: request by request; recommend: a search each.
+# predict: closed form, thousands of points a second; simulate: request by request; recommend: a search each;
+# benchmark: measured on a target, such as benchmark: {{target: local, client: builtin}}
 do: predict
 
 # All combinations are asked. An axis is a value, a list, or a range: {{start: 1, stop: 9, step: 2}}, factor.

@@ -41,21 +41,31 @@ class ProfileStore:
 
         Raises InputError when the folder holds the profile of another question.
         """
+        going_on = self.holds(asked)
+        if going_on:
+            self._clear_halves()
+        else:
+            state = {"asked": dict(asked), "digest": digest_of(asked), "phase": "Initializing"}
+            self._write(self.folder / STATE, state)
+        return going_on
+
+    def holds(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a profile of this question was begun here; nothing is written.
+
+        Raises InputError when the folder holds the profile of another question.
+        """
         path = self.folder / STATE
-        digest = digest_of(asked)
         if not path.exists():
-            self._write(path, {"asked": dict(asked), "digest": digest, "phase": "Initializing"})
             return False
         document = load_json(path)
         if at(document, "kind") != KIND or at(document, "version") != VERSION:
             raise InputError(f"{path}: not a profile of this version of simkit; give another -o")
-        if document.get("digest") != digest:
+        if document.get("digest") != digest_of(asked):
             different = _first_difference(at(document, "asked") or {}, dict(asked))
             raise InputError(
                 f"{self.folder}: holds the profile of another question ({different} differs); "
                 "give another -o, or ask the same to resume"
             )
-        self._clear_halves()
         return True
 
     def _clear_halves(self) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from simkit.cluster.aiperf_operator import finished_job, has_aiperf_operator
+from simkit.cluster.aiperf_operator import finished_job, has_aiperf_operator, jobs_path, labelled
 from simkit.cluster.api import Api, Document
 from simkit.cluster.follow import Followed, pod_states
-from simkit.cluster.jobs import MeasuringJob, run_job
+from simkit.cluster.jobs import MeasuringJob, manifest, run_job
 from simkit.cluster.kinds import DGD, object_words, path_of
 from simkit.cluster.standing import standing
 from simkit.cluster.wanted import HF_SECRET
@@ -74,6 +74,27 @@ def benchmark_in_cluster(
     return _checked(compared(noted, folder, prediction=prediction, limits=limits), meter, where)
 
 
+def rehearsed_job(where: OnCluster, prediction: Prediction, meter: Meter, *, check: bool) -> Document:
+    """The Job or AIPerfJob that would measure; check: the cluster looks at it in a dry run.
+
+    Raises RefusedError and the like where the cluster does not take it.
+    """
+    if where.image is None and has_aiperf_operator(where.api):
+        document, path = _aiperf_job(where, prediction, meter), jobs_path(where.namespace)
+    else:
+        document, path = manifest(measuring_job(where, prediction, meter)), path_of("Job", where.namespace)
+    if check:
+        serving(where)
+        where.api.create(path, document, dry_run=True)
+    return document
+
+
+def _aiperf_job(where: OnCluster, prediction: Prediction, meter: Meter) -> Document:
+    request = prediction.problem.request
+    described = job_of_request(request, prediction.workload, meter.options, where.name, "")
+    return labelled(described, (where.namespace, where.name))
+
+
 def _measured(where: OnCluster, prediction: Prediction, meter: Meter, artifacts: Path, say: Say) -> Run:
     if where.image is None and has_aiperf_operator(where.api):
         return _by_operator(where, prediction, meter, artifacts, say)
@@ -84,10 +105,8 @@ def _measured(where: OnCluster, prediction: Prediction, meter: Meter, artifacts:
 def _by_operator(where: OnCluster, prediction: Prediction, meter: Meter, artifacts: Path, say: Say) -> Run:
     """AIPerf's operator keeps results on a volume of its own; its command fetches them."""
     program = require_tool(AIPERF, meter.aiperf)
-    request = prediction.problem.request
-    manifest = job_of_request(request, prediction.workload, meter.options, where.name, "")
-    patience = meter.patience.timeout_s
-    with finished_job(where.api, manifest, (where.namespace, where.name), patience, say) as name:
+    document, patience = _aiperf_job(where, prediction, meter), meter.patience.timeout_s
+    with finished_job(where.api, document, where.namespace, patience, say) as name:
         words = [str(program), "kube", "results", name, "--namespace", where.namespace, *where.kube]
         _fetch([*words, "--output", str(artifacts)], name)
     return read_run(artifacts)

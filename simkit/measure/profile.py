@@ -67,23 +67,17 @@ def profile(request: Request, settings: ProfileSettings, say: Callable[[str], No
 
     Raises InputError for what cannot be asked together, ExternalError when nothing could be measured.
     """
-    thorough = request.search_strategy == "thorough"
-    if thorough and settings.server is not None:
-        raise InputError(
-            "searchStrategy thorough deploys candidate after candidate, and a URL is one deployment; "
-            "use --target local, or searchStrategy rapid"
-        )
+    refuse_many_on_one(request, settings)
     store = ProfileStore(settings.folder)
-    going_on = store.open(_asked(request, settings))
+    going_on = store.open(asked_of(request, settings))
     if settings.retry_failed:
         store.forget_failures()
     clean_orphans(registry())  # engines of a killed run, even where this one has nothing left to deploy
     store.enter(INITIALIZING, "predicting")
-    sent = replace(request, workload=as_sent(request.workload, settings.meter.options))
-    problem = build_problem(sent, SearchOptions(limit=_SEARCHED if thorough else 10))
-    first = answer(problem)
+    problem, first = predicted(request, settings)
     say(f"{'resuming' if going_on else 'predicted'}: {first.explanation[0]}")
-    bench = _bench(store, problem, settings, say)
+    bench = bench_of(store, problem, settings, say)
+    thorough = request.search_strategy == "thorough"
     engines, wholes = _thorough(bench, problem, first, settings) if thorough else ((), ())
     if not thorough and (request.auto_apply or settings.apply):
         bench.store.enter(SELECTING, "measuring the selected deployment")
@@ -91,7 +85,24 @@ def profile(request: Request, settings: ProfileSettings, say: Callable[[str], No
     return conclude(problem, first, (engines, wholes), bench, settings.limits)
 
 
-def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
+def refuse_many_on_one(request: Request, settings: ProfileSettings) -> None:
+    """Raise InputError where candidate after candidate is to be deployed on one server that runs."""
+    if request.search_strategy == "thorough" and settings.server is not None:
+        raise InputError(
+            "searchStrategy thorough deploys candidate after candidate, and a URL is one deployment; "
+            "use --target local, or searchStrategy rapid"
+        )
+
+
+def predicted(request: Request, settings: ProfileSettings) -> tuple[Problem, Recommendation]:
+    """The question under the load that is sent, and its answer before anything is measured."""
+    sent = replace(request, workload=as_sent(request.workload, settings.meter.options))
+    limit = _SEARCHED if request.search_strategy == "thorough" else 10
+    problem = build_problem(sent, SearchOptions(limit=limit))
+    return problem, answer(problem)
+
+
+def asked_of(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     """What must be the same for results to be gone on with."""
     options, slo = settings.meter.options, request.slo
     on = {name: slo.statistic_of(name) for name in slo.bounds}
@@ -107,13 +118,11 @@ def _asked(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     }
 
 
-def _bench(
+def bench_of(
     store: ProfileStore, problem: Problem, settings: ProfileSettings, say: Callable[[str], None]
 ) -> Bench:
     """How candidates are started and measured, and what is then expected of them."""
-    place = settings.target if isinstance(settings.target, Target) else target_of(settings.target)
-    if settings.server is not None:
-        place = Target(about="a server that runs", start=one_server(settings.server))
+    place = place_of(settings)
     return Bench(
         store=store,
         meter=settings.meter,
@@ -125,6 +134,13 @@ def _bench(
     )
 
 
+def place_of(settings: ProfileSettings) -> Target:
+    """Where candidates are brought up."""
+    if settings.server is not None:
+        return Target(about="a server that runs", start=one_server(settings.server))
+    return settings.target if isinstance(settings.target, Target) else target_of(settings.target)
+
+
 def _place_name(settings: ProfileSettings) -> str:
     if settings.server is not None:
         return settings.server.url
@@ -134,7 +150,7 @@ def _place_name(settings: ProfileSettings) -> str:
 # --- sweeps ---------------------------------------------------------------------------------------
 
 
-def _contenders(first: Recommendation, settings: ProfileSettings) -> tuple[Candidate, ...]:
+def contenders_of(first: Recommendation, settings: ProfileSettings) -> tuple[Candidate, ...]:
     """The best layouts, each once; both modes among them where both were found."""
     seen: dict[str, Candidate] = {}
     for candidate in first.candidates:
@@ -158,7 +174,7 @@ def _thorough(
 
     What cannot beat the best measured so far is not deployed, nor are its engines.
     """
-    contenders = _contenders(first, settings)
+    contenders = contenders_of(first, settings)
     bench.store.enter(PREFILL, "aggregated candidates")
     together = [item for item in contenders if item.deployment.mode == "agg"]
     wholes = _wholes(bench, (problem, first), together, ())

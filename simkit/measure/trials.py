@@ -72,7 +72,7 @@ class Bench:
         self.found += len(trial.points) - len(missing)
         if not missing:
             return result
-        reason = self._beyond(trial, len(missing))
+        reason = self.beyond(trial, len(missing))
         if reason:
             return replace(result, skipped=reason)
         self.say(f"deploying {trial.name} ({trial.num_gpus} GPUs, {len(missing)} points)")
@@ -92,7 +92,7 @@ class Bench:
             failures={name: item.reason for name, item in kept.items() if isinstance(item, Failure)},
         )
 
-    def _beyond(self, trial: Trial, points: int) -> str:
+    def beyond(self, trial: Trial, points: int) -> str:
         """Why the budget does not allow a trial; empty where it does."""
         budget = self.budget
         if budget.gpus is not None and trial.num_gpus > budget.gpus:
@@ -107,9 +107,8 @@ class Bench:
         """Points as they get a result. After a failure the rest get a fresh deployment."""
         waiting = list(missing)
         while waiting:
-            folder = self.store.folder / "local" / trial.name
             try:
-                with self.deploy(trial.candidate, folder) as server:
+                with self.deploy(trial.candidate, trial_folder(self.store.folder, trial)) as server:
                     self.deployed += 1
                     while waiting:
                         point = waiting[0]
@@ -139,6 +138,11 @@ class Bench:
     def _fail(self, trial: Trial, point: Point, error: SimkitError | TimeoutError) -> None:
         self.store.put(trial.name, point.name, Failure(reason=str(error)))
         self.say(f"failed {trial.name} {point.name}: {error}")
+
+
+def trial_folder(folder: Path, trial: Trial) -> Path:
+    """Where the files and logs of a trial's deployment go, in the folder of a profile."""
+    return folder / "local" / trial.name
 
 
 def _figures(run: Run) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.errors import InputError
-from simkit.experiments.columns import AXES, PREFIX, SIZES, column_of
+from simkit.experiments.columns import AXES, PREFIX, SAID, SIZES, column_of
 from simkit.experiments.document import Experiment
 from simkit.experiments.store import RunFolder, read_dataset, read_run
 from simkit.experiments.summary import summary_page, summary_table
@@ -15,7 +15,6 @@ from simkit.reports.views.swept_points import SweptPoints
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAID = {"predict": "predicted (closed form)", "simulate": "simulated", "recommend": "searched"}
 _NEEDED = (
     "ttft_ms_mean", "ttft_ms_lo", "ttft_ms_hi", "itl_ms_mean", "itl_ms_lo", "itl_ms_hi",
     "tokens_per_s_per_user", "output_tokens_per_s_per_gpu",
@@ -71,7 +70,7 @@ def swept_points(experiment: Experiment, frame: "pd.DataFrame", provenance: tupl
     reasons = frame.loc[frame["error"] != "", "error"].value_counts().head(8)
     return SweptPoints(
         question=experiment.document.question,
-        said=f"Every point is {_SAID[do]}; nothing was measured.",
+        said=f"Every point is {SAID[do]}; nothing was measured.",
         columns={name: _plain(usable[name]) for name in dict.fromkeys(names) if name in usable},
         prefix=prefix,
         varied=varied,

@@ -1,7 +1,7 @@
 """A deployment under a load, request by request."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -192,10 +192,34 @@ def served_workload(load: OfferedLoad, run: SimulatedRun) -> Workload:
     return replace(served_load, prefix_hit=hit)
 
 
-def closed_forms(problem: Problem, chosen: Deployment) -> dict[str, Candidate]:
+def closed_forms(problem: Problem, chosen: Deployment) -> Mapping[str, Candidate]:
     """The estimates that the simulation stands beside."""
     workload = problem.request.workload
     loads = {"steady": replace(workload, requests_per_slot=None)}
     if workload.concurrency is not None:
         loads = {"benchmark": workload, **loads}
-    return {name: deployment_candidate(_under(problem, load), chosen) for name, load in loads.items()}
+    return EstimatesBeside(problem=problem, chosen=chosen, loads=loads)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EstimatesBeside(Mapping[str, Candidate]):
+    """Estimates by name, each made when it is first looked at: a sweep looks at one of them."""
+
+    problem: Problem
+    chosen: Deployment
+    loads: Mapping[str, Workload]
+    made: dict[str, Candidate] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Candidate:
+        """The estimate under the load of that name."""
+        if name not in self.made:
+            self.made[name] = deployment_candidate(_under(self.problem, self.loads[name]), self.chosen)
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, the closest to the simulation first."""
+        return iter(self.loads)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.loads)

@@ -13,7 +13,7 @@ from simkit.catalog.operators import relatives
 from simkit.core.errors import unknown_name
 from simkit.engines.registry import engine_names
 from simkit.engines.support import moe_support
-from simkit.formats.dgdr.model import GPU_SKUS
+from simkit.formats.dgdr.skus import GPU_SKUS
 from simkit.search.coverage import FAMILIES, Coverage, coverage, guide_search
 
 

@@ -52,6 +52,9 @@ def test_a_missed_sla_or_bound_is_status_1(simkit, tmp_path):
         (("--target", "url", "--url", "x"), "http://HOST:PORT"),
         (("--target", "url", "--url", "http://x", "--search-strategy", "thorough"), "one deployment"),
         (("--max-points", "0"), "must be positive"),
+        (("--dry-run", "sever"), "did you mean server?"),
+        (("--dry-run", "server"), "add --target k8s"),
+        (("--diff",), "add --target k8s"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(simkit, tmp_path, words, said):
@@ -67,3 +70,13 @@ def test_a_dead_server_is_status_3_with_what_to_look_at(simkit, tmp_path):
     assert done.status == 3
     assert "does not serve" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_a_dry_run_names_what_would_be_deployed_and_writes_nothing(simkit, tmp_path):
+    words = ("profile", *MODEL, *LOAD, "--search-strategy", "thorough", "-o", tmp_path / "out")
+    found = simkit(*words, "--dry-run", "client", "--format", "json")
+    told = json.loads(found.out)
+    assert (found.status, told["documents"]) == (0, [])
+    assert [one["missing"] for one in told["trials"]] == [one["points"] for one in told["trials"]] != []
+    assert f"would deploy {told['trials'][0]['name']} (1 GPUs, " in found.err
+    assert not (tmp_path / "out").exists()

@@ -34,7 +34,7 @@ USERS = {  # name: groups
 }
 _ADMISSION = "ServiceAccount"  # pods need no service account, as nothing runs them
 _CONTROLLERS = "namespace,garbagecollector,job,ttl-after-finished,resourcequota"
-_READY_S, _BUILD_S = 90, 3600
+_READY_S, _BUILD_S = 240, 3600  # a busy machine starts a server slowly
 
 
 class UnavailableError(RuntimeError):
@@ -195,7 +195,7 @@ def free_ports(count: int) -> list[int]:
 # --- One server for a test session: a process of its own keeps it, and ends with the session.
 
 
-_STARTING_S = 120
+_STARTING_S = 300
 
 
 def shared(folder: Path, session: int) -> Server:

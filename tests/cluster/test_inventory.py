@@ -10,7 +10,7 @@ from simkit.cluster.inventory import chosen, grouped, hardware_block
 from simkit.cluster.nodes import gpu_node, pod_gpus
 from simkit.cluster.this_machine import machine_nodes
 from simkit.core.errors import InputError
-from simkit.formats.dgdr.model import GPU_SKUS
+from simkit.formats.dgdr.skus import GPU_SKUS
 
 H200, A100 = "NVIDIA-H200", "NVIDIA-A100-SXM4-80GB"
 

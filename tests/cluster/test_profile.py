@@ -8,7 +8,7 @@ from cluster_objects import GROUP
 from openai_server import openai_server
 from operator_stand_in import StandInOperator
 
-from simkit.measure.targets.k8s import TRIAL_LABEL, frontend_url
+from simkit.measure.targets.k8s import RUN_FILE, TRIAL_LABEL, frontend_url
 
 REQUEST = {
     "apiVersion": "nvidia.com/v1beta1", "kind": "DynamoGraphDeploymentRequest", "metadata": {"name": "small"},
@@ -37,20 +37,43 @@ def profiled(cluster, simkit, tmp_path, monkeypatch):
 
 
 def test_a_candidate_is_brought_up_measured_and_removed(cluster, profiled, tmp_path):
+    run = tmp_path / "out" / "local" / RUN_FILE  # of a run of this folder that was killed
+    run.parent.mkdir(parents=True)
+    run.write_text("abc123\n")
     leftover = {"apiVersion": "nvidia.com/v1beta1", "kind": "DynamoGraphDeployment", "spec": {},
                 "metadata": {"name": "small-left-dgd", "labels": {
-                    "app.kubernetes.io/managed-by": "simkit", TRIAL_LABEL: "small"}}}  # fmt: skip
-    other = {**leftover, "metadata": {"name": "other-dgd", "labels": {TRIAL_LABEL: "small"}}}
-    for one in (leftover, other):
+                    "app.kubernetes.io/managed-by": "simkit", TRIAL_LABEL: "small-abc123"}}}  # fmt: skip
+    other = {**leftover, "metadata": {"name": "other-dgd", "labels": {TRIAL_LABEL: "small-abc123"}}}
+    running = {**leftover, "metadata": {"name": "small-theirs-dgd", "labels": {
+        "app.kubernetes.io/managed-by": "simkit", TRIAL_LABEL: "small-def456"}}}  # fmt: skip
+    for one in (leftover, other, running):
         cluster.api.create(cluster.path("dynamographdeployments", base=GROUP), one)
     with StandInOperator(cluster):
         found = profiled()
     assert found.status in (0, 1), found.err
     assert json.loads(found.out)["phase"] == "Deployed"
-    assert cluster.kubectl("get", "dgd", "-o", "name") == "dynamographdeployment.nvidia.com/other-dgd"
+    left = cluster.kubectl("get", "dgd", "-o", "jsonpath={.items[*].metadata.name}")
+    assert left.split() == ["other-dgd", "small-theirs-dgd"], "one is not ours, one another profile's"
     (log,) = (tmp_path / "out").rglob("cluster.log")
     assert "all pods are ready" in log.read_text()
     assert "measured" in found.err
+
+
+def test_the_whole_loop_is_one_command(cluster, profiled, tmp_path):
+    """Recommended, deployed, measured, recalibrated, recommended again; nothing is left behind."""
+    with StandInOperator(cluster):
+        found = profiled("--search-strategy", "thorough", "--candidates", 2)
+    assert found.status in (0, 1), found.err
+    out = tmp_path / "out"
+    assert found.err.index("predicted: ") < found.err.index("deploying ") < found.err.index("measured ")
+    own = json.loads((out / "own_calibration.json").read_text())
+    answer = json.loads((out / "recommendation.json").read_text())
+    summary = json.loads((out / "profile_summary.json").read_text())
+    assert len(own["observations"]) >= 1
+    assert summary["changed"], "what measuring changed of the answer"
+    first = json.loads((out / "prediction.json").read_text())
+    assert answer["selected"]["ttft_ms"]["mean"] != first["about"]["ttft_ms"]["mean"]
+    assert cluster.kubectl("get", "dgd", "-o", "name") == ""
 
 
 def test_the_frontend_is_reached_by_the_clusters_dns_unless_told_otherwise():

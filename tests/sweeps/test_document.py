@@ -70,7 +70,11 @@ FAULTS = [
     ("sla:", "zip: [{rdma: [true, false], pp: [1]}]\nsla:", "zip[0]: axes that move together need lists"),
     ("sla:", "zip: [{gpu: [h100_sxm], rdma: [true]}]\nsla:", "zip.gpu: this axis is given twice"),
     ("sla:", "report: {by: [gpu], best: ttft}\nsla:", "report.best.ttft: unknown key; did you mean"),
-    ("sla:", "do: measure\nsla:", "do: expected one of predict, simulate, recommend, got 'measure'"),
+    (
+        "sla:",
+        "do: measure\nsla:",
+        "do: expected one of predict, simulate, recommend, benchmark, got 'measure'",
+    ),
     (
         "sla:",
         "baselines: {old: {gpuu: h100_sxm}}\nsla:",

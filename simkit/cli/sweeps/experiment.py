@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
+from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.sweeps.beside import gate, import_results
 
@@ -16,7 +17,7 @@ experiment = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="One question at many points: predicted, simulated or searched; any kill is survived.\n\n"
+    help="One question at many points: predicted, simulated, searched or measured; any kill is survived.\n\n"
     "Example: simkit experiment run experiments/sweeps/tp_scaling.yaml -o out/tp_scaling",
 )
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Experiment.")]
@@ -32,6 +33,7 @@ PriceFlag = Annotated[float | None, typer.Option(min=0.0, help="Price of one wor
 EveryFlag = Annotated[float | None, typer.Option(min=0.1, help="Say progress every so many seconds.")]
 _REFINE_HELP = "Ask only near the front and the bounds, as `refine: {}` in the file does."
 _OUTPUT_HELP = "Folder of the run; one that holds a part of it is finished."
+_RETRY_HELP = "Also blocks of points of which none has a result."
 _DRY_HELP = "Only say how many points, how long, how much."
 
 
@@ -120,6 +122,7 @@ def run(
 def resume(
     folder: FolderArgument,
     *,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help=_RETRY_HELP)] = False,
     jobs: JobsFlag = 1,
     cluster: ClusterFlag = None,
     max_minutes: MinutesFlag = None,
@@ -134,13 +137,17 @@ def resume(
 
     Example: simkit experiment resume out/sweep
     """
-    from simkit.experiments.store import RunFolder, read_run
+    from simkit.experiments.store import RunFolder, forget_failures, locked, read_run
     from simkit.experiments.work.budget import RunBudget
 
     budget = RunBudget(
         minutes=max_minutes, points=max_points, money=max_money, worker_hour_price=worker_hour_price
     )
     asked = read_run(RunFolder(path=folder))[0]
+    if retry_failed:
+        with locked(RunFolder(path=folder)):
+            count = forget_failures(RunFolder(path=folder))
+        remark(f"{count} points without a result are tried again", quiet=quiet)
     _run(asked, folder, (jobs, cluster, budget), (form, progress_every), quiet=quiet)
 
 
@@ -217,7 +224,8 @@ def _run(
     folder, (jobs, cluster, budget), (form, every) = RunFolder(path=output), work, said
     workers = Workers(jobs=jobs, cluster=cluster, budget=asked.budget.changed(budget))
     try:
-        last = _follow(asked, start(asked, folder, sys.argv[1:], workers), every, quiet=quiet)
+        with stoppable():
+            last = _follow(asked, start(asked, folder, sys.argv[1:], workers), every, quiet=quiet)
     except KeyboardInterrupt:
         remark(f"interrupted; what is finished is kept: simkit experiment resume {output}", quiet=quiet)
         raise SystemExit(INTERRUPTED) from None

@@ -63,7 +63,8 @@ def gate_document(run: "pd.DataFrame", baseline: "pd.DataFrame | None", rules: G
 
 
 def _who(frame: "pd.DataFrame") -> Do:
-    return "simulate" if "simulated_ttft_ms_mean" in frame else "predict"
+    kinds: tuple[Do, ...] = ("benchmark", "simulate")
+    return next((do for do in kinds if f"{PREFIX[do]}ttft_ms_mean" in frame), "predict")
 
 
 def _requirement(run: "pd.DataFrame", text: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from simkit.formats.dgd.workers import main_container
 from simkit.formats.dgdr import model
 from simkit.formats.dgdr.model_cache import DEFAULT_MOUNT, cache_warnings, single_path
 from simkit.formats.dgdr.rules import canonical_gpu
+from simkit.formats.dgdr.skus import GPU_SKUS
 from simkit.formats.faults import lookup
 from simkit.formats.planner.faults import planner_settings, planner_warnings
 
@@ -35,7 +36,7 @@ def warnings_of(spec: model.Spec) -> list[str]:
 
 def _gpu(hardware: model.HardwareFields | None) -> list[str]:
     sku = hardware.gpu_sku if hardware else None
-    if sku is None or (sku != "gb200_sxm" and sku in model.GPU_SKUS):
+    if sku is None or (sku != "gb200_sxm" and sku in GPU_SKUS):
         return []
     why = "the name is deprecated" if sku == "gb200_sxm" else "Dynamo's DGDR does not accept that name"
     return [f"spec.hardware.gpuSku {sku!r} is read as {canonical_gpu(sku)}; {why}"]

@@ -18,11 +18,6 @@ KIND = "DynamoGraphDeploymentRequest"
 DEFAULT_TTFT_MS, DEFAULT_ITL_MS = 2000.0, 30.0  # the profiler's, not the CRD's
 DEFAULT_ISL, DEFAULT_OSL = 4000, 1000
 NO_SLA = "no SLA given: nothing is judged; Dynamo's profiler defaults ttft 2000 ms, itl 30 ms lead the choice"
-GPU_SKUS = (
-    "vr_nvl72", "gb200", "gb200_sxm", "gb10", "b300_sxm", "b200_sxm", "h200_sxm", "h100_sxm",
-    "h100_pcie", "a100_sxm", "a100_pcie", "a30", "l40s", "l40", "l4", "v100_sxm", "v100_pcie",
-    "t4", "mi200", "mi300",
-)  # fmt: skip
 
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 Budget = Annotated[int, Field(gt=0, le=1_000_000)]  # beyond any cluster; the CRD stops at 2^31 - 1

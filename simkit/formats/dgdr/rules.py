@@ -10,9 +10,10 @@ from simkit.core.errors import UnknownNameError, nearest
 from simkit.core.milliseconds import looks_like_seconds, seconds_words
 from simkit.engines.registry import engine_choices
 from simkit.formats.dgdr.alpha import ALPHA_VERSION
-from simkit.formats.dgdr.model import API_VERSION, DEFAULT_OSL, GPU_SKUS, KIND
+from simkit.formats.dgdr.model import API_VERSION, DEFAULT_OSL, KIND
 from simkit.formats.dgdr.model_cache import cache_faults
 from simkit.formats.dgdr.overrides import dgd_override_faults
+from simkit.formats.dgdr.skus import GPU_SKUS
 from simkit.formats.faults import (
     Fault,
     given,

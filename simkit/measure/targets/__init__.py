@@ -4,17 +4,30 @@ A module is found by being here: its name is what `--target` takes, its TARGET s
 """
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from simkit.closed_form.problem import Problem
+from simkit.cluster.apply import Applied
 from simkit.core.errors import unknown_name
 from simkit.core.estimate import Candidate
 from simkit.core.workload import Workload
 from simkit.measure.run import Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What a target would create for a candidate with a folder, where it is told by documents.
+
+    documents: as they would be sent. changes: what a dry run of them changes there.
+    """
+
+    documents: Callable[[Problem, Candidate, Path], Sequence[dict[str, Any]]]
+    changes: Callable[[Problem, Candidate, Path], Sequence[Applied]]
 
 
 def as_it_is(problem: Problem, candidate: Candidate, load: Workload) -> Candidate:
@@ -29,7 +42,7 @@ class Target:
     about: a few words for messages. start: a candidate served, with its files in a folder, until the context
     ends; it raises ExternalError where that cannot be. expect: the candidate as it will be there under a
     load. real_engines: what is measured says something of GPUs, so that it corrects predictions.
-    own_tokenizer: the model served has one of ours, as no weights are there.
+    own_tokenizer: the model served has one of ours, as no weights are there. rehearsal: what it would create.
     """
 
     about: str
@@ -37,6 +50,7 @@ class Target:
     expect: Callable[[Problem, Candidate, Workload], Candidate] = as_it_is
     real_engines: bool = True
     own_tokenizer: bool = False
+    rehearsal: Rehearsal | None = None
 
 
 def target_names() -> tuple[str, ...]:

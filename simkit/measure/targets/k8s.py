@@ -6,6 +6,7 @@ cluster's own DNS, so this runs inside the cluster; from elsewhere SIMKIT_FRONTE
 
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,28 +16,30 @@ from typing import Any
 
 from simkit.catalog.problems import cluster_device
 from simkit.closed_form.problem import Problem
-from simkit.cluster.access import Access, connect
+from simkit.cluster.access import Access, connect, namespace_of
 from simkit.cluster.api import Api
-from simkit.cluster.apply import apply_all
+from simkit.cluster.apply import Applied, apply_all
 from simkit.cluster.documents import Bundle, bundle_of
 from simkit.cluster.failures import ClusterError
 from simkit.cluster.follow import Followed, follow
-from simkit.cluster.kinds import DGD, OURS, POD_OF_DGD, path_of
+from simkit.cluster.kinds import DGD, OURS, POD_OF_DGD, object_words, path_of
 from simkit.cluster.remove import belongings, delete, wait_until_gone
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.estimate import Candidate
 from simkit.formats.dgd.render import render
 from simkit.io.openai_http import served_models
+from simkit.io.yamlio import read_text, write_text_atomic
 from simkit.measure.run import Server
-from simkit.measure.targets import Target
+from simkit.measure.targets import Rehearsal, Target
 
 URL_VARIABLE = "SIMKIT_FRONTEND_URL"
-TRIAL_LABEL = "simkit.io/trial-of"  # which request's candidates these are: leftovers of killed runs go by it
+TRIAL_LABEL = "simkit.io/trial-of"  # which profile's candidates these are: leftovers of killed runs go by it
+RUN_FILE = "run-id"  # tells one profile from another of the same request
 _URL = "http://{name}-frontend.{namespace}.svc:8000"
 _READY_S, _LISTED_S, _GONE_S, _PAUSE_S = 7200.0, 600.0, 300.0, 1.0
 
 
-def trial_documents(problem: Problem, candidate: Candidate) -> list[dict[str, Any]]:
+def trial_documents(problem: Problem, candidate: Candidate, trial_of: str) -> list[dict[str, Any]]:
     """The candidate's DGD, its name the same in every run; without a Planner, which would scale it."""
     request = problem.request
     digest = hashlib.sha256(repr(candidate.deployment).encode()).hexdigest()[:6]
@@ -54,7 +57,7 @@ def trial_documents(problem: Problem, candidate: Candidate) -> list[dict[str, An
         total_gpus=candidate.deployment.num_gpus,
     )
     for one in documents:
-        one["metadata"].setdefault("labels", {})[TRIAL_LABEL] = trial_of(problem)
+        one["metadata"].setdefault("labels", {})[TRIAL_LABEL] = trial_of
     return documents
 
 
@@ -66,25 +69,52 @@ def _without_name(override: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**override, "metadata": metadata}
 
 
-def trial_of(problem: Problem) -> str:
-    """The request's name as a label takes it."""
-    return problem.request.deploy.name[:63].rstrip("-.")
+def profile_label(problem: Problem, folder: Path, *, keep: bool) -> str:
+    """The request's name and what tells its profile from others, kept beside the folders of its trials."""
+    path = folder.parent / RUN_FILE
+    found = read_text(path).strip() if path.is_file() else secrets.token_hex(3)
+    if keep and not path.is_file():
+        write_text_atomic(path, found + "\n")
+    return f"{problem.request.deploy.name[:56].rstrip('-.')}-{found}"
+
+
+def _bundle(problem: Problem, candidate: Candidate, label: str, otherwise: str) -> Bundle:
+    documents = trial_documents(problem, candidate, label)
+    return bundle_of(documents, "candidate", None, otherwise)
+
+
+def _documents(problem: Problem, candidate: Candidate, folder: Path) -> list[dict[str, Any]]:
+    """What would be sent for a candidate."""
+    otherwise = namespace_of(Access(namespace=problem.request.deploy.namespace))
+    label = profile_label(problem, folder, keep=False)
+    return list(_bundle(problem, candidate, label, otherwise).documents)
+
+
+def _changes(problem: Problem, candidate: Candidate, folder: Path) -> list[Applied]:
+    """What the cluster says would change. Raises InputError where another profile has the deployment."""
+    api = connect(Access(namespace=problem.request.deploy.namespace))
+    label = profile_label(problem, folder, keep=False)
+    bundle = _bundle(problem, candidate, label, api.namespace)
+    _refuse_others(api, bundle, label)
+    return list(apply_all(api, bundle, dry_run=True))
 
 
 @contextmanager
 def cluster_server(problem: Problem, candidate: Candidate, folder: Path) -> Iterator[Server]:
     """A candidate served on the cluster until the context ends; what was said of it is in cluster.log."""
     api = connect(Access(namespace=problem.request.deploy.namespace))
-    bundle = bundle_of(trial_documents(problem, candidate), "candidate", None, api.namespace)
-    url = frontend_url(bundle.name, bundle.namespace, os.environ)
     folder.mkdir(parents=True, exist_ok=True)
+    label = profile_label(problem, folder, keep=True)
+    bundle = _bundle(problem, candidate, label, api.namespace)
+    url = frontend_url(bundle.name, bundle.namespace, os.environ)
     with (folder / "cluster.log").open("a", encoding="utf-8") as log:
 
         def say(line: str) -> None:
             log.write(line + "\n")
             log.flush()
 
-        remove_trials(api, bundle.namespace, trial_of(problem), keep=bundle.name)
+        _refuse_others(api, bundle, label)
+        remove_trials(api, bundle.namespace, label, keep=bundle.name)
         try:
             one = _applied(api, bundle)
             follow(one, _READY_S, say)
@@ -96,7 +126,7 @@ def cluster_server(problem: Problem, candidate: Candidate, folder: Path) -> Iter
                 log=f"kubectl -n {bundle.namespace} logs -l {POD_OF_DGD}={bundle.name}",
             )
         finally:
-            remove_trials(api, bundle.namespace, trial_of(problem))
+            remove_trials(api, bundle.namespace, label)
 
 
 def frontend_url(name: str, namespace: str, environ: Mapping[str, str]) -> str:
@@ -110,9 +140,22 @@ def frontend_url(name: str, namespace: str, environ: Mapping[str, str]) -> str:
         ) from error
 
 
-def remove_trials(api: Api, namespace: str, request: str, *, keep: str | None = None) -> None:
-    """Delete the candidates of a request, and wait until their GPUs are free."""
-    labels = ",".join(f"{key}={value}" for key, value in {**OURS, TRIAL_LABEL: request}.items())
+def _refuse_others(api: Api, bundle: Bundle, label: str) -> None:
+    """Raise InputError where the candidate is up already for another profile, or to serve."""
+    found = api.find(path_of(DGD, bundle.namespace, bundle.name))
+    theirs = (found or {}).get("metadata", {}).get("labels", {}).get(TRIAL_LABEL)
+    if found is not None and theirs != label:
+        words = object_words(DGD, bundle.name, bundle.namespace)
+        whose = f"is of another profile ({TRIAL_LABEL}: {theirs})" if theirs else "serves already"
+        raise InputError(
+            f"{words}: {whose}; wait for it, give the request another name, or, if it was left behind, "
+            f"simkit delete {bundle.name} --namespace {bundle.namespace}"
+        )
+
+
+def remove_trials(api: Api, namespace: str, label: str, *, keep: str | None = None) -> None:
+    """Delete the candidates of a profile, and wait until their GPUs are free."""
+    labels = ",".join(f"{key}={value}" for key, value in {**OURS, TRIAL_LABEL: label}.items())
     gone = []
     for one in list(api.items(path_of(DGD, namespace), {"labelSelector": labels})):
         name = one["metadata"]["name"]
@@ -151,4 +194,8 @@ def _still_there(one: Followed) -> None:
             raise ExternalError(f"{one.words}: somebody deleted it while it was measured")
 
 
-TARGET = Target(about="a DGD on the cluster", start=cluster_server)
+TARGET = Target(
+    about="a DGD on the cluster",
+    start=cluster_server,
+    rehearsal=Rehearsal(documents=_documents, changes=_changes),
+)

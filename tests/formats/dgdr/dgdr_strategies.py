@@ -4,7 +4,7 @@ import copy
 
 from hypothesis import strategies as st
 
-from simkit.formats.dgdr.model import GPU_SKUS
+from simkit.formats.dgdr.skus import GPU_SKUS
 
 MODELS = ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-32B", "meta-llama/Llama-3.1-70B-Instruct", "Qwen/Qwen3-30B-A3B")
 NODE_GPUS = ("h200_sxm", "h100_sxm", "a100_sxm", "b200_sxm", "l40s", "gb200", "H100-SXM5-80GB", "h100_pcie")

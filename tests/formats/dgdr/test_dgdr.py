@@ -9,7 +9,7 @@ import pytest
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, ModelCache
 from simkit.core.slo import Slo
-from simkit.formats.dgdr.model import GPU_SKUS, NO_SLA, known_keys
+from simkit.formats.dgdr.model import NO_SLA, known_keys
 from simkit.formats.dgdr.read import (
     dgdr_faults,
     read_document,
@@ -18,6 +18,7 @@ from simkit.formats.dgdr.read import (
     request_to_document,
     set_path,
 )
+from simkit.formats.dgdr.skus import GPU_SKUS
 from simkit.formats.validate import validate_documents
 
 ROOT = Path(__file__).resolve().parents[3]
