@@ -53,6 +53,15 @@ REASONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One public text: DGD, script or shell block, where it stands, and itself."""
+
+    kind: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One input: its kind, what became of it, and in words."""
 
@@ -74,24 +83,26 @@ def files(repository: Path) -> Iterator[tuple[str, str]]:
             yield name, shown.stdout.decode("utf-8", "replace")
 
 
-def outcomes(repository: Path) -> Iterator[Outcome]:
+def inputs(repository: Path) -> Iterator[Input]:
     """Every input of a repository, the same text once."""
     seen: set[str] = set()
     for name, text in files(repository):
         if name.endswith((".yaml", ".yml")):
             if DGD.search(text) and text not in seen:
                 seen.add(text)
-                yield _outcome("DGD", name, text)
+                yield Input(kind="DGD", name=name, text=text)
             continue
         blocks = [text] if name.endswith(".sh") else [match[1] for match in BLOCK.finditer(text)]
         kind = "script" if name.endswith(".sh") else "shell block"
         for block in blocks:
             if START.search(block) and block not in seen:
                 seen.add(block)
-                yield _outcome(kind, name, block)
+                yield Input(kind=kind, name=name, text=block)
 
 
-def _outcome(kind: str, name: str, text: str) -> Outcome:
+def outcome(item: Input) -> Outcome:
+    """What became of an input."""
+    kind, name, text = item.kind, item.name, item.text
     try:
         if kind == "DGD":
             read = parse_dgd(parse_documents(text, name), source=name, hint_of=catalogue_hint)
@@ -141,7 +152,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     parser.add_argument("--list", type=Path)
     given = parser.parse_args()
-    found = [item for repository in given.repositories for item in outcomes(repository)]
+    found = [outcome(item) for repository in given.repositories for item in inputs(repository)]
     print(table(found))
     if given.list:
         given.list.write_text(
