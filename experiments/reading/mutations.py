@@ -30,9 +30,11 @@ from simkit.io.yamlio import parse_documents  # noqa: E402
 TEXT_SHARE = 0.3
 PROGRESS = 10_000
 LONGEST_MESSAGE = 200_000
-PIECES = (*HOSTILE_TEXTS, "'", '"', "\\\n", "$(", "${", "}", "<<EOF\n", "&&", "|", "#", "=", "--", "-tp", "-tp 0",
-          "--tensor-parallel-size=9999999999999999999", "--max-num-seqs=-1", "{", "[", "if true; then", "done",
-          "-dp 3", "--config x.yaml", "--kv-cache-dtype fp8", "docker run", "exec", "for i in 1 2; do")  # fmt: skip
+PIECES = (
+    *HOSTILE_TEXTS, "'", '"', "\\\n", "$(", "${", "}", "<<EOF\n", "&&", "|", "#", "=", "--", "-tp", "-tp 0",
+    "--tensor-parallel-size=9999999999999999999", "--max-num-seqs=-1", "{", "[", "if true; then", "done",
+    "-dp 3", "--config x.yaml", "--kv-cache-dtype fp8", "docker run", "exec", "for i in 1 2; do",
+)  # fmt: skip
 
 
 def mutated_words(text: str, rng: random.Random) -> str:
@@ -137,8 +139,9 @@ def main() -> int:
     seeds = range(given.seed, given.seed + given.count)
     seen, broken = run(found, seeds, started + given.minutes * 60)
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(seen.items()))
-    print(f"{sum(seen.values()) + len(broken):,} mutations of {len(found)} inputs in "
-          f"{time.monotonic() - started:,.0f} s: {outcomes}; {len(broken)} broke a promise: {broken[:20]}")  # fmt: skip
+    total = sum(seen.values()) + len(broken)
+    print(f"{total:,} mutations of {len(found)} inputs in {time.monotonic() - started:,.0f} s: {outcomes}")
+    print(f"{len(broken)} broke a promise" + (f": seeds {broken[:20]}" if broken else ""))
     return 1 if broken else 0
 
 

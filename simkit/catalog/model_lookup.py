@@ -40,7 +40,10 @@ def model_config(name_or_path: str) -> ModelEntry:
 def _is_path(text: str) -> bool:
     if text.startswith((".", "/", "~")) or text.endswith(".json"):
         return True
-    return (Path(text) / "config.json").is_file()
+    try:
+        return (Path(text) / "config.json").is_file()
+    except (OSError, ValueError):  # longer than a path may be, or with a character that none holds
+        return False
 
 
 def _folder() -> Path:
