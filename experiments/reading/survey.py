@@ -22,6 +22,7 @@ from simkit.core.errors import SimkitError
 from simkit.formats.dgd.read import catalogue_hint, parse_dgd
 from simkit.formats.engine_command.read import parse_command
 from simkit.io.yamlio import parse_documents
+from simkit.launch.arguments import unfilled
 
 DGD = re.compile(r"(?m)^kind: *DynamoGraphDeployment *$")
 START = re.compile(
@@ -34,7 +35,10 @@ BEGIN, END = "<!-- survey -->", "<!-- end of survey -->"
 REASONS = (
     ("model outside the catalogue", r"unknown model|expected a model folder|cannot be looked up"),
     ("a settings file that is not in the text", r"settings file .* is not here|settings in"),
-    ("a value that is not in the text", r"shell variable without a value|got '[<$]|no model is named"),
+    (
+        "a value that is not in the text",
+        r"shell variable without a value|a placeholder|got '[<$]|no model is named",
+    ),
     (
         "no engine in it: patches, frontends, other programs",
         r"no engine is started|no worker among|starts none of",
@@ -106,6 +110,9 @@ def outcome(item: Input) -> Outcome:
     try:
         if kind == "DGD":
             read = parse_dgd(parse_documents(text, name), source=name, hint_of=catalogue_hint)
+            if missing := unfilled(read.model):
+                found = "a value that is not in the text"
+                return Outcome(kind=kind, name=name, found=found, words=f"{read.model}: {missing}")
             if not catalogue_hint(read.model).known:
                 return Outcome(kind=kind, name=name, found="model outside the catalogue", words=read.model)
             deployment, notes = read.deployment, read.notes

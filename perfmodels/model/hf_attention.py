@@ -90,6 +90,9 @@ def _window_by_interval(config: Config, num_layers: int) -> list[str]:
 
 def attention_groups(config: Config) -> tuple[AttentionGroup, ...]:
     """One group per kind of layer, most layers first."""
+    if config.get("mamba_d_ssm"):  # Falcon-H1: both kinds side by side in every layer
+        layers = int(config["num_hidden_layers"])
+        return (_gqa(config, layers, "full"), _mamba(config, layers))
     counts = Counter(layer_kinds(config))
     counts.pop("none", None)
     builders = {"linear": _linear, "mamba": _mamba, "kda": _kimi_delta, "conv": _short_convolution}
@@ -115,7 +118,9 @@ def _mla(config: Config, num_layers: int) -> MlaAttention:
         q_lora_rank=config.get("q_lora_rank"),
         qk_nope_head_dim=int(config["qk_nope_head_dim"]),
         qk_rope_head_dim=int(config["qk_rope_head_dim"]),
-        v_head_dim=int(config["v_head_dim"]),
+        v_head_dim=first(
+            config, ("v_head_dim",), int(config["hidden_size"]) // int(config["num_attention_heads"])
+        ),
         index_heads=int(config["index_n_heads"]) if sparse else 0,
         index_head_dim=int(config["index_head_dim"]) if sparse else 0,
         index_topk=int(config["index_topk"]) if sparse else None,

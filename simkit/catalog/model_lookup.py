@@ -22,6 +22,11 @@ def model_names() -> list[str]:
     return sorted(_index())
 
 
+def organisations() -> frozenset[str]:
+    """Who publishes the models of the catalogue, in lower case."""
+    return frozenset(parts.organisation for parts in _index().values())
+
+
 def model_config(name_or_path: str) -> ModelEntry:
     """The model called `name_or_path`: a folder or config.json, or a Hugging Face id.
 

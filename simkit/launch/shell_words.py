@@ -28,9 +28,19 @@ _LARGEST = 10**9
 _ALTERNATIVES = (":-", "-", ":=", "=")
 
 
+# In place of the signs around and the blanks in a placeholder (`<your model>`), which is one word.
+_HIDDEN = {"<": "\ue000", ">": "\ue001", " ": "\ue002"}
+_SHOWN = str.maketrans({other: sign for sign, other in _HIDDEN.items()})
+
+
+def hidden(placeholder: str) -> str:
+    """A placeholder as one word to the shell."""
+    return f"<{placeholder}>".translate(str.maketrans(_HIDDEN))
+
+
 def text_of(node: "Node") -> str:
     """The node's own source."""
-    return (node.text or b"").decode("utf-8", "replace")
+    return (node.text or b"").decode("utf-8", "replace").translate(_SHOWN)
 
 
 class Expander:

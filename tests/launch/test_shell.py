@@ -30,6 +30,8 @@ def words(text, **environment):
         ('if [[ "$X" == "1" ]]; then Z=7; elif true; then Z=8; fi; a $Z', ["a", "7"]),
         ("case $X in 0) a 0;; 1|2) a 12;; *) a rest;; esac", ["a", "12"]),
         ("exec a b", ["exec", "a", "b"]),
+        ("a --m <model> --n <your ip>:80", ["a", "--m", "<model>", "--n", "<your ip>:80"]),
+        ("a '<x y>' \"<think>\" <in.txt >out.txt --n", ["a", "<x y>", "<think>", "--n"]),
     ],
 )
 def test_a_command_is_what_bash_would_run(text, expected):

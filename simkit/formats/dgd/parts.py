@@ -112,8 +112,8 @@ def _image_engine(tokens: Sequence[str], container: Mapping[str, Any]) -> str | 
 
 
 def words_behind_verb(tokens: Sequence[str], backend: str) -> tuple[str, ...]:
-    """What stands behind the verb of an engine's server (`serve`), where the program in front is not named."""
-    verbs = {command[1] for command in engine_spec(backend).server.commands if len(command) > 1}
+    """What stands behind the verb of an engine's server (`serve`) whose program is not named."""
+    verbs = {command[1] for command in engine_spec(backend).server.commands}
     for place, (program, verb) in enumerate(itertools.pairwise(tokens)):
         if "$" in program and verb in verbs:
             return tuple(tokens[place + 2 :])

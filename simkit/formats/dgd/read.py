@@ -18,6 +18,7 @@ from simkit.formats.dgd.roles import by_role
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
 from simkit.formats.dgd.workers import Worker, read_worker
 from simkit.io.yamlio import load_documents
+from simkit.launch.arguments import unfilled
 from simkit.launch.origins import SettingPlace, origins
 
 # --- The draft of a deployment that simkit wrote: flags say all but the acceptance, which an annotation has.
@@ -103,7 +104,11 @@ def read_dgd(path: str | Path, *, model: str | None = None) -> ParsedDgd:
         source=str(file),
         hint_of=(lambda name: catalogue_hint(model or name)),
     )
-    return found if model is None else replace(found, model=model)
+    if model is not None:
+        return replace(found, model=model)
+    if missing := unfilled(found.model):
+        raise InputError(f"{file}: model {found.model[:60]!r}: {missing}; write it out, or give --model")
+    return found
 
 
 def _place(path: str | Path) -> tuple[str | Path, str | None]:

@@ -116,7 +116,8 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None, around: Sur
         settings = parse_flags(module, _each(arguments.flags, module, apart), moe=moe)
         settings = replace(settings, role=_sidecar_role(component, container) or settings.role)
     role, said = _role(component, settings)
-    plan, notes = settings.plan, []
+    notes: list[str] = []
+    plan = settings.plan
     if arguments is not None:
         plan, notes = _checked_plan(component, settings, arguments, (missing, apart, moe))
     notes += _notes(name, run, arguments, missing)
