@@ -48,8 +48,9 @@ def canonical(config: Config) -> dict[str, Any]:
     found = dict(config)
     for block, names in _NESTED.items():
         inner = config.get(block)
-        for key, name in names.items() if isinstance(inner, Mapping) else ():
-            _fill(found, name, inner.get(key))
+        if isinstance(inner, Mapping):
+            for key, name in names.items():
+                _fill(found, name, inner.get(key))
     for name, others in _NAMES.items():
         _fill(found, name, next((found[key] for key in others if found.get(key) is not None), None))
     for rule in (_heads, _width, _tied, _convolutions):

@@ -11,6 +11,7 @@ from simkit.core.errors import UnknownNameError, unknown_name
 from simkit.io.paths import data_dir
 
 _REMEDY = "give a path to its config.json with --model"
+_LONGEST = 200  # characters of a name in a message
 _Index = Mapping[str, ParsedName]  # catalogue id → its parts
 
 # How well an entry fits a name of the same base, best first.
@@ -129,4 +130,5 @@ def _without_quantisation(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(name: str, index: _Index) -> UnknownNameError:
-    return unknown_name("model", name, index, _REMEDY)
+    shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    return unknown_name("model", shown, index, _REMEDY)

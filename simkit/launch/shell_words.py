@@ -29,13 +29,13 @@ _ALTERNATIVES = (":-", "-", ":=", "=")
 
 
 # In place of the signs around and the blanks in a placeholder (`<your model>`), which is one word.
-_HIDDEN = {"<": "\ue000", ">": "\ue001", " ": "\ue002"}
-_SHOWN = str.maketrans({other: sign for sign, other in _HIDDEN.items()})
+_HIDDEN = str.maketrans("<> ", "\ue000\ue001\ue002")
+_SHOWN = str.maketrans("\ue000\ue001\ue002", "<> ")
 
 
 def hidden(placeholder: str) -> str:
     """A placeholder as one word to the shell."""
-    return f"<{placeholder}>".translate(str.maketrans(_HIDDEN))
+    return f"<{placeholder}>".translate(_HIDDEN)
 
 
 def text_of(node: "Node") -> str:
