@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from perfmodels.model.hf_fields import KV_HEADS, Config, first
+from perfmodels.model.hf_fields import KV_HEADS, Config, block, first
 from perfmodels.model.shape import (
     AttentionGroup,
     CompressedAttention,
@@ -39,14 +39,14 @@ def _from_blocks(config: Config) -> list[str]:
 def _from_patterns(config: Config) -> list[str]:
     """Families that list their layers in a field of their own."""
     num_layers = int(config["num_hidden_layers"])
-    if linear := config.get("linear_attn_config"):
+    if linear := block(config, "linear_attn_config"):
         full = set(linear.get("full_attn_layers", ()))
         return ["full" if index + 1 in full else "kda" for index in range(num_layers)]
     if pattern := config.get("hybrid_layer_pattern"):
         return ["window" if flag else "full" for flag in pattern[:num_layers]]
     if ratios := config.get("compress_ratios"):
         return [f"compressed:{int(ratio)}" for ratio in ratios[:num_layers]]
-    sparse = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq") or ()
+    sparse = block(config, "sparse_attention_config").get("sparse_attention_freq") or ()
     return ["sparse" if flag else "full" for flag in sparse[:num_layers]]
 
 
@@ -163,7 +163,7 @@ def _window_tokens(config: Config) -> int:
 
 def _sparse_tokens(config: Config) -> int:
     """Keys a block-sparse layer reads: the chosen blocks and the local one."""
-    sparse = config["sparse_attention_config"]
+    sparse = block(config, "sparse_attention_config")
     blocks = int(sparse.get("sparse_topk_blocks", 16)) + int(sparse.get("sparse_local_block", 0))
     return blocks * int(sparse.get("sparse_block_size", 128))
 
