@@ -61,7 +61,7 @@ class ReadConfig(dict[str, Any]):
 
 
 def block(config: Config, name: str) -> Config:
-    """A field that holds fields of its own, empty where it is not set. Raises ValueError where it is no object."""
+    """A field that holds fields of its own, empty where it is not set. Raises ValueError for other values."""
     found = config.get(name) or {}
     if not isinstance(found, Mapping):
         raise ValueError(f"{name} is no object")
