@@ -22,6 +22,7 @@ from simkit.core.errors import SimkitError
 from simkit.formats.dgd.read import catalogue_hint, parse_dgd
 from simkit.formats.engine_command.read import parse_command
 from simkit.io.yamlio import parse_documents
+from simkit.launch.arguments import unfilled
 
 DGD = re.compile(r"(?m)^kind: *DynamoGraphDeployment *$")
 START = re.compile(
@@ -34,7 +35,10 @@ BEGIN, END = "<!-- survey -->", "<!-- end of survey -->"
 REASONS = (
     ("model outside the catalogue", r"unknown model|expected a model folder|cannot be looked up"),
     ("a settings file that is not in the text", r"settings file .* is not here|settings in"),
-    ("a value that is not in the text", r"shell variable without a value|got '[<$]|no model is named"),
+    (
+        "a value that is not in the text",
+        r"shell variable without a value|a placeholder|got '[<$]|no model is named",
+    ),
     (
         "no engine in it: patches, frontends, other programs",
         r"no engine is started|no worker among|starts none of",
@@ -50,6 +54,15 @@ REASONS = (
         r"do not divide|flags split|cannot run|make them agree|need \d+ GPUs",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One public text: DGD, script or shell block, where it stands, and itself."""
+
+    kind: str
+    name: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,27 +87,32 @@ def files(repository: Path) -> Iterator[tuple[str, str]]:
             yield name, shown.stdout.decode("utf-8", "replace")
 
 
-def outcomes(repository: Path) -> Iterator[Outcome]:
+def inputs(repository: Path) -> Iterator[Input]:
     """Every input of a repository, the same text once."""
     seen: set[str] = set()
     for name, text in files(repository):
         if name.endswith((".yaml", ".yml")):
             if DGD.search(text) and text not in seen:
                 seen.add(text)
-                yield _outcome("DGD", name, text)
+                yield Input(kind="DGD", name=name, text=text)
             continue
         blocks = [text] if name.endswith(".sh") else [match[1] for match in BLOCK.finditer(text)]
         kind = "script" if name.endswith(".sh") else "shell block"
         for block in blocks:
             if START.search(block) and block not in seen:
                 seen.add(block)
-                yield _outcome(kind, name, block)
+                yield Input(kind=kind, name=name, text=block)
 
 
-def _outcome(kind: str, name: str, text: str) -> Outcome:
+def outcome(item: Input) -> Outcome:
+    """What became of an input."""
+    kind, name, text = item.kind, item.name, item.text
     try:
         if kind == "DGD":
             read = parse_dgd(parse_documents(text, name), source=name, hint_of=catalogue_hint)
+            if missing := unfilled(read.model):
+                found = "a value that is not in the text"
+                return Outcome(kind=kind, name=name, found=found, words=f"{read.model}: {missing}")
             if not catalogue_hint(read.model).known:
                 return Outcome(kind=kind, name=name, found="model outside the catalogue", words=read.model)
             deployment, notes = read.deployment, read.notes
@@ -141,7 +159,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     parser.add_argument("--list", type=Path)
     given = parser.parse_args()
-    found = [item for repository in given.repositories for item in outcomes(repository)]
+    found = [outcome(item) for repository in given.repositories for item in inputs(repository)]
     print(table(found))
     if given.list:
         given.list.write_text(

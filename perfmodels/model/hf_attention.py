@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from perfmodels.model.hf_fields import KV_HEADS, Config, first
+from perfmodels.model.hf_fields import KV_HEADS, Config, block, first
 from perfmodels.model.shape import (
     AttentionGroup,
     CompressedAttention,
@@ -39,14 +39,14 @@ def _from_blocks(config: Config) -> list[str]:
 def _from_patterns(config: Config) -> list[str]:
     """Families that list their layers in a field of their own."""
     num_layers = int(config["num_hidden_layers"])
-    if linear := config.get("linear_attn_config"):
+    if linear := block(config, "linear_attn_config"):
         full = set(linear.get("full_attn_layers", ()))
         return ["full" if index + 1 in full else "kda" for index in range(num_layers)]
     if pattern := config.get("hybrid_layer_pattern"):
         return ["window" if flag else "full" for flag in pattern[:num_layers]]
     if ratios := config.get("compress_ratios"):
         return [f"compressed:{int(ratio)}" for ratio in ratios[:num_layers]]
-    sparse = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq") or ()
+    sparse = block(config, "sparse_attention_config").get("sparse_attention_freq") or ()
     return ["sparse" if flag else "full" for flag in sparse[:num_layers]]
 
 
@@ -90,6 +90,9 @@ def _window_by_interval(config: Config, num_layers: int) -> list[str]:
 
 def attention_groups(config: Config) -> tuple[AttentionGroup, ...]:
     """One group per kind of layer, most layers first."""
+    if config.get("mamba_d_ssm"):  # Falcon-H1: both kinds side by side in every layer
+        layers = int(config["num_hidden_layers"])
+        return (_gqa(config, layers, "full"), _mamba(config, layers))
     counts = Counter(layer_kinds(config))
     counts.pop("none", None)
     builders = {"linear": _linear, "mamba": _mamba, "kda": _kimi_delta, "conv": _short_convolution}
@@ -115,7 +118,9 @@ def _mla(config: Config, num_layers: int) -> MlaAttention:
         q_lora_rank=config.get("q_lora_rank"),
         qk_nope_head_dim=int(config["qk_nope_head_dim"]),
         qk_rope_head_dim=int(config["qk_rope_head_dim"]),
-        v_head_dim=int(config["v_head_dim"]),
+        v_head_dim=first(
+            config, ("v_head_dim",), int(config["hidden_size"]) // int(config["num_attention_heads"])
+        ),
         index_heads=int(config["index_n_heads"]) if sparse else 0,
         index_head_dim=int(config["index_head_dim"]) if sparse else 0,
         index_topk=int(config["index_topk"]) if sparse else None,
@@ -158,7 +163,7 @@ def _window_tokens(config: Config) -> int:
 
 def _sparse_tokens(config: Config) -> int:
     """Keys a block-sparse layer reads: the chosen blocks and the local one."""
-    sparse = config["sparse_attention_config"]
+    sparse = block(config, "sparse_attention_config")
     blocks = int(sparse.get("sparse_topk_blocks", 16)) + int(sparse.get("sparse_local_block", 0))
     return blocks * int(sparse.get("sparse_block_size", 128))
 

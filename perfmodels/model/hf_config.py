@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from perfmodels.model.hf_aliases import canonical, is_gated
 from perfmodels.model.hf_attention import attention_groups, block_types
 from perfmodels.model.hf_fields import EXPERT_COUNTS, EXPERT_SIZES, TOP_K, Config, ReadConfig, first
 from perfmodels.model.shape import AttentionGroup, DenseFfn, FfnGroup, GqaAttention, ModelShape, MoeFfn
@@ -14,7 +15,7 @@ from perfmodels.model.shape import AttentionGroup, DenseFfn, FfnGroup, GqaAttent
 def ffn_groups(config: Config) -> tuple[FfnGroup, ...]:
     """Dense and expert layers, as many of each as the config's pattern says."""
     num_layers = int(config["num_hidden_layers"])
-    matrices = 2 if config.get("mlp_hidden_act") == "relu2" else 3
+    matrices = 3 if is_gated(config) else 2
     experts = first(config, EXPERT_COUNTS)
     if blocks := config.get("block_configs"):
         return _searched_layers(config, blocks)
@@ -28,6 +29,8 @@ def ffn_groups(config: Config) -> tuple[FfnGroup, ...]:
     groups: list[FfnGroup] = []
     if dense:
         size = first(config, ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size"))
+        if not size:
+            raise ValueError("config.json lacks intermediate_size; is it a language model's config?")
         groups.append(DenseFfn(num_layers=dense, intermediate_size=size, matrices=matrices))
     if sparse:
         groups.append(_moe(config, sparse, matrices))
@@ -47,7 +50,9 @@ def _moe_layer_count(config: Config, num_layers: int) -> int:
     step = first(config, ("interleave_moe_layer_step", "decoder_sparse_step"), 1)
     if step > 1:
         return num_layers // step
-    dense = max(first(config, ("first_k_dense_replace",)), len(config.get("mlp_only_layers") or ()))
+    dense = max(
+        first(config, ("first_k_dense_replace", "num_dense_layers")), len(config.get("mlp_only_layers") or ())
+    )
     return num_layers - dense
 
 
@@ -85,7 +90,8 @@ def _shared_size(config: Config, expert_size: int) -> int:
     count = first(
         config, ("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
     )
-    return count * first(config, ("shared_intermediate_size",), expert_size)
+    width = first(config, ("shared_intermediate_size",))
+    return (count or bool(width)) * (width or expert_size)  # Granite gives the width of one alone
 
 
 def _searched_layers(config: Config, blocks: list[Mapping[str, Any]]) -> tuple[FfnGroup, ...]:
@@ -108,7 +114,11 @@ KNOWN_FAMILIES = frozenset({
     "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_linear", "glm4_moe", "glm_moe_dsa",
     "gpt_oss", "minimax_m2", "minimax_m3", "minimax_m3_vl", "deepseek_v4", "deepseek_ref", "qwen3_next",
     "glm4_moe_lite", "llama4_text", "nemotron_h", "nemotron-nas", "mimo",
-    "mimo_v2_flash", "step3p7", "cohere2",
+    "mimo_v2_flash", "step3p7", "cohere2", "gpt2", "gpt_bigcode", "gptj", "gpt_neox", "phi-msft", "falcon",
+    "falcon_h1", "qwen", "stablelm", "baichuan", "internlm", "internlm2", "orion", "chatglm", "gemma",
+    "gemma2", "cohere", "starcoder2", "minicpm", "minicpm3", "deepseek", "olmo2", "olmoe", "dbrx",
+    "granitemoehybrid", "lfm2", "lfm2_moe", "ernie4_5_moe", "hunyuan_v1_moe", "hunyuan_v1_dense",
+    "bailing_moe", "smollm3", "ministral3", "bloom", "opt", "mpt", "exaone", "phimoe", "nemotron",
 })  # fmt: skip
 
 _REQUIRED = ("hidden_size", "num_attention_heads", "vocab_size")
@@ -130,7 +140,7 @@ def shape_from_config(config: Config, *, name: str = "model") -> ModelShape:
     Raises ValueError naming the missing field when it is no transformer config. An architecture
     that is not known by name is read by its fields and says so in `notes`.
     """
-    text = ReadConfig(text_config(config))
+    text = ReadConfig(canonical(text_config(config)))
     text.setdefault("num_hidden_layers", _layers_from_pattern(text))
     missing = [key for key in (*_REQUIRED, "num_hidden_layers") if not text.get(key)]
     if missing:

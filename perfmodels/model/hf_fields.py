@@ -60,6 +60,14 @@ class ReadConfig(dict[str, Any]):
                 yield key
 
 
+def block(config: Config, name: str) -> Config:
+    """A field that holds fields of its own, empty where it is not set. Raises ValueError for other values."""
+    found = config.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{name} is no object")
+    return found
+
+
 def first(config: Config, names: tuple[str, ...], default: int = 0) -> int:
     """The first of `names` that is set, as an integer; of one per layer, the largest."""
     given = [value for value in map(config.get, names) if value]

@@ -3,11 +3,9 @@
 from dataclasses import replace
 
 from perfmodels.hardware import Device
-from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.model.dtypes import Precision, dtype
-from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.catalog.calibrations import efficiency, shipped_residuals
-from simkit.catalog.models import Model
+from simkit.catalog.models import Model, counted_bytes
 from simkit.catalog.operators import learned_times
 from simkit.engines.engine_model import EngineModel
 from simkit.engines.registry import default_engine, engine_spec
@@ -39,17 +37,12 @@ def weight_scale(model: Model) -> float:
     """Bytes of the checkpoint's files over the bytes counted from its shape; 1 where they are not known."""
     if model.weight_bytes is None:
         return 1.0
-    return model.weight_bytes / _counted_bytes(model)
+    return model.weight_bytes / counted_bytes(model.shape, model.precision)
 
 
 def checkpoint_bytes(model: Model) -> float:
     """Bytes of the weights as they are downloaded."""
-    return model.weight_bytes or _counted_bytes(model)
-
-
-def _counted_bytes(model: Model) -> float:
-    counted = weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([ParallelPlan()]))
-    return float(counted[0])
+    return model.weight_bytes or counted_bytes(model.shape, model.precision)
 
 
 def served_precision(stored: Precision, backend: str) -> Precision:

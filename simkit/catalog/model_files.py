@@ -74,7 +74,8 @@ class ModelEntry:
 
     name is the id to deploy. config and hf_quant_config are the parsed Hugging Face files;
     precision_hint, when set, is a name of perfmodels.model.dtypes that replaces the precision in config.
-    weight_bytes is the true size of the weights on disk [bytes], None when they are not at hand.
+    weight_bytes is the true size of the weights on disk [bytes], None when they are not at hand;
+    weight_params how many parameters their index says there are.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ModelEntry:
     hf_quant_config: Mapping[str, Any] | None = None
     source: str = ""
     weight_bytes: float | None = None
+    weight_params: float | None = None
     notes: tuple[str, ...] = ()
     precision_hint: str | None = None
 
@@ -102,6 +104,7 @@ def read_folder(path: Path, name: str) -> ModelEntry:
         hf_quant_config=read_json(quant_path) if quant_path.is_file() else None,
         source=str(config_path),
         weight_bytes=_weight_bytes(folder),
+        weight_params=_indexed(folder, "total_parameters"),
     )
 
 
@@ -147,10 +150,15 @@ def _notes(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _weight_bytes(folder: Path) -> float | None:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        total = (read_json(index).get("metadata") or {}).get("total_size")
-        if total:
-            return float(total)
+    if total := _indexed(folder, "total_size"):
+        return total
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
     return float(sum(sizes)) if sizes else None
+
+
+def _indexed(folder: Path, key: str) -> float | None:
+    """A total of the weights' index; None where there is none."""
+    index = folder / "model.safetensors.index.json"
+    metadata = read_json(index).get("metadata") if index.is_file() else None
+    total = metadata.get(key) if isinstance(metadata, dict) else None
+    return float(total) if isinstance(total, int | float) and total > 0 else None

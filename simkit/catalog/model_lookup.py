@@ -11,6 +11,7 @@ from simkit.core.errors import UnknownNameError, unknown_name
 from simkit.io.paths import data_dir
 
 _REMEDY = "give a path to its config.json with --model"
+_LONGEST = 200  # characters of a name in a message
 _Index = Mapping[str, ParsedName]  # catalogue id → its parts
 
 # How well an entry fits a name of the same base, best first.
@@ -20,6 +21,11 @@ _SAME, _PLAIN, _SAME_FORMAT, _OTHER_FORMAT = range(4)
 def model_names() -> list[str]:
     """Every id of the catalogue."""
     return sorted(_index())
+
+
+def organisations() -> frozenset[str]:
+    """Who publishes the models of the catalogue, in lower case."""
+    return frozenset(parts.organisation for parts in _index().values())
 
 
 def model_config(name_or_path: str) -> ModelEntry:
@@ -40,7 +46,10 @@ def model_config(name_or_path: str) -> ModelEntry:
 def _is_path(text: str) -> bool:
     if text.startswith((".", "/", "~")) or text.endswith(".json"):
         return True
-    return (Path(text) / "config.json").is_file()
+    try:
+        return (Path(text) / "config.json").is_file()
+    except (OSError, ValueError):  # longer than a path may be, or with a character that none holds
+        return False
 
 
 def _folder() -> Path:
@@ -121,4 +130,5 @@ def _without_quantisation(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(name: str, index: _Index) -> UnknownNameError:
-    return unknown_name("model", name, index, _REMEDY)
+    shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    return unknown_name("model", shown, index, _REMEDY)

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.model.dtypes import Precision, dtype
 from perfmodels.model.hf_config import shape_from_config
 from perfmodels.model.hf_precision import precision_from_config
+from perfmodels.model.params import total_params
 from perfmodels.model.shape import ModelShape
+from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.catalog.model_files import ModelEntry
 from simkit.catalog.model_lookup import model_config
 from simkit.core.errors import InputError
 
@@ -46,5 +50,30 @@ def load_model(name: str) -> Model:
         precision=precision,
         source=entry.source,
         weight_bytes=entry.weight_bytes,
-        notes=(*entry.notes, *shape.notes),
+        notes=(*entry.notes, *shape.notes, *_beside_index(entry, shape, precision)),
+    )
+
+
+def counted_bytes(shape: ModelShape, precision: Precision) -> float:
+    """Bytes of all weights, as counted from the shape."""
+    return float(weight_bytes_per_gpu(shape, precision, PlanArray.of([ParallelPlan()]))[0])
+
+
+_INDEX_TOLERANCE = 0.02
+
+
+def _beside_index(entry: ModelEntry, shape: ModelShape, precision: Precision) -> tuple[str, ...]:
+    """What to tell where the weights' own index and the reading of config.json are far apart."""
+    if entry.weight_params:
+        found, counted, unit = entry.weight_params / 1e9, total_params(shape) / 1e9, "billion parameters"
+    elif entry.weight_bytes:
+        found, counted, unit = entry.weight_bytes / 1e9, counted_bytes(shape, precision) / 1e9, "GB"
+    else:
+        return ()
+    if abs(counted / found - 1) <= _INDEX_TOLERANCE:
+        return ()
+    return (
+        f"the checkpoint's index says {found:,.2f} {unit}, config.json was read as {counted:,.2f} "
+        f"({counted / found - 1:+.0%}): a size is read wrong, or there are a vision tower or prediction "
+        "layers, which are not counted",
     )

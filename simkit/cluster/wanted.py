@@ -6,7 +6,7 @@ from typing import Any
 
 from simkit.cluster.kinds import DGD
 from simkit.formats.dgd.alpha import from_v1alpha1
-from simkit.formats.dgd.workers import gpu_limit, main_container, node_count, pod_spec
+from simkit.formats.dgd.parts import gpu_limit, main_container, node_count, pod_spec
 from simkit.formats.faults import lookup
 
 HF_SECRET = "hf-token-secret"  # noqa: S105 (the name that Dynamo looks for)

@@ -108,6 +108,7 @@ class FlagTable:
     cache_blocks: Names = ()
     cache_bytes: Names = ()
     legacy_roles: tuple[tuple[str, str], ...] = ()  # switches that said the role in earlier versions
+    elastic: Names = ()  # the engine starts on some of its GPUs and takes the others later
     neutral: Names = ()  # flags that do not change what is predicted
 
     @property

@@ -101,6 +101,7 @@ FLAGS = FlagTable(
     shared_attention=("--enable-dp-attention",),
     eager=("--disable-cuda-graph", "--disable-decode-cuda-graph"),
     graphs=("--cuda-graph-backend-decode",),
+    elastic=("--elastic-ep-backend",),
     speculative=("--speculative-algorithm", "--speculative-algo"),
     poll=("--scheduler-recv-interval",),
     cache_tokens=("--max-total-tokens",),

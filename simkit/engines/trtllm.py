@@ -70,7 +70,13 @@ FLAGS = FlagTable(
     ),
     max_model_len=("--max-seq-len", "--trtllm.max_seq_len"),
     block_tokens=(_KV + "tokens_per_block", "--kv-block-size"),
-    kv_dtype=(_KV + "dtype", "--kv-cache-dtype", "--trtllm.quant_config.kv_cache_quant_algo"),
+    kv_dtype=(
+        _KV + "dtype",
+        "--kv-cache-dtype",
+        "--trtllm.quant_config.kv_cache_quant_algo",
+        "--trtllm.kv_cache_dtype",  # before kv_cache_config had it
+        "--trtllm.pytorch_backend_config.kv_cache_dtype",
+    ),
     quantization=("--trtllm.quant_config.quant_algo",),
     role=("--disaggregation-mode", "--server-role"),
     prefix_on=(_KV + "enable_block_reuse",),

@@ -99,6 +99,7 @@ FLAGS = FlagTable(
     ),
     cache_blocks=("--num-gpu-blocks-override",),
     cache_bytes=("--kv-cache-memory-bytes", "--kv-cache-memory"),
+    elastic=("--enable-elastic-ep",),
     legacy_roles=(("--is-prefill-worker", "prefill"), ("--is-decode-worker", "decode")),
     neutral=(*NEUTRAL, "--kv-transfer-config", "--no-enable-log-requests", "--async-scheduling"),
 )

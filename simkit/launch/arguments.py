@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simkit.catalog.engine_flags import server_parser, worker_parser
+from simkit.catalog.model_lookup import organisations
 from simkit.core.errors import InputError
 from simkit.core.placed import placed_like
 from simkit.engines.command_parser import Option
@@ -161,6 +162,13 @@ def _file_items(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, .
             yield name, (str(value),)
 
 
+def unfilled(name: str) -> str | None:
+    """What stands in a model's name for something that is not in the text; None where nothing does."""
+    if "$" in name:
+        return "a shell variable without a value here"
+    return "a placeholder" if re.search(r"<[^>]*>", name) else None
+
+
 def model_names(arguments: Arguments) -> list[str]:
     """What the model may be called, likeliest first.
 
@@ -173,7 +181,10 @@ def model_names(arguments: Arguments) -> list[str]:
         names.append(f"{match[1]}/{match[2]}")
     if given and given.startswith(("/", ".", "~")):
         parts = [part for part in given.split("/") if part not in ("", ".", "..", "~")]
-        names += ["/".join(parts[-2:]), *parts[-1:]]
+        last, whole = parts[-1:], "/".join(parts[-2:])
+        # A folder is no organisation, and whose quantisation it is depends on who made it.
+        published = len(parts) > 1 and parts[-2].lower() in organisations()
+        names += [whole, *last] if published else [*last, whole]
     if arguments.served_name:
         names.append(arguments.served_name)
     return list(dict.fromkeys(names))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simkit.core.errors import InputError
 from simkit.launch.shell_branches import Branch, branches, cases
 from simkit.launch.shell_files import heredoc_files
-from simkit.launch.shell_words import Expander, Value, text_of
+from simkit.launch.shell_words import Expander, Value, hidden, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -26,6 +26,8 @@ _PARTS = frozenset(
 )
 _LOOSE_JOIN = re.compile(r"\\[ \t]+\n")  # a blank behind the backslash, which web pages add
 _PROMPT = re.compile(r"(?m)^([ \t]*)\$ (?=\S)")  # as terminals show it
+# `--model <your model>`: to the shell two redirections, of which the second would take the next flag.
+_PLACEHOLDER = re.compile(r"(?<![<\w&])<([A-Za-z](?:[\w ./:|-]{0,58}[\w./-])?)>(?![\w&>(])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ def read_script(
     _check_text(text)
     plain = _LOOSE_JOIN.sub("\\\n", text.replace("\r\n", "\n"))
     plain = _PROMPT.sub(r"\1", plain) if not re.search(r"(?m)^#!", plain) else plain
+    plain = _PLACEHOLDER.sub(lambda match: hidden(match[1]), plain)
     tree = _parser().parse(plain.encode("utf-8", "replace"))
     reader = _Reader(dict(environment or {}), origin or Origin())
     reader.statement(tree.root_node, 0)

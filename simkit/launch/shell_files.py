@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simkit.launch.shell_words import Expander, text_of
+from simkit.launch.shell_words import Expander, shown, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -29,10 +29,10 @@ def heredoc_files(
 
 def _filled(content: "Node", expander: Expander) -> str:
     """A here-document's text with its variables filled in."""
-    source, found, at = text_of(content).encode(), "", 0
+    source, found, at = content.text or b"", "", 0
     for child in content.children:
         if child.type in ("simple_expansion", "expansion"):
             start = child.start_byte - content.start_byte
-            found += source[at:start].decode("utf-8", "replace") + expander.text(child)
+            found += shown(source[at:start]) + expander.text(child)
             at = child.end_byte - content.start_byte
-    return found + source[at:].decode("utf-8", "replace")
+    return found + shown(source[at:])

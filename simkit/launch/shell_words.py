@@ -28,9 +28,24 @@ _LARGEST = 10**9
 _ALTERNATIVES = (":-", "-", ":=", "=")
 
 
+# In place of the signs around and the blanks in a placeholder (`<your model>`), which is one word.
+_HIDDEN = str.maketrans("<> ", "\ue000\ue001\ue002")
+_SHOWN = str.maketrans("\ue000\ue001\ue002", "<> ")
+
+
+def hidden(placeholder: str) -> str:
+    """A placeholder as one word to the shell."""
+    return f"<{placeholder}>".translate(_HIDDEN)
+
+
 def text_of(node: "Node") -> str:
     """The node's own source."""
-    return (node.text or b"").decode("utf-8", "replace")
+    return shown(node.text or b"")
+
+
+def shown(source: bytes) -> str:
+    """Source as it was written, placeholders included."""
+    return source.decode("utf-8", "replace").translate(_SHOWN)
 
 
 class Expander:
@@ -99,13 +114,13 @@ class Expander:
 
     def _quoted(self, node: "Node", depth: int) -> Iterator[tuple[str, bool, bool]]:
         """Between double quotes; the blanks between two pieces are no nodes of the tree."""
-        source, at = text_of(node).encode(), 1
+        source, at = node.text or b"", 1
         yield "", False, True
         for child in node.children:
             if child.type == '"':
                 continue
             start = child.start_byte - node.start_byte
-            yield _unescaped(source[at:start].decode("utf-8", "replace")), False, True
+            yield _unescaped(shown(source[at:start])), False, True
             at = child.end_byte - node.start_byte
             if child.type in ("simple_expansion", "expansion"):
                 yield from self._expansion(child, depth, quoted=True)
@@ -113,7 +128,7 @@ class Expander:
                 yield _unescaped(text_of(child)), False, True
             else:
                 yield from ((text, False, True) for text, _, _ in self._pieces(child, depth + 1))
-        yield _unescaped(source[at : len(source) - 1].decode("utf-8", "replace")), False, True
+        yield _unescaped(shown(source[at : len(source) - 1])), False, True
 
     def _expansion(self, node: "Node", depth: int, *, quoted: bool) -> Iterator[tuple[str, bool, bool]]:
         found = self._value(node, depth)

@@ -8,6 +8,7 @@ import pytest
 
 from perfmodels.model.dtypes import DTYPES
 from simkit.catalog.model_lookup import model_config, model_names
+from simkit.catalog.models import load_model
 from simkit.core.errors import InputError, UnknownNameError
 from simkit.io.paths import data_dir
 
@@ -191,3 +192,36 @@ def test_a_lookup_reads_no_more_than_its_own_files(monkeypatch):
     model_config("Qwen/Qwen3-32B")
     model_config("RedHatAI/Qwen3-32B-FP8-dynamic")
     assert 1 <= len([path for path in opened if path.suffix == ".json"]) <= 4
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"total_size": 16_060_522_496}, None),
+        ({"total_size": 16_060_522_496, "total_parameters": 8_030_261_248}, None),
+        (
+            {"total_size": 17_500_000_000},
+            "the checkpoint's index says 17.50 GB, config.json was read as 16.06 (-8%)",
+        ),
+        (
+            {"total_parameters": 70_000_000_000},
+            "says 70.00 billion parameters, config.json was read as 8.03 (-89%)",
+        ),
+    ],
+)
+def test_an_index_of_the_weights_that_says_otherwise_is_named(tmp_path, metadata, told):
+    config = {**model_config("meta-llama/Meta-Llama-3.1-8B").config}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": metadata, "weight_map": {}})
+    )
+    notes = load_model(str(tmp_path)).notes
+    assert [note for note in notes if "index says" in note] == [
+        note for note in notes if told and told in note
+    ]
+    assert any("index says" in note for note in notes) == (told is not None)
+
+
+def test_a_name_longer_than_any_path_is_an_unknown_model():
+    with pytest.raises(UnknownNameError):
+        model_config("x" * 5000)

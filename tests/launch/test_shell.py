@@ -30,6 +30,9 @@ def words(text, **environment):
         ('if [[ "$X" == "1" ]]; then Z=7; elif true; then Z=8; fi; a $Z', ["a", "7"]),
         ("case $X in 0) a 0;; 1|2) a 12;; *) a rest;; esac", ["a", "12"]),
         ("exec a b", ["exec", "a", "b"]),
+        ("a --m <model> --n <your ip>:80", ["a", "--m", "<model>", "--n", "<your ip>:80"]),
+        ("a '<x y>' \"<think>\" <in.txt >out.txt --n", ["a", "<x y>", "<think>", "--n"]),
+        ('a "--m <your model> $X <b c> d${Y:-2}e <f>"', ["a", "--m <your model> 1 <b c> d2e <f>"]),
     ],
 )
 def test_a_command_is_what_bash_would_run(text, expected):
@@ -49,9 +52,10 @@ def test_what_an_open_branch_assigns_is_not_known_afterwards():
 
 def test_files_that_a_script_writes():
     script = read_script(
-        "N=3\ncat > x.yaml <<EOF\na: $N\nEOF\ncat <<'E' > y.yaml\na: $N\nE\na --config x.yaml"
+        "N=3\ncat > x.yaml <<EOF\nb: <your model>\na: $N\nEOF\n"
+        "cat <<'E' > y.yaml\na: $N\nE\na --config x.yaml"
     )
-    assert dict(script.files) == {"x.yaml": "a: 3\n", "y.yaml": "a: $N\n"}
+    assert dict(script.files) == {"x.yaml": "b: <your model>\na: 3\n", "y.yaml": "a: $N\n"}
 
 
 def test_words_know_their_line():

@@ -11,17 +11,15 @@ from simkit.engines.registry import engine_spec
 from simkit.engines.release_notes import unknown_flags
 from simkit.engines.releases import release_number
 from simkit.engines.spec import EngineShape
-from simkit.formats.dgd.workers import (
+from simkit.formats.dgd.parts import (
     MOCKER,
-    ROLE_OF_TYPE,
     container_tokens,
     engine_module,
     gpu_limit,
-    is_worker,
     main_container,
     node_count,
-    read_worker,
 )
+from simkit.formats.dgd.workers import ROLE_OF_TYPE, is_worker, read_worker
 from simkit.formats.faults import (
     COMPONENT_PATTERN,
     PATTERN_WORDS,

@@ -7,7 +7,7 @@ from typing import Any
 
 from simkit.core.errors import InputError
 from simkit.formats.dgd.alpha import ALPHA, from_v1alpha1
-from simkit.formats.dgd.workers import container_tokens, engine_module, gpu_limit, main_container, node_count
+from simkit.formats.dgd.parts import container_tokens, engine_module, gpu_limit, main_container, node_count
 from simkit.formats.faults import Fault, join_path, lookup, shown
 
 LEAK = "holds a Hugging Face token itself"

@@ -27,8 +27,13 @@ def mocker_settings(tokens: Sequence[str]) -> WorkerSettings:
         engine=default_engine(backend, **{key: value for key, value in changes.items() if value is not None}),
         model_name=flags.text(("--model-name",)),
         model_path=flags.text(("--model-path",)),
-        role=role_named(flags.text(("--disaggregation-mode",))),
+        role=role_named(flags.text(("--disaggregation-mode",)) or _marked(flags)),
     )
+
+
+def _marked(flags: Flags) -> str | None:
+    """The role by the switches of earlier releases."""
+    return next((role for role in ("prefill", "decode") if flags.switch((f"--is-{role}-worker",))), None)
 
 
 def _mocked_plan(flags: Flags) -> ParallelPlan:

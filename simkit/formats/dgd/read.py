@@ -1,6 +1,6 @@
 """DynamoGraphDeployments read back as a Deployment: ours, a peer's, hand-edited; v1beta1 and v1alpha1."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from simkit.core.errors import InputError
 from simkit.engines.flag_parser import with_weights
 from simkit.engines.flag_writer import draft_flags
 from simkit.engines.support import draft_refusal
-from simkit.formats.dgd.alpha import ALPHA, BETA, from_v1alpha1
+from simkit.formats.dgd.graphs import asked_graphs, passed_over, worker_components
 from simkit.formats.dgd.roles import by_role
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
-from simkit.formats.dgd.workers import Surroundings, Worker, is_worker, read_worker
+from simkit.formats.dgd.workers import Worker, read_worker
 from simkit.io.yamlio import load_documents
+from simkit.launch.arguments import unfilled
 from simkit.launch.origins import SettingPlace, origins
 
 # --- The draft of a deployment that simkit wrote: flags say all but the acceptance, which an annotation has.
@@ -63,9 +64,6 @@ def _within(flags: Sequence[str], args: Sequence[str]) -> bool:
     return any(list(args[start : start + size]) == list(flags) for start in range(len(args) - size + 1))
 
 
-KIND = "DynamoGraphDeployment"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelHint:
     """What a deployment's flags do not say of its model. None: not known."""
@@ -97,14 +95,26 @@ HintOf = Callable[[str], ModelHint]
 def read_dgd(path: str | Path, *, model: str | None = None) -> ParsedDgd:
     """The deployment in a DGD file, ConfigMaps beside it allowed; models are looked up in the catalogue.
 
-    model replaces the one that the file names.
+    FILE#NAME is the deployment of that name in the file. model replaces the one that the file names.
     """
+    file, name = _place(path)
     found = parse_dgd(
-        load_documents(path, placed=True),
-        source=str(path),
+        load_documents(file, placed=True),
+        name=name,
+        source=str(file),
         hint_of=(lambda name: catalogue_hint(model or name)),
     )
-    return found if model is None else replace(found, model=model)
+    if model is not None:
+        return replace(found, model=model)
+    if missing := unfilled(found.model):
+        raise InputError(f"{file}: model {found.model[:60]!r}: {missing}; write it out, or give --model")
+    return found
+
+
+def _place(path: str | Path) -> tuple[str | Path, str | None]:
+    """The file, and the name behind `#` where no file is called so."""
+    file, mark, name = str(path).rpartition("#")
+    return (file, name) if mark and not Path(path).exists() and Path(file).is_file() else (path, None)
 
 
 def catalogue_hint(name: str) -> ModelHint:
@@ -116,29 +126,29 @@ def catalogue_hint(name: str) -> ModelHint:
     return ModelHint(moe=model.shape.is_moe, precision=model.precision)
 
 
-def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None = None) -> ParsedDgd:
-    """The deployment in a list of documents; exactly one of them must be a DynamoGraphDeployment.
+def parse_dgd(
+    documents: Sequence[Any], *, source: str, hint_of: HintOf | None = None, name: str | None = None
+) -> ParsedDgd:
+    """The deployment in a list of documents; name says which, where there are several.
 
     hint_of tells of a model, by its served name, whether it has routed experts and how its weights
     are stored; what simkit wrote into the document counts more.
     """
     try:
-        document = _the_dgd(documents)
-        metadata = _mapping(document.get("metadata"))
-        components = _worker_components(document)
-        shared = _mapping(document.get("spec")).get("env")
-        around = Surroundings(documents=documents, environment=shared if isinstance(shared, list) else ())
-        first = [read_worker(component, moe=None, around=around) for component in components]
+        graphs = asked_graphs(documents, name)
+        metadata = graphs.metadata
+        components = worker_components(graphs, documents)
+        first = [read_worker(component, moe=None, around=around) for component, around in components]
         model, named = _model(first, hint_of)
         hint = _hint(metadata, model, hint_of)
         workers = with_draft(
-            [read_worker(component, moe=hint.moe, around=around) for component in components],
+            [read_worker(component, moe=hint.moe, around=around) for component, around in components],
             _annotated_draft(metadata),
         )
         deployment = deployment_of(workers, hint.precision or Precision())
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    notes = [*_passed_over(documents, document), *named, *(note for item in workers for note in item.notes)]
+    notes = [*passed_over(documents, graphs), *named, *(note for item in workers for note in item.notes)]
     return ParsedDgd(
         deployment=deployment,
         model=model,
@@ -147,20 +157,6 @@ def parse_dgd(documents: Sequence[Any], *, source: str, hint_of: HintOf | None =
         notes=tuple(dict.fromkeys(notes)),
         origins=tuple(row for item in workers for row in origins(item.name, item.flags, item.pool.engine)),
     )
-
-
-_BESIDE = ("ConfigMap", "Secret", "PersistentVolumeClaim", "Job")
-
-
-def _passed_over(documents: Sequence[Any], document: Mapping[str, Any]) -> Iterator[str]:
-    """Documents of kinds that say nothing of the engines, by name; components that are no engines."""
-    others = [
-        f"{item.get('kind')} {_mapping(item.get('metadata')).get('name', '')}".strip()
-        for item in documents
-        if isinstance(item, Mapping) and item.get("kind") not in (KIND, *_BESIDE)
-    ]
-    if others:
-        yield f"documents of other kinds, not read: {', '.join(others[:10])}"
 
 
 def _model(workers: Sequence[Worker], hint_of: HintOf | None) -> tuple[str, list[str]]:
@@ -181,33 +177,6 @@ def _model(workers: Sequence[Worker], hint_of: HintOf | None) -> tuple[str, list
     if name == first.model:
         return name, []
     return name, [f"model {first.model!r} is not here: taken as {name}, by its name"]
-
-
-def _the_dgd(documents: Sequence[Any]) -> Mapping[str, Any]:
-    """The one deployment among the documents, in the shape of v1beta1."""
-    found = [item for item in documents if isinstance(item, Mapping) and item.get("kind") == KIND]
-    if len(found) != 1:
-        kinds = [item.get("kind") for item in documents if isinstance(item, Mapping)]
-        raise InputError(
-            f"expected one {KIND}, found {len(found)} among {len(documents)} documents "
-            f"({', '.join(str(kind) for kind in kinds) or 'none'}); give the file that holds one"
-        )
-    version = found[0].get("apiVersion")
-    if version not in (ALPHA, BETA):
-        raise InputError(f"apiVersion: expected {BETA} or {ALPHA}, got {version!r}; write the version used")
-    return from_v1alpha1(found[0]) if version == ALPHA else found[0]
-
-
-def _worker_components(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    spec = document.get("spec")
-    components = spec.get("components") if isinstance(spec, Mapping) else None
-    if not isinstance(components, list) or not all(isinstance(item, Mapping) for item in components):
-        raise InputError("spec.components: expected a list of components; see the v1beta1 examples")
-    workers = [item for item in components if is_worker(item)]
-    if not workers:
-        names = ", ".join(str(item.get("name")) for item in components) or "none"
-        raise InputError(f"no worker among the components ({names}); one must be of type worker or decode")
-    return workers
 
 
 def _hint(metadata: Mapping[str, Any], model: str, hint_of: HintOf | None) -> ModelHint:

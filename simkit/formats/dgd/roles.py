@@ -35,13 +35,13 @@ def by_role(workers: Sequence[Worker]) -> dict[str, Worker]:
 def _with_roles(workers: Sequence[Worker]) -> list[Worker]:
     """Roles that only all components together say.
 
-    A decode component alone, whose command does not say decode, does both phases. Before
-    --disaggregation-mode a switch marked the prefill engines, and the plain ones beside them decoded.
+    A decode component alone, whose command does not say decode, does both phases. Where only prefill engines
+    are marked, by --disaggregation-mode or the switch before it, the plain ones beside them decode.
     """
     roles = {worker.role for worker in workers}
     if roles == {"decode"} and all(worker.said == "type" for worker in workers):
         return [replace(worker, role="aggregated") for worker in workers]
-    if roles == {"prefill", "aggregated"} and any(worker.said == "legacy" for worker in workers):
+    if roles == {"prefill", "aggregated"}:
         return [replace(item, role="decode") if not item.said else item for item in workers]
     return list(workers)
 

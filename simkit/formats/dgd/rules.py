@@ -13,9 +13,9 @@ from simkit.engines.registry import engine_names
 from simkit.formats.dgd.alpha import ALPHA, BETA, from_v1alpha1
 from simkit.formats.dgd.component_rules import component_faults
 from simkit.formats.dgd.document_rules import LEAK
+from simkit.formats.dgd.parts import main_container
 from simkit.formats.dgd.pod_rules import pod_faults
 from simkit.formats.dgd.render import MAX_NAME
-from simkit.formats.dgd.workers import main_container
 from simkit.formats.faults import NAME_PATTERN, PATTERN_WORDS, Fault, matches, shown, unknown_key, wrong_type
 
 MAX_COMPONENTS = 25

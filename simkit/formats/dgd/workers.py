@@ -1,7 +1,7 @@
 """One component of a DynamoGraphDeployment, and a worker component read as a pool of engines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -9,83 +9,31 @@ from perfmodels.parallel import ParallelPlan
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
-from simkit.engines.flag_parser import WorkerSettings, parse_flags
+from simkit.engines.flag_parser import WorkerSettings, parse_flags, role_named
+from simkit.engines.flag_reader import read_flags
 from simkit.engines.flags import Flags
 from simkit.engines.plan_flags import engines_apart
 from simkit.engines.registry import engine_spec, engine_specs
 from simkit.formats.dgd.alpha import GPU
 from simkit.formats.dgd.mocked import mocker_settings
+from simkit.formats.dgd.parts import (
+    MOCKER,
+    container_tokens,
+    engine_container,
+    engine_module,
+    gpu_limit,
+    main_container,
+    node_count,
+    pod_spec,
+    server_of,
+    words_behind_verb,
+)
 from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files
 from simkit.launch.container import ContainerStart, container_start
 from simkit.launch.flag_notes import flag_notes, names_in_words
 from simkit.launch.mounts import config_maps, mounted_files
 from simkit.launch.shell import ShellCommand
 from simkit.launch.starts import EngineStart, started_by
-
-# --- Parts of one component of a DynamoGraphDeployment, whatever else it holds.
-
-
-MOCKER = "dynamo.mocker"
-
-
-def pod_spec(component: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The pod of a component; empty when there is none."""
-    pod = component.get("podTemplate")
-    spec = pod.get("spec") if isinstance(pod, Mapping) else None
-    return spec if isinstance(spec, Mapping) else {}
-
-
-def main_container(component: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The container called main, or without a name; empty when there is none."""
-    containers = pod_spec(component).get("containers")
-    for item in containers if isinstance(containers, list) else []:
-        if isinstance(item, Mapping) and item.get("name") in ("main", ""):
-            return item
-    return {}
-
-
-def container_tokens(container: Mapping[str, Any]) -> list[str]:
-    """What a container runs; command and args may be missing."""
-    return list(container_start(container).tokens)
-
-
-def engine_module(tokens: Sequence[str], container: Mapping[str, Any]) -> str | None:
-    """The backend that a command line or, without one, an image names; MOCKER for the mocker."""
-    text = " ".join(tokens)
-    if MOCKER in text:
-        return MOCKER
-    for spec in engine_specs():
-        if spec.worker.module in text:
-            return spec.name
-    image = str(container.get("image") or "")
-    return next((spec.name for spec in engine_specs() if f"/{spec.worker.image}" in image), None)
-
-
-def gpu_limit(container: Mapping[str, Any]) -> int | None:
-    """GPUs a pod is given; None when the container asks for none."""
-    resources = container.get("resources")
-    blocks = [resources.get(key) for key in ("limits", "requests")] if isinstance(resources, Mapping) else []
-    for block in blocks:
-        if isinstance(block, Mapping) and block.get(GPU) is not None:
-            try:
-                return int(str(block[GPU]))
-            except ValueError as error:
-                raise InputError(
-                    f"{GPU}: expected a whole number of GPUs, got {block[GPU]!r}; correct it"
-                ) from error
-    return None
-
-
-def node_count(component: Mapping[str, Any]) -> int:
-    """Pods that make up one engine."""
-    multinode = component.get("multinode")
-    if not isinstance(multinode, Mapping):
-        return 1
-    count = multinode.get("nodeCount", 2)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InputError(f"multinode.nodeCount: expected a whole number from 2, got {count!r}; correct it")
-    return count
-
 
 ROLE_OF_TYPE: Mapping[str, Role] = MappingProxyType(
     {"worker": "aggregated", "prefill": "prefill", "decode": "decode"}
@@ -96,8 +44,8 @@ ROLE_OF_TYPE: Mapping[str, Role] = MappingProxyType(
 class Worker:
     """A pool with its place in the document.
 
-    said: where the role comes from, the command's flag, a switch of earlier versions, the component's type,
-    or nothing at all. models is what the model may be called, likeliest first.
+    said: where the role comes from, the command's flag, the component's type, or nothing at all. models is
+    what the model may be called, likeliest first.
     """
 
     name: str
@@ -151,11 +99,11 @@ def read_worker(
 
 
 def _read(component: Mapping[str, Any], name: str, moe: bool | None, around: Surroundings) -> Worker:
-    container = main_container(component)
+    container = engine_container(component)
     files = mounted_files(pod_spec(component), container, around.documents)
     run = container_start(container, files, around.environment, config_maps(around.documents))
     tokens = list(run.tokens)
-    module = engine_module(tokens, container)
+    module = engine_module(tokens, container) or server_of(container)
     if module is None:
         known = ", ".join(spec.worker.module for spec in engine_specs())
         raise InputError(f"its command starts none of {known}; name the engine in command or args")
@@ -163,11 +111,15 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None, around: Sur
     if mocked:
         settings, arguments, missing, apart = mocker_settings(tokens), None, None, 1
     else:
-        arguments, missing = with_files(read_arguments(_engine_start(module, run)), run.files)
+        arguments, missing = with_files(read_arguments(_engine_start(module, run, container)), run.files)
         apart = engines_apart(module, arguments.flags, moe=bool(moe)) if moe is not None else 1
         settings = parse_flags(module, _each(arguments.flags, module, apart), moe=moe)
-    role, said = _role(component, settings, arguments)
-    plan, notes = (settings.plan, []) if mocked else _checked_plan(component, settings, (missing, apart, moe))
+        settings = replace(settings, role=_sidecar_role(component, container) or settings.role)
+    role, said = _role(component, settings)
+    notes: list[str] = []
+    plan = settings.plan
+    if arguments is not None:
+        plan, notes = _checked_plan(component, settings, arguments, (missing, apart, moe))
     notes += _notes(name, run, arguments, missing)
     names = _model_names(settings, arguments)
     if not names:
@@ -191,20 +143,29 @@ def _read(component: Mapping[str, Any], name: str, moe: bool | None, around: Sur
     )
 
 
-def _engine_start(module: str, run: ContainerStart) -> EngineStart:
+def _sidecar_role(component: Mapping[str, Any], container: Mapping[str, Any]) -> Role | None:
+    """The role that Dynamo's sidecar has, where the engine runs beside it."""
+    main = main_container(component)
+    if container is main:
+        return None
+    return role_named(read_flags(container_tokens(main)).text(("--disaggregation-mode",)))
+
+
+def _engine_start(module: str, run: ContainerStart, container: Mapping[str, Any]) -> EngineStart:
     """The engine of a container; without a start in words its image says which it is."""
     command = ShellCommand(words=run.tokens, environment=run.environment)
     found = started_by([command], run.files).starts if run.tokens else ()
     if found:
         return found[0]
     first = next((i for i, word in enumerate(run.tokens) if word.startswith("-")), len(run.tokens))
+    worker = engine_module(run.tokens, container) is not None
     return EngineStart(
         backend=module,
         label=engine_spec(module).worker.module,
-        words=run.tokens[first:],
+        words=run.tokens[first:] if worker else words_behind_verb(run.tokens, module),
         environment=run.environment,
         files=run.files,
-        worker=True,
+        worker=worker,
     )
 
 
@@ -223,9 +184,7 @@ def _model_names(settings: WorkerSettings, arguments: Arguments | None) -> list[
     return [name for name in (settings.model_name, settings.model_path) if name]
 
 
-def _role(
-    component: Mapping[str, Any], settings: WorkerSettings, arguments: Arguments | None
-) -> tuple[Role, str]:
+def _role(component: Mapping[str, Any], settings: WorkerSettings) -> tuple[Role, str]:
     """The role and what says it: the command's flag, or the component's type."""
     kind = str(component.get("type"))
     typed = ROLE_OF_TYPE.get(kind, "aggregated")
@@ -236,8 +195,7 @@ def _role(
             f"the component is of type {kind}, but its command starts a {settings.role} engine; make them "
             "agree"
         )
-    old = [name for name, _ in engine_spec(settings.engine.backend).flags.legacy_roles]
-    return settings.role, "legacy" if arguments and arguments.flags.has(tuple(old)) else "flag"
+    return settings.role, "flag"
 
 
 def _replicas(component: Mapping[str, Any]) -> int:
@@ -248,14 +206,17 @@ def _replicas(component: Mapping[str, Any]) -> int:
 
 
 def _checked_plan(
-    component: Mapping[str, Any], settings: WorkerSettings, known: tuple[str | None, int, bool | None]
+    component: Mapping[str, Any],
+    settings: WorkerSettings,
+    arguments: Arguments,
+    known: tuple[str | None, int, bool | None],
 ) -> tuple[ParallelPlan, list[str]]:
     """The plan of the flags, agreeing with the GPUs that the pods are given.
 
     known: a settings file that cannot be seen, engines apart by data parallelism, whether there are experts.
     """
     missing, apart, moe = known
-    limit, nodes, plan = gpu_limit(main_container(component)), node_count(component), settings.plan
+    limit, nodes, plan = gpu_limit(engine_container(component)), node_count(component), settings.plan
     if limit is None:
         return plan, [f"component {component.get('name')!r} asks for no GPUs; the flags' plan is taken"]
     given = limit * nodes
@@ -265,6 +226,12 @@ def _checked_plan(
         # The sizes are in a file inside the image.
         note = f"plan of {component.get('name')!r} taken as tensor parallel over its {given} GPUs"
         return ParallelPlan(tp=given, moe_tp=given if moe else 1), [note]
+    elastic = [name for name in engine_spec(arguments.backend).flags.elastic if arguments.flags.has((name,))]
+    if elastic and plan.num_gpus * apart < given:
+        used = plan.num_gpus * apart
+        return plan, [
+            f"{elastic[0]}: predicted as it starts, on {used} of the {given} GPUs that its pods hold"
+        ]
     raise InputError(
         f"flags split the engine over {plan.num_gpus * apart} GPUs ({plan.label}), but its pods hold {nodes} "
         f"x {limit} = {given}; make the sizes, {GPU} and multinode.nodeCount agree"

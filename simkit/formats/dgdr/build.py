@@ -7,7 +7,7 @@ from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.formats.dgd.alpha import ALPHA, from_v1alpha1
 from simkit.formats.dgd.components import FRONTEND, legacy_names
-from simkit.formats.dgd.workers import main_container
+from simkit.formats.dgd.parts import main_container
 from simkit.formats.dgdr import model
 from simkit.formats.dgdr.model_cache import DEFAULT_MOUNT, cache_warnings, single_path
 from simkit.formats.dgdr.rules import canonical_gpu

@@ -32,8 +32,10 @@ def notes_on(
 def _around(start: EngineStart) -> Iterator[str]:
     if start.prefix:
         yield f"passed over in front of {start.label}: {names_in_words(start.prefix)}"
-    if start.environment:  # names only: values may be secrets
-        yield f"environment variables not modelled: {names_in_words(start.environment)}"
+    # Names only: values may be secrets. What a script keeps for itself is in small letters or numbered.
+    named = [name for name in start.environment if name.isupper()]
+    if named:
+        yield f"environment variables not modelled: {names_in_words(named)}"
 
 
 def _reading(arguments: Arguments, settings: WorkerSettings, apart: int) -> Iterator[str]:

@@ -15,7 +15,14 @@ from simkit.formats.dgd.read import deployment_of
 from simkit.formats.dgd.workers import Worker
 from simkit.formats.engine_command.pools import ServedPool, first_nodes, merged, served_pool
 from simkit.io.yamlio import load_document
-from simkit.launch.arguments import Arguments, model_names, read_arguments, with_files, with_settings
+from simkit.launch.arguments import (
+    Arguments,
+    model_names,
+    read_arguments,
+    unfilled,
+    with_files,
+    with_settings,
+)
 from simkit.launch.origins import SettingPlace, origins
 from simkit.launch.shell import MAX_CHARS
 from simkit.launch.sources import started_in
@@ -128,18 +135,17 @@ def _model(engines: Iterable[_Started], chosen: str | None) -> tuple[Model, list
     if len(given) > 1:
         named = " and ".join(repr(str(name)[:60]) for name in given[:3])
         raise InputError(f"command line: engines of different models ({named}); estimate them one by one")
-    if given[0] is None:
+    names = model_names(items[0].arguments)
+    if not given[0] or not names:
         raise InputError(
             f"{items[0].start.label}: no model is named; write it behind the command or give --model"
         )
-    return _first_known(model_names(items[0].arguments))
+    return _first_known(names)
 
 
 def _first_known(names: list[str]) -> tuple[Model, list[str]]:
-    if "$" in names[0]:
-        raise InputError(
-            f"model {names[0][:60]!r}: a shell variable without a value here; write it out, or give --model"
-        )
+    if missing := unfilled(names[0]):
+        raise InputError(f"model {names[0][:60]!r}: {missing}; write it out, or give --model")
     error: InputError | None = None
     for name in names:
         try:

@@ -183,7 +183,7 @@ def test_an_unknown_program_says_which_engines_are_known():
     [
         ([], "found 0 among 0 documents (none)"),
         ([{"kind": "Pod"}], "found 0 among 1 documents (Pod)"),
-        ([dgd(worker()), dgd(worker())], "found 2 among 2"),
+        ([dgd(worker()), dgd(worker())], "found 2; say which by its name, as in FILE#demo"),
         ([{**dgd(worker()), "apiVersion": "v9"}], "apiVersion: expected nvidia.com/v1beta1"),
         ([{**dgd(worker()), "spec": {"components": 5}}], "spec.components: expected a list"),
         ([{**dgd(worker()), "spec": None}], "spec.components: expected a list"),

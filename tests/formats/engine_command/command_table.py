@@ -93,6 +93,10 @@ VLLM = {
         "vllm serve /root/.cache/huggingface/hub/models--Qwen--Qwen3-32B/snapshots/0a1b2c --served-model-name q",
         QWEN, plan(), notes=("is not here: taken as Qwen/Qwen3-32B",),
     ),
+    "a checkpoint in a folder is its publisher's": Case(
+        "vllm serve /mnt/models/Qwen3-32B-FP8 -tp 2", QWEN + "-FP8", plan(2),
+        formats={"gemm": "fp8_block"}, notes=("taken as Qwen/Qwen3-32B-FP8",),
+    ),
     "dynamo": Case(
         "python3 -m dynamo.vllm --model Qwen/Qwen3-32B --tensor-parallel-size 2 --kv-events-config '{}'",
         QWEN, plan(2),

@@ -17,7 +17,7 @@ from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
 from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.dgd.render import render
-from simkit.formats.planner.config import old_names, read_planner_config, written_config
+from simkit.formats.planner.config import field_since, old_names, read_planner_config, written_config
 from simkit.formats.planner.faults import planner_faults, planner_settings
 from simkit.formats.planner.rules import planner_problems
 
@@ -80,12 +80,27 @@ def test_our_schema_has_the_published_fields_types_and_defaults(block):
     ours, published = (schema["$defs"][block] if block else schema for schema in (planner_schema(), SCHEMA))
     assert ours["additionalProperties"] is False
     assert ours.get("required") == published.get("required")
-    assert set(ours["properties"]) == {*published["properties"], *(() if block else ("enabled",))}
+    later = {name for name, field in ours["properties"].items() if tuple(field.get("since", ())) > (1, 6)}
+    assert set(ours["properties"]) - later == {*published["properties"], *(() if block else ("enabled",))}
     for name, theirs in published["properties"].items():
         field = ours["properties"][name]
         assert kinds(field) - {None, "null"} == kinds(theirs) - {None, "null"}, name
         if "default" in theirs and name != "scale_interval_seconds":  # ours follows from the intervals
             assert field["default"] == theirs["default"], name
+
+
+def test_fields_of_the_next_release_are_taken_and_not_written_unasked():
+    later = {
+        "enable_runtime_reconfiguration": True,
+        "runtime_warmup_trace_dir": "/traces",
+        "batch_scheduling": {"enabled": True},
+    }
+    assert all(field_since(name) == (1, 7) for name in later)
+    document = written_config(read_planner_config(later))
+    assert {name: document[name] for name in later} == later
+    assert not set(later) & set(written_config(read_planner_config({})))
+    with pytest.raises(InputError, match="enable_runtime_reconfiguration: expected true or false"):
+        read_planner_config({"enable_runtime_reconfiguration": "yes"})
 
 
 @needs_shared
