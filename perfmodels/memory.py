@@ -119,8 +119,7 @@ def kv_bytes_per_token_per_gpu(
             state = (4.0 * group.state_elements + 2.0 * group.conv_elements) / plan.tp
             total = total + group.num_layers * state / context
         elif isinstance(group, MlaAttention):
-            cached = group.kv_elements_per_token * element + group.index_bytes_per_token
-            total = total + group.num_layers * cached
+            total = total + group.num_layers * group.cached_bytes_per_token(element)
         elif isinstance(group, CompressedAttention):
             full = np.minimum(context, group.window_tokens) / context * group.head_dim
             total = total + group.num_layers * (group.kv_elements_per_token + full) * element

@@ -64,6 +64,19 @@ class MlaAttention:
         """Cached elements per token and layer: the latent and the rotary key."""
         return self.kv_lora_rank + self.qk_rope_head_dim
 
+    def cached_bytes_per_token(self, element: float) -> float:
+        """Bytes per token and layer in a cache of `element` bytes a number, the indexer's key included.
+
+        Kernels of sparse attention keep an 8-bit latent with a float32 scale for each 128 numbers, and the
+        rotary key in 16 bits (FlashMLA's layout, 656 bytes for DeepSeek-V3.2).
+        """
+        if not self.index_heads:
+            return self.kv_elements_per_token * element
+        latent = self.kv_elements_per_token * element
+        if element < 2.0:
+            latent = self.kv_lora_rank * (element + 4 / 128) + 2.0 * self.qk_rope_head_dim
+        return latent + self.index_bytes_per_token
+
     @property
     def index_bytes_per_token(self) -> int:
         """Bytes the indexer's key takes per token and layer: FP8 values and one float32 scale."""

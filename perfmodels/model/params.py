@@ -2,6 +2,7 @@
 
 from perfmodels.model.dtypes import dtype
 from perfmodels.model.shape import (
+    AttentionGroup,
     CompressedAttention,
     GqaAttention,
     MlaAttention,
@@ -42,23 +43,24 @@ def kv_bytes_per_token(shape: ModelShape, kv_dtype: str) -> float:
 
     Sliding-window layers stop growing at their window and are left out; see window_kv_bytes.
     """
-    elements = sum(
-        g.num_layers * g.kv_elements_per_token
+    element = dtype(kv_dtype).bytes_per_element
+    return sum(
+        g.num_layers * _cached_bytes(g, element)
         for g in shape.attention
         if not (isinstance(g, GqaAttention) and g.window_tokens)
     )
-    return elements * dtype(kv_dtype).bytes_per_element + index_bytes_per_token(shape)
 
 
-def index_bytes_per_token(shape: ModelShape) -> int:
-    """Cache of the sparse-attention indexers per token over all layers [bytes], in any cache format."""
-    return sum(g.num_layers * g.index_bytes_per_token for g in shape.attention if isinstance(g, MlaAttention))
+def _cached_bytes(group: AttentionGroup, element: float) -> float:
+    if isinstance(group, MlaAttention):
+        return group.cached_bytes_per_token(element)
+    return group.kv_elements_per_token * element
 
 
 def kv_bytes_per_token_full(shape: ModelShape, kv_dtype: str) -> float:
     """Cache per token while the context is still inside every window [bytes], one copy."""
-    elements = sum(
-        g.num_layers * (g.kv_elements_per_token + (g.head_dim if isinstance(g, CompressedAttention) else 0))
-        for g in shape.attention
+    element = dtype(kv_dtype).bytes_per_element
+    window = sum(
+        g.num_layers * g.head_dim * element for g in shape.attention if isinstance(g, CompressedAttention)
     )
-    return elements * dtype(kv_dtype).bytes_per_element + index_bytes_per_token(shape)
+    return window + sum(g.num_layers * _cached_bytes(g, element) for g in shape.attention)

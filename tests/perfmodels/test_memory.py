@@ -16,7 +16,7 @@ from perfmodels.memory import (
     weight_bytes_per_gpu,
 )
 from perfmodels.model.dtypes import Precision
-from perfmodels.model.params import total_params
+from perfmodels.model.params import kv_bytes_per_token, kv_bytes_per_token_full, total_params
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.catalog.model_lookup import model_names
 from simkit.catalog.models import load_model
@@ -35,6 +35,17 @@ def test_weights_of_llama_70b_on_four_gpus(shape_of, plans):
     found = weight_bytes_per_gpu(shape_of("meta-llama/Meta-Llama-3.1-70B"), BF16, plans({"tp": 4}))
     assert weights == 35_276_193_792
     assert found[0] == pytest.approx(weights, rel=ROUNDING)
+
+
+@pytest.mark.parametrize(("kv", "entry"), [("bf16", 2 * 576), ("fp8", 512 + 4 * 4 + 2 * 64)])
+def test_sparse_attention_keeps_scales_and_a_wide_rotary_key_beside_an_8_bit_latent(
+    shape_of, plans, kv, entry
+):
+    shape = shape_of("deepseek-ai/DeepSeek-V3.2")
+    found = kv_bytes_per_token_per_gpu(shape, replace(BF16, kv=kv), plans({"tp": 8}), 1024.0)
+    per_token = 61 * (entry + 128 + 4)  # the indexer's key: 8 bits and a scale
+    assert found[0] == pytest.approx(per_token, rel=ROUNDING)
+    assert kv_bytes_per_token(shape, kv) == kv_bytes_per_token_full(shape, kv) == per_token
 
 
 def test_the_fullest_stage_of_a_pipeline(shape_of, plans):
