@@ -1,7 +1,7 @@
 """The deployment that a command is about: a DGD, an engine command line, or short layout names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ class AskedDeployment:
     """A deployment and the request around it; carried: flags of a command that nothing models.
 
     source is the file or command that it was read from, None for layouts; origins where each setting stands.
+    flags: those given, and what a deployment of ours was made for.
     """
 
     request: Request
@@ -32,6 +33,7 @@ class AskedDeployment:
     carried: Any = None
     source: str | None = None
     origins: tuple[Any, ...] = ()
+    flags: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,12 @@ with_layout_flags = with_flags(
 )
 
 
-def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
-    """What was asked about; without any source the narrowest engine that fits."""
+def asked_deployment(
+    sources: Sources, flags: Mapping[str, Any], *, quiet: bool, own_load: bool = False
+) -> AskedDeployment:
+    """What was asked about; without any source the narrowest engine that fits. own_load: flags outside these
+    say the load.
+    """
     layout = sources.worker or sources.prefill or sources.decode
     given = {"DGD.yaml": sources.dgd, "--command": sources.command, "--worker": layout}
     named = [name for name, value in given.items() if value is not None]
@@ -79,7 +85,7 @@ def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool)
     if sources.command is not None:
         return _from_command(sources.command, flags)
     if sources.dgd is not None:
-        return _from_dgd(sources.dgd, flags, quiet=quiet)
+        return _from_dgd(sources.dgd, flags, quiet=quiet, own_load=own_load)
     from simkit.verbs.estimate import Layouts
 
     names = Layouts(
@@ -88,7 +94,7 @@ def asked_deployment(sources: Sources, flags: Mapping[str, Any], *, quiet: bool)
         decode=sources.decode,
         decode_max_num_seqs=sources.decode_slots,
     )
-    return AskedDeployment(request=request_from_flags(None, flags), deployment=names)
+    return AskedDeployment(request=request_from_flags(None, flags), deployment=names, flags=flags)
 
 
 def bound_asked(flags: Mapping[str, Any]) -> bool:
@@ -111,19 +117,26 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
         carried=imported.carried,
         source=command[1:] if command.startswith("@") else "the command",
         origins=imported.origins,
+        flags=flags,
     )
 
 
-def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool) -> AskedDeployment:
+def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool, own_load: bool) -> AskedDeployment:
+    from simkit.cli.meant import as_meant, dgd_in
     from simkit.formats.dgd.read import read_dgd
     from simkit.launch.sources import is_command_file
 
+    path = dgd_in(path)
     if is_command_file(path):
         return _from_command(f"@{path}", flags)
     parsed = read_dgd(path, model=flags.get("model"))
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)
+    flags, taken = as_meant(parsed.asked, flags, own_load=own_load)
+    if taken:
+        remark(f"{path}: asked as it was made for, {taken}; flags go before", quiet=quiet)
     return AskedDeployment(
+        flags=flags,
         request=request_from_flags(None, flags, model=parsed.model),
         deployment=parsed.deployment,
         source=str(path),

@@ -1,6 +1,5 @@
 """`simkit benchmark`."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
+from simkit.cli.meant import as_meant, dgd_in, folder_flags
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
@@ -168,52 +168,12 @@ def _asked(
         return prediction.problem.request, prediction
     if any(layouts.values()):
         raise InputError(f"{what} says the deployment; drop --worker, --prefill and --decode")
-    dgd, merged = (what / "dgd.yaml", _folder_flags(what, flags)) if what.is_dir() else (what, flags)
-    parsed = read_dgd(dgd)
+    parsed = read_dgd(dgd_in(what))
+    known = folder_flags(what) if what.is_dir() else parsed.asked
+    merged, _ = as_meant(known, flags)
     request = request_from_flags(None, merged, model=parsed.model)
     prediction = predict(request, parsed.deployment, meter.options)
     return prediction.problem.request, prediction
-
-
-def _folder_flags(folder: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """What a recommendation was asked, under the flags given now."""
-    path = folder / "recommendation.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        asked, selected = document["request"], document["selected"]
-        hardware, workload, bounds = asked["hardware"], asked["workload"], _bounds(asked)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not readable as a recommendation ({error}); give the DGD.yaml") from error
-    rate, slots = workload.get("request_rate_per_s"), workload.get("concurrency")
-    known = {
-        "model": asked["model"],
-        "gpu": hardware["gpu"],
-        "gpus_per_node": hardware["gpus_per_node"],
-        "vram_mb": hardware["vram_mb"],
-        "isl": round(workload["isl_tokens"]),
-        "osl": round(workload["osl_tokens"]),
-        **bounds,
-        "request_rate": rate,
-        "concurrency": None if rate else slots or max(1.0, float(round(selected["concurrency"]))),
-    }
-    given = {name: value for name, value in flags.items() if value is not None}
-    if "concurrency" in given or "request_rate" in given:
-        known = {name: value for name, value in known.items() if name not in ("concurrency", "request_rate")}
-    if given.keys() & {"ttft", "itl"}:
-        known["e2e_latency"] = None
-    if "e2e_latency" in given:
-        known |= {"ttft": None, "itl": None}
-    return {**flags, **known, **given}
-
-
-def _bounds(asked: Mapping[str, Any]) -> dict[str, str]:
-    """The bounds that were asked for, as flags; Dynamo's defaults were not."""
-    if asked.get("sla_assumed"):
-        return {}
-    flags = {"ttft_ms": "ttft", "itl_ms": "itl", "e2e_ms": "e2e_latency"}
-    on, for_all = asked.get("sla_statistics") or {}, asked.get("sla_statistic", "mean")
-    found = {key: value for key, value in asked["sla"].items() if value is not None}
-    return {flags[key]: f"{on.get(key, for_all)}:{value}" for key, value in found.items()}
 
 
 def _show(outcome: Any, form: Format) -> None:

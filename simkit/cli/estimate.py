@@ -72,7 +72,7 @@ def estimate(
     if several:
         curve, kept = _curve(request, asked, several, own)
         show(form, lambda: curve, lambda console: curve_table(curve, console))
-        if not kept and bound_asked(flags):
+        if not kept and bound_asked(asked.flags):
             raise typer.Exit(1)
         return
     result, notes = run(request, asked.deployment), asked.notes
@@ -86,7 +86,7 @@ def estimate(
     document["notes"] = [*notes, *document["notes"]]
     document = _with_reading(document, asked, explain=explain)
     show(form, lambda: document, lambda console: estimate_table(document, console))
-    if not result.candidate.meets_sla and bound_asked(flags):
+    if not result.candidate.meets_sla and bound_asked(asked.flags):
         raise typer.Exit(1)
 
 

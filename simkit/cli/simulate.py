@@ -51,7 +51,8 @@ def simulate(
         load=load_options(load), router=router, replicas=replicas, statistic=statistic, seed=seed
     )
     sources = Sources(dgd=dgd, **layout)
-    asked = asked_deployment(sources, with_rate(flags, load), quiet=quiet)
+    own_load = load["trace"] is not None
+    asked = asked_deployment(sources, with_rate(flags, load), quiet=quiet, own_load=own_load)
     request = replace(asked.request, workload=with_procedure(asked.request.workload, load))
     result = run(request, asked.deployment, options)
     for line in result.load.trace.fault_lines if result.load.trace else ():

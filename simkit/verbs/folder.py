@@ -11,6 +11,7 @@ from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.request import Request
 from simkit.formats.aiperf_command import benchmark_script
+from simkit.formats.dgd.asked import ASKED_ANNOTATION, asked_flags, asked_text
 from simkit.formats.dgd.render import profiling_job, render_site
 from simkit.formats.dgd.site import Site
 from simkit.formats.dgdr.read import request_to_document
@@ -36,7 +37,7 @@ def dgd_documents(
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
-    An annotation says whether the candidate meets the SLA that was asked for. profile is what
+    Annotations say what was asked and whether the candidate meets the SLA. profile is what
     `planner_profile` gives, for a Planner or mocker to read. problem is what was searched; it tells a mocker
     the size of the caches.
     Raises InputError where spec.overrides.dgd makes of it what no cluster would take.
@@ -47,10 +48,10 @@ def dgd_documents(
     documents = render_site(site, version)
     if rec.request.deploy.dgd_override:
         _check_overridden(documents, rec.request)
-    metadata = documents[-1].setdefault("metadata", {})
+    notes = documents[-1].setdefault("metadata", {}).setdefault("annotations", {})
+    notes[ASKED_ANNOTATION] = asked_text(asked_flags(rec.request, candidate.estimate.concurrency))
     if rec.request.slo.judged:
-        verdict = "true" if candidate.meets_sla else "false"
-        metadata.setdefault("annotations", {})["simkit.io/meets-sla"] = verdict
+        notes["simkit.io/meets-sla"] = "true" if candidate.meets_sla else "false"
     return documents
 
 

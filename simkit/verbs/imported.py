@@ -12,6 +12,7 @@ from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
 from simkit.core.request import Request
+from simkit.formats.dgd.asked import ASKED_ANNOTATION, asked_flags, asked_text
 from simkit.formats.dgd.render import render
 from simkit.formats.engine_command.read import ImportedCommand
 from simkit.io.yamlio import dump_yaml
@@ -55,9 +56,10 @@ def dgd_of_estimate(
         total_gpus=request.hardware.total_gpus or deployment.num_gpus,
     )
     _append_arguments(documents[-1], carried or {})
+    annotations = documents[-1]["metadata"]["annotations"]
+    annotations[ASKED_ANNOTATION] = asked_text(asked_flags(request, result.candidate.estimate.concurrency))
     if request.slo.judged:
-        verdict = "true" if result.candidate.meets_sla else "false"
-        documents[-1]["metadata"]["annotations"]["simkit.io/meets-sla"] = verdict
+        annotations["simkit.io/meets-sla"] = "true" if result.candidate.meets_sla else "false"
     return dump_yaml(documents), _notes(model, carried)
 
 

@@ -1,7 +1,7 @@
 """DynamoGraphDeployments read back as a Deployment: ours, a peer's, hand-edited; v1beta1 and v1alpha1."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from simkit.core.errors import InputError
 from simkit.engines.flag_parser import with_weights
 from simkit.engines.flag_writer import draft_flags
 from simkit.engines.support import draft_refusal
+from simkit.formats.dgd.asked import ASKED_ANNOTATION, read_asked
 from simkit.formats.dgd.graphs import asked_graphs, passed_over, worker_components
 from simkit.formats.dgd.roles import by_role
 from simkit.formats.dgd.site import DRAFT_ANNOTATION, EXPERTS_ANNOTATION, PRECISION_ANNOTATION
@@ -79,7 +80,10 @@ class ModelHint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedDgd:
-    """A deployment read from a document. notes says what was assumed or passed over."""
+    """A deployment read from a document. notes says what was assumed or passed over.
+
+    asked: what it was made for by the names of flags, where simkit wrote that into it.
+    """
 
     deployment: Deployment
     model: str
@@ -87,6 +91,7 @@ class ParsedDgd:
     image: str | None = None
     notes: tuple[str, ...] = ()
     origins: tuple[SettingPlace, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 HintOf = Callable[[str], ModelHint]
@@ -143,9 +148,10 @@ def parse_dgd(
         hint = _hint(metadata, model, hint_of)
         workers = with_draft(
             [read_worker(component, moe=hint.moe, around=around) for component, around in components],
-            _annotated_draft(metadata),
+            _annotated(metadata, DRAFT_ANNOTATION),
         )
         deployment = deployment_of(workers, hint.precision or Precision())
+        meant = read_asked(_annotated(metadata, ASKED_ANNOTATION) or "")
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     notes = [*passed_over(documents, graphs), *named, *(note for item in workers for note in item.notes)]
@@ -155,6 +161,7 @@ def parse_dgd(
         name=str(metadata.get("name") or ""),
         image=workers[0].image,
         notes=tuple(dict.fromkeys(notes)),
+        asked=meant,
         origins=tuple(row for item in workers for row in origins(item.name, item.flags, item.pool.engine)),
     )
 
@@ -190,8 +197,8 @@ def _hint(metadata: Mapping[str, Any], model: str, hint_of: HintOf | None) -> Mo
     return hint
 
 
-def _annotated_draft(metadata: Mapping[str, Any]) -> str | None:
-    text = _mapping(metadata.get("annotations")).get(DRAFT_ANNOTATION)
+def _annotated(metadata: Mapping[str, Any], name: str) -> str | None:
+    text = _mapping(metadata.get("annotations")).get(name)
     return None if text is None else str(text)
 
 
