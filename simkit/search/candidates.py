@@ -62,6 +62,8 @@ def _deployment(engine: PreparedEngine, points: Points, row: int) -> Deployment:
     precision = engine.model_of(points.plan[row]).precision
     workers, first = int(points.workers[row]), float(points.plan[row])
     batch = (float(points.batch[row]), float(points.peak_batch[row]))
+    if points.saturated[row]:  # requests queue without end: whatever fits is admitted
+        batch = (math.inf, math.inf)
     if not _is_disaggregated(points, row):
         return Aggregated(worker=_pool(engine, first, workers, batch), precision=precision)
     second, others = float(points.decode_plan[row]), int(points.decode_workers[row])

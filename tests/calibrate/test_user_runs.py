@@ -103,7 +103,7 @@ def test_one_estimate_is_corrected_too(table):
 def test_next_runs_lessen_the_doubt_and_known_ones_are_not_asked_again(table):
     found, now = next_runs(REQUEST, None, 3)
     left = [item.left_frac for item in found]
-    assert now == 1.0
+    assert now == pytest.approx(1.0)
     assert left == sorted(left, reverse=True)
     assert left[0] < 1.0
     names = {(item.name, item.workload.concurrency) for item in found}
