@@ -6,7 +6,7 @@
 
 kills: a runner is forked and killed (SIGKILL) after a random time, again and again in one folder until it is
 complete, then in the next, until there were so many kills. It says whether every table equals, byte for byte,
-the table of a run that nobody killed.
+the table of a run that was not killed.
 
 workers: a sweep of simulated points with one process and with two, in turns, each started anew: time on the
 clock, and CPU time of each process. Other work on the machine disturbs the clock's ratio; that of CPU times

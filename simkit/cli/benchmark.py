@@ -8,7 +8,7 @@ import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
-from simkit.cli.meant import as_meant, dgd_in, folder_flags
+from simkit.cli.meant import as_meant, dgd_in
 from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
@@ -169,8 +169,7 @@ def _asked(
     if any(layouts.values()):
         raise InputError(f"{what} says the deployment; drop --worker, --prefill and --decode")
     parsed = read_dgd(dgd_in(what))
-    known = folder_flags(what) if what.is_dir() else parsed.asked
-    merged, _ = as_meant(known, flags)
+    merged, _ = as_meant(parsed.asked, flags)
     request = request_from_flags(None, merged, model=parsed.model)
     prediction = predict(request, parsed.deployment, meter.options)
     return prediction.problem.request, prediction

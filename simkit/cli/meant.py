@@ -1,6 +1,5 @@
 """What a deployment of ours was made for: GPU, lengths, load and SLA, where flags do not say otherwise."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,37 +35,3 @@ def as_meant(
             left = {name: value for name, value in left.items() if name not in names}
     taken = {name: value for name, value in left.items() if value is not None and name not in given}
     return {**flags, **taken}, asked_text({name: v for name, v in taken.items() if name != "model"})
-
-
-def folder_flags(folder: Path) -> dict[str, Any]:
-    """What a recommendation was asked. Raises InputError where its document cannot be read."""
-    path = folder / "recommendation.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        asked, selected = document["request"], document["selected"]
-        hardware, workload, bounds = asked["hardware"], asked["workload"], _bounds(asked)
-        rate, slots = workload.get("request_rate_per_s"), workload.get("concurrency")
-        return {
-            "model": asked["model"],
-            "gpu": hardware["gpu"],
-            "gpus_per_node": hardware["gpus_per_node"],
-            "vram_mb": hardware["vram_mb"],
-            "isl": round(workload["isl_tokens"]),
-            "osl": round(workload["osl_tokens"]),
-            "request_rate": rate,
-            "concurrency": None if rate else slots or max(1.0, float(round(selected["concurrency"]))),
-            "prefix_hit": workload.get("prefix_hit") or None,
-            **bounds,
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not readable as a recommendation ({error}); give the DGD.yaml") from error
-
-
-def _bounds(asked: Mapping[str, Any]) -> dict[str, str]:
-    """The bounds that were asked for, as flags; Dynamo's defaults were not."""
-    if asked.get("sla_assumed"):
-        return {}
-    flags = {"ttft_ms": "ttft", "itl_ms": "itl", "e2e_ms": "e2e_latency"}
-    on, for_all = asked.get("sla_statistics") or {}, asked.get("sla_statistic", "mean")
-    found = {key: value for key, value in asked["sla"].items() if value is not None}
-    return {flags[key]: f"{on.get(key, for_all)}:{value}" for key, value in found.items()}
