@@ -119,12 +119,16 @@ class OwnRuns:
 
 
 def log_features(columns: FloatArray) -> FloatArray:
-    """Logarithms of FEATURES columns [n, k]; all must be positive."""
+    """Logarithms of FEATURES columns [n, k]; all must be positive and finite."""
     values = np.asarray(columns, dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] != len(FEATURES) or not np.all(values > 0):
-        raise ValueError(f"features must be positive and have the columns {', '.join(FEATURES)}")
+    if values.ndim != 2 or values.shape[1] != len(FEATURES) or not _positive(values):
+        raise ValueError(f"features must be positive, finite and have the columns {', '.join(FEATURES)}")
     found: FloatArray = np.log(values)
     return found
+
+
+def _positive(values: FloatArray) -> bool:
+    return bool(np.all((values > 0) & np.isfinite(values)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

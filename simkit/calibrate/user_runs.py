@@ -71,7 +71,7 @@ def sharpened_table(frame: "pd.DataFrame", table: "pd.DataFrame", own: OwnCalibr
     columns = [name for name in frame.columns if name not in table.columns]
     joined = pd.concat([frame[columns].reset_index(drop=True), table], axis=1)
     features = table_features(joined)
-    usable = np.all(features > 0, axis=1) & (table["error"] == "").to_numpy()
+    usable = np.all((features > 0) & np.isfinite(features), axis=1) & (table["error"] == "").to_numpy()
     out = table.copy()
     before = _latency_ms(joined)
     for metric in PRIORS:
@@ -132,10 +132,16 @@ class NextRun:
 def next_runs(request: Request, own: OwnCalibration | None, count: int) -> tuple[tuple[NextRun, ...], float]:
     """The runs that would narrow the intervals of the best candidates most, and the doubt before them.
 
-    Doubt is the variance of the error, as a share of what it is before anything is measured.
+    Doubt is the variance of the error, as a share of what it is before anything is measured. Raises InputError
+    where nothing serves the load.
     """
     problem = build_problem(request, SearchOptions(limit=_TARGETS))
-    best = answer(problem).candidates[:_TARGETS]
+    best = [item for item in answer(problem).candidates if not item.estimate.overloaded][:_TARGETS]
+    if not best:
+        raise InputError(
+            "no deployment on these GPUs serves this load, so no run would tell of it; lower --request-rate or "
+            "--concurrency, or raise --total-gpus"
+        )
     targets = [(item, loaded(problem.request.workload, item)) for item in best]
     points = [(point, load) for item in best for point, load in _around(problem, item)]
     at, aim, known = _places(points), _places(targets), _known(own)

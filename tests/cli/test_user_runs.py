@@ -49,6 +49,7 @@ def test_next_runs_names_deployments_loads_and_commands(simkit):
         (("fit", "--own", "absent.csv"), "no such file"),
         (("fit", "--own", "a", "--operators", "."), "give it alone"),
         (("next-runs", *ASKED, "--calibration", "absent.json"), "cannot be read"),
+        (("next-runs", *ASKED[:-2], "--request-rate", "500"), "serves this load"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(simkit, words, said):
