@@ -132,15 +132,15 @@ class NextRun:
 def next_runs(request: Request, own: OwnCalibration | None, count: int) -> tuple[tuple[NextRun, ...], float]:
     """The runs that would narrow the intervals of the best candidates most, and the doubt before them.
 
-    Doubt is the variance of the error, as a share of what it is before anything is measured. Raises InputError
-    where nothing serves the load.
+    Doubt is the variance of the error, as a share of what it is before anything is measured.
+    Raises InputError where nothing serves the load.
     """
     problem = build_problem(request, SearchOptions(limit=_TARGETS))
     best = [item for item in answer(problem).candidates if not item.estimate.overloaded][:_TARGETS]
     if not best:
         raise InputError(
-            "no deployment on these GPUs serves this load, so no run would tell of it; lower --request-rate or "
-            "--concurrency, or raise --total-gpus"
+            "no deployment on these GPUs serves this load, so no run would tell of it; lower "
+            "--request-rate or --concurrency, or raise --total-gpus"
         )
     targets = [(item, loaded(problem.request.workload, item)) for item in best]
     points = [(point, load) for item in best for point, load in _around(problem, item)]

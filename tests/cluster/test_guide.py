@@ -7,6 +7,7 @@ import pytest
 import yaml
 from cluster_objects import node
 from operator_stand_in import StandInOperator
+from tour.pages import indented_commands_of
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "experiments" / "guide"
@@ -74,3 +75,16 @@ def test_a_mixture_of_experts_waits_for_review_before_it_is_deployed(h100s, at, 
         assert at("deploy", file, "--timeout", 60).status == 0
         removed = at("delete", "deepseek-r1")
         assert "dgd/deepseek-r1-dgd keeps serving" in removed.out
+
+
+def test_the_commands_of_the_page_run_as_they_stand(h100s, at, simkit, tmp_path, monkeypatch):
+    """In the page's order; the GPUs are named, as other tests' nodes may stand beside."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "request.yaml").write_text((GUIDE / "llama-70b.yaml").read_text())
+    more = {"discover": ["--gpu", "h100_sxm", "--total-gpus", 40], "status": ["--timeout", 2]}
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    with StandInOperator(h100s):
+        for _, verb, *words in indented_commands_of(page):
+            done = (simkit if verb == "recommend" else at)(verb, *words, *more.get(verb, []))
+            finds = verb == "check"  # there is no Deployment of an operator here
+            assert done.status == (1 if finds else 0), (verb, words, done.err)
