@@ -9,7 +9,7 @@ import typer
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
 from simkit.cli.meant import as_meant, dgd_in
-from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
+from simkit.cli.measuring import MeterFlags, key_of, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
@@ -57,6 +57,7 @@ def benchmark(
     """
     from simkit.measure.benchmark import as_expected
     from simkit.measure.benchmark import benchmark as run
+    from simkit.measure.run import server_at
 
     if target == "k8s":
         place = (access, image, checked_dry_run(dry_run))
@@ -71,7 +72,8 @@ def benchmark(
     name = served or (request.model if request else flags.get("model"))
     workload = prediction.workload if prediction else request.workload
     limits = limits_of(meter)
-    with stoppable(), _place(prediction, (url, engine, target), str(name), output) as place:
+    given = server_at(url, str(name), key_of(meter)) if url is not None else None
+    with stoppable(), _place(prediction, (given, engine, target), str(name), output) as place:
         prediction = as_expected(prediction, brought_up) if prediction and brought_up else prediction
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
@@ -117,7 +119,7 @@ def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any
 
 def _checked_target(target: str, url: str | None, engine: str | None) -> Any:
     """The target that brings the deployment up, if one does. Raises InputError unless one place is named."""
-    from simkit.io.openai_http import split_url
+    from simkit.io.openai_http import endpoint_of
     from simkit.measure.targets import target_of
 
     found = None if target == "url" else target_of(target)
@@ -130,17 +132,16 @@ def _checked_target(target: str, url: str | None, engine: str | None) -> Any:
             "nothing to measure: give --url, --engine, or --target local for mocked engines here"
         )
     if url is not None:
-        split_url(url)
+        endpoint_of(url)
     return found
 
 
-def _place(prediction: Any, where: tuple[str | None, str | None, str], model: str, folder: Path) -> Any:
+def _place(prediction: Any, where: tuple[Any, str | None, str], model: str, folder: Path) -> Any:
     """The server to measure, as a context."""
     from simkit.measure.benchmark import on_target
     from simkit.measure.local_command import OF_DEPLOYMENT, command_server, deployment_command
-    from simkit.measure.run import Server
 
-    url, engine, target = where
+    server, engine, target = where
     if engine == OF_DEPLOYMENT:
         if prediction is None:
             raise InputError(f"--engine {OF_DEPLOYMENT}: give a DGD, a recommendation's folder or a layout")
@@ -149,7 +150,7 @@ def _place(prediction: Any, where: tuple[str | None, str | None, str], model: st
         return command_server(started.words, started.model, folder)
     if engine is not None:
         return command_server(engine, model, folder)
-    return on_target(prediction, Server(url=url, model=model) if url is not None else target, folder)
+    return on_target(prediction, server or target, folder)
 
 
 def _asked(

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,7 @@ _OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
     ("trace", str, None, "--trace", "Replay a file of requests (AIPerf)."),
     ("trace_kind", str, "mooncake-trace", "--trace-type", "Its format, in AIPerf's words."),
     ("telemetry", str, None, "--gpu-telemetry", "pynvml, or the URL of a DCGM exporter (AIPerf)."),
+    ("key_file", Path, None, "--api-key-file", "File with the server's API key, else SIMKIT_API_KEY."),
     ("limits", list[str], None, "--max-error", "METRIC=FRACTION instead of the interval: itl=0.05."),
 )
 
@@ -58,6 +60,13 @@ def meter_of(flags: MeterFlags, *, seed: int, own_tokenizer: bool = False) -> An
         client=flags["client"], aiperf=flags["aiperf"], options=options, patience=patience,
         stall_s=flags["stall"],
     )  # fmt: skip
+
+
+def key_of(flags: MeterFlags) -> str | None:
+    """The key that the server asks for, from a file or the environment, never from the command line."""
+    from simkit.io.openai_http import api_key
+
+    return api_key(flags["key_file"])
 
 
 def limits_of(flags: MeterFlags) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster.dry_run import DiffFlag, DryRun, checked_dry_run, show_changes, show_documents
-from simkit.cli.measuring import MeterFlags, limits_of, meter_of, stoppable, with_meter_flags
+from simkit.cli.measuring import MeterFlags, key_of, limits_of, meter_of, stoppable, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
@@ -56,12 +56,12 @@ def profile(
     from simkit.measure.profile import ProfileSettings
     from simkit.measure.profile import profile as run
     from simkit.measure.profile_files import write_profile
-    from simkit.measure.run import Server
+    from simkit.measure.run import server_at
     from simkit.measure.trials import Budget
 
     place = _checked_target(target, url)
     request = request_from_flags(dgdr, flags)
-    server = Server(url=url, model=served or request.model) if url is not None else None
+    server = server_at(url, served or request.model, key_of(meter)) if url is not None else None
     settings = ProfileSettings(
         folder=output,
         meter=meter_of(meter, seed=seed, own_tokenizer=place is not None and place.own_tokenizer),
@@ -142,7 +142,7 @@ def _resumable(folder: Path) -> Iterator[None]:
 
 def _checked_target(target: str, url: str | None) -> Any:
     """The target that brings candidates up; None where a server is measured that runs."""
-    from simkit.io.openai_http import split_url
+    from simkit.io.openai_http import endpoint_of
     from simkit.measure.targets import target_of
 
     found = None if target == "url" else target_of(target)
@@ -151,5 +151,5 @@ def _checked_target(target: str, url: str | None) -> Any:
     if found is not None and url is not None:
         raise InputError("--url goes with --target url; add it, or drop --url")
     if url is not None:
-        split_url(url)
+        endpoint_of(url)
     return found

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import load_model
 from simkit.catalog.runs import PROTOCOLS
-from simkit.core.errors import SimkitError
+from simkit.core.errors import InputError, SimkitError
 from simkit.engines.registry import engine_names
 from simkit.experiments.axes import Value
 from simkit.experiments.columns import SIZES, Do
@@ -54,7 +54,21 @@ def benchmark_faults(document: ExperimentDocument) -> list[Fault]:
     if (rule.target == "url") != (rule.url is not None):
         problem = "which server?" if rule.url is None else f"is not for target: {rule.target}"
         return [Fault(path="benchmark.url", problem=problem, remedy="give target: url with a url")]
-    return []
+    return _address_faults(rule.url) if rule.url is not None else []
+
+
+def _address_faults(url: str) -> list[Fault]:
+    """An experiment's file is kept and passed on, so no password may stand in it."""
+    from simkit.io.openai_http import KEY_VARIABLE, endpoint_of
+
+    try:
+        secret = endpoint_of(url).secret
+    except InputError as error:
+        return [Fault(path="benchmark.url", problem=str(error), remedy="give http://HOST:PORT")]
+    if secret is None:
+        return []
+    remedy = f"leave it out; a key is read from {KEY_VARIABLE}"
+    return [Fault(path="benchmark.url", problem="holds a name or password", remedy=remedy)]
 
 
 def _load_faults(do: Do, axes: Axis) -> list[Fault]:

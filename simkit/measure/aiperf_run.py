@@ -73,6 +73,38 @@ def run_aiperf(
     raise ExternalError(f"aiperf: {reason}: {_complaint(log) or 'no output'}; its log is {log}")
 
 
+_AUTHORIZED = """
+import os, runpy, sys
+sys.argv = [*sys.argv[1:], "--header", "Authorization:" + os.environ.pop("SIMKIT_AUTHORIZATION")]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def with_secret(
+    command: Sequence[str], env: Mapping[str, str], secret: str
+) -> tuple[list[str], dict[str, str]]:
+    """The same command, which sends an Authorization header that no list of processes shows.
+
+    AIPerf takes it as a flag alone, so its own Python adds the flag once it runs. Raises InputError where
+    the program is no Python script.
+    """
+    program = Path(command[0])
+    try:
+        with program.open("rb") as opened:
+            first = opened.readline(4096).decode("utf-8", errors="replace").strip()
+    except OSError as error:
+        raise ExternalError(
+            f"{program}: cannot be read ({error.strerror}); name AIPerf by --aiperf"
+        ) from error
+    interpreter = first.removeprefix("#!").split()
+    if not first.startswith("#!") or "python" not in interpreter[-1]:
+        raise InputError(
+            f"{program}: is no Python script, so a key could only be given to it on a command line, which "
+            "everybody on this machine can read; use --client builtin, or AIPerf's own script"
+        )
+    return [*interpreter, "-c", _AUTHORIZED, *command], {**env, "SIMKIT_AUTHORIZATION": secret}
+
+
 def _attempt(launch: Launch, registry: Path, timeout_s: float) -> str:
     """Why it failed; empty when it did not."""
     with Child(launch, registry) as child:

@@ -21,7 +21,7 @@ from simkit.core.errors import InputError
 from simkit.core.measured import RequestRecord
 from simkit.core.workload import Workload
 from simkit.formats.aiperf_command import shared_tokens
-from simkit.io.openai_http import address
+from simkit.io.openai_http import Endpoint
 
 _HOPELESS = 10  # so many failures in a row, at least twice the slots, and the run is given up
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -49,7 +49,7 @@ class _Prompt:
     osl_tokens: int
 
 
-def drive(url: str, model: str, workload: Workload, options: ClientOptions) -> list[RequestRecord]:
+def drive(server: Endpoint, model: str, workload: Workload, options: ClientOptions) -> list[RequestRecord]:
     """Send the workload and give every request that was not warm-up, in the order they were sent.
 
     Failed requests are among them with their reason; when nothing comes back any more the run stops early,
@@ -57,13 +57,13 @@ def drive(url: str, model: str, workload: Workload, options: ClientOptions) -> l
     """
     if workload.request_rate_per_s is None and workload.concurrency is None:
         raise InputError("the workload says no load; give a concurrency or a request rate")
-    where = address(url, "/v1/chat/completions")
-    return asyncio.run(_Driver(where, model, options).run(workload))
+    return asyncio.run(_Driver(server, model, options).run(workload))
 
 
 class _Driver:
-    def __init__(self, url: str, model: str, options: ClientOptions) -> None:
-        self._url, self._model, self._options = url, model, options
+    def __init__(self, server: Endpoint, model: str, options: ClientOptions) -> None:
+        self._server, self._model, self._options = server, model, options
+        self._url = server.at("/v1/chat/completions")
         self._records: list[RequestRecord] = []
         self._slots = 1
 
@@ -73,7 +73,10 @@ class _Driver:
         real = _prompts(workload, self._options.request_count, rng)
         self._slots = max(1, round(workload.concurrency or 1))
         try:
-            async with asyncio.timeout(self._options.total_s), _session(self._options.stall_s) as session:
+            async with (
+                asyncio.timeout(self._options.total_s),
+                _session(self._server, self._options.stall_s) as session,
+            ):
                 try:
                     await self._closed(session, warm)
                 finally:
@@ -134,7 +137,7 @@ class _Driver:
                 self._url, json=self._body(prompt), allow_redirects=False, trace_request_ctx=watch
             ) as answer:
                 if answer.status != 200:
-                    raise ValueError(f"HTTP {answer.status}")
+                    raise ValueError(_status_words(answer))
                 times, last = await _answer(answer.content, watch)
         if not times:
             raise ValueError("the stream held no token")
@@ -157,6 +160,12 @@ class _Driver:
             "max_tokens": prompt.osl_tokens, "min_tokens": prompt.osl_tokens, "ignore_eos": True,
             "stream_options": {"include_usage": True},
         }  # fmt: skip
+
+
+def _status_words(answer: aiohttp.ClientResponse) -> str:
+    """An answer that is none; only a redirect says more."""
+    leads = f", a redirect to {answer.headers['Location'][:100]}" if "Location" in answer.headers else ""
+    return f"HTTP {answer.status}{leads}"
 
 
 def _prompts(workload: Workload, count: int, rng: np.random.Generator) -> list[_Prompt]:
@@ -221,14 +230,14 @@ class _Watch:
         return now
 
 
-def _session(stall_s: float) -> aiohttp.ClientSession:
+def _session(server: Endpoint, stall_s: float) -> aiohttp.ClientSession:
     """A connection per request, any number at once, and no state between requests."""
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(_connected)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept": "text/event-stream", "Accept-Encoding": "identity"},
+        headers={"Accept": "text/event-stream", "Accept-Encoding": "identity", **server.headers},
         timeout=aiohttp.ClientTimeout(connect=stall_s),
         trace_configs=[trace],
     )

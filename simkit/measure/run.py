@@ -14,9 +14,9 @@ from simkit.formats.benchmark_results.aiperf import EXPORT, failures_of
 from simkit.formats.benchmark_results.fields import load_json
 from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.benchmark_results.server_metrics import server_side_of
-from simkit.io.openai_http import histograms_between, scrape, served_models
+from simkit.io.openai_http import Endpoint, endpoint_of, histograms_between, listing, scrape
 from simkit.io.tools import AIPERF, registry, require_tool
-from simkit.measure.aiperf_run import Patience, offline_tokenizer, run_aiperf
+from simkit.measure.aiperf_run import Patience, offline_tokenizer, run_aiperf, with_secret
 from simkit.measure.load_client import ClientOptions, drive
 
 CLIENTS = ("aiperf", "builtin")
@@ -50,9 +50,21 @@ class Server:
 
     url: str
     model: str
+    secret: str | None = field(default=None, repr=False)  # what the server asks for: see Endpoint
     check: Callable[[], None] = lambda: None
     note: str = ""  # what every run on it must say
     log: str = "the server's log"  # where to look when requests fail
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go, with what they need to be let in."""
+        return Endpoint(url=self.url, secret=self.secret)
+
+
+def server_at(url: str, model: str, key: str | None) -> Server:
+    """A server that runs; url may hold NAME:PASSWORD@. Raises InputError for what is no address."""
+    found = endpoint_of(url, key)
+    return Server(url=found.url, model=model, secret=found.secret)
 
 
 def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: Slo | None = None) -> Run:
@@ -60,13 +72,7 @@ def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: 
 
     Raises ExternalError where the server or the client fails, or too many requests do.
     """
-    served = served_models(server.url)
-    if server.model not in served:
-        server.check()
-        listed = ", ".join(served) or "nothing, or does not answer"
-        raise ExternalError(
-            f"{server.url}: does not serve {server.model!r} (it lists {listed}); give its --served-model-name"
-        )
+    _refuse_unlisted(server)
     run = _by_aiperf(server, workload, meter, place, slo) if meter.client == "aiperf" else None
     run = run or _by_own_client(server, workload, meter)
     if run.error_frac > meter.max_error_frac or not run.complete:
@@ -77,6 +83,20 @@ def measure(server: Server, workload: Workload, meter: Meter, place: Path, slo: 
             f"{_reasons(run)}; look at {server.log}"
         )
     return replace(run, notes=(*run.notes, server.note)) if server.note else run
+
+
+def _refuse_unlisted(server: Server) -> None:
+    """Raise ExternalError where the server does not list the model, or no models at all."""
+    found = listing(server.endpoint)
+    if server.model in found.models:
+        return
+    server.check()
+    if found.fault:
+        raise ExternalError(f"{server.url}: {found.fault}; look at {server.log}")
+    listed = ", ".join(name[:200] for name in found.models[:10]) or "none"
+    raise ExternalError(
+        f"{server.url}: does not serve {server.model!r} (it lists {listed}); name one by --served-model"
+    )
 
 
 def _reasons(run: Run) -> str:
@@ -91,6 +111,8 @@ def _by_aiperf(server: Server, workload: Workload, meter: Meter, place: Path, sl
         words = profile_command(workload, model=server.model, url=server.url, slo=slo, options=options)
         env = {**os.environ, **extra, "NO_COLOR": "1"}
         command = [str(program), *words[1:]]
+        if server.secret:
+            command, env = with_secret(command, env, server.secret)
         try:
             run_aiperf(command, artifacts=place, env=env, registry=registry(), patience=meter.patience)
         except ExternalError:
@@ -113,9 +135,9 @@ def _result(server: Server, place: Path) -> Run:
 
 def _by_own_client(server: Server, workload: Workload, meter: Meter) -> Run:
     requests, warmups = request_counts(workload, meter.options)
-    before = scrape(server.url)
+    before = scrape(server.endpoint)
     records = drive(
-        server.url,
+        server.endpoint,
         server.model,
         workload,
         ClientOptions(
@@ -138,7 +160,7 @@ def _by_own_client(server: Server, workload: Workload, meter: Meter) -> Run:
     except ExternalError as error:
         server.check()
         raise ExternalError(f"{error}{_failures(records)}") from error
-    side = server_side_of(histograms_between(before, scrape(server.url)))
+    side = server_side_of(histograms_between(before, scrape(server.endpoint)))
     failures = _failures(records)
     notes = (f"failures: {failures.strip(' ()')}",) if failures else ()
     return replace(

@@ -19,6 +19,7 @@ class Behaviour:
     model: str = "tiny"
     page_fault: str = ""  # a fault of the pages instead
     health: int = 200  # the status of every page but the list of models
+    key: str = ""  # what every request must carry
     seen: list = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -154,6 +155,63 @@ def huge_line(handler, request):
     handler.chunk(b"")
 
 
+def plain(body, status=200, **headers):
+    """A whole answer of this status and body."""
+
+    def answer(handler, request):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def events(*lines):
+    """A stream of these events, and its proper end."""
+
+    def answer(handler, request):
+        handler.begin_stream()
+        for line in lines:
+            handler.chunk(b"data: " + line + b"\n\n")
+        handler.chunk(b"data: [DONE]\n\n")
+        handler.chunk(b"")
+
+    return answer
+
+
+def raw(head):
+    """A stream whose chunks are not HTTP's."""
+
+    def answer(handler, request):
+        handler.begin_stream()
+        handler.wfile.write(head)
+        handler.close_connection = True
+
+    return answer
+
+
+def endless(handler, request):
+    handler.begin_stream()
+    while not handler.behaviour.release.is_set():
+        handler.chunk(b"x" * 65_536)
+    handler.close_connection = True
+
+
+def half_page(handler, request):
+    handler.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"data": [')
+    handler.close_connection = True
+
+
+def listed(*models):
+    return plain(json.dumps({"data": list(models)}).encode())
+
+
+CHUNK = {"id": "1", "object": "chat.completion.chunk", "model": "tiny"}  # AIPerf wants a name
+TOKEN = b'{"choices": [{"delta": {"content": "a"}}]}'
+
 FAULTS = {
     "500": (answer_500, "HTTP 500"),
     "garbage": (garbage, "garbage in the stream"),
@@ -176,10 +234,54 @@ FAULTS = {
     "deep_json": (deep_json, "garbage in the stream"),
     "odd_usage": (odd_usage, "garbage in the stream"),
     "huge_line": (huge_line, "too long"),
+    "401": (plain(b"{}", 401), "HTTP 401"),
+    "429": (plain(b"{}", 429), "HTTP 429"),
+    "empty": (plain(b""), "ended early"),
+    "html": (plain(b"<html>Welcome</html>"), "garbage in the stream"),
+    "negative_counts": (events(TOKEN, b'{"usage": {"completion_tokens": -5}}'), "garbage in the stream"),
+    "nan_usage": (events(TOKEN, b'{"usage": {"completion_tokens": NaN}}'), "garbage in the stream"),
+    "huge_count": (events(TOKEN, b'{"usage": {"completion_tokens": 1e999}}'), "garbage in the stream"),
+    "text_usage": (events(TOKEN, b'{"usage": {"completion_tokens": "x"}}'), "garbage in the stream"),
+    "text_choice": (events(b'{"choices": ["x"]}'), "garbage in the stream|held no token"),
+    "a_list": (events(b"[1, 2]"), "garbage in the stream"),
+    "negative_chunk": (raw(b"-5\r\n"), "no HTTP answer|stalled"),
+    "huge_chunk": (raw(b"fffffffffffffff\r\n" + b"x" * 70_000), "too long|no HTTP answer|connection lost"),
+    "packed": (plain(b"\x1f\x8bnot gzip", **{"Content-Encoding": "gzip"}), "no HTTP answer|connection lost"),
+    "endless": (endless, "too long"),
 }
 
-
-_FAULTY = {"comments": comments} | {name: answer for name, (answer, _) in FAULTS.items()}
+# Pages instead of the list of models, and what is then said.
+PAGE_FAULTS = {
+    "no_http": "does not speak HTTP",
+    "no_head": "ends the connection",
+    "half_head": "ends the connection",
+    "half_page": "ends the connection|within",
+    "slow_head": "within 5 s",
+    "slow_line": "within 5 s",
+    "hang": "within 5 s",
+    "huge_head": "does not speak HTTP",
+    "redirect": "redirects /v1/models to /v1/models",
+    "500": "HTTP 500",
+    "401": "HTTP 401; a key goes into",
+    "404": "HTTP 404",
+    "empty": "something else than a list",
+    "html": "something else than a list",
+    "packed": "ends the connection|does not speak HTTP",
+    "deep_page": "something else than a list",
+    "endless": "something else than a list|within 5 s",
+    "no_models": "it lists none",
+    "odd_models": "it lists none",
+    "other_model": r"it lists \\x1b",
+}
+_PAGES = {
+    "404": plain(b"", 404),
+    "half_page": half_page,
+    "deep_page": plain(b"[" * 1_000_000),
+    "no_models": listed(),
+    "odd_models": listed(1, None, "x", [], {"name": "x"}),
+    "other_model": listed({"id": "\x1b[2J\x1b]0;pwn\x07<script>"}, {"id": ["x"]}),
+}
+_FAULTY = {"comments": comments} | _PAGES | {name: answer for name, (answer, _) in FAULTS.items()}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -189,7 +291,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def refused(self):
+        """Whether a key is missing, which then has been said."""
+        wrong = self.behaviour.key and self.headers["Authorization"] != self.behaviour.key
+        if wrong:
+            plain(b"{}", 401)(self, {})
+        return wrong
+
     def do_GET(self):
+        if self.refused():
+            return
         if self.behaviour.page_fault:
             with suppress(BrokenPipeError, ConnectionResetError):
                 _FAULTY[self.behaviour.page_fault](self, {})
@@ -203,6 +314,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request.setdefault("max_tokens", request.get("max_completion_tokens"))  # AIPerf's name
+        if self.refused():
+            return
         with self.behaviour.lock:
             self.behaviour.seen.append(request)
             number = len(self.behaviour.seen)
@@ -232,7 +346,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.token("7")
         prompt = sum(len(message["content"]) for message in request["messages"])
         usage = {"prompt_tokens": prompt, "completion_tokens": request["max_tokens"]}
-        self.chunk(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n".encode())
+        self.chunk(f"data: {json.dumps(CHUNK | {'choices': [], 'usage': usage})}\n\n".encode())
         self.leave()  # the client may send its next request before this thread runs again
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
@@ -254,7 +368,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
 
     def token(self, text):
-        self.chunk(f"data: {json.dumps({'choices': [{'delta': {'content': text}}]})}\n\n".encode())
+        self.chunk(f"data: {json.dumps(CHUNK | {'choices': [{'delta': {'content': text}}]})}\n\n".encode())
 
     def chunk(self, content):
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")

@@ -1,7 +1,7 @@
 """Histograms between two readings of a metrics page."""
 
 from simkit.formats.benchmark_results.server_metrics import server_side_of
-from simkit.io.openai_http import histograms_between, samples, scrape
+from simkit.io.openai_http import Endpoint, histograms_between, samples, scrape
 
 BEFORE = """# HELP vllm:time_to_first_token_seconds text
 # TYPE vllm:time_to_first_token_seconds histogram
@@ -33,4 +33,4 @@ def test_what_happened_in_between_over_all_engines():
 
 
 def test_a_server_without_such_a_page_gives_nothing():
-    assert scrape("http://127.0.0.1:9", timeout_s=0.5) == {}
+    assert scrape(Endpoint(url="http://127.0.0.1:9"), timeout_s=0.5) == {}

@@ -16,7 +16,7 @@ from simkit.core.errors import ExternalError
 from simkit.core.measured import Source, run_of_records
 from simkit.core.workload import Workload
 from simkit.engines.registry import default_engine
-from simkit.io.openai_http import get
+from simkit.io.openai_http import Endpoint, ask
 from simkit.io.processes import Launch, start_time
 from simkit.measure.load_client import ClientOptions, drive
 from simkit.targets.local.dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
@@ -108,8 +108,8 @@ def nothing_remains(tmp_path, pid=None):
 def test_a_service_is_ready_when_it_lists_its_model_and_ends_with_its_context(tmp_path):
     with serving(stand_in(tmp_path, SERVER), tmp_path / "running") as service:
         url, pid = service.plan.url, service.children["server"].pid
-        assert get(url, "/health").status == 200
-    assert get(url, "/health") is None
+        assert ask(Endpoint(url=url), "/health").status == 200
+    assert ask(Endpoint(url=url), "/health").status is None
     nothing_remains(tmp_path, pid)
 
 
@@ -183,7 +183,9 @@ def test_real_dynamo_runs_at_our_step_times(tmp_path, roles):
     with serving(lambda port: dynamo_plan(deployment, port, os.environ), tmp_path / "running") as service:
         pids = [child.pid for child in service.children.values()]
         load = Workload(isl_tokens=200, osl_tokens=20, concurrency=1)
-        records = drive(service.plan.url, service.plan.model, load, ClientOptions(request_count=6))
+        records = drive(
+            Endpoint(url=service.plan.url), service.plan.model, load, ClientOptions(request_count=6)
+        )
     run = run_of_records(records, Source(tool="simkit", path="here"))
     assert (run.isl_tokens, run.osl_tokens, run.num_errors) == (200.0, 20.0, 0)
     assert run.ttft.p50_s >= 0.04  # no faster than planted; how much slower depends on the machine

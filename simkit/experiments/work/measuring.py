@@ -19,9 +19,10 @@ from simkit.experiments.single import candidate_figures, deployment_of_point, re
 from simkit.experiments.store import RunFolder
 from simkit.experiments.work.workers import Crew, Result
 from simkit.formats.aiperf_command import BenchmarkOptions
+from simkit.io.openai_http import api_key
 from simkit.measure.aiperf_run import OWN_TOKENIZER, Patience
 from simkit.measure.benchmark import Prediction, as_expected, benchmark, predict
-from simkit.measure.run import Meter, Server
+from simkit.measure.run import Meter, Server, server_at
 from simkit.measure.targets import Target, target_of
 from simkit.measure.trials import one_server
 
@@ -107,9 +108,8 @@ class _Station:
         return self.server
 
     def _given(self, prediction: Prediction) -> Server:
-        return Server(
-            url=str(self.rule.url), model=self.rule.served_model or prediction.problem.request.model
-        )
+        model = self.rule.served_model or prediction.problem.request.model
+        return server_at(str(self.rule.url), model, api_key(None))
 
     def _needs(self, prediction: Prediction, place: Path) -> str:
         """What tells one deployment from another; a target that is not told by documents shares none."""

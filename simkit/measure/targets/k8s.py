@@ -27,7 +27,7 @@ from simkit.cluster.remove import belongings, delete, wait_until_gone
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.estimate import Candidate
 from simkit.formats.dgd.render import render
-from simkit.io.openai_http import served_models
+from simkit.io.openai_http import Endpoint, listing
 from simkit.io.yamlio import read_text, write_text_atomic
 from simkit.measure.run import Server
 from simkit.measure.targets import Rehearsal, Target
@@ -178,10 +178,11 @@ def _applied(api: Api, bundle: Bundle) -> Followed:
 def _until_listed(url: str, model: str) -> None:
     """Pods may be ready before the frontend has seen an engine."""
     end = time.monotonic() + _LISTED_S
-    while model not in served_models(url):
+    while model not in (found := listing(Endpoint(url=url))).models:
         if time.monotonic() > end:
+            why = found.fault or f"does not list {model}"
             raise ExternalError(
-                f"{url}: does not list {model} after {_LISTED_S:g} s; run this inside the cluster, "
+                f"{url}: {why} after {_LISTED_S:g} s; run this inside the cluster, "
                 f"or say by {URL_VARIABLE} how frontends are reached"
             )
         time.sleep(_PAUSE_S)

@@ -123,7 +123,9 @@ def _first_answers(server: Server) -> None:
     load, begun, answered = Workload(isl_tokens=8, osl_tokens=2, concurrency=1), time.monotonic(), 0
     while answered < _ANSWERS:
         server.check()
-        (record,) = drive(server.url, server.model, load, ClientOptions(request_count=1, stall_s=_ANSWER_S))
+        (record,) = drive(
+            server.endpoint, server.model, load, ClientOptions(request_count=1, stall_s=_ANSWER_S)
+        )
         answered = 0 if record.error else answered + 1
         if record.error and time.monotonic() - begun > _ANSWER_S:
             raise ExternalError(f"{server.url}: lists its model but does not answer ({record.error})")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simkit.core.errors import ExternalError
-from simkit.io.openai_http import get, served_models
+from simkit.io.openai_http import Endpoint, Reply, ask, listing
 from simkit.io.processes import Child, Launch
 
 _POLL_S = 0.2
@@ -77,15 +77,15 @@ class LocalService:
 
     def _missing(self) -> str:
         """What is not there, in words."""
-        health = get(self.plan.url, "/health")
-        if health is not None and health.status not in _HEALTHY:
+        health = self._health()
+        if health.status is not None and health.status not in _HEALTHY:
             return f"answers /health with HTTP {health.status}"
         return f"does not list {self.plan.model}"
 
     def _ready(self) -> bool:
         return (
             self._healthy()
-            and self.plan.model in served_models(self.plan.url)
+            and self.plan.model in listing(Endpoint(url=self.plan.url)).models
             and self._found() >= self.plan.instances
         )
 
@@ -96,15 +96,17 @@ class LocalService:
         """
         if self.plan.instances:
             return True
-        health = get(self.plan.url, "/health")
-        return health is not None and health.status in _HEALTHY
+        return self._health().status in _HEALTHY
+
+    def _health(self) -> Reply:
+        return ask(Endpoint(url=self.plan.url), "/health")
 
     def _found(self) -> int:
         """Engines that a Dynamo frontend has found so far."""
         if not self.plan.instances:
             return 0
-        health = get(self.plan.url, "/health")
-        listed = health.body.get("instances") if health and isinstance(health.body, dict) else None
+        body = self._health().body
+        listed = body.get("instances") if isinstance(body, dict) else None
         if not isinstance(listed, list):
             return 0
         engines = [item for item in listed if isinstance(item, dict) and item.get("endpoint") == "generate"]
