@@ -1,33 +1,42 @@
 """Child processes that do not outlive us: a group of their own, a log, and a note on disk for each.
 
-The note holds the process's start time, so that after a crash of ours a later run finds what was left
-behind and never mistakes a stranger that got the same number for it.
+The note is there before the process is, and each process carries the note's token in its environment. So a
+later run finds what was left behind, at whatever instant we were killed, and never takes a stranger for it.
 """
 
 import contextlib
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from simkit.core.errors import ExternalError
+from simkit.io.yamlio import write_text_atomic
 
 _GRACE_S = 8.0
 _MILD = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN)\b")
 _ERROR = re.compile(r"\b(?:[A-Za-z_]+\.)*[A-Z][A-Za-z]*(?:Error|Exception): \S.*")
 _POLL_S = 0.05
+CHILD_VARIABLE = "SIMKIT_CHILD"
+_PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What is known of a child: its number and start time, ours, and the folders it needs."""
+    """What is known of a child: its token, its number and start time, ours, and the folders it needs.
 
+    pid is 0 until it is started.
+    """
+
+    token: str
     pid: int
     started: str
     owner: int
@@ -38,7 +47,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """How to start a child: its words, its log, its environment, folders that go with it when it ends."""
+    """How to start a child: its words, its log, its environment, folders that go with it when it ends.
+
+    It gets a TMPDIR of its own, which goes with it too.
+    """
 
     command: Sequence[str]
     log: Path
@@ -52,34 +64,47 @@ class Child:
     def __init__(self, launch: Launch, registry: Path) -> None:
         self.launch = launch
         self.log = launch.log
-        registry.mkdir(parents=True, exist_ok=True)
-        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        self._token = secrets.token_hex(8)
+        self._folders = (*launch.folders, Path(tempfile.gettempdir()) / f"simkit-{self._token}")
+        self._note = registry / f"{self._token}.json"
+        self.pid = 0
         try:
-            with launch.log.open("ab") as log:
-                self._process = subprocess.Popen(  # noqa: S603 (the words are ours)
-                    list(launch.command),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=dict(launch.env),
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise ExternalError(f"{launch.command[0]}: cannot be started ({error.strerror})") from error
+            launch.log.parent.mkdir(parents=True, exist_ok=True)
+            self._write_note()
+            self._start()
+        except BaseException as error:
+            self.stop()
+            if isinstance(error, OSError):
+                raise ExternalError(f"{launch.command[0]}: cannot be started ({error.strerror})") from error
+            raise
+
+    def _start(self) -> None:
+        temporary = self._folders[-1]
+        temporary.mkdir(mode=0o700)
+        env = {**self.launch.env, "TMPDIR": str(temporary), CHILD_VARIABLE: self._token}
+        with self.launch.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 (the words are ours)
+                list(self.launch.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=True,
+            )
         self.pid = self._process.pid
-        self._note = registry / f"{self.pid}.json"
         self._write_note()
 
     def _write_note(self) -> None:
         note = Note(
+            token=self._token,
             pid=self.pid,
-            started=start_time(self.pid) or "",
+            started=start_time(self.pid) or "" if self.pid else "",
             owner=os.getpid(),
             owner_started=start_time(os.getpid()) or "",
             command=list(self.launch.command),
-            folders=[str(folder) for folder in self.launch.folders],
+            folders=[str(folder) for folder in self._folders],
         )
-        self._note.write_text(json.dumps(asdict(note)), encoding="utf-8")
+        write_text_atomic(self._note, json.dumps(asdict(note)))
 
     @property
     def exit_status(self) -> int | None:
@@ -103,12 +128,15 @@ class Child:
 
     def stop(self, grace_s: float = _GRACE_S) -> None:
         """End the whole group, first politely; then forget it. Safe to call again."""
-        end_group(self.pid, grace_s, self._process.poll)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
-        for folder in self.launch.folders:
+        if self.pid:
+            end_group(self.pid, grace_s, self._process.poll)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_S)
+        _end_bearers(self._token)
+        for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-        self._note.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._note.unlink(missing_ok=True)
 
     def __enter__(self) -> "Child":
         return self
@@ -128,6 +156,30 @@ def end_group(group: int, grace_s: float, reap: Callable[[], object] = lambda: N
             if not group_alive(group):
                 return
             time.sleep(_POLL_S)
+
+
+def _end_bearers(token: str) -> int:
+    """End what carries a token though it left its group, or was started before its number was noted."""
+    found = [pid for pid in _running() if _bears(pid, token)]
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+def _running() -> Iterator[int]:
+    """Every process that may be one of ours."""
+    if _PROC.joinpath("self").exists():
+        yield from (int(item.name) for item in _PROC.iterdir() if item.name.isdigit())
+
+
+def _bears(pid: int, token: str) -> bool:
+    try:
+        return f"{CHILD_VARIABLE}={token}".encode() in (_PROC / str(pid) / "environ").read_bytes().split(
+            b"\0"
+        )
+    except OSError:
+        return False
 
 
 def group_alive(group: int) -> bool:
@@ -166,10 +218,12 @@ def clean_orphans(registry: Path) -> list[str]:
         note = _read_note(file)
         if note is None or start_time(note.owner) == note.owner_started:
             continue
-        now = start_time(note.pid)
+        now = start_time(note.pid) if note.pid else ""
         # A group outlives its leader; its number is not given away while a member lives.
-        if now == note.started or (now is None and group_alive(note.pid)):
+        alive = bool(note.pid) and (now == note.started or (now is None and group_alive(note.pid)))
+        if alive:
             end_group(note.pid, _GRACE_S)
+        if _end_bearers(note.token) or alive:
             ended.append(" ".join(note.command[:4]))
         for folder in note.folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -178,10 +232,12 @@ def clean_orphans(registry: Path) -> list[str]:
 
 
 def _read_note(file: Path) -> Note | None:
-    """A note; one that is half-written (its owner was killed that instant) is removed."""
+    """A note; one that cannot be read is removed, for nobody can say what it was about."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return Note(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, OSError):
+        return TypeAdapter(Note).validate_json(file.read_bytes(), strict=True)
+    except (ValidationError, OSError):
         file.unlink(missing_ok=True)
         return None
 

@@ -38,7 +38,7 @@ def begin(tmp_path, monkeypatch):
 
 
 def children(tmp_path):
-    return [int(path.stem) for path in (tmp_path / "cache" / "running").glob("*.json")]
+    return [json.loads(path.read_text())["pid"] for path in (tmp_path / "cache" / "running").glob("*.json")]
 
 
 @pytest.mark.slow

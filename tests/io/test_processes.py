@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -119,10 +120,78 @@ def test_children_of_a_living_owner_and_strangers_are_spared(tmp_path):
         (note,) = notes(tmp_path)
         document = json.loads(note.read_text())
         # The owner is gone and the child's number has been given to another process since.
-        note.write_text(json.dumps({**document, "owner": 2**22 + 5, "started": "1"}))
+        note.write_text(json.dumps({**document, "owner": 2**22 + 5, "started": "1", "token": "another"}))
         assert clean_orphans(tmp_path / "running") == []
         assert child.exit_status is None
     assert notes(tmp_path) == []
+
+
+EARLY = """
+import os, sys
+from pathlib import Path
+from simkit.io import processes
+place = Path(sys.argv[1])
+real = processes.subprocess.Popen
+def popen(*words, **more):
+    real(*words, **more)
+    os.kill(os.getpid(), 9)
+processes.subprocess.Popen = popen
+words = [sys.executable, "-c", "import time; time.sleep(60)", sys.argv[2]]
+processes.Child(processes.Launch(command=words, log=place / "log", env=dict(os.environ)), place / "running")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="finds a child by its environment in /proc")
+def test_a_kill_in_the_instant_of_starting_leaves_a_child_that_is_found(tmp_path):
+    mark = f"mark-{os.getpid()}"
+    subprocess.run([sys.executable, "-c", EARLY, str(tmp_path), mark], check=False)
+
+    def alive():
+        return [
+            item for item in Path("/proc").glob("[0-9]*/cmdline") if item.exists() and mark in _words(item)
+        ]
+
+    wait_for(alive)
+    (note,) = notes(tmp_path)
+    assert json.loads(note.read_text())["pid"] == 0
+    temporary = Path(json.loads(note.read_text())["folders"][-1])
+    assert temporary.is_dir()
+    (ended,) = clean_orphans(tmp_path / "running")
+    assert "import time" in ended
+    wait_for(lambda: not alive())
+    assert notes(tmp_path) == []
+    assert not temporary.exists()
+
+
+def _words(file):
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
+def test_a_child_that_leaves_its_group_ends_with_it(tmp_path):
+    code = (
+        "import subprocess, sys; "
+        "words = [sys.executable, '-c', 'import time; time.sleep(60)']; "
+        "child = subprocess.Popen(words, start_new_session=True); "
+        "print(child.pid, flush=True)"
+    )
+    with Child(launch(tmp_path, code), tmp_path / "running") as child:
+        assert child.wait(20) == 0
+        away = int(log_tail(tmp_path / "log"))
+        assert start_time(away)
+    wait_for(lambda: start_time(away) is None)
+
+
+def test_temporary_files_of_a_child_go_with_it(tmp_path):
+    code = "import tempfile; print(tempfile.mkstemp()[1], flush=True)"
+    with Child(launch(tmp_path, code), tmp_path / "running") as child:
+        assert child.wait(20) == 0
+        left = Path(log_tail(tmp_path / "log"))
+        assert left.is_file()
+        assert left.parent.name.startswith("simkit-")
+    assert not left.parent.exists()
 
 
 def test_half_written_notes_are_put_away(tmp_path):

@@ -1,5 +1,6 @@
 """Real Dynamo that dies, hangs or is interrupted: named, and nothing of ours remains."""
 
+import json
 import os
 import signal
 import subprocess
@@ -41,7 +42,9 @@ def cache(tmp_path, monkeypatch):
 
 
 def notes(folder):
-    return {int(path.stem) for path in folder.glob("*.json")} if folder.is_dir() else set()
+    """The numbers of the children that are noted."""
+    found = [json.loads(path.read_text()) for path in folder.glob("*.json")] if folder.is_dir() else []
+    return {note["pid"] for note in found} - {0}
 
 
 def mocker_of(pids):

@@ -54,7 +54,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def pids(running):
-    return [int(path.stem) for path in running.glob("*.json")]
+    return [json.loads(path.read_text())["pid"] for path in running.glob("*.json")]
 
 
 def test_an_engine_is_started_measured_and_ended(tmp_path, cache):
