@@ -9,7 +9,7 @@ import typer
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
 from simkit.cli.meant import as_meant, dgd_in
-from simkit.cli.measuring import MeterFlags, key_of, limits_of, meter_of, stoppable, with_meter_flags
+from simkit.cli.measuring import MeterFlags, alone, key_of, limits_of, meter_of, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
@@ -73,7 +73,7 @@ def benchmark(
     workload = prediction.workload if prediction else request.workload
     limits = limits_of(meter)
     given = server_at(url, str(name), key_of(meter)) if url is not None else None
-    with stoppable(), _place(prediction, (given, engine, target), str(name), output) as place:
+    with alone(output), _place(prediction, (given, engine, target), str(name), output) as place:
         prediction = as_expected(prediction, brought_up) if prediction and brought_up else prediction
         remark(f"measuring {place.url} ({place.model})", quiet=quiet)
         outcome = run(place, workload, settings, output, prediction=prediction, limits=limits)
@@ -106,7 +106,7 @@ def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any
     if dry_run is not None:
         show_documents([rehearsed_job(place, prediction, measuring, check=dry_run == "server")], form)
         return
-    with stoppable():
+    with alone(output):
         outcome = benchmark_in_cluster(
             place, prediction, measuring, output,
             limits=limits_of(meter), say=lambda line: remark(line, quiet=quiet),

@@ -90,6 +90,15 @@ def parse_limits(items: Sequence[str]) -> dict[str, float]:
 
 
 @contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One run in a folder: stopped in an orderly way, and refused while another is at work there."""
+    from simkit.io.locks import held
+
+    with stoppable(), held(folder / ".lock", "wait for it, stop it, or give another -o"):
+        yield
+
+
+@contextmanager
 def stoppable() -> Iterator[None]:
     """A request to end (SIGTERM, SIGHUP) becomes an interrupt, so that what was started is stopped."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster.dry_run import DiffFlag, DryRun, checked_dry_run, show_changes, show_documents
-from simkit.cli.measuring import MeterFlags, key_of, limits_of, meter_of, stoppable, with_meter_flags
+from simkit.cli.measuring import MeterFlags, alone, key_of, limits_of, meter_of, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
@@ -76,7 +76,7 @@ def profile(
     if checked_dry_run(dry_run) or diff:
         _rehearse(request, settings, (dry_run, diff), form, quiet=quiet)
         return
-    with stoppable(), _resumable(output):
+    with alone(output), _resumable(output):
         outcome = run(request, settings, lambda line: remark(line, quiet=quiet))
         command = f"simkit profile {dgdr or ''} -o {output}"
         written = write_profile(outcome, output, " ".join(command.split()))

@@ -4,20 +4,20 @@ A part is one block of points, named by place and content. Nothing is ever chang
 that are there are right, and those that are missing are made again.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from simkit.core.errors import ExternalError, InputError
 from simkit.experiments.columns import Do, Kind, dataset_columns
 from simkit.experiments.document import Experiment, parse_experiment
 from simkit.experiments.points import PointBlock
 from simkit.experiments.provenance import metadata_of
+from simkit.io.locks import held, is_held
 from simkit.io.yamlio import read_text, write_text_atomic
 
 if TYPE_CHECKING:
@@ -93,50 +93,22 @@ def check_same(folder: RunFolder, known: Mapping[str, Any]) -> None:
 
 @contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the folder alone. The system lets go of it when the runner ends, however it ends.
-
-    Raises InputError while another runner holds it.
-    """
-    try:
-        folder.parts.mkdir(parents=True, exist_ok=True)
-        handle: IO[str] = (folder.path / LOCK).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{folder.path}: cannot be written ({error.strerror}); give another folder"
-        ) from error
-    with handle:
+    """Hold the folder alone. Raises InputError while another runner holds it."""
+    with held(folder.path / LOCK, "wait for it, or stop it"):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.parts.mkdir(exist_ok=True)
+            for leftover in folder.parts.glob(".*.partial"):  # of a runner that was killed while it wrote
+                leftover.unlink()
         except OSError as error:
             raise InputError(
-                f"{folder.path}: another runner is at work here ({holder(folder)}); wait for it, or stop it"
+                f"{folder.parts}: cannot be written ({error.strerror}); give another folder"
             ) from error
-        handle.truncate(0)
-        handle.write(f"pid {os.getpid()} on {os.uname().nodename}\n")
-        handle.flush()
-        for leftover in folder.parts.glob(".*.partial"):  # of a runner that was killed while it wrote
-            leftover.unlink()
         yield
-
-
-def holder(folder: RunFolder) -> str:
-    """Who held the folder last."""
-    try:
-        return (folder.path / LOCK).read_text(encoding="utf-8").strip() or "unknown"
-    except OSError:
-        return "unknown"
 
 
 def is_running(folder: RunFolder) -> bool:
     """Whether a runner holds the folder now."""
-    try:
-        with (folder.path / LOCK).open("r", encoding="utf-8") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return is_held(folder.path / LOCK)
 
 
 def write_part(folder: RunFolder, block: PointBlock, table: "pd.DataFrame", known: Mapping[str, Any]) -> None:

@@ -151,7 +151,7 @@ async def _asked(server: Endpoint, path: str, timeout_s: float) -> Reply:
     except aiohttp.ClientConnectorError as error:
         number = error.os_error.errno
         why = os.strerror(number) if number else str(error.os_error)
-        return Reply(fault=f"cannot be reached ({why}): is it up, and are host and port right?")
+        return Reply(fault=f"cannot be reached ({why}; check host and port)")
     except (aiohttp.ClientResponseError, HttpProcessingError):
         return Reply(fault="does not speak HTTP at this port")
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ _MILD = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN)\b")
 _ERROR = re.compile(r"\b(?:[A-Za-z_]+\.)*[A-Z][A-Za-z]*(?:Error|Exception): \S.*")
 _POLL_S = 0.05
 CHILD_VARIABLE = "SIMKIT_CHILD"
+OURS = ("simkit-", ".simkit-")
 _PROC = Path("/proc")
 
 
@@ -49,13 +50,21 @@ class Note:
 class Launch:
     """How to start a child: its words, its log, its environment, folders that go with it when it ends.
 
-    It gets a TMPDIR of its own, which goes with it too.
+    It gets a TMPDIR of its own, which goes with it too. Names of such folders begin with one of OURS, so that
+    nothing else is ever removed.
     """
 
     command: Sequence[str]
     log: Path
     env: Mapping[str, str]
     folders: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        strangers = [folder.name for folder in self.folders if not folder.name.startswith(OURS)]
+        if strangers:
+            raise ValueError(
+                f"folders that go with a child are named {' or '.join(OURS)}..., not {strangers}"
+            )
 
 
 class Child:
@@ -133,8 +142,7 @@ class Child:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE_S)
         _end_bearers(self._token)
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove(self._folders)
         with contextlib.suppress(OSError):
             self._note.unlink(missing_ok=True)
 
@@ -182,6 +190,12 @@ def _bears(pid: int, token: str) -> bool:
         return False
 
 
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.name.startswith(OURS):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def group_alive(group: int) -> bool:
     """Whether any process of a group is left."""
     try:
@@ -225,8 +239,7 @@ def clean_orphans(registry: Path) -> list[str]:
             end_group(note.pid, _GRACE_S)
         if _end_bearers(note.token) or alive:
             ended.append(" ".join(note.command[:4]))
-        for folder in note.folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove([Path(folder) for folder in note.folders])
         file.unlink(missing_ok=True)
     return ended
 

@@ -61,16 +61,24 @@ def run_aiperf(
     command's first word is the program. Raises ExternalError with its last words when every attempt fails.
     """
     reason = ""
+    log = artifacts.with_name(f"{artifacts.name}.log")
+    _refuse_foreign(artifacts, log)
     for attempt in range(1, patience.attempts + 1):
         shutil.rmtree(artifacts, ignore_errors=True)
-        log = artifacts.with_name(f"{artifacts.name}.log")
         log.unlink(missing_ok=True)
         reason = _attempt(Launch(command=command, log=log, env=env), registry, patience.timeout_s)
         if not reason and any(artifacts.rglob(EXPORT)):
             return artifacts
         reason = f"{reason or 'it wrote no result'} (attempt {attempt} of {patience.attempts})"
-    log = artifacts.with_name(f"{artifacts.name}.log")
     raise ExternalError(f"aiperf: {reason}: {_complaint(log) or 'no output'}; its log is {log}")
+
+
+def _refuse_foreign(artifacts: Path, log: Path) -> None:
+    """Raise InputError where the folder to be emptied holds what no run of ours put there: it has no log."""
+    if log.exists() or not artifacts.exists():
+        return
+    if not artifacts.is_dir() or any(artifacts.iterdir()):
+        raise InputError(f"{artifacts}: is there and not from an earlier run; move it, or give another -o")
 
 
 _AUTHORIZED = """

@@ -58,7 +58,7 @@ def test_the_whole_group_ends_even_a_grandchild_that_will_not(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
 def test_it_ends_whatever_is_raised_and_takes_its_folders_along(tmp_path, error):
-    folder = tmp_path / "kv"
+    folder = tmp_path / ".simkit-kv"
     folder.mkdir()
     with (
         pytest.raises(error),
@@ -91,9 +91,9 @@ import os, sys
 from pathlib import Path
 from simkit.io.processes import Child, Launch
 place = Path(sys.argv[1])
-(place / "kv").mkdir()
+(place / ".simkit-kv").mkdir()
 words = [sys.executable, "-c", "import time; time.sleep(60)"]
-child = Child(Launch(command=words, log=place / "log", env=dict(os.environ), folders=(place / "kv",)),
+child = Child(Launch(command=words, log=place / "log", env=dict(os.environ), folders=(place / ".simkit-kv",)),
               place / "running")
 print(child.pid, flush=True)
 os.kill(os.getpid(), 9)
@@ -111,7 +111,7 @@ def test_what_a_killed_run_left_behind_is_found_and_ended(tmp_path):
     assert "import time" in ended
     wait_for(lambda: start_time(orphan) is None)
     assert notes(tmp_path) == []
-    assert not (tmp_path / "kv").exists()
+    assert not (tmp_path / ".simkit-kv").exists()
 
 
 def test_children_of_a_living_owner_and_strangers_are_spared(tmp_path):

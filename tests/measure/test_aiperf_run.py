@@ -64,6 +64,14 @@ def test_failing_every_time_ends_with_aiperfs_own_words(fake, tmp_path, mode, sa
     assert len(calls(tmp_path)) == 3
 
 
+def test_a_folder_that_is_not_ours_is_left_alone(fake, tmp_path):
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="not from an earlier run"):
+        fake("ok")
+    assert (tmp_path / "artifacts" / "thesis.tex").read_text() == "years of work"
+
+
 def test_hanging_is_ended_in_time(fake):
     with pytest.raises(ExternalError, match="no end after 1 s"):
         fake("hang", timeout_s=1.0, attempts=1)

@@ -17,8 +17,9 @@ from simkit.core.errors import ExternalError, InputError
 from simkit.experiments import runner
 from simkit.experiments.document import parse_experiment
 from simkit.experiments.runner import run
-from simkit.experiments.store import RunFolder, holder, is_running, locked, part_files, read_dataset
+from simkit.experiments.store import LOCK, RunFolder, is_running, locked, part_files, read_dataset
 from simkit.experiments.work.workers import Workers
+from simkit.io.locks import holder
 
 ROOT = Path(__file__).resolve().parents[2]
 # Small blocks and a pause after each, so that there is something to kill
@@ -92,14 +93,14 @@ def test_two_runners_do_not_meet(tmp_path):
     folder = RunFolder(path=tmp_path / "run")
     try:
         assert is_running(folder)
-        with pytest.raises(InputError, match=rf"another runner is at work here .pid {process.pid} on"):
+        with pytest.raises(InputError, match=rf"another run is at work here .pid {process.pid} on"):
             completed(folder.path)
     finally:
         process.kill()
         process.communicate(timeout=60)
     assert not is_running(folder)
     with locked(folder):  # what a killed runner left is no lock
-        assert f"pid {os.getpid()}" in holder(folder)
+        assert f"pid {os.getpid()}" in holder(folder.path / LOCK)
 
 
 def test_another_experiment_is_not_mixed_in(tmp_path):

@@ -192,5 +192,5 @@ def test_real_dynamo_runs_at_our_step_times(tmp_path, roles):
     assert run.itl.p50_s >= 0.0149
     for pid in pids:
         nothing_remains(tmp_path, pid)
-    assert not (tmp_path / "d" / "kv").exists()
+    assert not (tmp_path / "d" / ".simkit-kv").exists()
     assert (tmp_path / "d" / "logs" / "frontend.log").read_text()

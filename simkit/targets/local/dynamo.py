@@ -51,7 +51,7 @@ class DynamoLocal:
 def prepare(local: DynamoLocal) -> None:
     """Write what the processes read: a model folder, the step times of each pool."""
     write_model(_model(local), local.max_tokens)
-    (local.folder / "kv").mkdir(parents=True, exist_ok=True)
+    _kv(local).mkdir(parents=True, exist_ok=True)
     for pool in local.pools:
         if pool.step_times is not None:
             _npz(local, pool).write_bytes(pool.step_times)
@@ -60,7 +60,7 @@ def prepare(local: DynamoLocal) -> None:
 def dynamo_plan(local: DynamoLocal, port: int, environ: Mapping[str, str]) -> ServicePlan:
     """The processes that serve on `port`: one mocker per pool, then the frontend."""
     env = {name: value for name, value in environ.items() if name in _PASSED_ON}
-    env |= {"DYN_FILE_KV": str(local.folder / "kv"), "HF_HUB_OFFLINE": "1", "NO_PROXY": "*"}
+    env |= {"DYN_FILE_KV": str(_kv(local)), "HF_HUB_OFFLINE": "1", "NO_PROXY": "*"}
     launches = {
         f"mocker-{pool.role}": _launch(local, _mocker(local, pool), f"mocker-{pool.role}", env)
         for pool in local.pools
@@ -75,7 +75,7 @@ def dynamo_plan(local: DynamoLocal, port: int, environ: Mapping[str, str]) -> Se
 
 
 def _launch(local: DynamoLocal, words: Sequence[str], name: str, env: Mapping[str, str]) -> Launch:
-    files = (local.folder / "kv", local.folder / "model") if name == "frontend" else ()
+    files = (_kv(local), _model(local)) if name == "frontend" else ()
     return Launch(
         command=[str(local.python), "-m", *words],
         log=local.folder / "logs" / f"{name}.log",
@@ -130,7 +130,11 @@ def _frontend(local: DynamoLocal, port: int) -> list[str]:
 
 
 def _model(local: DynamoLocal) -> Path:
-    return local.folder / "model"
+    return local.folder / ".simkit-model"
+
+
+def _kv(local: DynamoLocal) -> Path:
+    return local.folder / ".simkit-kv"
 
 
 def _npz(local: DynamoLocal, pool: MockPool) -> Path:
