@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both make their own environment in .venv; `make test`
-# also puts AIPerf and Dynamo into the user's cache (1.9 GB, once). `make check` is the quick part of it.
+# also puts AIPerf and Dynamo into the user's cache (1.4 GB, once). `make check` is the quick part of it.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
@@ -31,7 +31,7 @@ lint: $(VENV)/.developer
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# AIPerf and Dynamo, each in an environment of its own in the user's cache: 1.9 GB, a minute or two
+# AIPerf and Dynamo, each in an environment of its own in the user's cache: 1.4 GB, two or three minutes
 tools: $(VENV)/.installed
 	$(BIN)/simkit tools --make aiperf --make dynamo
 

@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from simkit.core.errors import ExternalError
-from simkit.io.yamlio import write_text_atomic
 
 _GRACE_S = 8.0
 _MILD = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN)\b")
@@ -113,7 +112,10 @@ class Child:
             command=list(self.launch.command),
             folders=[str(folder) for folder in self._folders],
         )
-        write_text_atomic(self._note, json.dumps(asdict(note)))
+        self._note.parent.mkdir(parents=True, exist_ok=True)
+        part = self._note.with_name(f".{self._token}.{os.getpid()}.part")
+        part.write_text(json.dumps(asdict(note)), encoding="utf-8")
+        part.replace(self._note)
 
     @property
     def exit_status(self) -> int | None:
@@ -228,6 +230,7 @@ def clean_orphans(registry: Path) -> list[str]:
     Children whose owner still runs are left alone, and so is whatever merely has a child's number.
     """
     ended = []
+    _clear_parts(registry)
     for file in sorted(registry.glob("*.json")) if registry.is_dir() else []:
         note = _read_note(file)
         if note is None or start_time(note.owner) == note.owner_started:
@@ -242,6 +245,14 @@ def clean_orphans(registry: Path) -> list[str]:
         _remove([Path(folder) for folder in note.folders])
         file.unlink(missing_ok=True)
     return ended
+
+
+def _clear_parts(registry: Path) -> None:
+    """Remove notes whose writer was killed while it wrote."""
+    for part in registry.glob(".*.part"):
+        owner = part.name.split(".")[-2]
+        if not owner.isdigit() or start_time(int(owner)) is None:
+            part.unlink(missing_ok=True)
 
 
 def _read_note(file: Path) -> Note | None:

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from simkit.core.errors import ExternalError, InputError, UnknownNameError
-from simkit.io import tools
-from simkit.io.tools import AIPERF, DYNAMO, cache_dir, find_tool, make_tool, require_tool, tool_named
+from simkit.io.tools import AIPERF, DYNAMO, _environment, cache_dir, find_tool, require_tool, tool_named
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def program(tmp_path):
 
 def test_what_is_named_wins_then_the_variable_the_cache_and_path(program, tmp_path):
     on_path, by_variable, given = program("bin", "aiperf"), program("v"), program("g")
-    made = program("cache", "envs", "aiperf", "bin", "aiperf")
+    made = program("cache", "envs", _environment(AIPERF, {}).name, "bin", "aiperf")
     (made.parents[1] / ".simkit-finished").touch()
     environ = {"PATH": str(on_path.parent), "SIMKIT_CACHE": str(tmp_path / "cache")}
     named = {**environ, "SIMKIT_AIPERF": str(by_variable)}
@@ -37,7 +37,7 @@ def test_what_is_named_wins_then_the_variable_the_cache_and_path(program, tmp_pa
 
 
 def test_a_half_made_environment_does_not_count(program, tmp_path):
-    program("cache", "envs", "dynamo", "bin", "python3")
+    program("cache", "envs", _environment(DYNAMO, {}).name, "bin", "python3")
     assert find_tool(DYNAMO, None, {"PATH": "/bin", "SIMKIT_CACHE": str(tmp_path / "cache")}) is None
 
 
@@ -58,44 +58,100 @@ def test_the_cache_is_the_users(tmp_path):
     assert cache_dir({}).name == "simkit"
 
 
+MAKE = """
+import sys
+from pathlib import Path
+from simkit.io import tools
+root = Path(sys.argv[1])
+step = (root / "step.py").read_text()
+tools._steps = lambda tool, home: (
+    ([sys.executable, "-m", "venv", "--without-pip", str(home)], "an environment", 60.0),
+    ([sys.executable, "-c", step, str(home), str(root)], "packages", 60.0),
+    ([str(home / "bin" / tool.program), "--version"], "does it run?", 60.0),
+)
+cache = {"SIMKIT_CACHE": str(root / "cache")}
+print(tools.make_tool(tools.AIPERF, lambda text: print(text, flush=True), cache))
+"""
+INSTALLED = """
+import pathlib, sys
+program = pathlib.Path(sys.argv[1], "bin", "aiperf")
+program.write_text("#!/bin/sh\\nexit %d\\n")
+program.chmod(0o755)
+with pathlib.Path(sys.argv[2], "runs").open("a") as runs:
+    runs.write("x")
+"""
+SLOW = "import time; time.sleep(%g)\n"
+
+
 @pytest.fixture
-def pip(monkeypatch):
-    """Record what would be run; the step named fails."""
-    seen, fails = [], []
+def making(tmp_path):
+    """Start an installation whose packages are this program, in a process of its own."""
 
-    def run(command, **_):
-        seen.append(command)
-        wrong = any(word in command for word in fails)
-        return subprocess.CompletedProcess(
-            command, int(wrong), "", "ERROR: No matching distribution\n" * wrong
-        )
+    def start(step):
+        (tmp_path / "step.py").write_text(step)
+        words = [sys.executable, "-c", MAKE, str(tmp_path)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    monkeypatch.setattr(tools.subprocess, "run", run)
-    monkeypatch.setattr(tools, "_marker", lambda home: _made(home) / ".simkit-finished")
-    return seen, fails
+    return start
 
 
-def _made(home):
-    home.mkdir(parents=True, exist_ok=True)
-    return home
+def found(tmp_path):
+    return find_tool(AIPERF, None, {"SIMKIT_CACHE": str(tmp_path / "cache"), "PATH": ""})
 
 
-def test_making_runs_every_step_once(pip, tmp_path):
-    seen, _ = pip
-    environ, said = {"SIMKIT_CACHE": str(tmp_path)}, []
-    program = make_tool(DYNAMO, said.append, environ)
-    assert program == tmp_path / "envs" / "dynamo" / "bin" / "python3"
-    assert seen[0][:3] == [sys.executable, "-m", "venv"]
-    assert seen[2][-2:] == ["--no-deps", "ai-dynamo==1.6.1"]
-    assert len(seen) == 1 + len(DYNAMO.steps)
-    make_tool(DYNAMO, said.append, environ)
-    assert len(seen) == 1 + len(DYNAMO.steps)
+def test_making_runs_every_step_once(making, tmp_path):
+    for _ in range(2):
+        out, err = making(INSTALLED % 0).communicate(timeout=120)
+        assert err == ""
+    assert "step 1" not in out  # it was there already
+    assert found(tmp_path) == Path(out.strip())
+    assert (tmp_path / "runs").read_text() == "x"
+    assert {path.name for path in (tmp_path / "cache" / "envs").iterdir()} == {
+        found(tmp_path).parents[1].name
+    }
 
 
-def test_a_failing_step_is_said_and_leaves_nothing_finished(pip, tmp_path):
-    _, fails = pip
-    fails.append("aiperf>=0.13,<0.14")
-    environ = {"SIMKIT_CACHE": str(tmp_path), "PATH": ""}
-    with pytest.raises(ExternalError, match="No matching distribution"):
-        make_tool(AIPERF, lambda _: None, environ)
-    assert find_tool(AIPERF, None, environ) is None
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("print('ERROR: No matching distribution'); raise SystemExit(1)", "No matching distribution"),
+        (INSTALLED % 7, "aiperf ended with status 7"),
+    ],
+)
+def test_what_fails_or_does_not_run_does_not_count(making, tmp_path, step, said):
+    _, err = making(step).communicate(timeout=120)
+    assert said in err
+    assert found(tmp_path) is None
+
+
+@pytest.mark.slow
+def test_a_killed_installation_does_not_count_and_the_next_one_begins_anew(making, tmp_path):
+    process = making(SLOW % 60)
+    while "packages" not in process.stdout.readline():
+        pass
+    process.kill()
+    process.communicate(timeout=20)
+    assert found(tmp_path) is None
+    out, _ = making(INSTALLED % 0).communicate(timeout=120)
+    assert found(tmp_path) == Path(out.splitlines()[-1])
+    assert list((tmp_path / "cache" / "running").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_at_once_wait_for_each_other(making, tmp_path):
+    first = making(SLOW % 2 + INSTALLED % 0)
+    while "packages" not in first.stdout.readline():
+        pass
+    second = making(SLOW % 2 + INSTALLED % 0)
+    said = second.communicate(timeout=120)[0]
+    first.communicate(timeout=120)
+    assert "waiting for another installation" in said
+    assert "step 1" not in said
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+@pytest.mark.parametrize("tool", [AIPERF, DYNAMO])
+def test_every_package_is_fixed_by_its_hashes(tool):
+    packages = tool.lock.read_text().replace("\\\n", "").splitlines()
+    assert len(packages) > 50
+    assert [block[:60] for block in packages if "==" not in block or "--hash=sha256:" not in block] == []

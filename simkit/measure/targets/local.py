@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from perfmodels.model.params import kv_bytes_per_token_full
-from perfmodels.parallel import PlanArray
+from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.closed_form.deployment_table import handover_s
 from simkit.closed_form.one_deployment import pool_model
 from simkit.closed_form.planner_profile import EngineProfile
@@ -18,6 +18,7 @@ from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import ExternalError
 from simkit.core.estimate import Candidate
 from simkit.core.workload import Workload, workload_lengths
+from simkit.engines.registry import default_engine
 from simkit.formats.planner.files import MOCKER_NPZ
 from simkit.io.processes import clean_orphans
 from simkit.io.tools import DYNAMO, registry, require_tool
@@ -116,6 +117,15 @@ def local_server(problem: Problem, candidate: Candidate, folder: Path) -> Iterat
         )
         _first_answers(server)
         yield server
+
+
+def try_out(python: Path, folder: Path) -> None:
+    """Start a mocked engine and a frontend of this Dynamo, and stop them. Raises ExternalError."""
+    pool = Pool(plan=ParallelPlan(), engine=default_engine("vllm"))
+    local = DynamoLocal(python=python, folder=folder, pools=(MockPool(role="aggregated", pool=pool),))
+    prepare(local)
+    with serving(lambda port: dynamo_plan(local, port, os.environ), registry()) as service:
+        _first_answers(Server(url=service.plan.url, model=service.plan.model, check=service.check))
 
 
 def _first_answers(server: Server) -> None:

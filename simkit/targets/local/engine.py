@@ -18,7 +18,7 @@ from simkit.io.tools import Tool, find_tool
 def require_engine(backend: str, environ: Mapping[str, str] | None = None) -> Path:
     """The engine's program. Raises ExternalError with the remedy where it is not installed."""
     server = engine_spec(backend).server
-    tool = Tool(name=backend, program=server.program, variable=server.variable, steps=())
+    tool = Tool(name=backend, program=server.program, variable=server.variable)
     found = find_tool(tool, environ=os.environ if environ is None else environ)
     if found is None:
         raise ExternalError(
