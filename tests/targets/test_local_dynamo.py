@@ -19,6 +19,8 @@ from simkit.engines.registry import default_engine
 from simkit.io.openai_http import Endpoint, ask
 from simkit.io.processes import Launch, start_time
 from simkit.measure.load_client import ClientOptions, drive
+from simkit.measure.run import Server
+from simkit.measure.targets.local import first_answers
 from simkit.targets.local.dynamo import DynamoLocal, MockPool, dynamo_plan, prepare
 from simkit.targets.local.service import ServicePlan, serving
 
@@ -182,6 +184,7 @@ def test_real_dynamo_runs_at_our_step_times(tmp_path, roles):
     prepare(deployment)
     with serving(lambda port: dynamo_plan(deployment, port, os.environ), tmp_path / "running") as service:
         pids = [child.pid for child in service.children.values()]
+        first_answers(Server(url=service.plan.url, model=service.plan.model, check=service.check))
         load = Workload(isl_tokens=200, osl_tokens=20, concurrency=1)
         records = drive(
             Endpoint(url=service.plan.url), service.plan.model, load, ClientOptions(request_count=6)

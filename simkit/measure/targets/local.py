@@ -115,7 +115,7 @@ def local_server(problem: Problem, candidate: Candidate, folder: Path) -> Iterat
             note=MOCKED,
             log=str(folder / "logs"),
         )
-        _first_answers(server)
+        first_answers(server)
         yield server
 
 
@@ -125,10 +125,10 @@ def try_out(python: Path, folder: Path) -> None:
     local = DynamoLocal(python=python, folder=folder, pools=(MockPool(role="aggregated", pool=pool),))
     prepare(local)
     with serving(lambda port: dynamo_plan(local, port, os.environ), registry()) as service:
-        _first_answers(Server(url=service.plan.url, model=service.plan.model, check=service.check))
+        first_answers(Server(url=service.plan.url, model=service.plan.model, check=service.check))
 
 
-def _first_answers(server: Server) -> None:
+def first_answers(server: Server) -> None:
     """Wait until requests are answered: a router may list engines before it sends anything to them."""
     load, begun, answered = Workload(isl_tokens=8, osl_tokens=2, concurrency=1), time.monotonic(), 0
     while answered < _ANSWERS:
