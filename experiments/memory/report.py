@@ -13,7 +13,7 @@ import numpy as np
 from perfmodels.model.shape import CompressedAttention, GqaAttention, LinearAttention
 from simkit.catalog.models import load_model
 from simkit.core.errors import SimkitError
-from simkit.engines.engine_memory import version_numbers
+from simkit.engines.common import version_numbers
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
@@ -43,10 +43,15 @@ class Compared:
 
 
 def in_gib(report: dict[str, str]) -> bool:
-    """Whether tokens are no fair unit: engines count them per group of layers where layers differ."""
+    """Whether tokens are no fair unit: most engines count them per group of layers where layers differ.
+
+    SGLang prints those of the layers that keep all, whose pool it sizes beside the others.
+    """
     kinds = load_model(report["model"]).shape.attention
-    windowed = any(isinstance(g, GqaAttention) and g.window_tokens for g in kinds)
-    return windowed or any(isinstance(g, LinearAttention | CompressedAttention) for g in kinds)
+    if any(isinstance(g, GqaAttention) and g.window_tokens for g in kinds):
+        return True
+    apart = any(isinstance(g, LinearAttention | CompressedAttention) for g in kinds)
+    return apart and report["backend"] != "sglang"
 
 
 def left_out(report: dict[str, str]) -> str:
@@ -54,9 +59,11 @@ def left_out(report: dict[str, str]) -> str:
     printed = float(report["printed_kv_tokens"] or report["printed_kv_gib"] or 0)
     reasons = {
         "did not start": printed <= 0,
-        "version not stated": report["backend"] == "vllm" and not report["backend_version"][:1].isdigit(),
+        "version not stated": _needs_version(report) and not report["backend_version"][:1].isdigit(),
         "older than the versions modelled": _is_old(report),
         "a pull request's own branch": report["case_id"].endswith(("_pr", "_main")),
+        "memory fraction not stated": _no_fraction(report),
+        "a draft takes memory beside": report["backend"] == "sglang" and _drafts(report),
         "decode context parallelism": "dcp" in report["case_id"],
         "tokens are per layer group": not report["printed_kv_gib"] and in_gib(report),
     }
@@ -64,8 +71,24 @@ def left_out(report: dict[str, str]) -> str:
 
 
 def _is_old(report: dict[str, str]) -> bool:
-    oldest = {"vllm": (0, 10, 0), "trtllm": (1, 0, 0)}.get(report["backend"], (0,))
+    oldest = {"vllm": (0, 10, 0), "trtllm": (0, 20, 0)}.get(report["backend"], (0,))
+    if report["backend"] == "sglang" and report["memory_frac"] == "default":
+        oldest = (0, 5, 4)  # from where SGLang computes its own fraction as modelled
     return version_numbers(report["backend_version"]) < oldest
+
+
+def _needs_version(report: dict[str, str]) -> bool:
+    """Only with a fraction that is set does SGLang's cache hardly depend on the version."""
+    return report["backend"] != "sglang" or report["memory_frac"] == "default"
+
+
+def _no_fraction(report: dict[str, str]) -> bool:
+    unknown = ("", "not stated") if report["backend"] == "sglang" else ("not stated",)
+    return report["memory_frac"] in unknown
+
+
+def _drafts(report: dict[str, str]) -> bool:
+    return report["speculative"] not in ("", "none")
 
 
 def compare(report: dict[str, str]) -> Compared | str:
