@@ -158,7 +158,7 @@ HEAD = """\
 
 What vLLM ("GPU KV cache size", "Available KV cache memory"), SGLang ("max_total_num_tokens") and
 TensorRT-LLM ("Max tokens in paged KV cache") printed at start, from public logs ([all fields and
-sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` with the rules of
+sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` and `kv_cache.py` with the rules of
 `simkit/engines/engine_memory.py`. What vLLM keeps by version and what TensorRT-LLM keeps are medians over
 these same logs, so their errors are in-sample.
 
