@@ -158,9 +158,9 @@ HEAD = """\
 
 What vLLM ("GPU KV cache size", "Available KV cache memory"), SGLang ("max_total_num_tokens") and
 TensorRT-LLM ("Max tokens in paged KV cache") printed at start, from public logs ([all fields and
-sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` and `kv_cache.py` with the rules of
-`simkit/engines/engine_memory.py`. What vLLM keeps by version and what TensorRT-LLM keeps are medians over
-these same logs, so their errors are in-sample.
+sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` and `kv_cache.py` with the
+rules of `simkit/engines/engine_memory.py`. What vLLM keeps by version and what TensorRT-LLM keeps are
+medians over these same logs, so their errors are in-sample.
 
 SGLang's rules are read in its source, not fitted, but for 0.6 GiB that GPUs with peers miss before the
 weights load (five logs: 0 to 1.0).
