@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodels.arrays import FloatArray, FloatLike
+from perfmodels.kv_cache import AS_NEEDED, CachePools, kv_bytes_per_token_per_gpu
 from perfmodels.model.dtypes import Precision, dtype
 from perfmodels.model.shape import (
     AttentionGroup,
     CompressedAttention,
     DenseFfn,
     GqaAttention,
-    LinearAttention,
     MlaAttention,
     ModelShape,
     MoeFfn,
@@ -29,7 +29,7 @@ class MemoryRules:
     share of what weights and activations leave that becomes cache (TensorRT-LLM's rule; 1 for the
     others). cache_tokens and cache_bytes set the cache of a rank by hand, as far as the device holds it.
     working_inside says whether activations and graphs count against the budget (vLLM,
-    TensorRT-LLM) or live in the rest of the device (SGLang).
+    TensorRT-LLM) or live in the rest of the device (SGLang). pools: how the cache is divided.
     """
 
     usable_frac: FloatLike = 0.9
@@ -40,6 +40,7 @@ class MemoryRules:
     collective_bytes: float = 400 * MIB  # NCCL and custom all-reduce buffers, only with peers
     cache_tokens: float | None = None
     cache_bytes: float | None = None
+    pools: CachePools = AS_NEEDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,33 +104,6 @@ def _attention_params_per_gpu(hidden: int, group: AttentionGroup, plan: PlanArra
     return total
 
 
-def kv_bytes_per_token_per_gpu(
-    shape: ModelShape, precision: Precision, plan: PlanArray, context_tokens: FloatLike
-) -> FloatArray:
-    """Cache per token of a sequence of `context_tokens` on one GPU, all layers [bytes].
-
-    Windowed layers and recurrent state count at their average over that context. Latent caches are
-    replicated over tp; KV heads are split until each rank holds one.
-    """
-    context = np.maximum(np.asarray(context_tokens, dtype=np.float64), 1.0)
-    element = dtype(precision.kv).bytes_per_element
-    total = np.zeros(np.broadcast_shapes(np.shape(plan.tp), np.shape(context)))
-    for group in shape.attention:
-        if isinstance(group, LinearAttention):
-            state = (4.0 * group.state_elements + 2.0 * group.conv_elements) / plan.tp
-            total = total + group.num_layers * state / context
-        elif isinstance(group, MlaAttention):
-            total = total + group.num_layers * group.cached_bytes_per_token(element)
-        elif isinstance(group, CompressedAttention):
-            full = np.minimum(context, group.window_tokens) / context * group.head_dim
-            total = total + group.num_layers * (group.kv_elements_per_token + full) * element
-        else:
-            kept = np.minimum(context, group.window_tokens or np.inf) / context
-            ranks = np.minimum(plan.tp, group.num_kv_heads)
-            total = total + group.num_layers * kept * group.kv_elements_per_token * element / ranks
-    return total
-
-
 def activation_bytes_per_gpu(shape: ModelShape, plan: PlanArray, batched_tokens: FloatLike) -> FloatArray:
     """Peak of a step's intermediate tensors [bytes]: residual streams, the widest product, logits.
 
@@ -169,7 +143,9 @@ def memory_use(question: MemoryQuestion, rules: MemoryRules) -> MemoryUse:
     working = (activations + fixed) if rules.working_inside else 0.0 * activations
     free = rules.usable_frac * question.device_bytes - weights - working
     kv = free * np.where(free > 0, rules.frac_of_free, 1.0)
-    per_token = kv_bytes_per_token_per_gpu(shape, question.precision, plan, question.context_tokens)
+    per_token = kv_bytes_per_token_per_gpu(
+        shape, question.precision, plan, question.context_tokens, rules.pools
+    )
     wanted = rules.cache_bytes if rules.cache_tokens is None else rules.cache_tokens * per_token
     if wanted is not None:
         kv = np.minimum(wanted, question.device_bytes - weights - activations - fixed)

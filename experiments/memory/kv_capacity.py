@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from perfmodels.memory import MemoryQuestion, memory_use
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.units import GIB
+from simkit.catalog.engine_models import weight_scale
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import load_model
 from simkit.core.errors import InputError
@@ -15,6 +16,7 @@ from simkit.engines.registry import default_engine
 
 _CACHE_FORMATS = ("bf16", "bfloat16", "fp16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2")
 _CONTEXT_TOKENS = 8192.0  # windowed layers count at their average over this context
+_LONG_TOKENS = 1e9  # pools fixed at start: the printed tokens are those of the layers that keep all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +48,20 @@ def reported_capacity(report: Mapping[str, str]) -> StatedCapacity:
         precision=replace(model.precision, kv=kv),
         device=gpu(report["gpu"]),
         engine=engine,
+        weight_scale=weight_scale(model),
     )
     plan = PlanArray.of([_plan(report, moe=model.shape.is_moe)])
+    rules = memory_rules(question, plan)
     use = memory_use(
         MemoryQuestion(
             shape=model.shape,
             precision=question.precision,
             plan=plan,
             device_bytes=visible_bytes(question),
-            context_tokens=_CONTEXT_TOKENS,
+            context_tokens=_LONG_TOKENS if rules.pools.state_ratio else _CONTEXT_TOKENS,
+            weight_scale=question.weight_scale,
         ),
-        memory_rules(question, plan),
+        rules,
     )
     stages = float(plan.pp[0])  # engines print what all pipeline stages hold together
     return StatedCapacity(
@@ -68,6 +73,8 @@ def reported_capacity(report: Mapping[str, str]) -> StatedCapacity:
 
 def _plan(report: Mapping[str, str], *, moe: bool) -> ParallelPlan:
     tp, pp, dp, ep = (int(_number(report[name]) or 1) for name in ("tp", "pp", "attn_dp", "ep"))
+    if report["backend"] == "sglang":
+        tp //= dp  # its --tp-size counts the GPUs of all attention ranks
     if not moe:
         return ParallelPlan(tp=tp, pp=pp, attn_dp=dp)
     return ParallelPlan(tp=tp, pp=pp, attn_dp=dp, ep=ep, moe_tp=tp * dp // ep)

@@ -13,7 +13,7 @@ import numpy as np
 from perfmodels.model.shape import CompressedAttention, GqaAttention, LinearAttention
 from simkit.catalog.models import load_model
 from simkit.core.errors import SimkitError
-from simkit.engines.engine_memory import version_numbers
+from simkit.engines.common import version_numbers
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import write_text_atomic
 
@@ -43,10 +43,15 @@ class Compared:
 
 
 def in_gib(report: dict[str, str]) -> bool:
-    """Whether tokens are no fair unit: engines count them per group of layers where layers differ."""
+    """Whether tokens are no fair unit: most engines count them per group of layers where layers differ.
+
+    SGLang prints those of the layers that keep all, whose pool it sizes beside the others.
+    """
     kinds = load_model(report["model"]).shape.attention
-    windowed = any(isinstance(g, GqaAttention) and g.window_tokens for g in kinds)
-    return windowed or any(isinstance(g, LinearAttention | CompressedAttention) for g in kinds)
+    if any(isinstance(g, GqaAttention) and g.window_tokens for g in kinds):
+        return True
+    apart = any(isinstance(g, LinearAttention | CompressedAttention) for g in kinds)
+    return apart and report["backend"] != "sglang"
 
 
 def left_out(report: dict[str, str]) -> str:
@@ -54,9 +59,11 @@ def left_out(report: dict[str, str]) -> str:
     printed = float(report["printed_kv_tokens"] or report["printed_kv_gib"] or 0)
     reasons = {
         "did not start": printed <= 0,
-        "version not stated": report["backend"] == "vllm" and not report["backend_version"][:1].isdigit(),
+        "version not stated": _needs_version(report) and not report["backend_version"][:1].isdigit(),
         "older than the versions modelled": _is_old(report),
         "a pull request's own branch": report["case_id"].endswith(("_pr", "_main")),
+        "memory fraction not stated": _no_fraction(report),
+        "a draft takes memory beside": report["backend"] == "sglang" and _drafts(report),
         "decode context parallelism": "dcp" in report["case_id"],
         "tokens are per layer group": not report["printed_kv_gib"] and in_gib(report),
     }
@@ -64,8 +71,24 @@ def left_out(report: dict[str, str]) -> str:
 
 
 def _is_old(report: dict[str, str]) -> bool:
-    oldest = {"vllm": (0, 10, 0), "trtllm": (1, 0, 0)}.get(report["backend"], (0,))
+    oldest = {"vllm": (0, 10, 0), "trtllm": (0, 20, 0)}.get(report["backend"], (0,))
+    if report["backend"] == "sglang" and report["memory_frac"] == "default":
+        oldest = (0, 5, 4)  # from where SGLang computes its own fraction as modelled
     return version_numbers(report["backend_version"]) < oldest
+
+
+def _needs_version(report: dict[str, str]) -> bool:
+    """Only with a fraction that is set does SGLang's cache hardly depend on the version."""
+    return report["backend"] != "sglang" or report["memory_frac"] == "default"
+
+
+def _no_fraction(report: dict[str, str]) -> bool:
+    unknown = ("", "not stated") if report["backend"] == "sglang" else ("not stated",)
+    return report["memory_frac"] in unknown
+
+
+def _drafts(report: dict[str, str]) -> bool:
+    return report["speculative"] not in ("", "none")
 
 
 def compare(report: dict[str, str]) -> Compared | str:
@@ -134,10 +157,36 @@ HEAD = """\
 # KV cache, ours against what engines print
 
 What vLLM ("GPU KV cache size", "Available KV cache memory"), SGLang ("max_total_num_tokens") and
-TensorRT-LLM ("Max tokens in paged KV cache") printed at start, from public logs
-([all fields and sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` with the
-rules of `simkit/engines/engine_memory.py`. What vLLM keeps by version is a median over these same logs,
-so its errors are in-sample.
+TensorRT-LLM ("Max tokens in paged KV cache") printed at start, from public logs ([all fields and
+sources](../data/memory/kv_capacity_reports.csv)), beside `perfmodels/memory.py` and `kv_cache.py` with the
+rules of `simkit/engines/engine_memory.py`. What vLLM keeps by version and what TensorRT-LLM keeps are
+medians over these same logs, so their errors are in-sample.
+
+SGLang's rules are read in its source, not fitted, but for 0.6 GiB that GPUs with peers miss before the
+weights load (five logs: 0 to 1.0).
+
+- Cache = fraction x (free before the weights) - weights as loaded. Graphs and activations live in the rest.
+- Hybrid models: the cache is divided at start, 0.9 bytes for recurrent states per byte of keys and values
+  (`--mamba-full-memory-ratio`). A running request holds three states, one without prefix cache.
+- Sparse latents (DeepSeek-V3.2, GLM-5): 708 bytes per token and layer count in 8 bits, though 788 are
+  allocated; the rest comes out of what was to stay free.
+- DeepSeek-V4, bytes per token of one GPU, whatever its split: entries of 584 bytes (448 numbers in 8 bits,
+  64 rotary in 16, 8 of scales), one for each 4 or 128 tokens by layer, an indexer's key of 132 beside the
+  former, and for every layer a window of 128 entries. Windows have a tenth as many slots as there are
+  tokens (`--swa-full-tokens-ratio`). A window of layers that compress by 4 keeps 8 rows of compressor state
+  in float32 (10,240 bytes each, 16 rows with a draft). To 0.5.12 the layers that compress by 128 kept 128
+  rows (4,096 bytes), the draft layer's window counted, and each stage of a pipeline held all layers. This
+  gives the three numbers that logs print: 15,955.85 (Flash) and 23,749.84 (Pro) to 0.5.12, 9,259.90 (Flash
+  with a draft) later.
+
+Not modelled: the state of layers that compress by 128 since 0.5.13, which is set aside by request; vision
+towers (0.4 to 1.3 GiB); copies that kernels make (AITER on AMD; 6 to 8 GiB of DeepSeek-V4-Pro's MXFP4
+experts on H800, 3.4 GiB of Flash in FP8, not explained); SGLang's own fraction where it changed (before
+0.5.4, and since about 0.5.10 it leaves 8 MiB more for each captured prefill size); drafts, whose logs are
+left out.
+
+TensorRT-LLM: the cache is a share of what is free after a profiled step. Few public logs of 0.20 and later
+name version, GPU, model and fraction together; these are all that were found.
 """
 COLUMNS = (
     "model", "GPU", "engine", "split", "memory", "printed", "ours", "unit", "error",

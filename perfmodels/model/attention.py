@@ -143,6 +143,24 @@ class CompressedAttention:
         """Cached elements per token and layer beyond the window."""
         return (self.head_dim + self.index_head_dim) / self.ratio if self.ratio else 0.0
 
+    @property
+    def entry_bytes(self) -> int:
+        """One stored entry: 8-bit numbers, the rotary part of 64 in 16 bits, and eight bytes of scales."""
+        return self.head_dim + 64 + 8
+
+    @property
+    def index_bytes(self) -> int:
+        """The indexer's key of one entry: FP8 values and one float32 scale."""
+        return self.index_head_dim + 4 if self.index_heads else 0
+
+    @property
+    def state_row_bytes(self) -> int:
+        """A row of compressor state: keys and scores in float32, twice as wide where entries overlap."""
+        if not self.ratio:
+            return 0
+        overlap = 2 if self.index_heads else 1
+        return 2 * overlap * (self.head_dim + self.index_head_dim) * 4
+
     def query_params(self) -> int:
         """Weights that make queries from the latent."""
         return self.q_lora_rank * self.num_heads * self.head_dim

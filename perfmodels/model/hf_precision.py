@@ -147,6 +147,15 @@ def _compressed_tensors_format(quant: Config) -> str:
     return "bf16"
 
 
+def weights_per_scale(config: Config) -> int | None:
+    """How many 4-bit integer weights share one scale, where a compressed-tensors checkpoint says it."""
+    quant = config.get("quantization_config") or text_config(config).get("quantization_config") or {}
+    groups = (quant.get("config_groups") or {}).values() if isinstance(quant, Mapping) else ()
+    kinds = [group.get("weights") or {} for group in groups]
+    sizes = [kind.get("group_size") for kind in kinds if kind.get("type") == "int"]
+    return next((size for size in sizes if isinstance(size, int) and size > 0), None)
+
+
 def _attention_excluded(quant: Config, producer: Config) -> bool:
     lists: tuple[Iterable[Any], ...] = tuple(
         source.get(key) or ()

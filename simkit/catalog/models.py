@@ -6,7 +6,7 @@ from functools import lru_cache
 from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.model.dtypes import Precision, dtype
 from perfmodels.model.hf_config import shape_from_config
-from perfmodels.model.hf_precision import precision_from_config
+from perfmodels.model.hf_precision import precision_from_config, weights_per_scale
 from perfmodels.model.params import total_params
 from perfmodels.model.shape import ModelShape
 from perfmodels.parallel import ParallelPlan, PlanArray
@@ -49,7 +49,7 @@ def load_model(name: str) -> Model:
         shape=shape,
         precision=precision,
         source=entry.source,
-        weight_bytes=entry.weight_bytes,
+        weight_bytes=entry.weight_bytes or _scaled_bytes(entry, shape, precision),
         notes=(*entry.notes, *shape.notes, *_beside_index(entry, shape, precision)),
     )
 
@@ -57,6 +57,21 @@ def load_model(name: str) -> Model:
 def counted_bytes(shape: ModelShape, precision: Precision) -> float:
     """Bytes of all weights, as counted from the shape."""
     return float(weight_bytes_per_gpu(shape, precision, PlanArray.of([ParallelPlan()]))[0])
+
+
+_SCALE_BYTES = 2.0
+_USUAL_GROUP = 128  # what int4_wo counts
+
+
+def _scaled_bytes(entry: ModelEntry, shape: ModelShape, precision: Precision) -> float | None:
+    """Bytes of 4-bit experts whose scales serve fewer weights than usual; None where they are usual."""
+    size = weights_per_scale(entry.config)
+    if precision.moe != "int4_wo" or precision.gemm == "int4_wo" or size in (None, _USUAL_GROUP):
+        return None
+    counted, bare = counted_bytes(shape, precision), dtype("int4_wo").bytes_per_element
+    wider = counted_bytes(shape, replace(precision, moe="fp8")) - counted
+    weights = wider / (dtype("fp8").bytes_per_element - bare)
+    return counted + weights * (_SCALE_BYTES / size - _SCALE_BYTES / _USUAL_GROUP)
 
 
 _INDEX_TOLERANCE = 0.02

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray, FloatLike
 from perfmodels.hardware import TransferPath, rdma_path, tcp_path, transfer_time_s
-from perfmodels.memory import kv_bytes_per_token_per_gpu
+from perfmodels.kv_cache import kv_bytes_per_token_per_gpu
 from perfmodels.parallel import PlanArray
 from simkit.closed_form.aggregated_loop import Host, Procedure
 from simkit.closed_form.disaggregated_loop import PREFILL_LOG_SD, Pools

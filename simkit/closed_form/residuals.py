@@ -14,7 +14,7 @@ from simkit.closed_form.aggregated_loop import LoopTimes, prefill_share
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.closed_form.step_work import BATCH_GRID
 from simkit.core.workload import Lengths
-from simkit.engines.engine_memory import version_numbers
+from simkit.engines.common import version_numbers
 from simkit.engines.engine_model import METRICS, EngineModel, NearestRun, Residuals
 
 # What TTFT is depends on who arrives when, the more so the more sequences an engine holds: by how much its

@@ -1,6 +1,7 @@
 """What several engines have in common: names of quantisations, flags of sizes, a plain memory fraction."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ from simkit.engines.flags import FlagTable
 
 NGRAM_SIZE = 4  # longest n-gram that is looked up in the prompt
 KV_EVENTS_FLAG = "--kv-events-config"
+_NEWEST = (9999,)
 PLAIN_FIXED_GIB = (((10000,), 2.0, 0.4),)  # context, graphs and buffers; more with peers
 
 # None: the checkpoint's own files say the format.
@@ -50,3 +52,9 @@ def json_field(text: str | None, key: str) -> str:
 def sizes(table: FlagTable, tp: int, plan: ParallelPlan) -> list[str]:
     """The flags of tensor- and pipeline-parallel size."""
     return [table.tp[0], str(tp), table.pp[0], str(plan.pp)]
+
+
+def version_numbers(version: str | None) -> tuple[int, ...]:
+    """Leading numbers of a version; an unknown one counts as newer than any known."""
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version or "")
+    return tuple(int(part or 0) for part in found.groups()) if found else _NEWEST

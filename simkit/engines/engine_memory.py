@@ -1,6 +1,5 @@
 """What engines keep for themselves, and so how much of a GPU becomes KV cache."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,10 @@ from perfmodels.model.shape import CompressedAttention
 from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB, MIB
 from simkit.core.engine import EngineOptions
+from simkit.engines.common import version_numbers
 from simkit.engines.engine_model import EngineModel
 from simkit.engines.registry import engine_spec
 
-_NEWEST = (9999,)
 _DRIVER_GIB = 0.47  # reported total less what PyTorch sees, on H100 and H200
 _SCARCE_FRAC = 0.05
 
@@ -34,14 +33,16 @@ def memory_rules(model: EngineModel, plan: PlanArray) -> MemoryRules:
     fixed, peers = fixed_gib(engine)
     if any(isinstance(group, CompressedAttention) for group in model.shape.attention):
         fixed += reserves.compressed_gib
+    gone = np.where(plan.num_gpus > 1, reserves.peers_context_gib * GIB / visible_bytes(model), 0.0)
     rules = MemoryRules(
-        usable_frac=share,
+        usable_frac=share * (1.0 - gone),
         working_inside=reserves.working_inside,
         max_batched_tokens=engine.max_num_batched_tokens,
         fixed_bytes=fixed * GIB,
         collective_bytes=peers * GIB,
         cache_tokens=engine.cache_tokens,
         cache_bytes=engine.cache_bytes,
+        pools=reserves.pools(engine),
     )
     if reserves.of_free:
         return replace(rules, usable_frac=np.ones_like(share), frac_of_free=share)
@@ -52,12 +53,6 @@ def fixed_gib(engine: EngineOptions) -> tuple[float, float]:
     """Memory beside weights, activations and cache: context, graphs, buffers; and more with peers [GiB]."""
     version, table = version_numbers(engine.version), engine_spec(engine.backend).memory.fixed_gib
     return next((fixed, peers) for below, fixed, peers in table if version < below)
-
-
-def version_numbers(version: str | None) -> tuple[int, ...]:
-    """Leading numbers of a version; an unknown one counts as newer than any known."""
-    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version or "")
-    return tuple(int(part or 0) for part in found.groups()) if found else _NEWEST
 
 
 def visible_bytes(model: EngineModel) -> float:

@@ -6,11 +6,12 @@ from types import MappingProxyType
 import numpy as np
 
 from perfmodels.arrays import FloatArray
+from perfmodels.kv_cache import CachePools
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.draft import Draft
 from simkit.core.engine import EngineOptions, Role
 from simkit.core.errors import InputError
-from simkit.engines.common import KV_EVENTS_FLAG, PLAIN_FIXED_GIB, QUANTIZATIONS, sizes
+from simkit.engines.common import KV_EVENTS_FLAG, PLAIN_FIXED_GIB, QUANTIZATIONS, sizes, version_numbers
 from simkit.engines.flags import DP, EP, NEUTRAL, PP, TP, Flags, FlagTable
 from simkit.engines.releases import releases_of
 from simkit.engines.spec import (
@@ -61,13 +62,32 @@ def own_fraction(memory_mib: float, plan: PlanArray) -> FloatArray:
     return fraction
 
 
+def cache_pools(engine: EngineOptions) -> CachePools:
+    """SGLang fixes the sizes of its pools at start, by flags that nobody sets.
+
+    --mamba-full-memory-ratio 0.9; a running request holds three states where the prefix cache may keep two of
+    them. --swa-full-tokens-ratio 0.1 for DeepSeek-V4, whose pools changed with 0.5.13. Sparse latents
+    are counted without their scales, though these are stored. Facts: SGLang's pool_configurator.py.
+    """
+    return CachePools(
+        state_ratio=0.9,
+        states=3.0 if engine.prefix_caching else 1.0,
+        window_ratio=0.1,
+        state_rows=8 if engine.draft is None and not engine.speculative else 16,
+        unsliced=version_numbers(engine.version) < (0, 5, 13),
+        plain_latents=True,
+    )
+
+
 MEMORY = MemoryReserves(
     own_fraction=own_fraction,
     fixed_gib=PLAIN_FIXED_GIB,
     output_share=0.6,  # admits on the prompt and preempts later: near the mean occupancy
     raised_fraction=0.94,
     context_gib=0.6,  # free at start on an H100: 78.5 of 79.2 GiB
+    peers_context_gib=0.6,  # communicators; 0.5 to 1.0 in logs of 4090, RTX PRO 6000, H20, H800
     working_inside=False,
+    pools=cache_pools,
 )
 
 FORMATS = NumberFormats(

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from perfmodels.arrays import FloatArray
+from perfmodels.kv_cache import AS_NEEDED, CachePools
 from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.core.draft import Draft
@@ -26,9 +27,9 @@ class MemoryReserves:
     of what the weights leave free. raised_fraction: what people set where its own share leaves too little
     for the cache; None: it never does. fixed_gib: context, graphs and buffers, and what peers add to
     them, each up to (not including) a version, the last one open. context_gib is gone before it looks at
-    the GPU. compressed_gib: what attention over compressed keys keeps beside. working_inside: activations
-    count against the share. output_share: share of the output length for which an admitted request must
-    find cache.
+    the GPU, peers_context_gib more with peers. compressed_gib: what attention over compressed keys keeps
+    beside. working_inside: activations count against the share. output_share: share of the output length
+    for which an admitted request must find cache. pools: how the cache is divided.
     """
 
     own_fraction: Callable[[float, PlanArray], FloatArray]
@@ -37,8 +38,10 @@ class MemoryReserves:
     of_free: bool = False
     raised_fraction: float | None = None
     context_gib: float = 0.0
+    peers_context_gib: float = 0.0
     compressed_gib: float = 0.0
     working_inside: bool = True
+    pools: Callable[[EngineOptions], CachePools] = lambda engine: AS_NEEDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

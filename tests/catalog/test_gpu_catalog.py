@@ -82,6 +82,13 @@ def test_every_dgdr_sku_resolves(sku):
         ("NVIDIA GH200 480GB", "gh200_96"),
         ("AMD Instinct MI300X OAM", "mi300"),
         ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx_pro_6000_server"),
+        ("NVIDIA H20", "h20_sxm"),
+        ("NVIDIA H20-3e", "h20_141"),
+        ("H20 141GB", "h20_141"),
+        ("NVIDIA L20", "l20"),
+        ("NVIDIA GeForce RTX 3090", "rtx_3090"),
+        ("NVIDIA GeForce RTX 5090", "rtx_5090"),
+        ("NVIDIA RTX A6000", "rtx_a6000"),
     ],
 )
 def test_product_names_resolve(name, sku):

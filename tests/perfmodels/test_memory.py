@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfmodels.kv_cache import CachePools, kv_bytes_per_token_per_gpu
 from perfmodels.memory import (
     MemoryQuestion,
     MemoryRules,
     activation_bytes_per_gpu,
-    kv_bytes_per_token_per_gpu,
     memory_use,
     weight_bytes_per_gpu,
 )
@@ -200,3 +200,67 @@ def test_parts_never_exceed_the_device(name, memory):
     use = memory_use(question(name, plan, device_bytes=memory), MemoryRules())
     if use.kv_bytes[0] > 0:
         assert sum(float(part[0]) for part in use.parts_bytes.values()) <= 0.9 * memory * (1 + ROUNDING)
+
+
+# --- Caches whose pools are fixed at start: SGLang's numbers as it prints them.
+
+
+POOLS = CachePools(state_ratio=0.9, states=3.0, window_ratio=0.1, plain_latents=True)
+LONG = 1e6
+
+
+def test_a_hybrid_models_states_take_their_share_of_the_cache(shape_of, plans):
+    # Qwen3.6-35B-A3B: 10 layers of 2 heads of 256, keys and values in 16 bits; 30 layers of a state of
+    # 32*128*128 float32 and 3 columns of 8192 in 16 bits. For 1 byte of entries 0.9 bytes of states.
+    shape = shape_of("Qwen/Qwen3.6-35B-A3B")
+    entries, states = 10 * 2 * 2 * 256 * 2, 30 * (4 * 32 * 128 * 128 + 2 * 3 * 8192)
+    long, short = (
+        float(kv_bytes_per_token_per_gpu(shape, BF16, plans({}), context, POOLS)[0])
+        for context in (LONG, 1000.0)
+    )
+    assert long == pytest.approx(1.9 * entries, rel=ROUNDING)
+    # Short sequences fill the states first: three each, of 0.9/1.9 of all memory.
+    assert short == pytest.approx(3 * states / (0.9 / 1.9) / 1000, rel=ROUNDING)
+
+
+def test_other_models_are_not_divided(shape_of, plans):
+    for name in ("Qwen/Qwen3-32B", "openai/gpt-oss-120b", "deepseek-ai/DeepSeek-R1"):
+        asked = shape_of(name), BF16, plans({"tp": 2}), 1000.0
+        assert kv_bytes_per_token_per_gpu(*asked, POOLS) == kv_bytes_per_token_per_gpu(*asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "pools", "printed"),
+    [
+        ("deepseek-ai/DeepSeek-V4-Flash", {"unsliced": True}, 15_955.85),
+        ("deepseek-ai/DeepSeek-V4-Pro", {"unsliced": True}, 23_749.84),
+        # With a draft, whose one layer counts like one of the model's 43.
+        ("deepseek-ai/DeepSeek-V4-Flash", {"state_rows": 16}, 9_259.90 * 43 / 44),
+    ],
+)
+def test_deepseek_v4_takes_the_bytes_per_token_that_sglang_prints(shape_of, plans, name, pools, printed):
+    given = replace(POOLS, **pools)
+    found = kv_bytes_per_token_per_gpu(shape_of(name), BF16, plans({"tp": 8}), LONG, given)
+    assert found[0] == pytest.approx(printed, abs=0.01)
+
+
+def test_every_stage_once_kept_all_of_deepseek_v4s_layers(shape_of, plans):
+    shape, old = shape_of("deepseek-ai/DeepSeek-V4-Pro"), replace(POOLS, unsliced=True)
+    one, four = kv_bytes_per_token_per_gpu(shape, BF16, plans({}, {"pp": 4}), LONG, old)
+    assert four == 4 * one
+
+
+def test_short_sequences_fill_the_windows_first(shape_of, plans):
+    # A tenth as many window entries as tokens: a sequence of 128 tokens needs as many as one of 1280.
+    shape = shape_of("deepseek-ai/DeepSeek-V4-Flash")
+    at = [float(kv_bytes_per_token_per_gpu(shape, BF16, plans({}), n, POOLS)[0]) for n in (128, 1280, 9000)]
+    assert at[0] == pytest.approx(10 * at[1], rel=ROUNDING)
+    assert at[1] == pytest.approx(at[2], rel=ROUNDING)
+
+
+def test_sparse_latents_count_without_their_scales(shape_of, plans):
+    # GLM-5 on 8 MI355X: 55,224 bytes per token, 78 layers of 512 + 64 + 128 + 4
+    found = kv_bytes_per_token_per_gpu(
+        shape_of("zai-org/GLM-5"), replace(BF16, kv="fp8"), plans({}), LONG, POOLS
+    )
+    assert found[0] == 55_224

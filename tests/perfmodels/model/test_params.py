@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from perfmodels.memory import kv_bytes_per_token_per_gpu
+from perfmodels.kv_cache import kv_bytes_per_token_per_gpu
 from perfmodels.model.dtypes import Precision
 from perfmodels.model.params import (
     active_params,
