@@ -18,7 +18,7 @@ from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.errors import ExternalError
 from simkit.core.estimate import Candidate
 from simkit.core.workload import Workload, workload_lengths
-from simkit.engines.registry import default_engine
+from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.planner.files import MOCKER_NPZ
 from simkit.io.processes import clean_orphans
 from simkit.io.tools import DYNAMO, registry, require_tool
@@ -121,7 +121,7 @@ def local_server(problem: Problem, candidate: Candidate, folder: Path) -> Iterat
 
 def try_out(python: Path, folder: Path) -> None:
     """Start a mocked engine and a frontend of this Dynamo, and stop them. Raises ExternalError."""
-    pool = Pool(plan=ParallelPlan(), engine=default_engine("vllm"))
+    pool = Pool(plan=ParallelPlan(), engine=default_engine(engine_names()[0]))
     local = DynamoLocal(python=python, folder=folder, pools=(MockPool(role="aggregated", pool=pool),))
     prepare(local)
     with serving(lambda port: dynamo_plan(local, port, os.environ), registry()) as service:
