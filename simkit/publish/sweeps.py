@@ -10,7 +10,8 @@ from simkit.experiments.store import RunFolder, read_dataset, read_run
 from simkit.experiments.summary import summary_page, summary_table
 from simkit.reports.pages import Page, Section
 from simkit.reports.views.experiment import experiment_page
-from simkit.reports.views.swept_points import SweptPoints
+from simkit.reports.views.swept_answer import SweptAnswer
+from simkit.reports.views.swept_points import SweptPoints, axis_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,17 +35,50 @@ def sweep_report(path: Path) -> Page:
 def sweep_page(experiment: Experiment, frame: "pd.DataFrame", provenance: tuple[str, ...] = ()) -> Page:
     """The page of an experiment from its dataset."""
     swept = swept_points(experiment, frame, provenance)
-    summary = None
-    if experiment.document.report is not None:
-        found = summary_page(experiment, summary_table(experiment, frame)).sections[0]
-        summary = Section(
-            title="The best of each group",
-            hint=found.title,
-            heads=found.heads,
-            rows=found.rows,
-            words=found.words,
-        )
-    return experiment_page(swept, summary)
+    if experiment.document.report is None:
+        return experiment_page(swept, None)
+    table = summary_table(experiment, frame)
+    found = summary_page(experiment, table).sections[0]
+    summary = Section(
+        title="The best of each group",
+        hint=found.title.replace("`", ""),
+        heads=tuple(axis_label(name) for name in found.heads),
+        rows=found.rows,
+        words=found.words,
+    )
+    return experiment_page(swept, summary, swept_answer(experiment, table))
+
+
+def swept_answer(experiment: Experiment, table: "pd.DataFrame") -> SweptAnswer | None:
+    """The best of each group as an answer; a baseline that names one axis of the groups is compared with."""
+    report, prefix = experiment.document.report, PREFIX[experiment.do]
+    if report is None:
+        return None
+    columns = [name for name in table.columns if name != "points" and not str(name).startswith("over ")]
+    rows = [
+        dict(zip([str(name).removeprefix(prefix) for name in columns], values, strict=True))
+        for values in zip(*(_plain(table[name]) for name in columns), strict=True)
+    ]
+    bases = [item for item in experiment.baselines.values() if len(item) == 1 and {*item} <= {*report.by}]
+    compared, baseline = next(iter(bases[0].items())) if bases else ("", None)
+    best = report.best.removeprefix(prefix)
+    return SweptAnswer(
+        by=tuple(name.removeprefix(prefix) for name in report.by),
+        best=best,
+        label=axis_label(best),
+        rows=tuple(rows),
+        compared=compared,
+        baseline=baseline,
+        asked=asked_words(report.where),
+        least=report.least,
+    )
+
+
+def asked_words(where: str | None) -> str:
+    """A condition as a reader knows it."""
+    if where is None:
+        return ""
+    return {"meets_sla": "the SLA", "sla_probability >= 0.8": "the SLA with P ≥ 80%"}.get(where, where)
 
 
 def swept_points(experiment: Experiment, frame: "pd.DataFrame", provenance: tuple[str, ...]) -> SweptPoints:

@@ -18,6 +18,7 @@ from simkit.reports.views.experiment import experiment_page
 from simkit.reports.views.measured_points import benchmark_page, profiled_page
 from simkit.reports.views.recommendation import CloserLook, recommendation_page
 from simkit.reports.views.sides import sides_page
+from simkit.reports.views.swept_answer import SweptAnswer, answer_figures, answer_words
 from simkit.reports.views.swept_points import SweptPoints
 
 HOSTILE = "evil</script><script>alert(1)</script>\"'&|`[x]\n# rm"
@@ -139,7 +140,9 @@ def swept(size=4, **changes):
 def test_a_sweep_names_its_best_point_that_keeps_the_sla():
     page = experiment_page(swept(6), None)
     assert "output tokens/s per GPU, 4: engine vllm, requests in flight 3" in page.answer
-    assert "probability of 50%" in page.verdict and "1 of 6 points are extrapolated" in page.verdict
+    assert (
+        "probability of 50%" in page.verdict and "1 of 6 points lie outside what was measured" in page.verdict
+    )
     html = page_html(page, interactive=True)
     assert "3 \u00d7 no room" in html and "<script>alert" not in html
 
@@ -231,3 +234,41 @@ def test_figures_without_points_are_drawn():
     page = Page(title="t", verdict="v", figures=(empty, heat), sections=(Section(title="s"),))
     assert page_html(page).count("<svg") == 2
     assert all(figure_as_png(figure) for figure in page.all_figures)
+
+
+def answer(**changes):
+    rows = [
+        {"isl_tokens": isl, "mode": mode, "speed": speed, "in_domain": isl < 4000}
+        for isl, agg, disagg in ((500, 100.0, 110.0), (2000, 80.0, 120.0), (8000, 50.0, None))
+        for mode, speed in (("agg", agg), ("disagg", disagg))
+    ]
+    known = {"by": ("isl_tokens", "mode"), "best": "speed", "label": "speed", "rows": tuple(rows),
+             "compared": "mode", "baseline": "agg", "asked": "the SLA"}  # fmt: skip
+    return SweptAnswer(**{**known, **changes})
+
+
+def test_the_answer_of_a_sweep_is_what_it_compares():
+    assert answer_words(answer()) == (
+        "Speed over agg: disagg \u00d71.10 (prompt tokens 500) to \u00d71.50 (prompt tokens 2,000), median "
+        "\u00d71.30. In 1 of 6 groups no point counts that keeps the SLA"
+    )
+    assert answer_words(answer(compared="", asked="")).startswith(
+        "Speed: 50 to 120, half of 5 groups up to 100"
+    )
+    (chart,) = answer_figures(answer())
+    assert [one.label for one in chart.series] == ["agg", "disagg"]
+    assert chart.series[0].y == (100.0, 80.0, 50.0)
+    assert chart.series[1].x == (500, 2000)
+    assert chart.series[0].doubtful == (False, False, True)
+
+
+def test_without_numbers_the_answer_is_a_heat_map():
+    rows = tuple({"gpu": gpu, "backend": name, "speed": 1.0} for gpu in "ab" for name in ("vllm", "sglang"))
+    (heat,) = answer_figures(
+        answer(by=("gpu", "backend"), rows=rows, compared="backend", baseline="vllm", asked="")
+    )
+    assert heat.x.categories == ("vllm", "sglang")
+    assert heat.values == ((1.0, 1.0), (1.0, 1.0))
+    assert answer_words(answer(rows=({"isl_tokens": 1, "mode": "agg", "speed": None},))) == (
+        "Nowhere does a point count that keeps the SLA"
+    )

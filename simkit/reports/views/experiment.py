@@ -5,18 +5,20 @@ from simkit.reports.pages import Page, Section, Tile
 from simkit.reports.question import BOUNDS
 from simkit.reports.views.looks import words
 from simkit.reports.views.sweep_figures import heat_maps, line_charts, plane_chart
+from simkit.reports.views.swept_answer import SweptAnswer, answer_figures, answer_words
 from simkit.reports.views.swept_points import SweptPoints, best_point, label_of, point_name, values_of
 
 
-def experiment_page(swept: SweptPoints, summary: Section | None) -> Page:
-    """The page of a sweep; summary: the best of each group, where the sweep asks for one."""
+def experiment_page(swept: SweptPoints, summary: Section | None, answer: SweptAnswer | None = None) -> Page:
+    """The page of a sweep; summary and answer: the best of each group, where the sweep asks for them."""
     place = best_point(swept)
-    figures = [plane_chart(swept, place), *line_charts(swept), *heat_maps(swept)]
+    first = answer_figures(answer) if answer else []
+    figures = [*first, plane_chart(swept, place), *line_charts(swept), *heat_maps(swept)]
     lines = [f"{count(number_)} \u00d7 {reason}" for reason, number_ in swept.failed.items()]
     return Page(
         title=swept.question,
-        answer=_answer(swept, place),
-        verdict=_certainty(swept, place),
+        answer=answer_words(answer) if answer else _answer(swept, place),
+        verdict=_certainty(swept, place, whole=answer is not None),
         status="none",
         tiles=_tiles(swept),
         figures=tuple(figures[:3]),
@@ -39,17 +41,18 @@ def _answer(swept: SweptPoints, place: int | None) -> str:
     return f"The {most} {label_of(swept, swept.best)}, {words(swept.columns[swept.best][place])}: {where}"
 
 
-def _certainty(swept: SweptPoints, place: int | None) -> str:
+def _certainty(swept: SweptPoints, place: int | None, *, whole: bool) -> str:
+    """How sure it is; whole: the answer is about all groups, so that the best point stands apart."""
     if place is None:
         return "Nothing can be said."
-    parts = []
+    parts = [f"{_answer(swept, place)}."] if whole else []
     chance = swept.columns.get("sla_probability", ())
     if swept.bounds and chance and chance[place] is not None:
         parts.append(f"It keeps the SLA with a probability of {percent(chance[place])}.")
     inside = swept.columns.get("in_domain", ())
     if inside:
         outside = sum(not item for item in inside)
-        parts.append(f"{count(outside)} of {count(swept.size)} points are extrapolated.")
+        parts.append(f"{count(outside)} of {count(swept.size)} points lie outside what was measured.")
     return " ".join(parts) or swept.said
 
 

@@ -96,7 +96,8 @@ def line_charts(swept: SweptPoints) -> list[Chart]:
         return []
     along = max(numeric, key=lambda n: len(values_of(swept, n)))
     metrics = [swept.best, f"{swept.prefix}ttft_ms_mean", f"{swept.prefix}itl_ms_mean"]
-    return [_line(swept, along, metric) for metric in dict.fromkeys(metrics) if _known(swept, metric)]
+    shown = (metric for metric in dict.fromkeys(metrics) if _known(swept, metric) and metric != along)
+    return [_line(swept, along, metric) for metric in shown]
 
 
 def _known(swept: SweptPoints, metric: str) -> bool:
@@ -143,7 +144,8 @@ def _line(swept: SweptPoints, along: str, metric: str) -> Chart:
                best="down" if least else "up"),
         series=tuple(series),
         bounds=lines,
-        note=f"Each point is {chosen_by} of all that share its place; whiskers are 90 % intervals.",
+        note=f"Each point is {chosen_by} of all that share its place, within the SLA or not: a line "
+        f"may join different settings.{' Bars are 90 % intervals.' if any(one.lo for one in series) else ''}",
     )  # fmt: skip
 
 

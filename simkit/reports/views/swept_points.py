@@ -1,5 +1,6 @@
 """The points of a sweep, and how their axes, values and places are named."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,13 @@ from simkit.reports.question import BOUNDS
 from simkit.reports.views.looks import COLOURS, colour_of, words
 
 Columns = Mapping[str, Sequence[Any]]
-NUMERIC = ("concurrency", "request_rate_per_s", "isl_tokens", "osl_tokens", "num_gpus", "tp", "repeat")
+NUMERIC = (
+    "concurrency", "request_rate_per_s", "isl_tokens", "osl_tokens", "num_gpus", "tp", "repeat", "burstiness",
+    "shared_prefix_tokens", "sla_itl_ms", "sla_ttft_ms", "prefix_hit",
+)  # fmt: skip
 _NAMED_FIRST = ("backend", "gpu", "model", "mode", "precision", "plan", "prefill", "protocol")
 _MOST_LINES = len(COLOURS)
+_PERCENTILE = re.compile(r"((?:ttft|itl|e2e)_ms)_(p\d\d)")
 _WORDS = {
     "concurrency": "requests in flight", "request_rate_per_s": "requests/s", "isl_tokens": "prompt tokens",
     "osl_tokens": "output tokens", "num_gpus": "GPUs", "plan": "plan", "tp": "tensor parallel",
@@ -19,6 +24,8 @@ _WORDS = {
     "output_tokens_per_s_per_gpu": "output tokens/s per GPU", "tokens_per_s_per_user": "tokens/s per user",
     "sla_probability": "P(SLA)", "meets_sla": "keeps the SLA", "in_domain": "in domain",
     "cost_per_million_output_tokens": "cost per million output tokens", "gpu": "GPU", "backend": "engine",
+    "sla_itl_ms": "ITL bound [ms]", "sla_ttft_ms": "TTFT bound [ms]", "rdma": "RDMA", "protocol": "procedure",
+    "shared_prefix_tokens": "shared prefix tokens", "points": "points",
 }  # fmt: skip
 
 
@@ -60,8 +67,20 @@ def best_point(swept: SweptPoints) -> int | None:
 
 def label_of(swept: SweptPoints, name: str) -> str:
     """What a column is called."""
-    short = name.removeprefix(swept.prefix)
-    return _WORDS.get(short, short.replace("_", " "))
+    return axis_label(name.removeprefix(swept.prefix))
+
+
+def axis_label(name: str) -> str:
+    """What a column without a prefix is called."""
+    percentile = _PERCENTILE.fullmatch(name)
+    if percentile:
+        return f"{percentile[2]} {BOUNDS[percentile[1]]} [ms]"
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def whole_label(label: str) -> str:
+    """A label at the beginning of a sentence."""
+    return label[:1].upper() + label[1:]
 
 
 def point_name(swept: SweptPoints, i: int, *, whole: bool = True) -> str:
