@@ -122,7 +122,7 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
 
 
 def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool, own_load: bool) -> AskedDeployment:
-    from simkit.cli.meant import as_meant, dgd_in
+    from simkit.cli.meant import dgd_in, request_meant
     from simkit.formats.dgd.read import read_dgd
     from simkit.launch.sources import is_command_file
 
@@ -132,12 +132,11 @@ def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool, own_load: bo
     parsed = read_dgd(path, model=flags.get("model"))
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)
-    flags, taken = as_meant(parsed.asked, flags, own_load=own_load)
-    if taken:
-        remark(f"{path}: asked as it was made for, {taken}; flags go before", quiet=quiet)
+    meant = request_meant(path, parsed, flags, traced=own_load)
+    remark(meant.taken, quiet=quiet or not meant.taken)
     return AskedDeployment(
-        flags=flags,
-        request=request_from_flags(None, flags, model=parsed.model),
+        flags=meant.flags,
+        request=meant.request,
         deployment=parsed.deployment,
         source=str(path),
         origins=parsed.origins,

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.meant import dgd_in, request_meant
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 
 
@@ -31,11 +32,12 @@ def doctor(
     from simkit.reports.compare import doctor_document, doctor_page
     from simkit.reports.pages import page_console
 
+    dgd = dgd_in(dgd)
     parsed = read_dgd(dgd)
-    for note in parsed.notes:
-        remark(f"{dgd}: {note}", quiet=quiet)
-    request = request_from_flags(None, flags, model=parsed.model)
-    found = run(request, parsed.deployment, read_run(results))
+    meant = request_meant(dgd, parsed, flags, measured=True)
+    for note in (*(f"{dgd}: {note}" for note in parsed.notes), *filter(None, (meant.taken,))):
+        remark(note, quiet=quiet)
+    found = run(meant.request, parsed.deployment, read_run(results))
     title = f"{parsed.model}: {dgd.name} against {results.name}"
     show(
         form,
@@ -51,7 +53,6 @@ def next_runs(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
     *,
     count: Annotated[int, typer.Option("--count", min=1, max=20, help="Number of runs.")] = 3,
-    calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -62,14 +63,12 @@ def next_runs(
     Example: simkit next-runs request.yaml --gpu h100_sxm --total-gpus 8 --calibration own.json
     """
     from simkit.calibrate.user_runs import next_runs as run
-    from simkit.formats.user_calibration import read_own
     from simkit.reports.pages import Page, Section, page_console
 
     request = request_from_flags(dgdr, flags)
-    own = read_own(calibration) if calibration is not None else None
-    found, now = run(request, own, count)
+    found, now = run(request, count)
     document = {
-        "known_runs": len(own.observations) if own else 0,
+        "known_runs": len(request.own.observations) if request.own else 0,
         "doubt": now,
         "next": [
             {

@@ -103,7 +103,9 @@ def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[
         result,
         problem=problem,
         document=document,
-        options=FolderOptions(top=asked.top, version=asked.dgd_version, interactive=asked.interactive),
+        options=FolderOptions(
+            folder=asked.output, top=asked.top, version=asked.dgd_version, interactive=asked.interactive
+        ),
     )
     written = [path.relative_to(asked.output).parts[0] for path in write_folder(asked.output, texts)]
     return list(dict.fromkeys(written))

@@ -10,6 +10,7 @@ import typer
 
 from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
+from simkit.cli.flags.calibration import CALIBRATION, CALIBRATION_HELP, own_runs
 from simkit.cli.flags.groups import keyword, plain_flag, with_flags
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
@@ -175,7 +176,11 @@ def _shared() -> list[inspect.Parameter]:
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
     hardware = plain_flag(_REQUEST_PANEL, "hardware", Path, ("--hardware", _HARDWARE_HELP))
-    return [*fields, mode, hit, hardware, keyword(list[str], setting, "settings")]
+    named = typer.Option(
+        CALIBRATION, metavar="own.json", help=CALIBRATION_HELP, rich_help_panel=_REQUEST_PANEL
+    )
+    own = keyword(str, named, "calibration")
+    return [*fields, mode, hit, hardware, keyword(list[str], setting, "settings"), own]
 
 
 with_request_flags = with_flags("flags", _shared())
@@ -210,6 +215,7 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
         workload=replace(request.workload, prefix_hit=flags.get("prefix_hit") or 0.0),
         slo=with_own_statistics(request.slo, bounds),
         modes=_modes(flags.get("mode")),
+        own=own_runs(flags.get("calibration")),
         warnings=(*notes, *request.warnings),
     )
 

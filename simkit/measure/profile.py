@@ -21,6 +21,7 @@ from simkit.io.tools import registry
 from simkit.measure.profile_verdict import (
     ProfileOutcome,
     as_predicted,
+    as_shipped,
     calibrated,
     conclude,
     figures_of,
@@ -109,6 +110,7 @@ def asked_of(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     return {
         "request": request_to_document(request)["spec"],
         **({"statistics": on} if set(on.values()) - {"mean"} else {}),
+        **({"calibration": request.own.sha256} if request.own else {}),
         "modes": list(request.modes),
         "target": _place_name(settings),
         "client": settings.meter.client,
@@ -235,7 +237,9 @@ def _sharper(
     """A candidate in the light of those measured before it: one run alone says little of others."""
     problem, first = question
     measured = [result for result in results if result.run is not None]
-    own = calibrated(first, measured, expect) if len(measured) > 1 else None
+    own = calibrated(question, measured, expect) if len(measured) > 1 else None
     if own is None:
         return trial.candidate
-    return sharpened(as_predicted(first, trial), trial.points[0].workload, problem.request.slo, own)
+    load = trial.points[0].workload
+    said = as_shipped(problem, as_predicted(first, trial), load)
+    return sharpened(said, load, problem.request.slo, own)

@@ -34,12 +34,13 @@ def dgd_documents(
     *,
     profile: Mapping[str, bytes] | None = None,
     problem: Problem | None = None,
+    folder: Path = Path(),
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
     Annotations say what was asked and whether the candidate meets the SLA. profile is what
     `planner_profile` gives, for a Planner or mocker to read. problem is what was searched; it tells a mocker
-    the size of the caches.
+    the size of the caches. folder is the one they go to.
     Raises InputError where spec.overrides.dgd makes of it what no cluster would take.
     """
     site = _site(rec, candidate, profile)
@@ -49,7 +50,7 @@ def dgd_documents(
     if rec.request.deploy.dgd_override:
         _check_overridden(documents, rec.request)
     notes = documents[-1].setdefault("metadata", {}).setdefault("annotations", {})
-    notes[ASKED_ANNOTATION] = asked_text(asked_flags(rec.request, candidate.estimate.concurrency))
+    notes[ASKED_ANNOTATION] = asked_text(asked_flags(rec.request, candidate.estimate.concurrency, folder))
     if rec.request.slo.judged:
         notes["simkit.io/meets-sla"] = "true" if candidate.meets_sla else "false"
     return documents
@@ -91,8 +92,9 @@ def _site(rec: Recommendation, candidate: Candidate, profile: Mapping[str, bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderOptions:
-    """How many DGDs the folder holds, of which version, and whether the report has a script."""
+    """How many DGDs the folder holds, of which version, whether the report has a script, and where it is."""
 
+    folder: Path = Path()
     top: int = 1
     version: str = "v1beta1"
     interactive: bool = False
@@ -119,7 +121,9 @@ def folder_texts(
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
         deployed = profile if deploys_profile(rec.request) else {}
-        documents = dgd_documents(rec, candidate, asked.version, profile=deployed, problem=problem)
+        documents = dgd_documents(
+            rec, candidate, asked.version, profile=deployed, problem=problem, folder=asked.folder
+        )
         texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     document = document or recommendation_document(rec)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -40,11 +41,15 @@ def imported_request(request: Request, imported: ImportedCommand) -> Request:
 
 
 def dgd_of_estimate(
-    request: Request, result: SingleEstimate, carried: Mapping[Role, Sequence[str]] | None = None
+    request: Request,
+    result: SingleEstimate,
+    carried: Mapping[Role, Sequence[str]] | None = None,
+    folder: Path = Path(),
 ) -> tuple[str, tuple[str, ...]]:
     """The DGD that runs what was estimated, as YAML, and notes on what to see to.
 
-    carried holds further arguments of the workers, by role: quantisation on loading, draft model.
+    carried holds further arguments of the workers, by role: quantisation on loading, draft model; folder is
+    the one that the DGD goes to.
     """
     deployment = result.candidate.deployment
     model = load_model(request.model).name
@@ -57,7 +62,8 @@ def dgd_of_estimate(
     )
     _append_arguments(documents[-1], carried or {})
     annotations = documents[-1]["metadata"]["annotations"]
-    annotations[ASKED_ANNOTATION] = asked_text(asked_flags(request, result.candidate.estimate.concurrency))
+    asked = asked_flags(request, result.candidate.estimate.concurrency, folder)
+    annotations[ASKED_ANNOTATION] = asked_text(asked)
     if request.slo.judged:
         annotations["simkit.io/meets-sla"] = "true" if result.candidate.meets_sla else "false"
     return dump_yaml(documents), _notes(model, carried)

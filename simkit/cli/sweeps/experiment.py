@@ -1,12 +1,14 @@
 """`simkit experiment`: sweeps as files and folders."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
+from simkit.cli.flags.calibration import CalibrationFlag, own_runs
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.sweeps.beside import gate, import_results
@@ -88,6 +90,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_HELP)] = False,
     *,
     refine: Annotated[bool, typer.Option("--refine", help=_REFINE_HELP)] = False,
+    calibration: CalibrationFlag = None,
     jobs: JobsFlag = 1,
     cluster: ClusterFlag = None,
     max_minutes: MinutesFlag = None,
@@ -107,6 +110,7 @@ def run(
     from simkit.experiments.work.budget import RunBudget
 
     asked = refined(read_experiment(file)) if refine else read_experiment(file)
+    asked = asked if calibration is None else replace(asked, own=own_runs(calibration))
     if dry_run:
         _dry_run(asked, form)
         return
