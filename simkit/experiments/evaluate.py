@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.errors import SimkitError
 from simkit.core.user_calibration import OwnCalibration
 from simkit.experiments.columns import METRICS, PREFIX, Do, dataset_columns
@@ -84,9 +85,10 @@ def _verdicts(asked: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, np.ndar
     )
     verdicts["meets_sla"] = _where_known(bounded, kept)
     verdicts["sla_probability"] = found["sla_probability"].to_numpy()
-    tokens = found["predicted_output_tokens_per_s"].to_numpy()
-    price = asked["gpu_hour_price"].to_numpy(dtype=np.float64) * found["predicted_num_gpus"].to_numpy()
-    verdicts["predicted_cost_per_million_output_tokens"] = price / 3600.0 / tokens * 1e6
+    price = asked["gpu_hour_price"].to_numpy(dtype=np.float64)
+    verdicts["predicted_cost_per_million_output_tokens"] = cost_per_million_tokens(
+        price, found["predicted_output_tokens_per_s_per_gpu"].to_numpy()
+    )
     return verdicts
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Latency
@@ -123,7 +124,7 @@ def simulated(point: Point, own: OwnCalibration | None = None) -> dict[str, Any]
         "concurrency": summary.mean_in_flight,
         "num_gpus": gpus,
         "goodput_per_s": summary.goodput_per_s,
-        "cost_per_million_output_tokens": price * gpus / 3600.0 / per_s * 1e6 if price else None,
+        "cost_per_million_output_tokens": cost_per_million_tokens(price, per_s / gpus) if price else None,
     }
     found |= {f"{prefix}{name}": value for name, value in rest.items()}
     meets = result.meets_sla if request.slo.bounds else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.compare.verdicts import measured_figures
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.measured import Run
 from simkit.core.user_calibration import OwnCalibration
@@ -143,7 +144,9 @@ def run_figures(run: Run, expected: Prediction, point: Point) -> dict[str, Any]:
         "concurrency": run.concurrency,
         "num_gpus": gpus,
         "goodput_per_s": run.goodput_per_s,
-        "cost_per_million_output_tokens": price * gpus / 3600.0 / per_s * 1e6 if price and per_s else None,
+        "cost_per_million_output_tokens": cost_per_million_tokens(price, per_s / gpus)
+        if price and per_s
+        else None,
     }
     found |= {f"{prefix}{name}": value for name, value in rest.items()}
     slo, figures = expected.problem.request.slo, measured_figures(run, gpus)
