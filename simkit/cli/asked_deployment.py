@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from simkit.cli.flags.groups import keyword, with_flags
+from simkit.cli.flags.precision import precision_notes
 from simkit.cli.output import remark
 from simkit.cli.request_flags import request_from_flags
 from simkit.core.errors import InputError
@@ -94,7 +95,8 @@ def asked_deployment(
         decode=sources.decode,
         decode_max_num_seqs=sources.decode_slots,
     )
-    return AskedDeployment(request=request_from_flags(None, flags), deployment=names, flags=flags)
+    request = request_from_flags(None, flags)
+    return AskedDeployment(request=request, deployment=names, notes=precision_notes(flags), flags=flags)
 
 
 def bound_asked(flags: Mapping[str, Any]) -> bool:
@@ -108,6 +110,8 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
 
     if flags.get("mode") is not None:
         raise InputError("--mode: the command says how it serves; drop --mode")
+    if flags.get("precision") is not None:
+        raise InputError("--precision: the command serves its checkpoint as it is stored; change the command")
     imported = read_command(command, model=flags.get("model"))
     request = imported_request(request_from_flags(None, {**flags, "model": imported.model}), imported)
     return AskedDeployment(

@@ -12,6 +12,7 @@ from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
 from simkit.cli.flags.calibration import CALIBRATION, CALIBRATION_HELP, own_runs
 from simkit.cli.flags.groups import keyword, plain_flag, with_flags
+from simkit.cli.flags.precision import PRECISION, PRECISION_HELP, in_precision
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
@@ -175,12 +176,13 @@ def _shared() -> list[inspect.Parameter]:
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
+    precision = plain_flag(_REQUEST_PANEL, "precision", str, (PRECISION, PRECISION_HELP))
     hardware = plain_flag(_REQUEST_PANEL, "hardware", Path, ("--hardware", _HARDWARE_HELP))
     named = typer.Option(
         CALIBRATION, metavar="own.json", help=CALIBRATION_HELP, rich_help_panel=_REQUEST_PANEL
     )
     own = keyword(str, named, "calibration")
-    return [*fields, mode, hit, hardware, keyword(list[str], setting, "settings"), own]
+    return [*fields, mode, precision, hit, hardware, keyword(list[str], setting, "settings"), own]
 
 
 with_request_flags = with_flags("flags", _shared())
@@ -198,7 +200,8 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     refuse_several(flags)
     written = read_document(path) if path else _skeleton(flags.get("model") or model)
     # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
-    changes = any(flags.get(name) is not None for name in (*_NAMES, "hardware")) or flags.get("settings")
+    stated = (*_NAMES, "hardware", "precision")
+    changes = any(flags.get(name) is not None for name in stated) or flags.get("settings")
     current, notes = current_document(written) if changes else (written, ())
     document = with_hardware_file(current, flags.get("hardware"))
     for flag in _FLAGS:
@@ -207,6 +210,9 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
             document = set_path(_without(document, flag), flag.path, value)
     for setting in flags.get("settings") or ():
         document = set_path(document, *parse_setting(setting))
+    if flags.get("precision") is not None:
+        document, stored = in_precision(document, flags["precision"], named=model)
+        notes = (*notes, stored)
     refuse_seconds(bounds, document)
     paired = path is not None and not bounds
     request = request_from_document(document, str(path) if path else "flags", paired=paired)
