@@ -42,6 +42,7 @@ _DRY_HELP = "Only say how many points, how long, how much."
 @experiment.command(context_settings=HELP_NAMES)
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.")],
+    form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
 ) -> None:
     """Write a commented experiment that runs as it stands.
@@ -56,6 +57,7 @@ def new(
         raise InputError(f"{file}: exists already; choose another name, or remove it")
     write_text_atomic(file, template(str(file), file.stem))
     remark(f"wrote {file}; next: simkit experiment run {file} --dry-run", quiet=quiet)
+    show(form, lambda: {"file": str(file)}, lambda console: None)
 
 
 @experiment.command(context_settings=HELP_NAMES)
@@ -196,6 +198,7 @@ experiment.command(context_settings=HELP_NAMES)(gate)
 def export_data(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Folders of runs and imports.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV or parquet to write.")],
+    form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
 ) -> None:
     """Write the finished points as one tidy table, sorted by point; of several folders one below another.
@@ -206,6 +209,7 @@ def export_data(
 
     count = write_datasets(folders, output)
     remark(f"wrote {count:,} points to {output}", quiet=quiet)
+    show(form, lambda: {"output": str(output), "points": count}, lambda console: None)
 
 
 def _dry_run(asked: Any, form: Format) -> None:
