@@ -11,27 +11,50 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[str, Any]
+Ranked = tuple[int, Row]
 
 
-def candidates_table(console: "Console", candidates: Sequence[Row], request: Row) -> None:
-    """The candidates of a recommendation, one below the other, in columns that tell them apart."""
-    heads = _heads(candidates, request["workload"])
+def candidates_table(
+    console: "Console", candidates: Sequence[Row], request: Row, *, details: bool = True
+) -> None:
+    """The candidates of a recommendation, one below the other, in columns that tell them apart.
+
+    Those that cannot be told from the first are named in one line, but for details.
+    """
+    ranked = list(enumerate(candidates, start=1))
+    alike = [] if details else [(rank, item) for rank, item in ranked[1:] if item["tied"]]
+    _print_rows(console, [pair for pair in ranked if pair not in alike], request)
+    if not all(item["in_domain"] for item in candidates):
+        say(console, "~ outside the range of the data behind the prediction", style="dim")
+    if alike:
+        named = ", ".join(f"{rank} {item['backend']} {layout_label(item)}" for rank, item in alike)
+        say(console, f"as good as the first within the noise of predictions: {named}", style="dim")
+    elif any(item["tied"] for item in candidates):
+        say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
+    if any(item["mode"] == "disagg" for item in candidates):
+        say(
+            console,
+            "2P tp1 + 1D tp4: two prefill engines on one GPU each, a decode engine on four",
+            style="dim",
+        )
+
+
+def _print_rows(console: "Console", candidates: Sequence[Ranked], request: Row) -> None:
+    heads = _heads([item for _, item in candidates], request["workload"])
     for spare in _SPARE:
         if fits(console, _candidate_rows(console, candidates, (heads, "\n"))):
             break
         heads = [head for head in heads if head != spare]
     print_fitting(console, lambda gap: _candidate_rows(console, candidates, (heads, gap)))
-    if not all(item["in_domain"] for item in candidates):
-        say(console, "~ outside the range of the data behind the prediction", style="dim")
-    if any(item["tied"] for item in candidates):
-        say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
 
 
-def _candidate_rows(console: "Console", candidates: Sequence[Row], how: tuple[Sequence[str], str]) -> "Table":
+def _candidate_rows(
+    console: "Console", candidates: Sequence[Ranked], how: tuple[Sequence[str], str]
+) -> "Table":
     """One candidate a line; how is (columns, what stands between a mean and its interval)."""
     heads, gap = how
     rows = table(console, [], heads, left=("#", "engine", "layout"))
-    for rank, item in enumerate(candidates, start=1):
+    for rank, item in candidates:
         style = "bold" if rank == 1 else None
         shown = _candidate_cells(rank, item, gap)
         rows.add_row(*cells(console, [shown[head] for head in heads]), style=style)

@@ -16,13 +16,18 @@ _STATISTICS = ("mean", "p50", "p75", "p90", "p95", "p99", "lo", "hi")
 
 def candidates_csv(doc: Doc) -> str:
     """One row per candidate of a recommendation's document, best first; a missing number is an empty cell."""
-    rows = [_row(rank, item, doc["request"]) for rank, item in enumerate(doc["candidates"], start=1)]
+    rows = candidate_rows(doc)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
+
+
+def candidate_rows(doc: Doc) -> list[dict[str, Any]]:
+    """The same as records."""
+    return [_row(rank, item, doc["request"]) for rank, item in enumerate(doc["candidates"], start=1)]
 
 
 def _row(rank: int, item: Doc, request: Doc) -> dict[str, Any]:

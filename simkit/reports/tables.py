@@ -51,13 +51,16 @@ class ShownFault(Protocol):
         """What to do."""
 
 
-def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
-    """The candidates of a recommendation's document side by side; why, warnings, what was left out."""
+def recommendation_table(doc: Row, console: "Console", limit: int = 10, *, details: bool = True) -> None:
+    """The pick and how sure it is, the candidates side by side, why, and warnings.
+
+    details: near-equal rows one by one, what a little more would buy, and what was left out.
+    """
     alternatives_table(console, doc.get("alternatives", ()))
     say(console, _headline(doc), style="bold yellow" if is_unsure(doc) else "bold")
     shown = doc["candidates"][:limit]
     if shown:
-        candidates_table(console, shown, doc["request"])
+        candidates_table(console, shown, doc["request"], details=details)
         simulated_table(console, shown)
     hidden = len(doc["candidates"]) - len(shown)
     if hidden > 0:
@@ -67,10 +70,12 @@ def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
         "Why",
         [*doc["explanation"], *doc["remarks"], *_cost(doc)],
     )
-    bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
+    if details:
+        bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
     bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
-    bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
+    if details:
+        bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
 
 
 def estimate_table(doc: Row, console: "Console") -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simkit.catalog.gpus import gpu
 from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Recommendation
@@ -46,6 +47,7 @@ def dgd_documents(
     site = _site(rec, candidate, profile)
     if problem is not None and rec.request.deploy.mocker:
         site = replace(site, rank_kv_tokens=rank_kv_tokens(problem, candidate))
+    refuse_other_gpus(rec.request)
     documents = render_site(site, version)
     if rec.request.deploy.dgd_override:
         _check_overridden(documents, rec.request)
@@ -54,6 +56,21 @@ def dgd_documents(
     if rec.request.slo.judged:
         notes["simkit.io/meets-sla"] = "true" if candidate.meets_sla else "false"
     return documents
+
+
+def refuse_other_gpus(request: Request) -> None:
+    """Raise InputError for a GPU that no DGD can ask for."""
+    if not runs_dynamo(request):
+        raise InputError(
+            f"{request.hardware.gpu}: Dynamo's images and operator are for NVIDIA GPUs, so there is no DGD; "
+            "start the engines by their own command lines"
+        )
+
+
+def runs_dynamo(request: Request) -> bool:
+    """Whether Dynamo's images drive the GPU that is asked about."""
+    name = request.hardware.gpu
+    return name is None or gpu(name).vendor == "nvidia"
 
 
 def _check_overridden(documents: list[dict[str, Any]], request: Request) -> None:
@@ -117,6 +134,7 @@ def folder_texts(
     if rec.request.deploy.cluster.profiling_job:
         texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
     exported = (rec.selected,) if rec.chosen else rec.candidates[: asked.top]
+    exported = exported if runs_dynamo(rec.request) else ()
     for rank, candidate in enumerate(exported, start=1):
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}

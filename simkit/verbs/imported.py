@@ -17,6 +17,7 @@ from simkit.formats.dgd.asked import ASKED_ANNOTATION, asked_flags, asked_text
 from simkit.formats.dgd.render import render
 from simkit.formats.engine_command.read import ImportedCommand
 from simkit.io.yamlio import dump_yaml
+from simkit.verbs.folder import refuse_other_gpus
 
 _TYPES: Mapping[str, Role] = MappingProxyType(
     {"worker": "aggregated", "prefill": "prefill", "decode": "decode"}
@@ -51,6 +52,7 @@ def dgd_of_estimate(
     carried holds further arguments of the workers, by role: quantisation on loading, draft model; folder is
     the one that the DGD goes to.
     """
+    refuse_other_gpus(request)
     deployment = result.candidate.deployment
     model = load_model(request.model).name
     documents: list[dict[str, Any]] = render(
