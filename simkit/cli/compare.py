@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.request_flags import request_from_flags, with_request_flags_but
 
 _WHAT = "DGD, DGDR, recommendation.json, or the folder it lies in."
 
 
-@with_request_flags
+@with_request_flags_but("search_strategy")
 def compare(
     one: Annotated[Path, typer.Argument(metavar="A", help=_WHAT)],
     other: Annotated[Path, typer.Argument(metavar="B", help=_WHAT)],
@@ -70,7 +70,7 @@ _PATHS = "Folders of recommend, experiment, simulate, profile or benchmark; a ta
 _STATIC_HELP = "No script in the page: smaller, and nothing to point at."
 
 
-@with_request_flags
+@with_request_flags_but("search_strategy")
 def report(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=_PATHS)],
     *,

@@ -9,10 +9,16 @@ import typer
 
 from simkit.cli.meant import dgd_in, request_meant
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.request_flags import request_from_flags, with_request_flags, with_request_flags_but
+
+# The deployment says its engines, the run its load; a diagnosis judges no SLA.
+_OF_THE_RUN = (
+    "backend", "total_gpus", "isl", "osl", "concurrency", "request_rate", "prefix_hit", "ttft", "itl",
+    "e2e_latency", "search_strategy", "mode", "precision",
+)  # fmt: skip
 
 
-@with_request_flags
+@with_request_flags_but(*_OF_THE_RUN)
 def doctor(
     dgd: Annotated[Path, typer.Argument(metavar="DGD.yaml", help="What was deployed.")],
     results: Annotated[Path, typer.Argument(metavar="AIPERF_DIR", help="Its benchmark: AIPerf, vLLM ...")],
@@ -33,7 +39,7 @@ def doctor(
     from simkit.reports.pages import page_console
 
     dgd = dgd_in(dgd)
-    parsed = read_dgd(dgd)
+    parsed = read_dgd(dgd, model=flags.get("model"))
     meant = request_meant(dgd, parsed, flags, measured=True)
     for note in (*(f"{dgd}: {note}" for note in parsed.notes), *filter(None, (meant.taken,))):
         remark(note, quiet=quiet)

@@ -44,7 +44,7 @@ def request_meant(
     measured: a run says lengths and load, and is held to no bound; traced: a trace says the load.
     """
     known = dict(parsed.asked)
-    if known.get("calibration"):
+    if known.get("calibration") and flags.get("calibration") is None:
         known["calibration"] = named_from(path.parent, known["calibration"])
     elsewhere = (*_LOAD, *_LENGTHS, *_BOUNDS) if measured else _LOAD if traced else ()
     merged, taken = as_meant({name: v for name, v in known.items() if name not in elsewhere}, flags)

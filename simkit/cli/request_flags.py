@@ -1,7 +1,7 @@
 """Flags shared by the verbs that take a request: fields of the DGDR, of its cluster, of its settings."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import typer
 from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
 from simkit.cli.flags.calibration import CALIBRATION, CALIBRATION_HELP, own_runs
-from simkit.cli.flags.groups import keyword, plain_flag, with_flags
+from simkit.cli.flags.groups import Command, keyword, plain_flag, with_flags
 from simkit.cli.flags.precision import PRECISION, PRECISION_HELP, in_precision
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
@@ -186,6 +186,11 @@ def _shared() -> list[inspect.Parameter]:
 
 
 with_request_flags = with_flags("flags", _shared())
+
+
+def with_request_flags_but(*names: str) -> Callable[[Command], Command]:
+    """The decorator without flags that would change nothing of a verb's answer."""
+    return with_flags("flags", [flag for flag in _shared() if flag.name not in names])
 
 
 def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: str | None = None) -> Request:

@@ -52,7 +52,10 @@ def pinned(path: str, content: str) -> str:
 def named_from(folder: Path, text: str) -> str:
     """What a document in the folder names, from here. Raises InputError where the name says no content."""
     if not _named(text)[1]:
-        raise InputError(f"calibration {text[:80]!r}: names no content; expected own.json{_MARK}HASH")
+        raise InputError(
+            f"calibration {text[:80]!r}: names no content, expected own.json{_MARK}HASH; correct "
+            "simkit.io/asked, or give --calibration FILE"
+        )
     return os.path.normpath(folder / text)
 
 
