@@ -53,6 +53,7 @@ def fit(
     """Fit operator models to measured tables, or predictions to measured runs, and write the artifacts.
 
     Example: simkit fit --operators aiconfigurator_core/systems/data -o data/operators
+
     Example: simkit fit --runs data/runs/serving_runs_fit.csv -o data/calibration
 
     Example: simkit fit --own my_runs.csv --own out/profile -o own.json
