@@ -27,7 +27,10 @@ def candidates_table(
     if not all(item["in_domain"] for item in candidates):
         say(console, "~ outside the range of the data behind the prediction", style="dim")
     if alike:
-        named = ", ".join(f"{rank} {item['backend']} {layout_label(item)}" for rank, item in alike)
+        named = ", ".join(
+            f"{rank}{'' if item['in_domain'] else '~'} {item['backend']} {layout_label(item)}"
+            for rank, item in alike
+        )
         say(console, f"as good as the first within the noise of predictions: {named}", style="dim")
     elif any(item["tied"] for item in candidates):
         say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
