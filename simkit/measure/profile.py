@@ -184,9 +184,9 @@ def _thorough(
     apart = [item for item in contenders if item.deployment.mode == "disagg"]
     able = [item for item in apart if not judge.hopeless(item, best)]
     bench.store.enter(PREFILL, "prefill engines")
-    engines = [bench.run(trial) for trial in engine_trials(problem, able, "prefill")]
+    engines = [bench.run(trial) for trial in bench.plan(list(engine_trials(problem, able, "prefill")))]
     bench.store.enter(DECODE, "decode engines")
-    engines += [bench.run(trial) for trial in engine_trials(problem, able, "decode")]
+    engines += [bench.run(trial) for trial in bench.plan(list(engine_trials(problem, able, "decode")))]
     bench.store.enter(SELECTING, "disaggregated candidates")
     factors = engine_factors(engines)
     expected = [with_factors(item, problem.request.slo, factors) for item in apart]
@@ -217,10 +217,12 @@ def _wholes(
     judge = judge_of(problem)
     ordered = sorted(candidates, key=lambda item: judge.key(predicted_figures(item)))
     results = list(before)
-    for trial in whole_trials(problem, ordered):
+    for trial in bench.plan(list(whole_trials(problem, ordered))):
         reason = judge.hopeless(_sharper(question, trial, results, bench.expect), best_of(problem, results))
         known = bench.store.get(trial.name, trial.points[0].name) is not None
         passed_over = bool(reason) and not known
+        if passed_over:
+            bench.pass_over(trial)
         results.append(TrialResult(trial=trial, skipped=reason) if passed_over else bench.run(trial))
     return tuple(results)
 
