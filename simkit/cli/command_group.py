@@ -85,6 +85,11 @@ class VerbGroup(TyperGroup):
             raise unknown_name("verb", args[0], list(_BY_NAME), "`simkit help` lists them")
         return super().resolve_command(ctx, args)
 
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """What the command is for, its example as a shell takes it."""
+        self.help = _examples_kept(self.help or "")
+        super().format_help_text(ctx, formatter)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """A section for each group of verbs."""
         for heading, verbs in VERBS.items():
@@ -119,9 +124,13 @@ def _command(name: str, function: Callable[..., Any] | typer.Typer) -> Any:
 def _with_examples(command: Any) -> Any:
     """The command, and its actions, with examples on lines that a shell takes as they are printed."""
     for one in (command, *getattr(command, "commands", {}).values()):
-        parts = (one.help or "").split("\n\n")
-        one.help = "\n\n".join(_example(part) if part.startswith(_EXAMPLE) else part for part in parts)
+        one.help = _examples_kept(one.help or "")
     return command
+
+
+def _examples_kept(text: str) -> str:
+    parts = text.split("\n\n")
+    return "\n\n".join(_example(part) if part.startswith(_EXAMPLE) else part for part in parts)
 
 
 def _example(text: str) -> str:

@@ -6,6 +6,7 @@ Numbers never wrap, names may.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simkit.core.words import gpus
 from simkit.reports.alternatives import alternatives_table
 from simkit.reports.candidate_rows import candidates_table
 from simkit.reports.candidates_csv import input_costs
@@ -81,7 +82,7 @@ def recommendation_table(doc: Row, console: "Console", limit: int = 10, *, detai
 def estimate_table(doc: Row, console: "Console") -> None:
     """One deployment under one load: latencies, throughput, memory, and time by operator."""
     model = doc["model"]
-    say(console, f"{model['name']}: {_deployment(doc)} on {doc['num_gpus']} GPUs", style="bold")
+    say(console, f"{model['name']}: {_deployment(doc)} on {gpus(doc['num_gpus'])}", style="bold")
     say(console, _model_line(model), style="dim")
     reading_table(doc, console)
     _latencies(console, doc)

@@ -69,6 +69,12 @@ def folder(tmp_path_factory):
     return home
 
 
+def test_the_help_page_of_all_has_one_that_can_be_copied(simkit):
+    ((program, verb, *words),) = examples(simkit("help").out)
+    assert (program, verb) == ("simkit", "recommend")
+    assert "--total-gpus" in words
+
+
 def test_every_verb_and_action_has_an_example(pages):
     assert [path for path, text in pages.items() if not examples(text)] == []
 
