@@ -27,6 +27,7 @@ from simkit.verbs.recommend import answer
 OWN = "own_calibration.json"
 _LOADS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _TARGETS = 6
+_FAR_OFF = 100.0  # times a prediction, either way
 
 
 def own_calibration(places: Sequence[Path]) -> OwnCalibration:
@@ -49,7 +50,20 @@ def _of_table(path: Path) -> list[Observation]:
     if not found:
         reason = next((text for text in joined["error"] if text), "no measured means")
         raise InputError(f"{path}: none of its {len(joined)} rows can be used ({reason})")
+    _refuse_far_off(path, found)
     return found
+
+
+def _refuse_far_off(path: Path, found: Sequence[Observation]) -> None:
+    """Raise InputError for a run so far off its prediction that it is of something else."""
+    for item in found:
+        for metric, ratio in item.log_ratios.items():
+            if abs(ratio) > np.log(_FAR_OFF):
+                raise InputError(
+                    f"{path}: run {item.source}: {metric.upper()} is {np.exp(ratio):.3g} times what is "
+                    "predicted, which no cluster explains: is it in milliseconds, and of this model, GPU "
+                    "and load? Correct the row, or leave it out"
+                )
 
 
 # --- which to measure next ------------------------------------------------------------------------

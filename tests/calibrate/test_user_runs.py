@@ -91,6 +91,14 @@ def test_a_table_without_measurements_is_refused(table, tmp_path):
         own_calibration([tmp_path / "odd.csv"])
 
 
+@pytest.mark.parametrize("factor", [150.0, 1 / 150.0])
+def test_a_run_of_something_else_is_refused(table, tmp_path, factor):
+    _, rows, _ = table
+    rows.assign(itl_ms_mean=rows["itl_ms_mean"] * factor).to_csv(tmp_path / "odd.csv", index=False)
+    with pytest.raises(InputError, match=r"run r1: ITL is .* times what is predicted|looks like seconds"):
+        own_calibration([tmp_path / "odd.csv"])
+
+
 def test_one_estimate_is_corrected_too(table):
     result = estimate(REQUEST, Layouts(worker="tp2"))
     after = estimate(replace(REQUEST, own=own_calibration([table[0]])), Layouts(worker="tp2"))
