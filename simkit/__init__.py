@@ -6,7 +6,7 @@ The verbs are imported on first use, so that `import simkit` stays light.
 from importlib import import_module
 from typing import Any
 
-_VERBS = {name: name for name in ("estimate", "recommend", "simulate")} | {"load_request": "recommend"}
+_VERBS = dict.fromkeys(("estimate", "recommend", "simulate"), "notebook") | {"load_request": "recommend"}
 
 __all__ = list(_VERBS)
 

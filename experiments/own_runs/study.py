@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from perfmodels.uncertainty.intervals import NormalErrors
 from perfmodels.uncertainty.user_runs import Locations, OwnRuns, Places, log_features, most_telling
-from simkit.closed_form.user_calibration import PRIORS
+from simkit.core.user_calibration import PRIORS
 from simkit.formats.user_calibration import table_doubts, table_features
 
 CLUSTER = ("model", "gpu", "backend", "precision", "mode")

@@ -1,44 +1,33 @@
-"""A user's own runs: made into a calibration, applied to predictions, and which to measure next."""
+"""A user's own runs: made into a calibration, and which to measure next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.intervals import NormalErrors
 from perfmodels.uncertainty.user_runs import FEATURES, Places, doubt_left, log_features, most_telling
 from simkit.catalog.problems import SearchOptions, build_problem
 from simkit.catalog.runs import MEASURED, read_table, refuse_seconds
-from simkit.closed_form.estimates import doubt_of, doubts_of
-from simkit.closed_form.one_deployment import SingleEstimate, deployment_candidate
+from simkit.closed_form.estimates import doubt_of
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.problem import Problem
-from simkit.closed_form.user_calibration import (
-    PRIORS,
-    Observation,
-    OwnCalibration,
-    calibration_of,
-    features_of,
-    sharpened,
-)
+from simkit.closed_form.user_calibration import features_of
 from simkit.compare.measurement_plan import layout_name, loaded
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate
 from simkit.core.request import Request
+from simkit.core.user_calibration import PRIORS, Observation, OwnCalibration, calibration_of
 from simkit.core.workload import Workload
 from simkit.formats.aiperf_command import BenchmarkOptions, profile_command
-from simkit.formats.user_calibration import observations_of_table, read_own, table_features
+from simkit.formats.user_calibration import observations_of_table, read_own
 from simkit.verbs.evaluate import with_predictions
 from simkit.verbs.recommend import answer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OWN = "own_calibration.json"
 _LOADS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _TARGETS = 6
+_FAR_OFF = 100.0  # times a prediction, either way
 
 
 def own_calibration(places: Sequence[Path]) -> OwnCalibration:
@@ -61,54 +50,20 @@ def _of_table(path: Path) -> list[Observation]:
     if not found:
         reason = next((text for text in joined["error"] if text), "no measured means")
         raise InputError(f"{path}: none of its {len(joined)} rows can be used ({reason})")
+    _refuse_far_off(path, found)
     return found
 
 
-def sharpened_table(frame: "pd.DataFrame", table: "pd.DataFrame", own: OwnCalibration) -> "pd.DataFrame":
-    """Predictions of a table corrected by own runs: means, intervals, and throughput along with them."""
-    import pandas as pd
-
-    columns = [name for name in frame.columns if name not in table.columns]
-    joined = pd.concat([frame[columns].reset_index(drop=True), table], axis=1)
-    features = table_features(joined)
-    usable = np.all((features > 0) & np.isfinite(features), axis=1) & (table["error"] == "").to_numpy()
-    out = table.copy()
-    before = _latency_ms(joined)
-    for metric in PRIORS:
-        if usable.any():
-            _sharpen(out, metric, usable, (own, features[usable]))
-    for name in ("ttft", "itl"):
-        joined[f"predicted_{name}_ms_mean"] = out[f"predicted_{name}_ms_mean"]
-    rate = "predicted_output_tokens_per_s_per_gpu"
-    out[rate] = out[rate] * (before / _latency_ms(joined))
-    return out
-
-
-def _sharpen(
-    out: "pd.DataFrame", metric: str, usable: np.ndarray, known: tuple[OwnCalibration, FloatArray]
-) -> None:
-    """Mean and interval of a metric as own runs suggest; known is (calibration, features of usable rows)."""
-    own, features = known
-    names = [f"predicted_{metric}_ms_{side}" for side in ("mean", "lo", "hi")]
-    said, low, high = (out.loc[usable, name].to_numpy(dtype=np.float64) for name in names)
-    found = own.belief(metric, features, doubts_of(low, high))
-    if found is None:
-        return
-    expected = said * np.exp(found[0])
-    bounds = NormalErrors().interval(expected, log_sd=found[1])
-    for name, values in zip(names, (expected, *bounds), strict=True):
-        out.loc[usable, name] = values
-
-
-def _latency_ms(joined: "pd.DataFrame") -> "pd.Series[float]":
-    decodes = joined["osl_tokens"].astype(float) - 1.0
-    return joined["predicted_ttft_ms_mean"] + decodes * joined["predicted_itl_ms_mean"]
-
-
-def sharpened_estimate(result: SingleEstimate, request: Request, own: OwnCalibration) -> SingleEstimate:
-    """One estimate corrected by own runs."""
-    workload = loaded(request.workload, result.candidate)
-    return replace(result, candidate=sharpened(result.candidate, workload, request.slo, own))
+def _refuse_far_off(path: Path, found: Sequence[Observation]) -> None:
+    """Raise InputError for a run so far off its prediction that it is of something else."""
+    for item in found:
+        for metric, ratio in item.log_ratios.items():
+            if abs(ratio) > np.log(_FAR_OFF):
+                raise InputError(
+                    f"{path}: run {item.source}: {metric.upper()} is {np.exp(ratio):.3g} times what is "
+                    "predicted, which no cluster explains: is it in milliseconds, and of this model, GPU "
+                    "and load? Correct the row, or leave it out"
+                )
 
 
 # --- which to measure next ------------------------------------------------------------------------
@@ -129,13 +84,14 @@ class NextRun:
         return layout_name(self.candidate.deployment)
 
 
-def next_runs(request: Request, own: OwnCalibration | None, count: int) -> tuple[tuple[NextRun, ...], float]:
+def next_runs(request: Request, count: int) -> tuple[tuple[NextRun, ...], float]:
     """The runs that would narrow the intervals of the best candidates most, and the doubt before them.
 
-    Doubt is the variance of the error, as a share of what it is before anything is measured.
-    Raises InputError where nothing serves the load.
+    Doubt is the variance of the error, as a share of what it is before anything is measured. Runs of the
+    request's own calibration are known. Raises InputError where nothing serves the load.
     """
-    problem = build_problem(request, SearchOptions(limit=_TARGETS))
+    own = request.own  # its runs lie where plain predictions do
+    problem = build_problem(replace(request, own=None), SearchOptions(limit=_TARGETS))
     best = [item for item in answer(problem).candidates if not item.estimate.overloaded][:_TARGETS]
     if not best:
         raise InputError(

@@ -144,7 +144,9 @@ def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str
     able = tuple(name for name in asked if not reasons[name])
     warnings = notes + [reason for reason in reasons.values() if reason]
     if device.vendor != "nvidia":
-        warnings.append(f"Dynamo's images are for NVIDIA GPUs; {device.name} needs images of its own")
+        warnings.append(
+            f"Dynamo's images and operator are for NVIDIA GPUs: no DGD is written for {device.name}"
+        )
     return able or asked, warnings
 
 

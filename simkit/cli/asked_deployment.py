@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from simkit.cli.flags.groups import keyword, with_flags
+from simkit.cli.flags.precision import precision_notes
 from simkit.cli.output import remark
 from simkit.cli.request_flags import request_from_flags
 from simkit.core.errors import InputError
@@ -94,7 +95,8 @@ def asked_deployment(
         decode=sources.decode,
         decode_max_num_seqs=sources.decode_slots,
     )
-    return AskedDeployment(request=request_from_flags(None, flags), deployment=names, flags=flags)
+    request = request_from_flags(None, flags)
+    return AskedDeployment(request=request, deployment=names, notes=precision_notes(flags), flags=flags)
 
 
 def bound_asked(flags: Mapping[str, Any]) -> bool:
@@ -108,6 +110,8 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
 
     if flags.get("mode") is not None:
         raise InputError("--mode: the command says how it serves; drop --mode")
+    if flags.get("precision") is not None:
+        raise InputError("--precision: the command serves its checkpoint as it is stored; change the command")
     imported = read_command(command, model=flags.get("model"))
     request = imported_request(request_from_flags(None, {**flags, "model": imported.model}), imported)
     return AskedDeployment(
@@ -122,7 +126,7 @@ def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:
 
 
 def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool, own_load: bool) -> AskedDeployment:
-    from simkit.cli.meant import as_meant, dgd_in
+    from simkit.cli.meant import dgd_in, request_meant
     from simkit.formats.dgd.read import read_dgd
     from simkit.launch.sources import is_command_file
 
@@ -132,12 +136,11 @@ def _from_dgd(path: Path, flags: Mapping[str, Any], *, quiet: bool, own_load: bo
     parsed = read_dgd(path, model=flags.get("model"))
     for note in parsed.notes:
         remark(f"{path}: {note}", quiet=quiet)
-    flags, taken = as_meant(parsed.asked, flags, own_load=own_load)
-    if taken:
-        remark(f"{path}: asked as it was made for, {taken}; flags go before", quiet=quiet)
+    meant = request_meant(path, parsed, flags, traced=own_load)
+    remark(meant.taken, quiet=quiet or not meant.taken)
     return AskedDeployment(
-        flags=flags,
-        request=request_from_flags(None, flags, model=parsed.model),
+        flags=meant.flags,
+        request=meant.request,
         deployment=parsed.deployment,
         source=str(path),
         origins=parsed.origins,

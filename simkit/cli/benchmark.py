@@ -8,10 +8,10 @@ import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
-from simkit.cli.meant import as_meant, dgd_in
+from simkit.cli.meant import dgd_in, request_meant
 from simkit.cli.measuring import MeterFlags, alone, key_of, limits_of, meter_of, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.request_flags import request_from_flags, with_request_flags_but
 from simkit.core.errors import InputError
 from simkit.engines.registry import example_start
 
@@ -23,7 +23,7 @@ _ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deploymen
 
 
 @with_meter_flags
-@with_request_flags
+@with_request_flags_but("search_strategy", "mode")
 @with_access_flags
 def benchmark(
     what: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml|DIR]", help=_WHAT)] = None,
@@ -169,9 +169,9 @@ def _asked(
         return prediction.problem.request, prediction
     if any(layouts.values()):
         raise InputError(f"{what} says the deployment; drop --worker, --prefill and --decode")
-    parsed = read_dgd(dgd_in(what))
-    merged, _ = as_meant(parsed.asked, flags)
-    request = request_from_flags(None, merged, model=parsed.model)
+    path = dgd_in(what)
+    parsed = read_dgd(path)
+    request = request_meant(path, parsed, flags).request
     prediction = predict(request, parsed.deployment, meter.options)
     return prediction.problem.request, prediction
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.installing import shown_installing
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.engines.registry import engine_choices
 
@@ -85,14 +86,15 @@ def tools(
     Example: simkit tools --make aiperf --make dynamo
     """
     from simkit.cli.measuring import stoppable
-    from simkit.io.tools import DYNAMO, TOOLS, find_tool, make_tool, tool_named
+    from simkit.io.tools import DYNAMO, TOOLS, cache_dir, find_tool, make_tool, tool_named
     from simkit.reports.terminal import grid
 
     asked = [tool_named(name) for name in make or ()]
     with stoppable():
         for tool in asked:
             tried = _served_once if tool is DYNAMO else _run_is_enough
-            make_tool(tool, lambda text: remark(text, quiet=quiet), tried=tried)
+            with shown_installing(cache_dir() / "envs", quiet=quiet) as say:
+                make_tool(tool, say, tried=tried)
     found = {name: find_tool(tool) for name, tool in TOOLS.items()}
     rows = {name: str(path) if path else None for name, path in found.items()}
     lines = [(name, path or f"not found; simkit tools --make {name}") for name, path in rows.items()]

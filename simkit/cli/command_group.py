@@ -1,5 +1,6 @@
 """The verbs, grouped by what people do; a verb's module is loaded when it is called or its help is shown."""
 
+import textwrap
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typer.main import get_command
 
 from simkit.core.errors import unknown_name
 
+_EXAMPLE, _LINE = "Example: ", 74
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -83,6 +85,11 @@ class VerbGroup(TyperGroup):
             raise unknown_name("verb", args[0], list(_BY_NAME), "`simkit help` lists them")
         return super().resolve_command(ctx, args)
 
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """What the command is for, its example as a shell takes it."""
+        self.help = _examples_kept(self.help or "")
+        super().format_help_text(ctx, formatter)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """A section for each group of verbs."""
         for heading, verbs in VERBS.items():
@@ -108,7 +115,28 @@ class ActionGroup(TyperGroup):
 
 def _command(name: str, function: Callable[..., Any] | typer.Typer) -> Any:
     if isinstance(function, typer.Typer):
-        return get_command(function)
+        return _with_examples(get_command(function))
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(name, context_settings=HELP_NAMES)(function)
-    return get_command(app)
+    return _with_examples(get_command(app))
+
+
+def _with_examples(command: Any) -> Any:
+    """The command, and its actions, with examples on lines that a shell takes as they are printed."""
+    for one in (command, *getattr(command, "commands", {}).values()):
+        one.help = _examples_kept(one.help or "")
+    return command
+
+
+def _examples_kept(text: str) -> str:
+    parts = text.split("\n\n")
+    return "\n\n".join(_example(part) if part.startswith(_EXAMPLE) else part for part in parts)
+
+
+def _example(text: str) -> str:
+    """Lines that click leaves alone, broken between words only, each but the last ending in a backslash."""
+    words = " ".join(text.split())
+    lines = textwrap.wrap(
+        words, _LINE, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
+    )
+    return "\b\n" + " \\\n".join(lines)

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.request_flags import request_from_flags, with_request_flags_but
 
 _WHAT = "DGD, DGDR, recommendation.json, or the folder it lies in."
 
 
-@with_request_flags
+@with_request_flags_but("search_strategy")
 def compare(
     one: Annotated[Path, typer.Argument(metavar="A", help=_WHAT)],
     other: Annotated[Path, typer.Argument(metavar="B", help=_WHAT)],
@@ -28,21 +28,18 @@ def compare(
 ) -> None:
     """What differs between two deployments, requests or recommendations, and why, by operator.
 
-    Flags hold for DGDs and DGDRs; a recommendation keeps its figures. A DGD says no load: give --gpu and a
-    load, or compare it with a request or recommendation, whose question it is then asked. A folder stands for
-    its recommendation.json.
+    Flags hold for DGDs and DGDRs; a recommendation keeps its figures. A DGD of recommend is asked what it was
+    made for, another one what the other side is asked, or what flags say. A folder stands for its
+    recommendation.json.
 
     Example: simkit compare out/dgd.yaml out/dgd-2.yaml --gpu h200_sxm --concurrency 64
     """
     from simkit.reports.compare import compare_page
     from simkit.reports.pages import page_console, page_markdown
     from simkit.verbs.compare import compare as run
-    from simkit.verbs.compare_sides import Asking, read_sides
+    from simkit.verbs.compare_sides import read_sides
 
-    def request_of(path: Path | None, model: str | None) -> Any:
-        return request_from_flags(path, flags, model=model)
-
-    asking = Asking(request_of=request_of, any=any(value is not None for value in flags.values()))
+    asking = _asking(flags)
     document = run(*read_sides(one, other, asking))
     page = compare_page(document)
     if output is not None:
@@ -53,11 +50,27 @@ def compare(
     show(form, lambda: document, lambda console: page_console(page, console))
 
 
+def _asking(flags: Mapping[str, Any]) -> Any:
+    """How the flags become a request."""
+    from simkit.cli.meant import request_meant
+    from simkit.verbs.compare_sides import Asking
+
+    def meant(path: Path, parsed: Any) -> tuple[Any, str]:
+        found = request_meant(path, parsed, flags)
+        return found.request, found.taken
+
+    return Asking(
+        request_of=lambda path: request_from_flags(path, flags),
+        meant=meant,
+        any=any(value is not None for value in flags.values()),
+    )
+
+
 _PATHS = "Folders of recommend, experiment, simulate, profile or benchmark; a table of runs; DGDs, DGDRs."
 _STATIC_HELP = "No script in the page: smaller, and nothing to point at."
 
 
-@with_request_flags
+@with_request_flags_but("search_strategy")
 def report(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=_PATHS)],
     *,
@@ -81,12 +94,8 @@ def report(
     from simkit.publish.report import page_of, report_document, write_report
     from simkit.reports.labels import one_line
     from simkit.reports.pages import page_brief
-    from simkit.verbs.compare_sides import Asking
 
-    def request_of(path: Path | None, model: str | None) -> Any:
-        return request_from_flags(path, flags, model=model)
-
-    asking = Asking(request_of=request_of, any=any(value is not None for value in flags.values()))
+    asking = _asking(flags)
     page = page_of(paths, asking)
     if len(paths) > 1:  # the flags belong to the question
         page = replace(page, command=one_line(shlex.join(["simkit", *sys.argv[1:]])))

@@ -7,11 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.meant import dgd_in, request_meant
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.request_flags import request_from_flags, with_request_flags, with_request_flags_but
+
+# The deployment says its engines, the run its load; a diagnosis judges no SLA.
+_OF_THE_RUN = (
+    "backend", "total_gpus", "isl", "osl", "concurrency", "request_rate", "prefix_hit", "ttft", "itl",
+    "e2e_latency", "search_strategy", "mode", "precision",
+)  # fmt: skip
 
 
-@with_request_flags
+@with_request_flags_but(*_OF_THE_RUN)
 def doctor(
     dgd: Annotated[Path, typer.Argument(metavar="DGD.yaml", help="What was deployed.")],
     results: Annotated[Path, typer.Argument(metavar="AIPERF_DIR", help="Its benchmark: AIPerf, vLLM ...")],
@@ -31,11 +38,12 @@ def doctor(
     from simkit.reports.compare import doctor_document, doctor_page
     from simkit.reports.pages import page_console
 
-    parsed = read_dgd(dgd)
-    for note in parsed.notes:
-        remark(f"{dgd}: {note}", quiet=quiet)
-    request = request_from_flags(None, flags, model=parsed.model)
-    found = run(request, parsed.deployment, read_run(results))
+    dgd = dgd_in(dgd)
+    parsed = read_dgd(dgd, model=flags.get("model"))
+    meant = request_meant(dgd, parsed, flags, measured=True)
+    for note in (*(f"{dgd}: {note}" for note in parsed.notes), *filter(None, (meant.taken,))):
+        remark(note, quiet=quiet)
+    found = run(meant.request, parsed.deployment, read_run(results))
     title = f"{parsed.model}: {dgd.name} against {results.name}"
     show(
         form,
@@ -51,7 +59,6 @@ def next_runs(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
     *,
     count: Annotated[int, typer.Option("--count", min=1, max=20, help="Number of runs.")] = 3,
-    calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -62,14 +69,12 @@ def next_runs(
     Example: simkit next-runs request.yaml --gpu h100_sxm --total-gpus 8 --calibration own.json
     """
     from simkit.calibrate.user_runs import next_runs as run
-    from simkit.formats.user_calibration import read_own
     from simkit.reports.pages import Page, Section, page_console
 
     request = request_from_flags(dgdr, flags)
-    own = read_own(calibration) if calibration is not None else None
-    found, now = run(request, own, count)
+    found, now = run(request, count)
     document = {
-        "known_runs": len(own.observations) if own else 0,
+        "known_runs": len(request.own.observations) if request.own else 0,
         "doubt": now,
         "next": [
             {

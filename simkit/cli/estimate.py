@@ -10,7 +10,6 @@ import typer
 from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked, with_layout_flags
 from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.output import (
-    CalibrationFlag,
     Format,
     FormatFlag,
     QuietFlag,
@@ -33,7 +32,6 @@ def estimate(
     *,
     out: Annotated[Path | None, typer.Option("--dgd", metavar="OUT.yaml", help=_DGD_HELP)] = None,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
-    calibration: CalibrationFlag = None,
     explain: Annotated[bool, typer.Option("--explain-reading", help=_EXPLAIN_HELP)] = False,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
@@ -64,22 +62,13 @@ def estimate(
     asked = asked_deployment(sources, {**flags, "concurrency": several[0]} if several else flags, quiet=quiet)
     request = _tuned(asked.request, tuning, sources)
     request = replace(request, slo=replace(request.slo, statistic=statistic))
-    own = None
-    if calibration is not None:
-        from simkit.formats.user_calibration import read_own
-
-        own = read_own(calibration)
     if several:
-        curve, kept = _curve(request, asked, several, own)
+        curve, kept = _curve(request, asked, several)
         show(form, lambda: curve, lambda console: curve_table(curve, console))
         if not kept and bound_asked(asked.flags):
             raise typer.Exit(1)
         return
     result, notes = run(request, asked.deployment), asked.notes
-    if own is not None:
-        from simkit.calibrate.user_runs import sharpened_estimate
-
-        result = sharpened_estimate(result, request, own)
     if out is not None:
         notes += _write_dgd(out, request, result, asked.carried, quiet=quiet)
     document = estimate_document(request, result)
@@ -101,15 +90,11 @@ def _with_reading(document: dict[str, Any], asked: Any, *, explain: bool) -> dic
     return document
 
 
-def _curve(request: Any, asked: Any, several: tuple[float, ...], own: Any) -> tuple[Any, bool]:
-    """The document of several loads, and whether any of them keeps what is bounded; own: a calibration."""
+def _curve(request: Any, asked: Any, several: tuple[float, ...]) -> tuple[Any, bool]:
+    """The document of several loads, and whether any of them keeps what is bounded."""
     from simkit.verbs.curve import concurrency_curve, curve_document
 
     points = concurrency_curve(request, asked.deployment, several)
-    if own is not None:
-        from simkit.calibrate.user_runs import sharpened_estimate
-
-        points = [(one, sharpened_estimate(result, one, own)) for one, result in points]
     return curve_document(points, asked.notes), any(result.candidate.meets_sla for _, result in points)
 
 
@@ -134,7 +119,7 @@ def _write_dgd(path: Path, request: Any, result: Any, carried: Any, *, quiet: bo
     from simkit.io.yamlio import write_text_atomic
     from simkit.verbs.imported import dgd_of_estimate
 
-    text, notes = dgd_of_estimate(request, result, carried)
+    text, notes = dgd_of_estimate(request, result, carried, path.parent)
     write_text_atomic(path, text)
     remark(f"wrote {path}", quiet=quiet)
     return tuple(notes)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from simkit.cli.output import Format, FormatFlag, SeedFlag, remark, show
 from simkit.core.errors import InputError
 
 Say = Callable[[str], object]
+Made = tuple[dict[str, Any], list[str]]  # what was fitted, as a document and in words
 
 
 def fit(
@@ -43,28 +45,38 @@ def fit(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="default: under data/"),
     ] = None,
+    *,
+    form: FormatFlag = Format.TABLE,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
+    seed: SeedFlag = 0,
 ) -> None:
     """Fit operator models to measured tables, or predictions to measured runs, and write the artifacts.
 
     Example: simkit fit --operators aiconfigurator_core/systems/data -o data/operators
+
     Example: simkit fit --runs data/runs/serving_runs_fit.csv -o data/calibration
 
     Example: simkit fit --own my_runs.csv --own out/profile -o own.json
     """
+    made: list[Made] = []
     if own:
-        _fit_own(own, output or Path("own.json"), mixed=operators is not None or bool(runs))
-        return
-    _check(operators, runs or [], output)
+        made.append(_fit_own(own, output or Path("own.json"), mixed=operators is not None or bool(runs)))
+    else:
+        _check(operators, runs or [], output)
 
     def say(line: str) -> None:
-        if not quiet:
-            typer.echo(line, err=True)
+        remark(line, quiet=quiet)
 
     if operators is not None:
-        _fit_operators(operators, output, family or [], say)
+        made.append(_fit_operators(operators, output, family or [], say))
     if runs:
-        _fit_runs(runs, output, say)
+        made.append(_fit_runs(runs, output, say))
+    lines = "\n".join(line for _, told in made for line in told)
+    show(
+        form,
+        lambda: {name: value for document, _ in made for name, value in document.items()},
+        lambda console: console.print(lines, soft_wrap=True, markup=False, highlight=False),
+    )
 
 
 def _check(operators: Path | None, runs: list[Path], output: Path | None) -> None:
@@ -79,7 +91,7 @@ def _check(operators: Path | None, runs: list[Path], output: Path | None) -> Non
         raise InputError("-o names one folder: fit --operators and --runs one after the other")
 
 
-def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:
+def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> Made:
     from simkit.calibrate.user_runs import own_calibration
     from simkit.formats.user_calibration import write_own
 
@@ -87,10 +99,12 @@ def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:
         raise InputError("--own writes a calibration for your cluster, not the shipped ones; give it alone")
     own = own_calibration(places)
     write_own(output, own)
-    typer.echo(f"{len(own.observations)} runs calibrate {output}; use it by --calibration {output}")
+    count = len(own.observations)
+    document = {"calibration": str(output), "runs": count}
+    return document, [f"{count} runs calibrate {output}; use it by --calibration {output}"]
 
 
-def _fit_operators(tables: Path, output: Path | None, families: list[str], say: Say) -> None:
+def _fit_operators(tables: Path, output: Path | None, families: list[str], say: Say) -> Made:
     from simkit.io.paths import data_dir
 
     try:
@@ -99,10 +113,11 @@ def _fit_operators(tables: Path, output: Path | None, families: list[str], say: 
         raise _extra_missing(missing) from missing
     out = output or data_dir() / "operators"
     count = fit_operators(tables, out, families, say)
-    typer.echo(f"{count} operator models written to {out}")
+    document = {"operator_models": count, "operators_output": str(out)}
+    return document, [f"{count} operator models written to {out}"]
 
 
-def _fit_runs(tables: list[Path], output: Path | None, say: Say) -> None:
+def _fit_runs(tables: list[Path], output: Path | None, say: Say) -> Made:
     from simkit.io.paths import data_dir
 
     try:
@@ -111,10 +126,12 @@ def _fit_runs(tables: list[Path], output: Path | None, say: Say) -> None:
         raise _extra_missing(missing) from missing
     out = output or data_dir() / "calibration"
     scores = fit_tables(tables, out, say)
+    lines = []
     for scheme, score in scores.items():
         parts = [f"{name} {item['mdape']:.1%} (p90 {item['p90']:.0%})" for name, item in score.items()]
-        typer.echo(f"left out by {scheme}: median error {', '.join(parts)}")
-    typer.echo(f"factors, residuals and errors written to {out}")
+        lines.append(f"left out by {scheme}: median error {', '.join(parts)}")
+    lines.append(f"factors, residuals and errors written to {out}")
+    return {"left_out": scores, "runs_output": str(out)}, lines
 
 
 def _extra_missing(missing: ModuleNotFoundError) -> InputError:

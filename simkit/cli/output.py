@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,11 +24,6 @@ class Format(StrEnum):
 FormatFlag = Annotated[Format, typer.Option("--format", help="table for people, json for programs.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="No remarks on standard error.")]
 SeedFlag = Annotated[int, typer.Option("--seed", help="Random seed; ignored where nothing is random.")]
-
-_CALIBRATION_HELP = "Your own runs, as simkit fit --own or profile wrote them."
-CalibrationFlag = Annotated[
-    Path | None, typer.Option("--calibration", metavar="own.json", help=_CALIBRATION_HELP)
-]
 
 
 def show(

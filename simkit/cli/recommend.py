@@ -103,7 +103,9 @@ def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[
         result,
         problem=problem,
         document=document,
-        options=FolderOptions(top=asked.top, version=asked.dgd_version, interactive=asked.interactive),
+        options=FolderOptions(
+            folder=asked.output, top=asked.top, version=asked.dgd_version, interactive=asked.interactive
+        ),
     )
     written = [path.relative_to(asked.output).parts[0] for path in write_folder(asked.output, texts)]
     return list(dict.fromkeys(written))
@@ -136,6 +138,7 @@ _OBJECTIVE_HELP = "throughput, latency, goodput or cost, in place of optimizatio
 _PRICE_HELP = "Adds cost per token: 2.5, or h100_sxm=2.5,b200_sxm=5, or a YAML file of such pairs."
 _SELECT_HELP = "Write this row of the table, in place of the first."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
+_DETAILS_HELP = "Also near-equal rows, what a little more would buy, what was left out, the Pareto front."
 _INTERACTIVE_HELP = "report.html with a script to look closer; about 400 kB in place of 100."
 _BUDGET_HELP = "Seconds: simulate as many of the best as that allows; engines too, past the first."
 
@@ -159,6 +162,7 @@ def recommend(
         int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
     ] = None,
     budget: Annotated[float | None, typer.Option("--time-budget", help=_BUDGET_HELP)] = None,
+    details: Annotated[bool, typer.Option("--details", help=_DETAILS_HELP)] = False,
     interactive: Annotated[bool, typer.Option("--interactive", help=_INTERACTIVE_HELP)] = False,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
@@ -207,7 +211,7 @@ def recommend(
         result, document = side_by_side(requests, asked)
     else:
         result, document = staged(requests[0], asked, finalists=finalists, budget_s=budget, seed=seed)
-    show(form, lambda: document, lambda console: _table(document, console, limit))
+    show(form, lambda: document, lambda console: _table(document, console, asked, details=details))
     if result.finalists and result.finalists.stopped == "interrupted":
         raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts
     if not result.meets_sla:
@@ -233,10 +237,18 @@ def _check_together(*, several: bool, closer: bool, select: int | None, top: int
         raise InputError("--select writes one row, --top the first ones; drop one of them")
 
 
-def _table(document: Any, console: Any, limit: int) -> None:
+def _table(document: Any, console: Any, asked: AskedStages, *, details: bool) -> None:
     from simkit.reports.pareto_text import pareto_text
     from simkit.reports.tables import recommendation_table
 
-    recommendation_table(document, console, limit)
+    recommendation_table(document, console, asked.limit, details=details)
     console.print()
-    console.print(pareto_text(document), markup=False, highlight=False)
+    if details:
+        console.print(pareto_text(document), markup=False, highlight=False)
+    steps = [] if details else ["--details says more"]
+    if asked.output is None:
+        steps.append("-o DIR writes the DGD and a report")
+    elif (asked.output / "dgd.yaml").is_file():
+        steps.append(f"simkit deploy {asked.output} --dry-run shows what goes to a cluster")
+    if steps:
+        console.print(f"Next: {'; '.join(steps)}.", markup=False, highlight=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """Flags shared by the verbs that take a request: fields of the DGDR, of its cluster, of its settings."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import typer
 
 from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
 from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
-from simkit.cli.flags.groups import keyword, plain_flag, with_flags
+from simkit.cli.flags.calibration import CALIBRATION, CALIBRATION_HELP, own_runs
+from simkit.cli.flags.groups import Command, keyword, plain_flag, with_flags
+from simkit.cli.flags.precision import PRECISION, PRECISION_HELP, in_precision
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
@@ -174,11 +176,21 @@ def _shared() -> list[inspect.Parameter]:
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
+    precision = plain_flag(_REQUEST_PANEL, "precision", str, (PRECISION, PRECISION_HELP))
     hardware = plain_flag(_REQUEST_PANEL, "hardware", Path, ("--hardware", _HARDWARE_HELP))
-    return [*fields, mode, hit, hardware, keyword(list[str], setting, "settings")]
+    named = typer.Option(
+        CALIBRATION, metavar="own.json", help=CALIBRATION_HELP, rich_help_panel=_REQUEST_PANEL
+    )
+    own = keyword(str, named, "calibration")
+    return [*fields, mode, precision, hit, hardware, keyword(list[str], setting, "settings"), own]
 
 
 with_request_flags = with_flags("flags", _shared())
+
+
+def with_request_flags_but(*names: str) -> Callable[[Command], Command]:
+    """The decorator without flags that would change nothing of a verb's answer."""
+    return with_flags("flags", [flag for flag in _shared() if flag.name not in names])
 
 
 def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: str | None = None) -> Request:
@@ -193,7 +205,8 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     refuse_several(flags)
     written = read_document(path) if path else _skeleton(flags.get("model") or model)
     # Flags are named after v1beta1 fields, so an older document is brought there before they are set.
-    changes = any(flags.get(name) is not None for name in (*_NAMES, "hardware")) or flags.get("settings")
+    stated = (*_NAMES, "hardware", "precision")
+    changes = any(flags.get(name) is not None for name in stated) or flags.get("settings")
     current, notes = current_document(written) if changes else (written, ())
     document = with_hardware_file(current, flags.get("hardware"))
     for flag in _FLAGS:
@@ -202,6 +215,9 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
             document = set_path(_without(document, flag), flag.path, value)
     for setting in flags.get("settings") or ():
         document = set_path(document, *parse_setting(setting))
+    if flags.get("precision") is not None:
+        document, stored = in_precision(document, flags["precision"], named=model)
+        notes = (*notes, stored)
     refuse_seconds(bounds, document)
     paired = path is not None and not bounds
     request = request_from_document(document, str(path) if path else "flags", paired=paired)
@@ -210,6 +226,7 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
         workload=replace(request.workload, prefix_hit=flags.get("prefix_hit") or 0.0),
         slo=with_own_statistics(request.slo, bounds),
         modes=_modes(flags.get("mode")),
+        own=own_runs(flags.get("calibration")),
         warnings=(*notes, *request.warnings),
     )
 

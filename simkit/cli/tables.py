@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from simkit.cli.output import CalibrationFlag, Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.cli.flags.calibration import CalibrationFlag, own_runs
+from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 
 
 def predict(
@@ -24,12 +25,7 @@ def predict(
     from simkit.verbs.predict import predict_table
 
     frame = read_table(runs)
-    table = predict_table(frame)
-    if calibration is not None:
-        from simkit.calibrate.user_runs import sharpened_table
-        from simkit.formats.user_calibration import read_own
-
-        table = sharpened_table(frame, table, read_own(calibration))
+    table = predict_table(frame, own=own_runs(calibration))
     write_table(table, output)
     failed = table["error"] != ""
     remark(f"predicted {int((~failed).sum())} of {len(table)} rows into {output}", quiet=quiet)
@@ -43,6 +39,7 @@ def predict(
 def evaluate(
     runs: Annotated[Path, typer.Argument(metavar="RUNS.csv", help="Measured deployments, one per row.")],
     by: Annotated[str, typer.Option("--by", metavar="COL,...", help="Columns to partition by.")] = "",
+    calibration: CalibrationFlag = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
     seed: SeedFlag = 0,
@@ -56,5 +53,5 @@ def evaluate(
     from simkit.verbs.evaluate import evaluate_table
 
     columns = [name.strip() for name in by.split(",") if name.strip()]
-    document = evaluate_table(read_table(runs), columns)
+    document = evaluate_table(read_table(runs), columns, own_runs(calibration))
     show(form, lambda: document, lambda console: evaluation_table(document, console))

@@ -8,6 +8,7 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.steptime import StepTime
 from simkit.closed_form.engine_speed import decode_step, prefill_step
 from simkit.closed_form.problem import Problem
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.estimate import Estimate
 from simkit.engines.engine_model import EngineModel
 
@@ -22,7 +23,7 @@ def with_costs(problem: Problem, model: EngineModel, estimate: Estimate) -> Esti
     price, power_w = problem.request.gpu_hour_price, model.device.tdp_w
     return replace(
         estimate,
-        cost_per_million_output_tokens=None if price is None else price / 3600.0 / per_s * 1e6,
+        cost_per_million_output_tokens=None if price is None else cost_per_million_tokens(price, per_s),
         max_energy_j_per_output_token=None if power_w is None else power_w / per_s,
     )
 

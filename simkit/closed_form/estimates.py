@@ -59,7 +59,12 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
         num_gpus=num_gpus,
         saturated=bool(numbers["saturated"]),
         offered=problem.request.workload.request_rate_per_s is not None,
-        errors=errors_of(problem.errors, measured=bool(rests.measured), unaware=bool(rests.unaware)),
+        errors=errors_of(
+            problem.errors,
+            measured=bool(rests.measured),
+            unaware=bool(rests.unaware),
+            told=problem.request.own is not None,
+        ),
         log_sds={name: float(spread) for name, spread in zip(LATENCIES, spreads, strict=True)},
     )
     estimate = Estimate(
@@ -175,8 +180,15 @@ def figures_of(means: Means, slo: Slo) -> dict[str, Any]:
     }
 
 
-def errors_of(errors: Mapping[str, ErrorModel], *, measured: bool, unaware: bool) -> Mapping[str, Errors]:
-    """Past errors by metric, for what a prediction rests on (simkit.closed_form.problem.Footing)."""
+def errors_of(
+    errors: Mapping[str, ErrorModel], *, measured: bool, unaware: bool, told: bool = False
+) -> Mapping[str, Errors]:
+    """Past errors by metric, for what a prediction rests on (simkit.closed_form.problem.Footing).
+
+    told: own runs say how unsure it is (simkit.closed_form.user_calibration).
+    """
+    if told:
+        return dict.fromkeys(LATENCIES, NormalErrors())
     if measured:
         return errors
     return {name: known.doubtful() if unaware else known.beyond() for name, known in errors.items()}
@@ -197,8 +209,16 @@ def _notes(problem: Problem, engine: EngineOptions, *, saturated: bool, doubtful
         "confirm it with simkit simulate": doubtful,
         f"requests of {longest:,.0f} tokens exceed the engine's limit of {limit:,.0f}": longest > limit,
         borrowed_note(engine.backend): bool(borrowed_note(engine.backend)),
+        _own_words(problem): problem.request.own is not None,
     }
     return tuple(note for note, applies in notes.items() if applies)
+
+
+def _own_words(problem: Problem) -> str:
+    own = problem.request.own
+    if own is None:
+        return ""
+    return f"corrected by {len(own.observations)} runs of your own{f' ({own.path})' if own.path else ''}"
 
 
 def _goodput(means: Means, slo: Slo) -> float | None:

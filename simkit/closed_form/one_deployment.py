@@ -18,6 +18,7 @@ from simkit.closed_form.operator_lines import OperatorLine, operator_lines
 from simkit.closed_form.outcomes import ClientLoad, Engines, Outcomes, Replicas, load_of, outcomes
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.residuals import corrections_of, features_of, levels_of, nearest_run
+from simkit.closed_form.user_calibration import RowFacts, with_own_runs
 from simkit.core.deployment import ROLES, Aggregated, Deployment, Pool
 from simkit.core.errors import InfeasibleError
 from simkit.core.estimate import Candidate, holds
@@ -150,12 +151,27 @@ def _evaluated(problem: Problem, deployment: Deployment, load: ClientLoad) -> _E
         )
     corrections = corrections_of(models[-1], deployment.mode, times[-1], load.lengths)
     host = host_of(models[-1], load.lengths)
+    found = outcomes(engines, load, host, corrections)
     return _Evaluated(
-        found=outcomes(engines, load, host, corrections),
+        found=with_own_runs(problem.request.own, found, _facts(problem, deployment, models[-1])),
         serving=times[-1],
         model=models[-1],
         pool=deployment.pools[-1],
         asked=(engines, host),
+    )
+
+
+def _facts(problem: Problem, deployment: Deployment, model: EngineModel) -> RowFacts:
+    """What own runs need to know of the deployment."""
+    workload, sizes = problem.request.workload, [pool.plan.num_gpus for pool in deployment.pools]
+    return RowFacts(
+        isl_tokens=workload.isl_tokens,
+        osl_tokens=workload.osl_tokens,
+        engine_gpus=sizes[-1],
+        apart=len(sizes) > 1,
+        offered=workload.request_rate_per_s is not None,
+        rests=problem.footing(model, max(sizes)),
+        errors=problem.errors,
     )
 
 

@@ -18,6 +18,7 @@ from simkit.core.workload import Lengths, Workload, workload_lengths
 
 Index = NDArray[np.intp]
 _FOREVER = Procedure()
+Floors = tuple[FloatArray, FloatArray]  # of TTFT and ITL [s]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Outcomes:
 
     in_flight and requests_per_s are over the whole deployment and agree with e2e_s by Little's law, but where
     prefill engines are full: there requests_per_s is less, what they feed, and the row is doubtful. The other
-    columns are those of LoopTimes.
+    columns are those of LoopTimes, and least_ttft_s and least_itl_s what the hardware allows at best.
     """
 
     in_flight: FloatArray
@@ -87,6 +88,8 @@ class Outcomes:
     doubtful: NDArray[np.bool_]
     ttft_log_sd: FloatArray
     itl_log_sd: FloatArray
+    least_ttft_s: FloatArray
+    least_itl_s: FloatArray
 
 
 def outcomes(
@@ -99,14 +102,15 @@ def outcomes(
     loop = _loop(engines, load, host)
     lanes = engines.lanes if isinstance(engines, Replicas) else np.ones((1, 1))
     held = engines.lanes if isinstance(engines, Replicas) else engines.decode_lanes[:, None]
-    loop = _corrected(engines, loop, (corrections, rows))
+    floors = _floors(engines, loop)
+    loop = _corrected(loop, floors, (corrections, rows))
     e2e = _end_to_end(loop, load.lengths)
     if load.offered:
         rate = np.where(loop.saturated, loop.requests_per_s * lanes, load.amount)
         with np.errstate(invalid="ignore"):  # overloaded ones wait for ever; those queueing are not counted
             in_flight = np.where(loop.saturated, loop.batch * held, load.amount * e2e)
-        return _outcomes(loop, e2e, (in_flight, rate))
-    return _closed(loop, e2e, load.amount + 0.0 * e2e)
+        return _outcomes(loop, e2e, (in_flight, rate), floors)
+    return _closed(loop, e2e, load.amount + 0.0 * e2e, floors)
 
 
 def outcomes_at_batch(
@@ -117,16 +121,18 @@ def outcomes_at_batch(
     corrected is (corrections, which row of them each pair is).
     """
     loop, in_flight = disaggregated_loop.at_decode_batch(pools, batch, lengths, host)
-    loop = _corrected(pools, loop, corrected)
+    floors = _floors(pools, loop)
+    loop = _corrected(loop, floors, corrected)
     e2e = _end_to_end(loop, lengths)
-    return _closed(loop, e2e, in_flight)
+    return _closed(loop, e2e, in_flight, floors)
 
 
-def _closed(loop: LoopTimes, e2e_s: FloatArray, in_flight: FloatArray) -> Outcomes:
+def _closed(loop: LoopTimes, e2e_s: FloatArray, in_flight: FloatArray, floors: Floors) -> Outcomes:
     """A closed loop finishes what comes round, but no more than prefill engines feed."""
     rate = in_flight / e2e_s
     full = loop.doubtful | (rate > loop.most_per_s)
-    return _outcomes(replace(loop, doubtful=full), e2e_s, (in_flight, np.minimum(rate, loop.most_per_s)))
+    held = (in_flight, np.minimum(rate, loop.most_per_s))
+    return _outcomes(replace(loop, doubtful=full), e2e_s, held, floors)
 
 
 def _loop(engines: Engines, load: ClientLoad, host: Host) -> LoopTimes:
@@ -140,24 +146,26 @@ def _loop(engines: Engines, load: ClientLoad, host: Host) -> LoopTimes:
     return aggregated_loop.closed_loop(engines.serving, per_lane, load.lengths, load.procedure, host)
 
 
-def _corrected(
-    engines: Engines, loop: LoopTimes, known: tuple[Corrections | None, Index | None]
-) -> LoopTimes:
-    """The loop as measured runs correct it, but no step and no prompt quicker than the speed of light."""
-    corrections, rows = known
-    if corrections is None:
-        return loop
-    found = corrections.applied(loop, rows)
+def _floors(engines: Engines, loop: LoopTimes) -> Floors:
+    """The shortest TTFT and ITL that the hardware allows at the speed of light."""
     decode, prefill = (
         (engines.serving, engines.serving)
         if isinstance(engines, Replicas)
         else (engines.decode, engines.prefill)
     )
-    token = decode.least_decode_s[:, None] / decode.pace(loop.itl_s)
+    return prefill.least_prefill_s[:, None], decode.least_decode_s[:, None] / decode.pace(loop.itl_s)
+
+
+def _corrected(loop: LoopTimes, floors: Floors, known: tuple[Corrections | None, Index | None]) -> LoopTimes:
+    """The loop as measured runs correct it, but no step and no prompt quicker than its floor."""
+    corrections, rows = known
+    if corrections is None:
+        return loop
+    found, (prompt, token) = corrections.applied(loop, rows), floors
     return replace(
         found,
         itl_s=np.where(loop.itl_s > 0, np.maximum(found.itl_s, token), 0.0),
-        ttft_s=np.maximum(found.ttft_s, prefill.least_prefill_s[:, None]),
+        ttft_s=np.maximum(found.ttft_s, prompt),
     )
 
 
@@ -167,7 +175,9 @@ def _end_to_end(loop: LoopTimes, lengths: Lengths) -> FloatArray:
     return e2e
 
 
-def _outcomes(loop: LoopTimes, e2e_s: FloatArray, totals: tuple[FloatArray, FloatArray]) -> Outcomes:
+def _outcomes(
+    loop: LoopTimes, e2e_s: FloatArray, totals: tuple[FloatArray, FloatArray], floors: Floors
+) -> Outcomes:
     like = np.zeros_like(e2e_s)
     return Outcomes(
         in_flight=totals[0],
@@ -185,6 +195,8 @@ def _outcomes(loop: LoopTimes, e2e_s: FloatArray, totals: tuple[FloatArray, Floa
         doubtful=np.broadcast_to(loop.doubtful, like.shape),
         ttft_log_sd=loop.ttft_log_sd + like,
         itl_log_sd=loop.itl_log_sd + like,
+        least_ttft_s=np.broadcast_to(floors[0], like.shape),
+        least_itl_s=np.broadcast_to(floors[1], like.shape),
     )
 
 

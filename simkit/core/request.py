@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from simkit.core.draft import Draft
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
+
+if TYPE_CHECKING:
+    from simkit.core.user_calibration import OwnCalibration
 
 # --- What a request says about the engines' own settings; what it leaves open is searched.
 
@@ -170,6 +173,7 @@ class Request:
     optimization: str | None = None  # latency | throughput | goodput | cost
     tuning: Tuning = field(default_factory=Tuning)
     auto_apply: bool = True
+    own: "OwnCalibration | None" = None  # runs of one's own that predictions are corrected by
     gpu_hour_price: float | None = None  # in any currency; costs come in the same
     deploy: DeployOptions = field(default_factory=DeployOptions)
     source: str = "flags"

@@ -1,13 +1,14 @@
 """Experiment files: strict YAML, one question each."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from simkit.core.errors import InputError
+from simkit.core.user_calibration import OwnCalibration
 from simkit.experiments.axes import AxisError, Value, values_of
 from simkit.experiments.axes_model import Axes, SlaAxes
 from simkit.experiments.columns import AXES, POINT, PREFIX, REPEATED, Do, column_of, dataset_columns
@@ -23,6 +24,7 @@ from simkit.experiments.names import axis_faults, benchmark_faults
 from simkit.experiments.points import BLOCK_POINTS, Dimension, Space, ordered
 from simkit.experiments.work.budget import RunBudget
 from simkit.formats.faults import Fault, faults_from, unknown_key
+from simkit.formats.user_calibration import read_own
 from simkit.io.yamlio import parse_document, read_text
 
 MOST_POINTS = 10_000_000
@@ -31,13 +33,14 @@ MOST_REFINED = 1_000_000  # each has its figures in memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A checked experiment; text is the file as it was read."""
+    """A checked experiment; text is the file as it was read. own: runs that correct what it predicts."""
 
     source: str
     text: str
     document: ExperimentDocument
     space: Space
     baselines: Mapping[str, Mapping[str, Value]]
+    own: OwnCalibration | None = None
 
     @property
     def budget(self) -> RunBudget:
@@ -52,8 +55,10 @@ class Experiment:
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The experiment in a file. Raises InputError with every fault."""
-    return parse_experiment(read_text(path), str(path))
+    """The experiment in a file, with the calibration that it names. Raises InputError with every fault."""
+    found = parse_experiment(read_text(path), str(path))
+    named = found.document.calibration
+    return found if named is None else replace(found, own=read_own(path.parent / named))
 
 
 def parse_experiment(text: str, source: str) -> Experiment:
@@ -73,7 +78,8 @@ def refined(experiment: Experiment) -> Experiment:
     """The same asked near its answer only; where the file says how, as it says."""
     if experiment.document.refine is not None:
         return experiment
-    return parse_experiment(f"{experiment.text.rstrip()}\nrefine: {{}}\n", experiment.source)
+    text = f"{experiment.text.rstrip()}\nrefine: {{}}\n"
+    return replace(parse_experiment(text, experiment.source), own=experiment.own)
 
 
 def _checked(content: Mapping[str, Any], source: str) -> ExperimentDocument | list[Fault]:

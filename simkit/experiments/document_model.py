@@ -73,6 +73,9 @@ class ExperimentDocument(BaseModel):
     baselines: dict[str, Axes] = Field(default_factory=dict, description="Named points to compare with.")
     seed: int = Field(default=0, ge=0, description="Seed of what is simulated, and of requests sent.")
     repeats: int = Field(default=1, ge=1, le=1000, description="Of a point that is simulated or measured.")
+    calibration: str | None = Field(
+        default=None, description="Your own runs that predictions are corrected by, beside this file."
+    )
     benchmark: BenchmarkRule | None = Field(default=None, description="Where and how points are measured.")
     report: ReportTable | None = None
     budget: BudgetRule | None = Field(default=None, description="What one call of the run may take.")

@@ -1,11 +1,14 @@
 """What comes of the points of a block: predicted as arrays, simulated or searched one by one."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.errors import SimkitError
+from simkit.core.user_calibration import OwnCalibration
 from simkit.experiments.columns import METRICS, PREFIX, Do, dataset_columns
 from simkit.experiments.single import recommended, simulated
 from simkit.verbs.predict import OUTPUT, predicted_rows
@@ -22,21 +25,28 @@ _PREDICTED = (
 )  # fmt: skip
 
 
-def evaluated(do: Do, points: "pd.DataFrame") -> "pd.DataFrame":
+class PointTask(NamedTuple):
+    """What is done with every point, and the runs of one's own that predictions are corrected by."""
+
+    do: Do
+    own: OwnCalibration | None = None
+
+
+def evaluated(do: Do, points: "pd.DataFrame", own: OwnCalibration | None = None) -> "pd.DataFrame":
     """The points with their results, every column of the dataset; those without say why in `error`."""
     if do == "predict":
-        return _predicted(points)
+        return _predicted(points, own)
     one = simulated if do == "simulate" else recommended
-    return one_by_one(points, one, do)
+    return one_by_one(points, partial(one, own=own), do)
 
 
-def _predicted(points: "pd.DataFrame") -> "pd.DataFrame":
+def _predicted(points: "pd.DataFrame", own: OwnCalibration | None) -> "pd.DataFrame":
     import pandas as pd
 
     columns: dict[str, Any] = {str(name): points[name] for name in points}
     usable = points["error"].to_numpy() == ""
     asked = points[usable].drop(columns="error").reset_index(drop=True)
-    found = predicted_rows(asked) if len(asked) else None
+    found = predicted_rows(asked, own=own) if len(asked) else None
     at = np.flatnonzero(usable)
     columns |= _blank(len(points), "predict")
     if found is not None:
@@ -75,9 +85,10 @@ def _verdicts(asked: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, np.ndar
     )
     verdicts["meets_sla"] = _where_known(bounded, kept)
     verdicts["sla_probability"] = found["sla_probability"].to_numpy()
-    tokens = found["predicted_output_tokens_per_s"].to_numpy()
-    price = asked["gpu_hour_price"].to_numpy(dtype=np.float64) * found["predicted_num_gpus"].to_numpy()
-    verdicts["predicted_cost_per_million_output_tokens"] = price / 3600.0 / tokens * 1e6
+    price = asked["gpu_hour_price"].to_numpy(dtype=np.float64)
+    verdicts["predicted_cost_per_million_output_tokens"] = cost_per_million_tokens(
+        price, found["predicted_output_tokens_per_s_per_gpu"].to_numpy()
+    )
     return verdicts
 
 

@@ -11,6 +11,7 @@ from simkit.core.deployment import Deployment
 from simkit.core.errors import InputError, SimkitError
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.request import ModelCache, Request
+from simkit.core.user_calibration import OwnCalibration
 from simkit.experiments.export_page import BENCHMARKS, CACHES, Exported, closing_texts
 from simkit.experiments.selection import selected
 from simkit.experiments.single import deployment_of_point, request_of_point
@@ -96,7 +97,7 @@ def chosen_of(folder: Path, selection: str) -> list[Chosen]:
     run = RunFolder(path=folder)
     experiment, _ = read_run(run)
     rows = selected(read_dataset(run), experiment.do, selection)
-    return [_of_point(record) for record in _records(rows)]
+    return [_of_point(record, experiment.own) for record in _records(rows)]
 
 
 def _records(rows: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -106,9 +107,9 @@ def _records(rows: "pd.DataFrame") -> list[dict[str, Any]]:
     return [{str(k): None if pd.isna(value) else value for k, value in record.items()} for record in found]
 
 
-def _of_point(point: dict[str, Any]) -> Chosen:
+def _of_point(point: dict[str, Any], own: OwnCalibration | None) -> Chosen:
     name = str(point["point"])
-    request = request_of_point(point)
+    request = request_of_point(point, own)
     stored = served_precision(load_model(request.model).precision, str(point["backend"]))
     try:
         deployment = deployment_of_point(point)

@@ -32,6 +32,7 @@ def provenance(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]
             **{name: version(name) for name in _LIBRARIES},
         },
         "artifacts": artifact_hashes(),
+        **({"own_calibration": experiment.own.sha256} if experiment.own else {}),
     }
 
 

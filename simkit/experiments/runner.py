@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from simkit.core.errors import ExternalError, InputError
 from simkit.experiments.document import Experiment
-from simkit.experiments.evaluate import evaluated
+from simkit.experiments.evaluate import PointTask, evaluated
 from simkit.experiments.points import PointBlock, Space, point_blocks
 from simkit.experiments.provenance import provenance
 from simkit.experiments.refine import Refinement, aim_of
@@ -140,7 +140,7 @@ class _Runner:
 
     def results(self, blocks: Iterable[PointBlock]) -> Iterator[tuple[PointBlock, "pd.DataFrame", bool]]:
         """Blocks with their results, and whether they were in the folder: those only if more follows."""
-        asked = self.crew.results(self.experiment.do, self._missing(blocks))
+        asked = self.crew.results(PointTask(self.experiment.do, self.experiment.own), self._missing(blocks))
         try:
             yield from ((block, table, False) for block, table in asked)
         except ExternalError as error:
@@ -215,9 +215,9 @@ def expected(experiment: Experiment) -> Expected:
         return Expected(points=0, seconds=0.0, size_bytes=0.0, sample=0)
     most = len(first.points) if experiment.do == "predict" else 2
     some = first.points.iloc[:: max(len(first.points) // most, 1)].iloc[:most]
-    evaluated(experiment.do, some.iloc[:1])
+    evaluated(experiment.do, some.iloc[:1], experiment.own)
     begun = time.perf_counter()
-    table = evaluated(experiment.do, some)
+    table = evaluated(experiment.do, some, experiment.own)
     each = (time.perf_counter() - begun) / len(some)
     size = stored_bytes(table, experiment.do) / len(some) * points
     refined = experiment.document.refine is not None

@@ -5,11 +5,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.deployment import Aggregated, Deployment, Disaggregated, Pool
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Latency
 from simkit.core.request import Hardware, Request, Tuning
 from simkit.core.slo import Slo
+from simkit.core.user_calibration import OwnCalibration
 from simkit.core.workload import Workload
 from simkit.experiments.columns import PREFIX, SIZES
 from simkit.experiments.layouts import plan_columns
@@ -27,8 +29,8 @@ _OF_THE_LOAD = frozenset({
 _MODES = {"agg": ("agg",), "disagg": ("disagg",)}
 
 
-def request_of_point(point: Point) -> Request:
-    """The question of a point, its engines left open where they are searched."""
+def request_of_point(point: Point, own: OwnCalibration | None = None) -> Request:
+    """The question of a point, its engines left open where they are searched; own runs correct its answer."""
     bounds = {name: point.get(f"sla_{name}_ms") for name in ("ttft", "itl", "e2e")}
     in_s = {f"{name}_s": None if value is None else value / 1e3 for name, value in bounds.items()}
     loads = ("concurrency", "request_rate_per_s", "requests_per_slot")
@@ -53,6 +55,7 @@ def request_of_point(point: Point) -> Request:
             max_num_batched_tokens=_whole(point.get("max_num_batched_tokens")),
         ),
         gpu_hour_price=point.get("gpu_hour_price"),
+        own=own,
         source="experiment",
     )
 
@@ -97,11 +100,11 @@ def _plan(row: Any, prefix: str) -> Any:
     return ParallelPlan(**{name: int(row[f"{prefix}{name}"]) for name in SIZES})
 
 
-def simulated(point: Point) -> dict[str, Any]:
+def simulated(point: Point, own: OwnCalibration | None = None) -> dict[str, Any]:
     """Results of one simulated point."""
     from simkit.verbs.simulate import SimulateOptions, simulate
 
-    request, deployment = request_of_point(point), deployment_of_point(point)
+    request, deployment = request_of_point(point, own), deployment_of_point(point)
     options = SimulateOptions(seed=int(point["seed"]), load=_sent(point))
     result = simulate(request, deployment, options)
     summary, prefix = result.run.summary, PREFIX["simulate"]
@@ -121,7 +124,7 @@ def simulated(point: Point) -> dict[str, Any]:
         "concurrency": summary.mean_in_flight,
         "num_gpus": gpus,
         "goodput_per_s": summary.goodput_per_s,
-        "cost_per_million_output_tokens": price * gpus / 3600.0 / per_s * 1e6 if price else None,
+        "cost_per_million_output_tokens": cost_per_million_tokens(price, per_s / gpus) if price else None,
     }
     found |= {f"{prefix}{name}": value for name, value in rest.items()}
     meets = result.meets_sla if request.slo.bounds else None
@@ -142,13 +145,13 @@ def _sent(point: Point) -> "LoadOptions":
     )
 
 
-def recommended(point: Point) -> dict[str, Any]:
+def recommended(point: Point, own: OwnCalibration | None = None) -> dict[str, Any]:
     """What a search answers at one point: the selected deployment and its figures."""
     from simkit.catalog.problems import build_problem
     from simkit.io.threads import one_thread
     from simkit.verbs.recommend import searched
 
-    request = request_of_point(point)
+    request = request_of_point(point, own)
     tuning = replace(request.tuning, kv_dtype=str(point.get("kv_dtype") or "auto"))
     request = replace(request, tuning=tuning)
     with one_thread():

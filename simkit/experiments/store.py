@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from simkit.experiments.columns import Do, Kind, dataset_columns
 from simkit.experiments.document import Experiment, parse_experiment
 from simkit.experiments.points import PointBlock
 from simkit.experiments.provenance import metadata_of
+from simkit.formats.user_calibration import pinned, read_own
 from simkit.io.locks import held, is_held
 from simkit.io.yamlio import read_text, write_text_atomic
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EXPERIMENT, RUN, LOCK, PARTS = "experiment.yaml", "run.json", "lock", "parts"
-_MUST_AGREE = ("experiment_sha256", "seed", "artifacts", "versions")
+CALIBRATION = "own_calibration.json"
+_MUST_AGREE = ("experiment_sha256", "seed", "artifacts", "versions", "own_calibration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def refuse_foreign(folder: RunFolder) -> None:
     """Raise InputError where the folder holds something else than a run, before anything is written."""
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path}: is a file; give a folder with -o")
-    ours = (LOCK, EXPERIMENT, PARTS)  # of a run that was killed before it had said what it is
+    ours = (LOCK, EXPERIMENT, CALIBRATION, PARTS)  # of a run that was killed before it had said what it is
     others = folder.path.iterdir() if folder.path.exists() and not folder.exists else ()
     if any(item.name not in ours and not item.name.startswith(".") for item in others):
         raise InputError(f"{folder.path}: holds something else than a run; give another folder with -o")
@@ -65,6 +67,8 @@ def begin(folder: RunFolder, experiment: Experiment, known: Mapping[str, Any]) -
         check_same(folder, known)
         return
     write_text_atomic(folder.path / EXPERIMENT, experiment.text)
+    if experiment.own is not None:
+        write_text_atomic(folder.path / CALIBRATION, read_text(Path(experiment.own.path)))
     write_text_atomic(folder.path / RUN, json.dumps(known, indent=2, sort_keys=True) + "\n")
 
 
@@ -76,15 +80,18 @@ def read_run(folder: RunFolder) -> tuple[Experiment, dict[str, Any]]:
         known = json.loads(read_text(folder.path / RUN))
     except ValueError as error:
         raise InputError(f"{folder.path / RUN}: not JSON ({error}); run again in a new folder") from error
-    source = folder.path / EXPERIMENT
-    return parse_experiment(read_text(source), str(source)), known
+    source, own = folder.path / EXPERIMENT, known.get("own_calibration")
+    found = parse_experiment(read_text(source), str(source))
+    if own is not None:
+        found = replace(found, own=read_own(pinned(str(folder.path / CALIBRATION), str(own))))
+    return found, known
 
 
 def check_same(folder: RunFolder, known: Mapping[str, Any]) -> None:
     """Raise InputError where the run that is there answers another question, or from other artifacts."""
     before = read_run(folder)[1]
     for name in _MUST_AGREE:
-        if before.get(name) != known[name]:
+        if before.get(name) != known.get(name):
             what = "another experiment" if name == "experiment_sha256" else f"other {name}"
             raise InputError(
                 f"{folder.path}: was begun with {what}, its points would not compare; run in a new folder"

@@ -14,8 +14,10 @@ from simkit.core.draft import Draft
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import Slo
+from simkit.core.user_calibration import OwnCalibration
 from simkit.core.workload import Workload
 from simkit.engines.registry import default_engine
+from simkit.formats.user_calibration import pinned, read_own
 from simkit.io.yamlio import read_text
 
 Document = dict[str, Any]
@@ -58,9 +60,16 @@ def request_of(document: Mapping[str, Any]) -> Request:
             slo=_slo(asked),
             modes=(document["selected"]["mode"],),
             gpu_hour_price=asked.get("gpu_hour_price"),
+            own=_own(asked),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"its request is incomplete ({error!r})") from error
+
+
+def _own(asked: Mapping[str, Any]) -> OwnCalibration | None:
+    """The runs that it was corrected by, which must be those still."""
+    known = asked.get("own_calibration")
+    return None if known is None else read_own(pinned(known["path"], known["sha256"]))
 
 
 def _slo(asked: Mapping[str, Any]) -> Slo:

@@ -1,8 +1,10 @@
 """A user's calibration on disk: the observations themselves, so that more can be added later."""
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,17 @@ from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.user_runs import APART
 from simkit.catalog.calibrations import ERRORS, artifact
 from simkit.closed_form.estimates import doubts_of
-from simkit.closed_form.user_calibration import Observation, OwnCalibration, calibration_of
 from simkit.core.errors import InputError
+from simkit.core.user_calibration import Observation, OwnCalibration, calibration_of
 from simkit.formats.benchmark_results.fields import load_json
-from simkit.io.yamlio import write_text_atomic
+from simkit.io.yamlio import read_text, write_text_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "simkit.own_calibration"
+NO_CALIBRATION = "none"
+_MARK, _HASH = "@", 16
 VERSION = 2  # 2: with how unsure the prediction was
 
 
@@ -33,13 +37,45 @@ def write_own(path: Path, own: OwnCalibration) -> None:
     write_text_atomic(path, json.dumps(document, indent=1) + "\n")
 
 
-def read_own(path: str | Path) -> OwnCalibration:
-    """The calibration in a file.
+def named_calibration(own: OwnCalibration, folder: Path) -> str | None:
+    """The file of a calibration as a document in the folder names it, with a hash of what it holds."""
+    if not own.path:
+        return None
+    return pinned(os.path.relpath(own.path, folder), own.sha256)
 
-    Raises InputError where it is none, corrects another version of the shipped model than is installed, or
-    was made from mocked engines.
+
+def pinned(path: str, content: str) -> str:
+    """A file as it is named where it must not change."""
+    return f"{path}{_MARK}{content}"
+
+
+def named_from(folder: Path, text: str) -> str:
+    """What a document in the folder names, from here. Raises InputError where the name says no content."""
+    if not _named(text)[1]:
+        raise InputError(
+            f"calibration {text[:80]!r}: names no content, expected own.json{_MARK}HASH; correct "
+            "simkit.io/asked, or give --calibration FILE"
+        )
+    return os.path.normpath(folder / text)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The path, and the hash behind it where there is one."""
+    path, mark, content = text.rpartition(_MARK)
+    known = mark and len(content) == _HASH and set(content) <= set("0123456789abcdef")
+    return (path, content) if known else (text, "")
+
+
+def read_own(path: str | Path) -> OwnCalibration:
+    """The calibration in a file; FILE@HASH is one that a deployment remembers.
+
+    Raises InputError where it is none, holds other than the hash says, corrects another version of the
+    shipped model than is installed, or was made from mocked engines.
     """
-    place = Path(path)
+    name, content = _named(str(path))
+    place = Path(name)
+    if content:
+        _check_content(place, content)
     document = load_json(place)
     if (
         not isinstance(document, Mapping)
@@ -55,9 +91,23 @@ def read_own(path: str | Path) -> OwnCalibration:
     if document.get("mocked"):
         raise InputError(f"{place}: made from mocked engines, says nothing of GPUs; measure real ones")
     try:
-        return calibration_of([_observation(item) for item in document["observations"]])
+        known = calibration_of([_observation(item) for item in document["observations"]])
+        return replace(known, path=str(place), sha256=content_hash(place))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{place}: damaged calibration ({error}); fit it again") from error
+
+
+def content_hash(path: Path) -> str:
+    """What tells one content of a file from another. Raises InputError where it cannot be read."""
+    return hashlib.sha256(read_text(path).encode()).hexdigest()[:_HASH]
+
+
+def _check_content(place: Path, content: str) -> None:
+    remedy = f"put it back, or name one: --calibration FILE, or {NO_CALIBRATION} to ask without"
+    if not place.is_file():
+        raise InputError(f"{place}: the calibration this was made with is not there; {remedy}")
+    if content_hash(place) != content:
+        raise InputError(f"{place}: holds other runs than when this was made with it; {remedy}")
 
 
 def _observation(item: Mapping[str, Any]) -> Observation:

@@ -21,6 +21,7 @@ from simkit.io.tools import registry
 from simkit.measure.profile_verdict import (
     ProfileOutcome,
     as_predicted,
+    as_shipped,
     calibrated,
     conclude,
     figures_of,
@@ -109,6 +110,7 @@ def asked_of(request: Request, settings: ProfileSettings) -> dict[str, Any]:
     return {
         "request": request_to_document(request)["spec"],
         **({"statistics": on} if set(on.values()) - {"mean"} else {}),
+        **({"calibration": request.own.sha256} if request.own else {}),
         "modes": list(request.modes),
         "target": _place_name(settings),
         "client": settings.meter.client,
@@ -182,9 +184,9 @@ def _thorough(
     apart = [item for item in contenders if item.deployment.mode == "disagg"]
     able = [item for item in apart if not judge.hopeless(item, best)]
     bench.store.enter(PREFILL, "prefill engines")
-    engines = [bench.run(trial) for trial in engine_trials(problem, able, "prefill")]
+    engines = [bench.run(trial) for trial in bench.plan(list(engine_trials(problem, able, "prefill")))]
     bench.store.enter(DECODE, "decode engines")
-    engines += [bench.run(trial) for trial in engine_trials(problem, able, "decode")]
+    engines += [bench.run(trial) for trial in bench.plan(list(engine_trials(problem, able, "decode")))]
     bench.store.enter(SELECTING, "disaggregated candidates")
     factors = engine_factors(engines)
     expected = [with_factors(item, problem.request.slo, factors) for item in apart]
@@ -215,10 +217,12 @@ def _wholes(
     judge = judge_of(problem)
     ordered = sorted(candidates, key=lambda item: judge.key(predicted_figures(item)))
     results = list(before)
-    for trial in whole_trials(problem, ordered):
+    for trial in bench.plan(list(whole_trials(problem, ordered))):
         reason = judge.hopeless(_sharper(question, trial, results, bench.expect), best_of(problem, results))
         known = bench.store.get(trial.name, trial.points[0].name) is not None
         passed_over = bool(reason) and not known
+        if passed_over:
+            bench.pass_over(trial)
         results.append(TrialResult(trial=trial, skipped=reason) if passed_over else bench.run(trial))
     return tuple(results)
 
@@ -235,7 +239,9 @@ def _sharper(
     """A candidate in the light of those measured before it: one run alone says little of others."""
     problem, first = question
     measured = [result for result in results if result.run is not None]
-    own = calibrated(first, measured, expect) if len(measured) > 1 else None
+    own = calibrated(question, measured, expect) if len(measured) > 1 else None
     if own is None:
         return trial.candidate
-    return sharpened(as_predicted(first, trial), trial.points[0].workload, problem.request.slo, own)
+    load = trial.points[0].workload
+    said = as_shipped(problem, as_predicted(first, trial), load)
+    return sharpened(said, load, problem.request.slo, own)

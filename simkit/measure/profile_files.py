@@ -20,7 +20,7 @@ from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.planner.files import profile_files
 from simkit.formats.prediction_files import prediction_document
 from simkit.formats.profile_store import ProfileStore
-from simkit.formats.user_calibration import write_own
+from simkit.formats.user_calibration import read_own, write_own
 from simkit.io.yamlio import dump_yaml
 from simkit.measure.benchmark import dumps_exact
 from simkit.measure.profile import CURVES, DONE, GENERATING, engine_factors
@@ -29,20 +29,21 @@ from simkit.reports.document import candidate_document, dumps
 from simkit.reports.measured import comparison_document
 from simkit.reports.pages import page_html, page_markdown
 from simkit.reports.profile import profile_document, profile_page
-from simkit.verbs.folder import PROFILE_FOLDER, dgd_documents, folder_texts, write_folder
+from simkit.verbs.folder import PROFILE_FOLDER, FolderOptions, dgd_documents, folder_texts, write_folder
 from simkit.verbs.planner_data import deploys_profile, profile_ranges
 
 OWN = "own_calibration.json"
 
 
-def profile_texts(outcome: ProfileOutcome, command: str) -> dict[str, str | bytes]:
+def profile_texts(outcome: ProfileOutcome, command: str, folder: Path = Path()) -> dict[str, str | bytes]:
     """File name to content of what a profile leaves, beside the points themselves."""
     final = outcome.final
-    texts = folder_texts(final, problem=outcome.problem)
+    texts = folder_texts(final, problem=outcome.problem, options=FolderOptions(folder=folder))
     curves = measured_profile(outcome)
     deployed = curves if deploys_profile(final.request) else {}
     if deployed or outcome.run is not None:
-        documents = dgd_documents(final, final.selected, profile=deployed or _predicted(texts, final.request))
+        profile = deployed or _predicted(texts, final.request)
+        documents = dgd_documents(final, final.selected, profile=profile, folder=folder)
         documents[-1]["metadata"]["annotations"] |= _annotations(outcome)
         texts["dgd.yaml"] = dump_yaml(documents)
     texts |= {f"{PROFILE_FOLDER}/{name}": content for name, content in curves.items()}
@@ -60,12 +61,15 @@ def write_profile(outcome: ProfileOutcome, folder: Path, command: str) -> list[P
     """Write them, and the calibration that its runs make."""
     store = ProfileStore(folder)
     store.enter(CURVES)
-    texts = profile_texts(outcome, command)
-    store.enter(GENERATING)
-    written = write_folder(folder, texts)
+    made = []
     if outcome.own is not None:
         write_own(folder / OWN, outcome.own)
-        written.append(folder / OWN)
+        made.append(folder / OWN)
+        request = replace(outcome.final.request, own=read_own(folder / OWN))
+        outcome = replace(outcome, final=replace(outcome.final, request=request))
+    texts = profile_texts(outcome, command, folder)
+    store.enter(GENERATING)
+    written = [*write_folder(folder, texts), *made]
     store.enter(DONE, outcome.phase)
     return written
 

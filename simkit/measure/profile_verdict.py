@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.problem import Problem
-from simkit.closed_form.user_calibration import OwnCalibration, calibration_of, observation, sharpened
+from simkit.closed_form.user_calibration import observation, sharpened
 from simkit.compare.comparison import Comparison, compare, predicted_of
 from simkit.compare.measurement_plan import Trial, layout_name, loaded
 from simkit.compare.verdicts import Figures, Judge, measured_figures, predicted_figures
@@ -13,6 +14,7 @@ from simkit.core.errors import ExternalError
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.measured import Run
 from simkit.core.request import objective_of
+from simkit.core.user_calibration import OwnCalibration, calibration_of
 from simkit.core.workload import Workload
 from simkit.measure.trials import Bench, Expect, TrialResult
 
@@ -60,7 +62,7 @@ def conclude(
     measured = [result for result in wholes if result.run is not None]
     if not measured and any(result.failures for result in wholes):
         raise ExternalError(f"nothing could be measured: {_why_nothing(wholes)}")
-    own = calibrated(first, measured, bench.expect) if bench.real_engines else None
+    own = calibrated((problem, first), measured, bench.expect) if bench.real_engines else None
     final, winner = _ranked(problem, first, measured, own)
     run = winner.run if winner else None
     load = winner.trial.points[0].workload if winner else problem.request.workload
@@ -97,16 +99,28 @@ def as_predicted(first: Recommendation, trial: Trial) -> Candidate:
     return next(item for item in first.candidates if layout_name(item.deployment) == trial.name)
 
 
+def as_shipped(problem: Problem, candidate: Candidate, load: Workload) -> Candidate:
+    """The candidate without the calibration that was asked with: what runs of one's own are held against."""
+    request = problem.request
+    if request.own is None:
+        return candidate
+    asked = replace(problem, request=replace(request, own=None, workload=load))
+    return deployment_candidate(asked, candidate.deployment)
+
+
 def calibrated(
-    first: Recommendation, measured: Sequence[TrialResult], expect: Expect
+    question: tuple[Problem, Recommendation], measured: Sequence[TrialResult], expect: Expect
 ) -> OwnCalibration | None:
-    """A calibration from the measured trials; None without any."""
+    """A calibration from the measured trials and the runs that were asked with; None without a trial."""
+    problem, first = question
     found = []
     for result in measured:
         if result.run is not None:
             load = result.trial.points[0].workload
-            found.append(observation(load, expect(as_predicted(first, result.trial), load), result.run))
-    return calibration_of(found) if found else None
+            said = as_shipped(problem, as_predicted(first, result.trial), load)
+            found.append(observation(load, expect(said, load), result.run))
+    before = problem.request.own.observations if problem.request.own else ()
+    return calibration_of([*before, *found]) if found else None
 
 
 def _ranked(
@@ -130,7 +144,11 @@ def _ranked(
         return first, None
     after = list(first.candidates)
     if own is not None:
-        after = [sharpened(item, loaded(workload, item), slo, own) for item in after]
+        loads = [loaded(workload, item) for item in after]
+        after = [
+            sharpened(as_shipped(problem, item, load), load, slo, own)
+            for item, load in zip(after, loads, strict=True)
+        ]
     name = winner.trial.name
     selected = next(item for item in after if layout_name(item.deployment) == name)
     rest = sorted(

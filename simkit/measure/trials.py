@@ -11,6 +11,7 @@ from simkit.compare.measurement_plan import Point, Trial
 from simkit.core.errors import ExternalError, InputError, SimkitError
 from simkit.core.estimate import Candidate
 from simkit.core.measured import Run
+from simkit.core.words import duration
 from simkit.core.workload import Workload
 from simkit.formats.profile_store import Failure, ProfileStore
 from simkit.measure.run import Meter, Server, measure
@@ -64,6 +65,27 @@ class Bench:
     measured: int = 0  # points measured since this start
     found: int = 0  # points that were there already
     deployed: int = 0
+    planned: int = 0  # points of the trials that are known to come, those that got a result among them
+    ended: int = 0  # points that got a result, or failed
+
+    def plan(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """The trials, which are going to be run or passed over; what they lack counts as ahead."""
+        self.planned += sum(self._missing(trial) for trial in trials)
+        return trials
+
+    def pass_over(self, trial: Trial) -> None:
+        """A trial that was planned is not run."""
+        self.planned -= self._missing(trial)
+
+    def _missing(self, trial: Trial) -> int:
+        return sum(self.store.get(trial.name, point.name) is None for point in trial.points)
+
+    def _ahead(self) -> str:
+        """How many points have ended, and when the others will have."""
+        self.ended += 1
+        left = max(self.planned - self.ended, 0)
+        told = duration((time.monotonic() - self.begun) / self.ended * left)
+        return f" ({self.ended} of {self.planned} points" + (f", about {told} left)" if left else ")")
 
     def run(self, trial: Trial) -> TrialResult:
         """Measure what is missing of a trial, within the budget."""
@@ -74,6 +96,7 @@ class Bench:
             return result
         reason = self.beyond(trial, len(missing))
         if reason:
+            self.pass_over(trial)
             return replace(result, skipped=reason)
         self.say(f"deploying {trial.name} ({trial.num_gpus} GPUs, {len(missing)} points)")
         for point in self._measured(trial, missing):
@@ -133,11 +156,11 @@ class Bench:
         run = measure(server, point.workload, meter, place)
         self.store.put(trial.name, point.name, run)
         self.measured += 1
-        self.say(f"measured {trial.name} {point.name}: {_figures(run)}")
+        self.say(f"measured {trial.name} {point.name}: {_figures(run)}{self._ahead()}")
 
     def _fail(self, trial: Trial, point: Point, error: SimkitError | TimeoutError) -> None:
         self.store.put(trial.name, point.name, Failure(reason=str(error)))
-        self.say(f"failed {trial.name} {point.name}: {error}")
+        self.say(f"failed {trial.name} {point.name}: {error}{self._ahead()}")
 
 
 def trial_folder(folder: Path, trial: Trial) -> Path:

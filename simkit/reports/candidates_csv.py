@@ -16,13 +16,18 @@ _STATISTICS = ("mean", "p50", "p75", "p90", "p95", "p99", "lo", "hi")
 
 def candidates_csv(doc: Doc) -> str:
     """One row per candidate of a recommendation's document, best first; a missing number is an empty cell."""
-    rows = [_row(rank, item, doc["request"]) for rank, item in enumerate(doc["candidates"], start=1)]
+    rows = candidate_rows(doc)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
+
+
+def candidate_rows(doc: Doc) -> list[dict[str, Any]]:
+    """The same as records."""
+    return [_row(rank, item, doc["request"]) for rank, item in enumerate(doc["candidates"], start=1)]
 
 
 def _row(rank: int, item: Doc, request: Doc) -> dict[str, Any]:
@@ -46,11 +51,21 @@ def _row(rank: int, item: Doc, request: Doc) -> dict[str, Any]:
         "osl_tokens": request["workload"]["osl_tokens"],
         "concurrency": item["concurrency"],
         **_performance(item),
+        **input_costs(item, request["workload"]),
         "kv_capacity_tokens": item["kv_capacity_tokens"],
         **{f"memory_{part}_gib": size for part, size in item["memory_gib"].items()},
         **_engine_limits(item),
         "notes": "; ".join(item["notes"]),
         **simulated_columns(item),
+    }
+
+
+def input_costs(item: Doc, workload: Doc) -> dict[str, float | None]:
+    """The same money over input tokens, and over those of input and output together."""
+    cost, isl, osl = item["cost_per_million_output_tokens"], workload["isl_tokens"], workload["osl_tokens"]
+    return {
+        "cost_per_million_input_tokens": None if cost is None else cost * osl / isl,
+        "cost_per_million_tokens": None if cost is None else cost * osl / (isl + osl),
     }
 
 

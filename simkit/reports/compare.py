@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simkit.compare.comparison import Comparison
+from simkit.compare.comparison import Comparison, MetricRow
 from simkit.compare.diagnosis import Cause
 from simkit.core.measured import Run
 from simkit.reports.document import plain
@@ -96,9 +96,31 @@ def _why(doc: Doc) -> tuple[str, ...]:
 _SHOWN = 6
 
 
+_METRIC_WORDS = {"ttft": "TTFT", "itl": "ITL", "e2e": "end-to-end latency", "output_tokens_per_s": "output"}
+
+
+def doctor_verdict(comparison: Comparison, causes: Sequence[Cause]) -> str:
+    """Whether there is anything to explain, which way it is off, and what is behind it most likely."""
+    told = ", ".join(_off(row) for row in comparison.rows)
+    if comparison.within:
+        return f"nothing to explain: what was measured lies inside the intervals ({told})"
+    outside = ", ".join(_off(row) for row in comparison.rows if not row.within)
+    likely = f"most likely {causes[0].name}: {causes[0].says}" if causes else "nothing known explains it"
+    return f"{outside}, outside the interval; {likely}"
+
+
+def _off(row: MetricRow) -> str:
+    """`TTFT 30% longer than predicted`: which way the measurement is off."""
+    change = row.measured / row.predicted.mean - 1.0
+    rate = row.metric == "output_tokens_per_s"
+    more, less = ("more", "less") if rate else ("longer", "shorter")
+    return f"{_METRIC_WORDS[row.metric]} {percent(abs(change))} {more if change > 0 else less} than predicted"
+
+
 def doctor_document(comparison: Comparison, causes: Sequence[Cause], run: Run) -> dict[str, Any]:
     """The JSON of `simkit doctor`: the comparison, and causes best first."""
     return {
+        "verdict": doctor_verdict(comparison, causes),
         **comparison_document(comparison, run),
         "causes": [
             plain({
@@ -118,9 +140,9 @@ def doctor_document(comparison: Comparison, causes: Sequence[Cause], run: Run) -
 
 
 def doctor_page(title: str, comparison: Comparison, causes: Sequence[Cause], run: Run) -> Page:
-    """The comparison, then causes with the measurement that would tell."""
+    """The verdict, the comparison, then causes with the measurement that would tell."""
     shown = causes[:_SHOWN]
-    verdict = f"most likely {shown[0].name}: {shown[0].says}" if shown else "nothing known explains it"
+    causes_title = "What could move it" if comparison.within else "Causes, the likeliest first"
     rows = tuple(
         (cause.name, percent(cause.explained_frac), ms(cause.means["ttft"]), ms(cause.means["itl"]))
         for cause in shown
@@ -129,11 +151,11 @@ def doctor_page(title: str, comparison: Comparison, causes: Sequence[Cause], run
     heads = ("cause", "explains", "TTFT [ms] under it", "ITL [ms] under it")
     return Page(
         title=title,
-        verdict=verdict,
+        verdict=doctor_verdict(comparison, causes),
         status="met" if comparison.within else "missed",
         sections=(
             comparison_section(comparison),
-            Section(title="Causes, the likeliest first", heads=heads, rows=rows),
+            Section(title=causes_title, heads=heads, rows=rows),
             Section(title="What they say, and what would tell", lines=tuple(lines)),
             source_section(run),
             remark_section(comparison),

@@ -25,6 +25,7 @@ from simkit.core.estimate import (
 )
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import STATISTICS, Slo
+from simkit.core.user_calibration import OwnCalibration
 from simkit.explain.answer import trade_off_lines
 from simkit.explain.remarks import remarks
 from simkit.reports.labels import layout_label
@@ -222,6 +223,11 @@ def _hardware(hardware: Hardware) -> Document:
     return found if hardware.as_needed else {key: found[key] for key in found if key != "as_needed"}
 
 
+def _own_calibration(own: OwnCalibration) -> Document:
+    """The runs that predictions were corrected by."""
+    return {"path": own.path, "sha256": own.sha256, "runs": len(own.observations)}
+
+
 def request_document(request: Request) -> Document:
     """The question as recommendation.json holds it."""
     deploy = request.deploy
@@ -240,6 +246,7 @@ def request_document(request: Request) -> Document:
         "optimization": request.optimization,
         "tuning": asdict(request.tuning),
         "auto_apply": request.auto_apply,
+        **({"own_calibration": _own_calibration(request.own)} if request.own else {}),
         "deploy": {"name": deploy.name, "namespace": deploy.namespace, "image": deploy.image},
         "source": request.source,
         "warnings": request.warnings,

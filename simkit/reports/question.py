@@ -26,7 +26,13 @@ def question(request: Doc) -> list[tuple[str, str]]:
         ("Lengths", _lengths(workload)),
         ("Load", _load(workload)),
         _sla(request),
+        *_own_runs(request),
     ]
+
+
+def _own_runs(request: Doc) -> list[tuple[str, str]]:
+    own = request.get("own_calibration")
+    return [("Calibration", f"{own['runs']} runs of your own, {own['path']}")] if own else []
 
 
 def _lengths(workload: Doc) -> str:
@@ -107,6 +113,7 @@ def command_line(request: Doc, finalists: Doc | None = None) -> str:
         "--select": request["select"],
         "--simulate-finalists": second.get("asked"),
         "--seed": second.get("seed"),
+        "--calibration": (request.get("own_calibration") or {}).get("path"),
         "--search-strategy": None if request["search_strategy"] == "rapid" else request["search_strategy"],
     }
     given = [part for flag, value in flags.items() if value is not None for part in (flag, str(value))]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from simkit.core.words import gpus
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -40,7 +41,7 @@ def simulation_table(doc: Document, console: "Console") -> None:
     own = doc["simkit"]
     place = own["deployment"]
     what = f"{engine_name(place['backend'])} {MODES[place['mode']]}, {layout_label(place)}"
-    say(console, f"{own['model']}: {what} on {count(place['num_gpus'])} GPUs", style="bold")
+    say(console, f"{own['model']}: {what} on {gpus(place['num_gpus'])}", style="bold")
     say(console, own["load"]["words"], style="dim")
     heads = [*(f"{label}\nms" for label, _ in STATISTICS), *closed_form_heads(own)]
     rows = table(console, ["simulated"], heads)

@@ -6,7 +6,10 @@ Numbers never wrap, names may.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simkit.core.words import gpus
 from simkit.reports.alternatives import alternatives_table
+from simkit.reports.candidate_rows import candidates_table
+from simkit.reports.candidates_csv import input_costs
 from simkit.reports.labels import (
     MISSING,
     MODES,
@@ -23,11 +26,10 @@ from simkit.reports.labels import (
 from simkit.reports.question import BOUNDS
 from simkit.reports.reading import reading_table
 from simkit.reports.simulated import simulated_table
-from simkit.reports.terminal import bullets, cells, grid, print_fitting, say, table
+from simkit.reports.terminal import bullets, cells, grid, say, table
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 _OPERATORS_SHOWN = 10  # per phase
 
@@ -50,28 +52,37 @@ class ShownFault(Protocol):
         """What to do."""
 
 
-def recommendation_table(doc: Row, console: "Console", limit: int = 10) -> None:
-    """The candidates of a recommendation's document side by side; why, warnings, what was left out."""
+def recommendation_table(doc: Row, console: "Console", limit: int = 10, *, details: bool = True) -> None:
+    """The pick and how sure it is, the candidates side by side, why, and warnings.
+
+    details: near-equal rows one by one, what a little more would buy, and what was left out.
+    """
     alternatives_table(console, doc.get("alternatives", ()))
     say(console, _headline(doc), style="bold yellow" if is_unsure(doc) else "bold")
     shown = doc["candidates"][:limit]
     if shown:
-        _candidates(console, shown)
+        candidates_table(console, shown, doc["request"], details=details)
         simulated_table(console, shown)
     hidden = len(doc["candidates"]) - len(shown)
     if hidden > 0:
         say(console, f"{hidden} more in recommendation.json and candidates.csv", style="dim")
-    bullets(console, "Why", [*doc["explanation"], *doc["remarks"], *_cost(doc["selected"])])
-    bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
+    bullets(
+        console,
+        "Why",
+        [*doc["explanation"], *doc["remarks"], *_cost(doc)],
+    )
+    if details:
+        bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
     bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
-    bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
+    if details:
+        bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
 
 
 def estimate_table(doc: Row, console: "Console") -> None:
     """One deployment under one load: latencies, throughput, memory, and time by operator."""
     model = doc["model"]
-    say(console, f"{model['name']}: {_deployment(doc)} on {doc['num_gpus']} GPUs", style="bold")
+    say(console, f"{model['name']}: {_deployment(doc)} on {gpus(doc['num_gpus'])}", style="bold")
     say(console, _model_line(model), style="dim")
     reading_table(doc, console)
     _latencies(console, doc)
@@ -128,57 +139,24 @@ def _headline(doc: Row) -> str:
     return f"{model}: {_deployment(best)} on {best['num_gpus']} {gpu}: {verdict}"
 
 
-def _cost(best: Row | None) -> list[str]:
+def _cost(doc: Row) -> list[str]:
     """What a token costs; nothing without a price."""
+    best = doc["selected"]
     cost = (best or {}).get("cost_per_million_output_tokens")
     if best is None or cost is None:
         return []
     energy = best["max_energy_j_per_output_token"]
     bound = "" if energy is None else f", and at most {number(energy)} J of GPU energy each"
-    return [f"A million output tokens cost {number(cost)}, in the unit of the price given{bound}."]
+    more = input_costs(best, doc["request"]["workload"])
+    return [
+        f"A million output tokens cost {number(cost)}, in the unit of the price given{bound}; that is "
+        f"{number(more['cost_per_million_input_tokens'])} for a million input tokens, or "
+        f"{number(more['cost_per_million_tokens'])} for a million of both."
+    ]
 
 
 def _deployment(doc: Row) -> str:
     return f"{engine_name(doc['backend'])} {MODES[doc['mode']]}, {layout_label(doc)}"
-
-
-def _candidates(console: "Console", candidates: Sequence[Row]) -> None:
-    print_fitting(console, lambda gap: _candidate_rows(console, candidates, gap))
-    if not all(item["in_domain"] for item in candidates):
-        say(console, "~ outside the range of the data behind the prediction", style="dim")
-    if any(item["tied"] for item in candidates):
-        say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
-
-
-def _candidate_rows(console: "Console", candidates: Sequence[Row], gap: str) -> "Table":
-    """One candidate a line, or with a line break as `gap` the same on two narrower lines."""
-    rows = table(console, [], _CANDIDATE_HEADS, left=("#", "engine", "layout"))
-    for rank, item in enumerate(candidates, start=1):
-        style = "bold" if rank == 1 else None
-        rows.add_row(*cells(console, _candidate_cells(rank, item, gap)), style=style)
-    return rows
-
-
-_CANDIDATE_HEADS = (
-    "#", "engine", "layout", "GPUs", "TTFT ms\n[90%]", "ITL ms\n[90%]",
-    "tok/s\n/GPU", "tok/s\n/user", "req/s", "P(SLA)",
-)  # fmt: skip
-
-
-def _candidate_cells(rank: int, item: Row, gap: str) -> list[str]:
-    layout = layout_label(item)
-    return [
-        f"{rank}" + ("" if item["in_domain"] else "~") + ("=" if item["tied"] else ""),
-        f"{item['backend']}{gap}{item['mode']}",
-        layout if gap == " " else layout.replace(" + ", "\n+ "),
-        count(item["num_gpus"]),
-        f"{number(item['ttft_ms']['mean'])}{gap}{interval(item['ttft_ms'])}",
-        f"{number(item['itl_ms']['mean'])}{gap}{interval(item['itl_ms'])}",
-        number(item["output_tokens_per_s_per_gpu"]),
-        number(item["tokens_per_s_per_user"]),
-        number(item["request_rate_per_s"]),
-        percent(item["sla_probability"]) + ("" if item["meets_sla"] else f"{gap}miss"),
-    ]
 
 
 def _rejection(item: Row) -> str:

@@ -46,8 +46,13 @@ def print_fitting(console: "Console", build: Callable[[str], "Table"]) -> None:
     build takes what stands between the two.
     """
     rows = build(" ")
+    console.print(rows if fits(console, rows) else build("\n"))
+
+
+def fits(console: "Console", rows: "Table") -> bool:
+    """Whether the table is no wider than the terminal."""
     free = console.options.update(width=10 * console.width)
-    console.print(build("\n") if console.measure(rows, options=free).maximum > console.width else rows)
+    return console.measure(rows, options=free).maximum <= console.width
 
 
 def grid(console: "Console", rows: Iterable[Sequence[str]], style: str | None = None) -> None:

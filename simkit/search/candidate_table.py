@@ -47,6 +47,8 @@ class Points:
     doubtful: FloatArray
     ttft_log_sd: FloatArray
     itl_log_sd: FloatArray
+    least_ttft_s: FloatArray
+    least_itl_s: FloatArray
     usual: FloatArray
 
     def __len__(self) -> int:

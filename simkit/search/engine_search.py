@@ -6,6 +6,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from simkit.closed_form.problem import Problem
+from simkit.closed_form.user_calibration import RowFacts, with_own_runs
 from simkit.core.request import is_loaded, objective_of
 from simkit.engines.engine_model import EngineModel
 from simkit.search import aggregated, disaggregated
@@ -131,7 +132,25 @@ def gather(problem: Problem, engine: PreparedEngine, *, loaded: bool) -> Points 
             search = module.load_points if loaded else module.throughput_points
             tables.append(search(engine, problem.total_gpus))
     found = [table for table in tables if table is not None and len(table)]
-    return concatenate(found) if found else None
+    if not found:
+        return None
+    points = concatenate(found)
+    return with_own_runs(problem.request.own, points, _facts(problem, engine, points, loaded=loaded))
+
+
+def _facts(problem: Problem, engine: PreparedEngine, points: Points, *, loaded: bool) -> RowFacts:
+    """What own runs need to know of the rows."""
+    workload, apart = problem.request.workload, points.decode_plan >= 0
+    serving = np.where(apart, points.decode_plan, points.plan).astype(int) % len(engine.plans)
+    return RowFacts(
+        isl_tokens=workload.isl_tokens,
+        osl_tokens=workload.osl_tokens,
+        engine_gpus=np.array([plan.num_gpus for plan in engine.plans], dtype=np.float64)[serving],
+        apart=apart,
+        offered=loaded and workload.request_rate_per_s is not None,
+        rests=problem.footing(engine.model, points.engine_gpus),
+        errors=problem.errors,
+    )
 
 
 def _none() -> Points:

@@ -21,7 +21,7 @@ def chances(problem: Problem, model: EngineModel, points: Points) -> FloatArray:
     bounded = tuple(points.metric(f"{name}_s", slo.statistic_of(name)) for name in ("ttft", "itl", "e2e"))
     found = np.ones(len(points))
     for rows, kind in rests.parts():
-        errors = errors_of(problem.errors, **kind)
+        errors = errors_of(problem.errors, **kind, told=problem.request.own is not None)
         ttft, itl, e2e = (value[rows] for value in bounded)
         unsure = (spreads[0][rows], spreads[1][rows], spreads[2][rows])
         with np.errstate(invalid="ignore"):

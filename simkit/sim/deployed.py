@@ -8,7 +8,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.parallel import PlanArray
 from simkit.closed_form.deployment_table import handover_s
 from simkit.closed_form.engine_speed import PhaseTimes, phase_times
-from simkit.closed_form.one_deployment import pool_model
+from simkit.closed_form.one_deployment import deployment_curve, pool_model
 from simkit.closed_form.problem import Problem
 from simkit.closed_form.residuals import EngineHabits, engine_habits
 from simkit.core.deployment import ROLES, Deployment, Pool
@@ -47,10 +47,33 @@ def cluster_of(problem: Problem, deployment: Deployment, *, router: str = "round
     handover = None if len(pools) == 1 else _handover(problem, engines[0])
     batch = pools[-1].table.decode_batch
     habits = engine_habits(engines[-1].model, deployment.mode, engines[-1].times, lengths, batch)
+    habits = _as_own_runs_say(problem, deployment, habits, batch)
     if habits is not None:
         pools[0] = _first_token_as_measured(pools[0], engines[0], habits, (lengths, handover))
         pools[-1] = replace(pools[-1], table=pools[-1].table.paced(decode=habits.decode_factor))
     return Cluster(pools=tuple(pools), handover=handover, router=router)
+
+
+def _as_own_runs_say(
+    problem: Problem, deployment: Deployment, habits: EngineHabits | None, batch: FloatArray
+) -> EngineHabits | None:
+    """Habits times what own runs make of the estimate with so many sequences decoding, and of one alone."""
+    request = problem.request
+    if request.own is None:
+        return habits
+    workload = replace(request.workload, concurrency=1.0, request_rate_per_s=None, requests_per_slot=None)
+    asked = replace(problem, request=replace(request, workload=workload))
+    plain = replace(asked, request=replace(asked.request, own=None))
+    pool = deployment.pools[-1]
+    loads = [1.0, *(np.maximum(batch, 1.0) * pool.replicas * pool.plan.attn_dp * pool.plan.pp)]
+    pairs = zip(*(deployment_curve(each, deployment, loads) for each in (asked, plain)), strict=True)
+    means = [(own.estimate, shipped.estimate) for own, shipped in pairs]
+    decode = np.array([own.itl.mean_s / max(shipped.itl.mean_s, 1e-9) for own, shipped in means[1:]])
+    first = means[0][0].ttft.mean_s / means[0][1].ttft.mean_s
+    known = habits or EngineHabits(decode_factor=np.ones(len(batch)), first_token_factor=1.0)
+    return EngineHabits(
+        decode_factor=known.decode_factor * decode, first_token_factor=known.first_token_factor * first
+    )
 
 
 def _handover(problem: Problem, sender: _Engine) -> Handover:

@@ -9,7 +9,7 @@ from typing import Any
 from simkit.core.deployment import Deployment
 from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.request import Request
-from simkit.formats.dgd.read import read_dgd
+from simkit.formats.dgd.read import ParsedDgd, read_dgd
 from simkit.formats.measured_candidate import PREDICTION, is_measured, measured_candidate
 from simkit.formats.recommendations import deployment_of, read_recommendation, request_of
 from simkit.io.yamlio import load_documents, read_text
@@ -44,14 +44,18 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """How flags become a request: given a DGDR (or nothing) and a model; any: whether there are flags."""
+    """How flags become a request: of a DGDR, or around the deployment of a DGD; any: whether there are flags.
 
-    request_of: Callable[[Path | None, str | None], Request]
+    meant gives the request as the DGD was made for it, and in words what it took from there.
+    """
+
+    request_of: Callable[[Path], Request]
+    meant: Callable[[Path, ParsedDgd], tuple[Request, str]]
     any: bool
 
 
 def read_sides(one: Path, other: Path, asking: Asking) -> tuple[Side, Side]:
-    """Both sides. A DGD says no load: without flags it is asked what the other side is asked.
+    """Both sides. A DGD that says no load is asked what the other side is asked, where there are no flags.
 
     Raises InputError.
     """
@@ -60,7 +64,10 @@ def read_sides(one: Path, other: Path, asking: Asking) -> tuple[Side, Side]:
 
 
 def read_many(given: Sequence[Path], asking: Asking) -> list[Side]:
-    """Any number of sides; a DGD is asked what the first that says a load is asked. Raises InputError."""
+    """Any number of sides; a DGD that says no load is asked what the first that says one is asked.
+
+    Raises InputError.
+    """
     paths = [_within(path) for path in given]
     kinds = [_kind(path) for path in paths]
     found: dict[int, Side] = {}
@@ -106,10 +113,12 @@ def _side(path: Path, kind: str, asking: Asking, others: Request | None) -> Side
         unmoved = f"{path} keeps the figures it was written with: flags change nothing of it"
         return replace(side, notes=(unmoved, *side.notes)) if asking.any else side
     if kind == REQUEST:
-        return _answered(path, asking.request_of(path, None))
+        return _answered(path, asking.request_of(path))
     parsed = read_dgd(path)
-    if others is None or asking.any:
-        return _estimated(path, asking.request_of(None, parsed.model), parsed.deployment)
+    if others is None or asking.any or parsed.asked:
+        request, taken = asking.meant(path, parsed)
+        side = _estimated(path, request, parsed.deployment)
+        return replace(side, notes=(taken, *side.notes)) if taken else side
     hardware = replace(others.hardware, total_gpus=None)
     side = _estimated(path, replace(others, model=parsed.model, hardware=hardware), parsed.deployment)
     return replace(side, notes=(f"{path} is asked what the other side is asked", *side.notes))

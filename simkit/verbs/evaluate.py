@@ -10,6 +10,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.scoring import error_summary, interval_coverage
 from simkit.catalog.runs import MEASURED, refuse_seconds
 from simkit.core.errors import InputError, unknown_name
+from simkit.core.user_calibration import OwnCalibration
 from simkit.verbs.predict import Adjust, predict_table
 
 if TYPE_CHECKING:
@@ -18,21 +19,25 @@ if TYPE_CHECKING:
 _THROUGHPUT = "output_tokens_per_s_per_gpu"
 
 
-def with_predictions(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
-    """The table's own columns followed by the predicted ones (`adjust` as in predict_table)."""
+def with_predictions(
+    frame: "pd.DataFrame", *, own: OwnCalibration | None = None, adjust: Adjust | None = None
+) -> "pd.DataFrame":
+    """The table's own columns followed by the predicted ones (`own`, `adjust` as in predict_table)."""
     import pandas as pd
 
-    predicted = predict_table(frame, adjust=adjust)
+    predicted = predict_table(frame, own=own, adjust=adjust)
     return pd.concat([frame.reset_index(drop=True), predicted.drop(columns="run_id")], axis=1)
 
 
-def evaluate_table(frame: "pd.DataFrame", by: Sequence[str] = ()) -> dict[str, Any]:
+def evaluate_table(
+    frame: "pd.DataFrame", by: Sequence[str] = (), own: OwnCalibration | None = None
+) -> dict[str, Any]:
     """Errors of predictions for a measured table, per partition of the columns `by`."""
     missing = [name for name in MEASURED if name not in frame.columns]
     if missing:
         raise InputError(f"the table lacks the measured column {', '.join(missing)}; `predict` needs none")
     refuse_seconds(frame)
-    return evaluation(with_predictions(frame), by)
+    return evaluation(with_predictions(frame, own=own), by)
 
 
 def evaluation(joined: "pd.DataFrame", by: Sequence[str] = ()) -> dict[str, Any]:

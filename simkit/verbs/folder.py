@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simkit.catalog.gpus import gpu
 from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Recommendation
@@ -34,25 +35,42 @@ def dgd_documents(
     *,
     profile: Mapping[str, bytes] | None = None,
     problem: Problem | None = None,
+    folder: Path = Path(),
 ) -> list[dict[str, Any]]:
     """The DGD of one candidate with the ConfigMaps that belong to it.
 
     Annotations say what was asked and whether the candidate meets the SLA. profile is what
     `planner_profile` gives, for a Planner or mocker to read. problem is what was searched; it tells a mocker
-    the size of the caches.
+    the size of the caches. folder is the one they go to.
     Raises InputError where spec.overrides.dgd makes of it what no cluster would take.
     """
     site = _site(rec, candidate, profile)
     if problem is not None and rec.request.deploy.mocker:
         site = replace(site, rank_kv_tokens=rank_kv_tokens(problem, candidate))
+    refuse_other_gpus(rec.request)
     documents = render_site(site, version)
     if rec.request.deploy.dgd_override:
         _check_overridden(documents, rec.request)
     notes = documents[-1].setdefault("metadata", {}).setdefault("annotations", {})
-    notes[ASKED_ANNOTATION] = asked_text(asked_flags(rec.request, candidate.estimate.concurrency))
+    notes[ASKED_ANNOTATION] = asked_text(asked_flags(rec.request, candidate.estimate.concurrency, folder))
     if rec.request.slo.judged:
         notes["simkit.io/meets-sla"] = "true" if candidate.meets_sla else "false"
     return documents
+
+
+def refuse_other_gpus(request: Request) -> None:
+    """Raise InputError for a GPU that no DGD can ask for."""
+    if not runs_dynamo(request):
+        raise InputError(
+            f"{request.hardware.gpu}: Dynamo's images and operator are for NVIDIA GPUs, so there is no DGD; "
+            "start the engines by their own command lines"
+        )
+
+
+def runs_dynamo(request: Request) -> bool:
+    """Whether Dynamo's images drive the GPU that is asked about."""
+    name = request.hardware.gpu
+    return name is None or gpu(name).vendor == "nvidia"
 
 
 def _check_overridden(documents: list[dict[str, Any]], request: Request) -> None:
@@ -91,8 +109,9 @@ def _site(rec: Recommendation, candidate: Candidate, profile: Mapping[str, bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderOptions:
-    """How many DGDs the folder holds, of which version, and whether the report has a script."""
+    """How many DGDs the folder holds, of which version, whether the report has a script, and where it is."""
 
+    folder: Path = Path()
     top: int = 1
     version: str = "v1beta1"
     interactive: bool = False
@@ -115,11 +134,14 @@ def folder_texts(
     if rec.request.deploy.cluster.profiling_job:
         texts["profiling-job.yaml"] = dump_yaml([job_document(rec)])
     exported = (rec.selected,) if rec.chosen else rec.candidates[: asked.top]
+    exported = exported if runs_dynamo(rec.request) else ()
     for rank, candidate in enumerate(exported, start=1):
         ending = "" if rank == 1 else f"-{rank}"
         profile = planner_profile(problem, candidate) if problem and wants_profile(rec.request) else {}
         deployed = profile if deploys_profile(rec.request) else {}
-        documents = dgd_documents(rec, candidate, asked.version, profile=deployed, problem=problem)
+        documents = dgd_documents(
+            rec, candidate, asked.version, profile=deployed, problem=problem, folder=asked.folder
+        )
         texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     document = document or recommendation_document(rec)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ from simkit.formats.dgd.asked import ASKED_ANNOTATION, asked_flags, asked_text
 from simkit.formats.dgd.render import render
 from simkit.formats.engine_command.read import ImportedCommand
 from simkit.io.yamlio import dump_yaml
+from simkit.verbs.folder import refuse_other_gpus
 
 _TYPES: Mapping[str, Role] = MappingProxyType(
     {"worker": "aggregated", "prefill": "prefill", "decode": "decode"}
@@ -40,12 +42,17 @@ def imported_request(request: Request, imported: ImportedCommand) -> Request:
 
 
 def dgd_of_estimate(
-    request: Request, result: SingleEstimate, carried: Mapping[Role, Sequence[str]] | None = None
+    request: Request,
+    result: SingleEstimate,
+    carried: Mapping[Role, Sequence[str]] | None = None,
+    folder: Path = Path(),
 ) -> tuple[str, tuple[str, ...]]:
     """The DGD that runs what was estimated, as YAML, and notes on what to see to.
 
-    carried holds further arguments of the workers, by role: quantisation on loading, draft model.
+    carried holds further arguments of the workers, by role: quantisation on loading, draft model; folder is
+    the one that the DGD goes to.
     """
+    refuse_other_gpus(request)
     deployment = result.candidate.deployment
     model = load_model(request.model).name
     documents: list[dict[str, Any]] = render(
@@ -57,7 +64,8 @@ def dgd_of_estimate(
     )
     _append_arguments(documents[-1], carried or {})
     annotations = documents[-1]["metadata"]["annotations"]
-    annotations[ASKED_ANNOTATION] = asked_text(asked_flags(request, result.candidate.estimate.concurrency))
+    asked = asked_flags(request, result.candidate.estimate.concurrency, folder)
+    annotations[ASKED_ANNOTATION] = asked_text(asked)
     if request.slo.judged:
         annotations["simkit.io/meets-sla"] = "true" if result.candidate.meets_sla else "false"
     return dump_yaml(documents), _notes(model, carried)

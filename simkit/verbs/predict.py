@@ -1,19 +1,23 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perfmodels.arrays import FloatArray
+from perfmodels.uncertainty.intervals import Errors
 from simkit.catalog.calibrations import error_models, measured_domain
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
 from simkit.closed_form.estimates import errors_of, log_spreads
 from simkit.closed_form.one_deployment import no_room
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import Footing, footing
+from simkit.closed_form.user_calibration import RowFacts, with_own_runs
 from simkit.core.errors import SimkitError
 from simkit.core.estimate import LATENCIES
+from simkit.core.user_calibration import OwnCalibration
 from simkit.engines.engine_model import EngineModel
 from simkit.io.threads import one_thread
 from simkit.verbs.deployment_rows import block_work, blocks, complete_table, engine_model_of, row_faults
@@ -37,19 +41,25 @@ EXTRA = (
 _OVERLOADED = len(OUTPUT) + EXTRA.index("overloaded")
 
 Adjust = Callable[[EngineModel], EngineModel]
+KnownErrors = tuple[NDArray[np.bool_], Mapping[str, Errors]]  # which rows, and their errors by metric
 
 
-def predict_table(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
+def predict_table(
+    frame: "pd.DataFrame", *, own: OwnCalibration | None = None, adjust: Adjust | None = None
+) -> "pd.DataFrame":
     """One output row per input row, in order; rows that cannot be predicted say why in `error`.
 
-    adjust changes every engine model before it is asked, for studies of what the parts are worth.
+    own: runs by which predictions are corrected. adjust changes every engine model before it is asked, for
+    studies of what the parts are worth.
     """
-    found = predicted_rows(frame, adjust=adjust)
+    found = predicted_rows(frame, own=own, adjust=adjust)
     return found[["run_id", *OUTPUT, "in_domain", "error"]]
 
 
 @one_thread()
-def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "pd.DataFrame":
+def predicted_rows(
+    frame: "pd.DataFrame", *, own: OwnCalibration | None = None, adjust: Adjust | None = None
+) -> "pd.DataFrame":
     """The same with the columns of EXTRA; columns sla_ttft_ms, sla_itl_ms and sla_e2e_ms are bounds."""
     import pandas as pd
 
@@ -61,18 +71,15 @@ def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "p
         try:
             model = engine_model_of(block)
             work = block_work(adjust(model) if adjust else model, block)
-            found = row_outcomes(work, corrected=True)
+            rests = _footing(work)
+            found = _sharpened(own, block.frame, work, rests)
         except (SimkitError, ValueError, KeyError) as fault:
             errors[block.index] = str(fault.args[0] if fault.args else fault)
             continue
-        rests = _footing(work)
         in_domain[block.index] = rests.measured
+        known = [(rows, errors_of(error_models(), **kind, told=bool(own))) for rows, kind in rests.parts()]
         numbers[block.index] = np.hstack(
-            [
-                _with_intervals(work, found, rests),
-                _extra(work, found),
-                _chance(block.frame, work, found, rests),
-            ]
+            [_with_intervals(work, found, known), _extra(work, found), _chance(block.frame, found, known)]
         )
         errors[block.index] = _without_room(work)
     bad = np.flatnonzero((errors == "") & ~np.isfinite(numbers[:, : len(OUTPUT)]).all(axis=1))
@@ -85,6 +92,21 @@ def predicted_rows(frame: "pd.DataFrame", *, adjust: Adjust | None = None) -> "p
     out["in_domain"] = in_domain & (errors == "")
     out["error"] = errors
     return out
+
+
+def _sharpened(own: OwnCalibration | None, frame: "pd.DataFrame", work: RowWork, rests: Footing) -> Outcomes:
+    """What comes of the rows, as own runs suggest."""
+    isl, osl = (frame[f"{name}_tokens"].to_numpy(dtype=np.float64) for name in ("isl", "osl"))
+    facts = RowFacts(
+        isl_tokens=isl,
+        osl_tokens=osl,
+        engine_gpus=work.pools[-1].plan.num_gpus,
+        apart=work.mode == "disagg",
+        offered=work.offered,
+        rests=rests,
+        errors=error_models(),
+    )
+    return with_own_runs(own, row_outcomes(work, corrected=True), facts)
 
 
 def _extra(work: RowWork, found: Outcomes) -> FloatArray:
@@ -106,7 +128,7 @@ def _footing(work: RowWork) -> Footing:
     return footing(work.model, measured_domain(), gpus, np.asarray(work.lengths.cached_tokens) + 0.0 * gpus)
 
 
-def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, rests: Footing) -> FloatArray:
+def _chance(frame: "pd.DataFrame", found: Outcomes, known: Sequence[KnownErrors]) -> FloatArray:
     """Probability [rows, 1] that the bounds of columns sla_ttft_ms, ... hold for the means; NaN without any.
 
     Their errors are taken as independent, as in an estimate.
@@ -120,10 +142,9 @@ def _chance(frame: "pd.DataFrame", work: RowWork, found: Outcomes, rests: Footin
             continue
         share = mean * 1e3 / bound.to_numpy(dtype=np.float64)  # of the bound: bounds differ by row
         asked = np.isfinite(bound.to_numpy(dtype=np.float64))
-        for rows, kind in rests.parts():
+        for rows, errors in known:
             here = asked & rows
-            model = errors_of(error_models(), **kind)[metric]
-            chance[here] *= model.probability_below(share[here], 1.0, spread[here])
+            chance[here] *= errors[metric].probability_below(share[here], 1.0, spread[here])
         bounded |= asked
     chance = np.where(found.saturated, 0.0, chance)
     return np.where(bounded, chance, np.nan)[:, None]
@@ -139,15 +160,14 @@ def _without_room(work: RowWork) -> np.ndarray:
     return faults
 
 
-def _with_intervals(work: RowWork, found: Outcomes, rests: Footing) -> FloatArray:
+def _with_intervals(work: RowWork, found: Outcomes, known: Sequence[KnownErrors]) -> FloatArray:
     columns = []
     for metric in ("ttft", "itl"):
         value: FloatArray = getattr(found, f"{metric}_s")
         unsure: FloatArray = getattr(found, f"{metric}_log_sd")
         low, high = np.empty_like(value), np.empty_like(value)
-        for rows, kind in rests.parts():
-            model = errors_of(error_models(), **kind)[metric]
-            low[rows], high[rows] = model.interval(value[rows], log_sd=unsure[rows])
+        for rows, errors in known:
+            low[rows], high[rows] = errors[metric].interval(value[rows], log_sd=unsure[rows])
         columns += [value * 1e3, low * 1e3, high * 1e3]
     osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
     return np.column_stack([*columns, found.requests_per_s * osl / work.num_gpus])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.calibrate.user_runs import next_runs, own_calibration, sharpened_estimate, sharpened_table
+from simkit.calibrate.user_runs import next_runs, own_calibration
 from simkit.core.errors import InputError
 from simkit.core.request import Hardware, Request
 from simkit.core.workload import Workload
@@ -41,7 +41,7 @@ def table(tmp_path):
 
 def test_planted_factors_are_found_in_the_held_out_row(table):
     path, rows, said = table
-    after = sharpened_table(rows, said, own_calibration([path]))
+    after = predict_table(rows, own=own_calibration([path]))
     last, before = after.iloc[-1], said.iloc[-1]
     assert last["predicted_ttft_ms_mean"] == pytest.approx(1.4 * before["predicted_ttft_ms_mean"], rel=0.03)
     assert last["predicted_itl_ms_mean"] == pytest.approx(0.8 * before["predicted_itl_ms_mean"], rel=0.03)
@@ -56,7 +56,7 @@ def test_rows_without_a_prediction_stay_as_they_are(table):
     path, rows, _ = table
     odd = pd.concat([rows, rows.iloc[:1].assign(gpu="no_such_gpu")], ignore_index=True)
     said = predict_table(odd)
-    after = sharpened_table(odd, said, own_calibration([path]))
+    after = predict_table(odd, own=own_calibration([path]))
     assert after.iloc[-1]["error"] == said.iloc[-1]["error"] != ""
     assert np.isnan(after.iloc[-1]["predicted_itl_ms_mean"])
 
@@ -91,9 +91,17 @@ def test_a_table_without_measurements_is_refused(table, tmp_path):
         own_calibration([tmp_path / "odd.csv"])
 
 
+@pytest.mark.parametrize("factor", [150.0, 1 / 150.0])
+def test_a_run_of_something_else_is_refused(table, tmp_path, factor):
+    _, rows, _ = table
+    rows.assign(itl_ms_mean=rows["itl_ms_mean"] * factor).to_csv(tmp_path / "odd.csv", index=False)
+    with pytest.raises(InputError, match=r"run r1: ITL is .* times what is predicted|looks like seconds"):
+        own_calibration([tmp_path / "odd.csv"])
+
+
 def test_one_estimate_is_corrected_too(table):
     result = estimate(REQUEST, Layouts(worker="tp2"))
-    after = sharpened_estimate(result, REQUEST, own_calibration([table[0]]))
+    after = estimate(replace(REQUEST, own=own_calibration([table[0]])), Layouts(worker="tp2"))
     before = result.candidate.estimate
     assert after.candidate.estimate.itl.mean_s == pytest.approx(0.8 * before.itl.mean_s, rel=0.03)
     assert after.candidate.estimate.ttft.mean_s == pytest.approx(1.4 * before.ttft.mean_s, rel=0.05)
@@ -101,7 +109,7 @@ def test_one_estimate_is_corrected_too(table):
 
 @pytest.mark.slow
 def test_next_runs_lessen_the_doubt_and_known_ones_are_not_asked_again(table):
-    found, now = next_runs(REQUEST, None, 3)
+    found, now = next_runs(REQUEST, 3)
     left = [item.left_frac for item in found]
     assert now == pytest.approx(1.0)
     assert left == sorted(left, reverse=True)
@@ -109,14 +117,14 @@ def test_next_runs_lessen_the_doubt_and_known_ones_are_not_asked_again(table):
     names = {(item.name, item.workload.concurrency) for item in found}
     assert len(names) == 3
     assert all("--concurrency" in item.command for item in found)
-    again, later = next_runs(REQUEST, own_calibration([table[0]]), 2)
+    again, later = next_runs(replace(REQUEST, own=own_calibration([table[0]])), 2)
     assert later < now
     assert again[-1].left_frac < later
 
 
 def test_open_loops_are_asked_as_rates():
     rate = replace(REQUEST, workload=Workload(isl_tokens=2000, osl_tokens=500, request_rate_per_s=1.0))
-    found, _ = next_runs(rate, None, 2)
+    found, _ = next_runs(rate, 2)
     assert all(item.workload.request_rate_per_s for item in found)
 
 

@@ -124,7 +124,13 @@ def test_a_deployment_without_flags_is_asked_what_the_other_side_is(simkit, answ
     document = compared(simkit, answers / "dgd.yaml", answers)
     assert document["question"] == document["settings"] == []
     assert all(abs(row["change"]) < 1e-3 for row in document["figures"] if row["change"] is not None)
-    assert any("asked what the other side is asked" in note for note in document["notes"])
+    assert any("asked as it was made for" in note for note in document["notes"])
+    bare = answers / "bare.yaml"
+    lines = (answers / "dgd.yaml").read_text().splitlines(keepends=True)
+    bare.write_text("".join(line for line in lines if "simkit.io/asked" not in line))
+    again = compared(simkit, bare, answers)
+    assert again["figures"] == document["figures"]
+    assert any("asked what the other side is asked" in note for note in again["notes"])
 
 
 @pytest.mark.parametrize("text", ["kind: Pod", "a: [", "3"])

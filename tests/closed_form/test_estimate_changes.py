@@ -6,11 +6,12 @@ import pytest
 
 from simkit.closed_form.estimates import corrected, doubt_of
 from simkit.closed_form.one_deployment import estimate_deployment
-from simkit.closed_form.user_calibration import Observation, calibration_of, features_of, sharpened
+from simkit.closed_form.user_calibration import features_of, sharpened
 from simkit.compare.measurement_plan import engine_name
 from simkit.compare.verdicts import with_factors
 from simkit.core.estimate import bounded, holds
 from simkit.core.slo import Slo
+from simkit.core.user_calibration import Observation, calibration_of
 from simkit.search.search import search
 
 # Three observations at the very place leave half of the time, and a little that the prior keeps.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.closed_form.user_calibration import calibration_of, observation, sharpened
+from simkit.closed_form.user_calibration import observation, sharpened
 from simkit.compare.measurement_plan import engine_name, engine_trials, layout_name, loaded, whole_trials
 from simkit.compare.verdicts import (
     Figures,
@@ -18,6 +18,7 @@ from simkit.compare.verdicts import (
 from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread, Run, Source
 from simkit.core.slo import Slo
+from simkit.core.user_calibration import calibration_of
 from simkit.search.search import search
 
 SOURCE = Source(tool="t", path="p")

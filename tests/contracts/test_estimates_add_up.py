@@ -7,13 +7,13 @@ from functools import cache
 import pytest
 from deployments import request_of
 
-from simkit.calibrate.user_runs import sharpened_estimate
 from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import estimate_deployment
-from simkit.closed_form.user_calibration import Observation, calibration_of, features_of, sharpened
+from simkit.closed_form.user_calibration import features_of, sharpened
 from simkit.compare.measurement_plan import engine_name
 from simkit.compare.verdicts import with_factors
 from simkit.core.slo import Slo
+from simkit.core.user_calibration import Observation, calibration_of
 from simkit.search.search import search
 from simkit.verbs.estimate import Layouts, question
 from simkit.verbs.shortlist_run import simulated_candidate
@@ -53,7 +53,8 @@ def calibrated(load: str, layout: Layouts, ttft: float, itl: float):
     features = features_of(request.workload, item.estimate, item.deployment)
     logs = {"ttft": math.log(ttft), "itl": math.log(itl)}
     own = calibration_of([Observation(features=features, log_ratios=logs, doubts={"ttft": 1.0, "itl": 1.0})])
-    return sharpened_estimate(result, request, own).candidate
+    asked = replace(problem, request=replace(request, own=own))
+    return estimate_deployment(asked, item.deployment).candidate
 
 
 def by_engines(load: str, layout: Layouts, prefill: float, decode: float):

@@ -1,5 +1,6 @@
 """A calibration from a user's runs gives back what they hold: nothing where they agree, else the factor."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,7 @@ from deployments import request_of, row_of
 from routes import table_figures
 
 from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR
-from simkit.calibrate.user_runs import own_calibration, sharpened_estimate, sharpened_table
+from simkit.calibrate.user_runs import own_calibration
 from simkit.formats.user_calibration import read_own, write_own
 from simkit.verbs.estimate import Layouts, estimate
 from simkit.verbs.predict import predict_table
@@ -69,7 +70,7 @@ def planted(folder, rows: list[dict]):
 def moved(own, place: int, load: float) -> dict[str, float]:
     """By what the calibration multiplies an estimate."""
     request, said = asked(place, load)
-    after = sharpened_estimate(said, request, own)
+    after = estimate(replace(request, own=own), Layouts(**FAMILIES[place][3]))
     return {name: mean(after, name) / mean(said, name) for name in FACTORS}
 
 
@@ -131,11 +132,11 @@ def test_a_table_is_calibrated_as_an_estimate_is(tmp_path):
     places = range(len(FAMILIES))
     own = planted(tmp_path, [row for place in places for row in measured_rows(place, FACTORS)])
     frame = pd.DataFrame([measured_rows(place, FACTORS)[2] for place in places])
-    table = sharpened_table(frame, predict_table(frame), own)
+    table = predict_table(frame, own=own)
     far = {}
     for place in places:
-        request, said = asked(place, LOADS[2])
-        after = sharpened_estimate(said, request, own).candidate.estimate
+        request, _ = asked(place, LOADS[2])
+        after = estimate(replace(request, own=own), Layouts(**FAMILIES[place][3])).candidate.estimate
         for name in FACTORS:
             for side in ("mean", "lo", "hi"):
                 one = getattr(getattr(after, name), f"{side}_s")

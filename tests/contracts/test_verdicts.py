@@ -7,14 +7,14 @@ import pytest
 from deployments import request_of
 
 import simkit
-from simkit.calibrate.user_runs import sharpened_estimate
 from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import estimate_deployment
-from simkit.closed_form.user_calibration import Observation, calibration_of, features_of
+from simkit.closed_form.user_calibration import features_of
 from simkit.compare.verdicts import Judge, measured_figures, predicted_figures, with_factors
 from simkit.core.estimate import bounded
 from simkit.core.measured import MeasuredSpread, Run, Source
 from simkit.core.slo import STATISTICS, Slo
+from simkit.core.user_calibration import Observation, calibration_of
 from simkit.measure.profile_verdict import judge_of
 from simkit.search.search import search
 from simkit.verbs.estimate import Layouts, question
@@ -53,7 +53,8 @@ def unmoved(problem, result):
             )
         ]
     )
-    return sharpened_estimate(result, problem.request, own).candidate
+    asked = replace(problem, request=replace(problem.request, own=own))
+    return estimate_deployment(asked, item.deployment).candidate
 
 
 def run_of(estimate, **figures) -> Run:

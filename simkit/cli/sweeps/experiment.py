@@ -1,12 +1,14 @@
 """`simkit experiment`: sweeps as files and folders."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
+from simkit.cli.flags.calibration import CalibrationFlag, own_runs
 from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.sweeps.beside import gate, import_results
@@ -40,6 +42,7 @@ _DRY_HELP = "Only say how many points, how long, how much."
 @experiment.command(context_settings=HELP_NAMES)
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.")],
+    form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
 ) -> None:
     """Write a commented experiment that runs as it stands.
@@ -54,6 +57,7 @@ def new(
         raise InputError(f"{file}: exists already; choose another name, or remove it")
     write_text_atomic(file, template(str(file), file.stem))
     remark(f"wrote {file}; next: simkit experiment run {file} --dry-run", quiet=quiet)
+    show(form, lambda: {"file": str(file)}, lambda console: None)
 
 
 @experiment.command(context_settings=HELP_NAMES)
@@ -88,6 +92,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_HELP)] = False,
     *,
     refine: Annotated[bool, typer.Option("--refine", help=_REFINE_HELP)] = False,
+    calibration: CalibrationFlag = None,
     jobs: JobsFlag = 1,
     cluster: ClusterFlag = None,
     max_minutes: MinutesFlag = None,
@@ -107,6 +112,7 @@ def run(
     from simkit.experiments.work.budget import RunBudget
 
     asked = refined(read_experiment(file)) if refine else read_experiment(file)
+    asked = asked if calibration is None else replace(asked, own=own_runs(calibration))
     if dry_run:
         _dry_run(asked, form)
         return
@@ -192,6 +198,7 @@ experiment.command(context_settings=HELP_NAMES)(gate)
 def export_data(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Folders of runs and imports.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV or parquet to write.")],
+    form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
 ) -> None:
     """Write the finished points as one tidy table, sorted by point; of several folders one below another.
@@ -202,6 +209,7 @@ def export_data(
 
     count = write_datasets(folders, output)
     remark(f"wrote {count:,} points to {output}", quiet=quiet)
+    show(form, lambda: {"output": str(output), "points": count}, lambda console: None)
 
 
 def _dry_run(asked: Any, form: Format) -> None:

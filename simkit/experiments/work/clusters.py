@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from simkit.core.errors import ExternalError, InputError
-from simkit.experiments.columns import Do
+from simkit.experiments.evaluate import PointTask
 from simkit.experiments.points import PointBlock
 from simkit.experiments.provenance import artifact_hashes
 from simkit.experiments.work.workers import Crew, Result, result
@@ -62,8 +62,8 @@ def _dask(place: str) -> Iterator[Crew]:
         _refuse_others(client.run(identity).values(), f"dask://{place}")
         size = sum(threads.values())
 
-        def results(do: Do, blocks: Iterable[PointBlock]) -> Iterator[Result]:
-            calls = (client.submit(result, do, block, pure=False) for block in blocks)
+        def results(task: PointTask, blocks: Iterable[PointBlock]) -> Iterator[Result]:
+            calls = (client.submit(result, task, block, pure=False) for block in blocks)
             try:
                 yield from _as_they_end(calls, first, lambda future: future.result(timeout=_RESULT_S), size)
             except lost as error:
@@ -102,8 +102,8 @@ def _ray(address: str) -> Iterator[Crew]:
         _refuse_others([ray.get(ray.remote(identity).remote())], address)
         size = max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
-        def results(do: Do, blocks: Iterable[PointBlock]) -> Iterator[Result]:
-            calls = (work.remote(do, block) for block in blocks)
+        def results(task: PointTask, blocks: Iterable[PointBlock]) -> Iterator[Result]:
+            calls = (work.remote(task, block) for block in blocks)
             try:
                 yield from _as_they_end(calls, first, ray.get, size)
             except (ray.exceptions.RayError, ConnectionError) as error:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from simkit.compare.verdicts import measured_figures
+from simkit.core.cost import cost_per_million_tokens
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.measured import Run
-from simkit.experiments.columns import PREFIX, Do
+from simkit.core.user_calibration import OwnCalibration
+from simkit.experiments.columns import PREFIX
 from simkit.experiments.document import Experiment
 from simkit.experiments.document_model import BenchmarkRule
-from simkit.experiments.evaluate import one_by_one
+from simkit.experiments.evaluate import PointTask, one_by_one
 from simkit.experiments.points import PointBlock
 from simkit.experiments.single import candidate_figures, deployment_of_point, request_of_point
 from simkit.experiments.store import RunFolder
@@ -37,12 +39,14 @@ def measuring_crew(experiment: Experiment, folder: RunFolder) -> Iterator[Crew]:
     rule = experiment.document.benchmark or BenchmarkRule()
     target = None if rule.url else target_of(rule.target)
     with ExitStack() as stack:
-        station = _Station(rule=rule, target=target, folder=folder.path / FOLDER, stack=stack)
+        station = _Station(
+            rule=rule, target=target, folder=folder.path / FOLDER, stack=stack, own=experiment.own
+        )
 
-        def results(do: Do, blocks: Iterable[PointBlock]) -> Iterator[Result]:
+        def results(task: PointTask, blocks: Iterable[PointBlock]) -> Iterator[Result]:
             for block in blocks:
                 try:
-                    yield block, one_by_one(block.points, station.measured, do)
+                    yield block, one_by_one(block.points, station.measured, task.do)
                 except _UnusableError as reason:
                     raise reason.error from reason
 
@@ -65,6 +69,7 @@ class _Station:
     target: Target | None
     folder: Path
     stack: ExitStack
+    own: OwnCalibration | None = None
     up: str = ""
     server: Server | None = field(default=None, repr=False)
 
@@ -78,7 +83,7 @@ class _Station:
             tokenizer=tokenizer,
             ui="none",
         )
-        prediction = predict(request_of_point(point), deployment_of_point(point), options)
+        prediction = predict(request_of_point(point, self.own), deployment_of_point(point), options)
         patience = Patience(timeout_s=self.rule.timeout_minutes * 60.0)
         meter = Meter(client=self.rule.client, options=options, patience=patience)
         place = self.folder / str(point["point"])
@@ -139,7 +144,9 @@ def run_figures(run: Run, expected: Prediction, point: Point) -> dict[str, Any]:
         "concurrency": run.concurrency,
         "num_gpus": gpus,
         "goodput_per_s": run.goodput_per_s,
-        "cost_per_million_output_tokens": price * gpus / 3600.0 / per_s * 1e6 if price and per_s else None,
+        "cost_per_million_output_tokens": cost_per_million_tokens(price, per_s / gpus)
+        if price and per_s
+        else None,
     }
     found |= {f"{prefix}{name}": value for name, value in rest.items()}
     slo, figures = expected.problem.request.slo, measured_figures(run, gpus)

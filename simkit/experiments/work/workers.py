@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.errors import ExternalError, InputError
-from simkit.experiments.columns import Do
-from simkit.experiments.evaluate import evaluated
+from simkit.experiments.evaluate import PointTask, evaluated
 from simkit.experiments.points import PointBlock
 from simkit.experiments.work.budget import RunBudget
 
@@ -38,7 +37,7 @@ class Crew:
     """
 
     size: int
-    results: Callable[[Do, Iterable[PointBlock]], Iterator[Result]]
+    results: Callable[[PointTask, Iterable[PointBlock]], Iterator[Result]]
 
 
 @contextmanager
@@ -50,18 +49,18 @@ def crew_of(workers: Workers) -> Iterator[Crew]:
         with cluster_crew(workers.cluster) as crew:
             yield crew
     elif workers.jobs == 1:
-        yield Crew(size=1, results=lambda do, blocks: (result(do, block) for block in blocks))
+        yield Crew(size=1, results=lambda task, blocks: (result(task, block) for block in blocks))
     else:
         jobs = workers.jobs
-        yield Crew(size=jobs, results=lambda do, blocks: _by_processes(do, blocks, jobs))
+        yield Crew(size=jobs, results=lambda task, blocks: _by_processes(task, blocks, jobs))
 
 
-def result(do: Do, block: PointBlock) -> Result:
+def result(task: PointTask, block: PointBlock) -> Result:
     """A block with its results."""
-    return block, evaluated(do, block.points)
+    return block, evaluated(task.do, block.points, task.own)
 
 
-def _by_processes(do: Do, blocks: Iterable[PointBlock], jobs: int) -> Iterator[Result]:
+def _by_processes(task: PointTask, blocks: Iterable[PointBlock], jobs: int) -> Iterator[Result]:
     try:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -70,7 +69,7 @@ def _by_processes(do: Do, blocks: Iterable[PointBlock], jobs: int) -> Iterator[R
     parallel = Parallel(
         n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1
     )
-    calls: Iterable[Any] = (delayed(result)(do, block) for block in blocks)
+    calls: Iterable[Any] = (delayed(result)(task, block) for block in blocks)
     try:
         yield from parallel(calls)
     except TerminatedWorkerError as error:

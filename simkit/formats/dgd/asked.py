@@ -2,23 +2,29 @@
 
 import shlex
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from simkit.core.errors import InputError
 from simkit.core.request import Request
 from simkit.core.slo import Slo
+from simkit.formats.user_calibration import named_calibration
 
 ASKED_ANNOTATION = "simkit.io/asked"
 _BOUNDS = {"ttft": "ttft_s", "itl": "itl_s", "e2e_latency": "e2e_s"}
-# What may stand there and how it is read. A path never does: the file may be somebody else's.
+# What may stand there and how it is read. A file is named with its content's hash: no other is opened for it.
 _READ: Mapping[str, Callable[[str], Any]] = {
     "gpu": str, "gpus_per_node": int, "vram_mb": float, "isl": int, "osl": int, "concurrency": float,
     "request_rate": float, "prefix_hit": float, "ttft": str, "itl": str, "e2e_latency": str,
+    "calibration": str,
 }  # fmt: skip
 
 
-def asked_flags(request: Request, concurrency: float) -> dict[str, Any]:
-    """What was asked, by the names of flags; concurrency is the load that was chosen where none was given."""
+def asked_flags(request: Request, concurrency: float, folder: Path = Path()) -> dict[str, Any]:
+    """What was asked, by the names of flags; concurrency is the load that was chosen where none was given.
+
+    folder is the one that the DGD goes to: a calibration is named as seen from there.
+    """
     hardware, workload = request.hardware, request.workload
     rate, slots = workload.request_rate_per_s, workload.concurrency
     return {
@@ -31,6 +37,7 @@ def asked_flags(request: Request, concurrency: float) -> dict[str, Any]:
         "concurrency": None if rate else slots or max(1.0, float(round(concurrency))),
         "prefix_hit": workload.prefix_hit or None,
         **_bounds(request.slo),
+        "calibration": request.own and named_calibration(request.own, folder),
     }
 
 
