@@ -25,7 +25,13 @@ _OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
     ("trace", str, None, "--trace", "Replay a file of requests (AIPerf)."),
     ("trace_kind", str, "mooncake-trace", "--trace-type", "Its format, in AIPerf's words."),
     ("telemetry", str, None, "--gpu-telemetry", "pynvml, or the URL of a DCGM exporter (AIPerf)."),
-    ("key_file", Path, None, "--api-key-file", "File with the key that the server wants, else SIMKIT_API_KEY."),
+    (
+        "key_file",
+        Path,
+        None,
+        "--api-key-file",
+        "File with the key that the server wants, else SIMKIT_API_KEY.",
+    ),
     ("limits", list[str], None, "--max-error", "METRIC=FRACTION instead of the interval: itl=0.05."),
 )
 

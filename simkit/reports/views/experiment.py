@@ -45,9 +45,10 @@ def _certainty(swept: SweptPoints, place: int | None, *, whole: bool) -> str:
     """How sure it is; whole: the answer is about all groups, so that the best point stands apart."""
     if place is None:
         return "Nothing can be said."
-    parts = [f"{_answer(swept, place)}."] if whole else []
+    found = whole and swept.best not in swept.varied  # the lowest value of an axis is no finding
+    parts = [f"{_answer(swept, place)}."] if found else []
     chance = swept.columns.get("sla_probability", ())
-    if swept.bounds and chance and chance[place] is not None:
+    if swept.bounds and chance and chance[place] is not None and (found or not whole):
         parts.append(f"It keeps the SLA with a probability of {percent(chance[place])}.")
     inside = swept.columns.get("in_domain", ())
     if inside:

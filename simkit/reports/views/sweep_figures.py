@@ -184,7 +184,7 @@ def heat_maps(swept: SweptPoints) -> list[Figure]:
     """The best metric over pairs of axes: lengths, parallelism and load, GPUs and models."""
     found: list[Figure] = []
     for x, y in _PAIRS:
-        if x in swept.varied and y in swept.varied:
+        if x in swept.varied and y in swept.varied and swept.best not in (x, y):
             found.append(_heat(swept, x, y))
     return found[:4]
 

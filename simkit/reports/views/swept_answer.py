@@ -207,10 +207,7 @@ def _heat(answer: SweptAnswer) -> HeatMap:
         title=f"{whole_label(answer.label)} by {axis_label(across)}",
         alt=f"{answer.label} for {len(rows)} by {len(columns)} groups.",
         x=Axis(label=axis_label(across), categories=tuple(words(value) for value in columns)),
-        y=Axis(
-            label=", ".join(axis_label(name) for name in down),
-            categories=tuple(", ".join(words(value) for value in line) for line in rows),
-        ),
+        y=Axis(label="", categories=tuple(", ".join(words(value) for value in line) for line in rows)),
         unit=answer.label,
         values=tuple(tuple(cell[answer.best] if cell else None for cell in line) for line in cells),
         marks=tuple(
