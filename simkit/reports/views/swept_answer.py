@@ -96,7 +96,12 @@ def _ratio_words(answer: SweptAnswer, value: Any, found: Sequence[tuple[float, R
 
 
 def _place(answer: SweptAnswer, row: Row) -> str:
-    return ", ".join(f"{axis_label(name)} {words(row[name])}" for name in answer.others)
+    return ", ".join(f"{axis_label(name)} {_short(row[name])}" for name in answer.others)
+
+
+def _short(value: Any) -> str:
+    """A value in words, a model without its publisher."""
+    return words(value).rpartition("/")[2]
 
 
 def _spread(answer: SweptAnswer, known: Sequence[Row]) -> str:
@@ -207,7 +212,7 @@ def _heat(answer: SweptAnswer) -> HeatMap:
         title=f"{whole_label(answer.label)} by {axis_label(across)}",
         alt=f"{answer.label} for {len(rows)} by {len(columns)} groups.",
         x=Axis(label=axis_label(across), categories=tuple(words(value) for value in columns)),
-        y=Axis(label="", categories=tuple(", ".join(words(value) for value in line) for line in rows)),
+        y=Axis(label="", categories=tuple(", ".join(_short(value) for value in line) for line in rows)),
         unit=answer.label,
         values=tuple(tuple(cell[answer.best] if cell else None for cell in line) for line in cells),
         marks=tuple(
