@@ -17,12 +17,15 @@ from simkit.closed_form.problem import Domain
 from simkit.core.errors import InputError
 from simkit.engines.engine_model import KIN, LEVELS, METRICS, MeasuredRuns, Residuals
 from simkit.engines.registry import engine_spec
+from simkit.io.frames import read_arrays
 from simkit.io.paths import data_dir
+from simkit.io.reading import DAMAGE, Bounds, parse_json, read_json_object
 from simkit.io.yamlio import write_bytes_atomic
 
 # --- The shipped artifacts: factors of each engine, how far predictions have been off, on which runs.
 
 
+_ARTIFACT = Bounds(most=50_000_000, remedy="run `make calibrate`")
 ERRORS = "calibration/errors.json"
 FACTORS = "calibration/factors.json"
 
@@ -30,12 +33,7 @@ FACTORS = "calibration/factors.json"
 @lru_cache(maxsize=4)
 def artifact(name: str) -> Mapping[str, Any]:
     """An artifact under data/ as parsed."""
-    path = data_dir() / name
-    try:
-        document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable artifact ({error}); run `make calibrate`") from error
-    return document
+    return read_json_object(data_dir() / name, _ARTIFACT)
 
 
 @lru_cache(maxsize=8)
@@ -57,7 +55,7 @@ def error_models() -> dict[str, ErrorModel]:
             )
             for name, entry in artifact(ERRORS)["metrics"].items()
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise InputError(
             f"{data_dir() / ERRORS}: malformed error artifact ({error}); run `make calibrate`"
         ) from error
@@ -113,17 +111,16 @@ def write_residuals(path: Path, residuals: Residuals, provenance: Mapping[str, o
 
 def read_residuals(path: Path) -> Residuals:
     """Residuals from a file; raises InputError when it is not one."""
+    arrays = read_arrays(path, _ARTIFACT.remedy)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        meta = json.loads(str(arrays["meta"]))
+        meta = parse_json(str(arrays["meta"]), str(path), _ARTIFACT)
         models = {metric: _model(arrays, meta, metric) for metric in METRICS}
         return Residuals(
             models=models,
             noise={name: float(meta["noise"][name]) for name in METRICS},
             runs=_runs(arrays, meta),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         raise InputError(
             f"{path}: not a readable residual artifact ({error}); run `make calibrate`"
         ) from error

@@ -13,6 +13,7 @@ from perfmodels.hardware import Device, Link
 from perfmodels.units import GB, MIB
 from simkit.core.errors import InputError, nearest, unknown_name
 from simkit.io.paths import data_dir
+from simkit.io.reading import read_text
 
 # --- From what drivers, node labels and vendors call a GPU to the catalogue's SKU.
 
@@ -135,7 +136,7 @@ def _folder() -> Path:
 def _read(sku: str) -> dict[str, Any]:
     path = _folder() / f"{sku}.yaml"
     try:
-        spec = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (a safe loader)
+        spec = yaml.load(read_text(path), Loader=_LOADER)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); see data/README.md") from error
     if not isinstance(spec, dict):

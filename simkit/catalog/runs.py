@@ -11,6 +11,7 @@ import numpy as np
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.core.errors import InputError, nearest
 from simkit.core.milliseconds import looks_like_seconds, seconds_words
+from simkit.io.frames import read_frame
 from simkit.io.paths import data_dir
 from simkit.io.yamlio import load_documents
 
@@ -36,15 +37,9 @@ def read_table(path: Path) -> "pd.DataFrame":
 
     Raises InputError when it cannot be read or lacks a column that predictions need.
     """
-    import pandas as pd
-
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file; expected a table of runs (.csv or .parquet)")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable {path.suffix or 'CSV'} table ({first})") from error
+    frame = read_frame(path, "the schema is in data/README.md")
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
         found = nearest(missing[0], [str(name) for name in frame.columns], 1)

@@ -16,6 +16,7 @@ from simkit.core.measured import Run
 from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 
+_MOST_RUNS = 4_000  # what is solved grows with the square of them
 PRIORS = {"ttft": TTFT_PRIOR, "itl": ITL_PRIOR}
 
 
@@ -95,6 +96,11 @@ def calibration_of(observations: Sequence[Observation]) -> OwnCalibration:
     """A calibration. Raises InputError where there is nothing to calibrate with."""
     if not observations:
         raise InputError("no runs to calibrate with; measure at least one, three to ten are best")
+    if len(observations) > _MOST_RUNS:
+        raise InputError(
+            f"{len(observations):,} runs to calibrate with are more than {_MOST_RUNS:,}; keep those of your "
+            "own cluster"
+        )
     return OwnCalibration(observations=tuple(observations))
 
 

@@ -18,7 +18,8 @@ from simkit.experiments.document import Experiment, parse_experiment
 from simkit.experiments.points import PointBlock
 from simkit.experiments.provenance import metadata_of
 from simkit.io.locks import held, is_held
-from simkit.io.yamlio import read_text, write_text_atomic
+from simkit.io.reading import Bounds, read_json_object, read_text
+from simkit.io.yamlio import write_text_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,10 +73,7 @@ def read_run(folder: RunFolder) -> tuple[Experiment, dict[str, Any]]:
     """The experiment of a folder and its provenance. Raises InputError where there is none."""
     if not folder.exists:
         raise InputError(f"{folder.path}: no run is here; start one with simkit experiment run FILE -o DIR")
-    try:
-        known = json.loads(read_text(folder.path / RUN))
-    except ValueError as error:
-        raise InputError(f"{folder.path / RUN}: not JSON ({error}); run again in a new folder") from error
+    known = read_json_object(folder.path / RUN, Bounds(remedy="run again in a new folder"))
     source = folder.path / EXPERIMENT
     return parse_experiment(read_text(source), str(source)), known
 

@@ -1,24 +1,27 @@
 """A user's calibration on disk: the observations themselves, so that more can be added later."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.user_runs import APART
+from perfmodels.uncertainty.user_runs import APART, FEATURES
 from simkit.catalog.calibrations import ERRORS, artifact
 from simkit.closed_form.estimates import doubts_of
 from simkit.closed_form.user_calibration import Observation, OwnCalibration, calibration_of
 from simkit.core.errors import InputError
-from simkit.formats.benchmark_results.fields import load_json
+from simkit.formats.faults import first_fault
+from simkit.io.reading import Bounds, read_json_object
 from simkit.io.yamlio import write_text_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "simkit.own_calibration"
+_FILE = Bounds(remedy="make one by simkit fit --own")
 VERSION = 2  # 2: with how unsure the prediction was
 
 
@@ -40,12 +43,8 @@ def read_own(path: str | Path) -> OwnCalibration:
     was made from mocked engines.
     """
     place = Path(path)
-    document = load_json(place)
-    if (
-        not isinstance(document, Mapping)
-        or document.get("kind") != KIND
-        or document.get("version") != VERSION
-    ):
+    document = read_json_object(place, _FILE)
+    if document.get("kind") != KIND or document.get("version") != VERSION:
         raise InputError(f"{place}: no calibration of one's own runs; make one by simkit fit --own")
     shipped = str(artifact(ERRORS).get("sha256", "none"))[:12]
     if document.get("corrects") != shipped:
@@ -55,18 +54,38 @@ def read_own(path: str | Path) -> OwnCalibration:
     if document.get("mocked"):
         raise InputError(f"{place}: made from mocked engines, says nothing of GPUs; measure real ones")
     try:
-        return calibration_of([_observation(item) for item in document["observations"]])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{place}: damaged calibration ({error}); fit it again") from error
+        found = _Stored.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        raise InputError(f"{place}: damaged calibration ({first_fault(error)}); fit it again") from error
+    return calibration_of([Observation(**item.model_dump()) for item in found.observations])
 
 
-def _observation(item: Mapping[str, Any]) -> Observation:
-    return Observation(
-        features=tuple(float(value) for value in item["features"]),
-        log_ratios={str(name): float(value) for name, value in item["log_ratios"].items()},
-        doubts={str(name): float(item["doubts"][name]) for name in item["log_ratios"]},
-        source=str(item.get("source", "")),
+_Metric = Literal["ttft", "itl"]
+
+
+class _StoredObservation(BaseModel):
+    """One observation of the file; the bounds are far beyond any measurement, and no sum overflows."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    features: tuple[Annotated[float, Field(gt=0, lt=1e12)], ...] = Field(
+        min_length=len(FEATURES), max_length=len(FEATURES)
     )
+    log_ratios: dict[_Metric, Annotated[float, Field(gt=-30, lt=30)]] = Field(min_length=1)
+    doubts: dict[_Metric, Annotated[float, Field(gt=0, lt=30)]]
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _doubts_of_all(self) -> "_StoredObservation":
+        if not set(self.log_ratios) <= set(self.doubts):
+            raise ValueError("a log ratio without its doubt")
+        return self
+
+
+class _Stored(BaseModel):
+    """The file."""
+
+    observations: list[_StoredObservation]
 
 
 def table_features(joined: "pd.DataFrame") -> Any:

@@ -11,8 +11,8 @@ import yaml
 
 from simkit.core.errors import InputError
 from simkit.core.placed import Placed
+from simkit.io.reading import MOST_TEXT, read_text
 
-MAX_BYTES = 5_000_000
 MAX_DEPTH = 100
 MAX_ALIASES = 1_000
 MAX_NODES = 1_000_000  # after every alias is written out in full
@@ -83,8 +83,8 @@ def parse_documents(text: str, source: str) -> list[Any]:
 
     Where `text` itself knows its place, so do the texts in the documents.
     """
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{source}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
+    if len(text) > MOST_TEXT:
+        raise InputError(f"{source}: more than {MOST_TEXT // 1_000_000} MB of YAML; split the file")
     try:
         _check_events(text, source)
         return [document for document in _documents(text, source) if document is not None]
@@ -146,20 +146,6 @@ def _file_mode(target: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def read_text(path: Path) -> str:
-    """A text file as UTF-8, refused where it is larger than any document."""
-    try:
-        with path.open("rb") as handle:  # devices and pipes tell no size beforehand
-            content = handle.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise InputError(f"{path}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
-        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _check_events(text: str, source: str) -> None:

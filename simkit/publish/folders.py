@@ -1,6 +1,5 @@
 """Reports of what the verbs wrote into folders: recommendations, simulations, profiles, benchmarks."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,15 @@ import numpy as np
 
 from simkit.core.errors import InputError
 from simkit.formats.recommendations import read_recommendation
-from simkit.io.yamlio import read_text
+from simkit.io.frames import read_frame
+from simkit.io.reading import Bounds, read_json_object, read_text
 from simkit.reports.pages import Code, Page
 from simkit.reports.views.measured_points import benchmark_page, profiled_page
 from simkit.reports.views.recommendation import recommendation_page
 from simkit.reports.views.simulated_run import simulation_page
 from simkit.verbs.closer_look import closer_look_again
 
+_AGAIN = "simulate again with -o"
 _PARTS = ("bottlenecks", "explanation", "fronts", "remarks", "trade_offs", "versions")
 
 
@@ -50,24 +51,19 @@ def benchmark_report(path: Path) -> Page:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); let the verb that wrote it write it again") from error
-    return dict(found)
+    return read_json_object(path, Bounds(most=50_000_000, remedy="let the verb that wrote it write it again"))
 
 
 def _columns(path: Path) -> dict[str, list[float | None]]:
     """A CSV of numbers by column; empty cells are None."""
-    import pandas as pd
-
+    frame = read_frame(path, _AGAIN)
     try:
-        frame = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: not a table of numbers ({error}); simulate again with -o") from error
+        columns = {str(name): frame[name].to_numpy(np.float64) for name in frame.columns}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a table of numbers ({error}); {_AGAIN}") from error
     return {
-        str(name): [None if np.isnan(value) else float(value) for value in frame[name].to_numpy(np.float64)]
-        for name in frame.columns
+        name: [float(value) if np.isfinite(value) else None for value in values]
+        for name, values in columns.items()
     }
 
 
@@ -76,10 +72,13 @@ def _spread(path: Path) -> dict[str, list[float]]:
     file = path / "requests.parquet"
     if not file.is_file():
         return {}
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(file, columns=["counted", "ttft_s", "itl_s"]).to_pandas()
-    counted = table[table["counted"]]
+    table = read_frame(file, _AGAIN, columns=("counted", "ttft_s", "itl_s"))
+    lacking = [
+        name for name in ("counted", "ttft_s", "itl_s") if name not in table or table[name].dtype == object
+    ]
+    if lacking:
+        raise InputError(f"{file}: column {lacking[0]} is missing or no column of numbers; {_AGAIN}")
+    counted = table[table["counted"].astype(bool)]
     return {
         name: (1e3 * counted[column].dropna()).tolist()
         for name, column in (("TTFT", "ttft_s"), ("ITL", "itl_s"))

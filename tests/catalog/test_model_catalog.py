@@ -136,7 +136,7 @@ def test_a_new_model_is_one_file(data):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "not JSON"), ("[]", "expected a JSON object"), ("{}", "field 'config'")]
+    ("text", "message"), [("{", "not valid JSON"), ("[]", "expected a JSON object"), ("{}", "field 'config'")]
 )
 def test_a_faulty_model_file_is_named_with_its_fault(data, text, message):
     (data / "models" / "acme--One-7B.json").write_text(text)

@@ -9,7 +9,8 @@ from simkit.core.errors import InputError
 from simkit.experiments.beside.imported import IMPORT, is_import, read_import
 from simkit.experiments.provenance import METADATA_KEY, metadata_of
 from simkit.experiments.store import RunFolder, read_dataset, read_run
-from simkit.io.yamlio import read_text
+from simkit.io.frames import read_frame
+from simkit.io.reading import Bounds, read_json_object
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +38,11 @@ def write_datasets(folders: Sequence[Path], output: Path) -> int:
 
 def read_points(path: Path) -> "pd.DataFrame":
     """The points of a folder, or of a file that was written of some."""
-    import pandas as pd
-
     if path.is_dir():
         return _points(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give a run, or what export-data wrote of one")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    except (ValueError, OSError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable table ({first}); write it with export-data") from error
+    frame = read_frame(path, "write it with export-data")
     if "point" not in frame:
         raise InputError(f"{path}: column point missing; write it with simkit experiment export-data")
     if "error" in frame:
@@ -64,8 +59,7 @@ def _points(folder: Path) -> "pd.DataFrame":
 
 def _provenance(folder: Path) -> dict[str, Any]:
     if is_import(folder):
-        known: dict[str, Any] = json.loads(read_text(folder / IMPORT))
-        return known
+        return read_json_object(folder / IMPORT, Bounds(remedy="import the files again"))
     return read_run(RunFolder(path=folder))[1]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.errors import InputError
+from simkit.io.frames import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,17 @@ def read_pareto_csv(path: Path) -> list[tuple[dict[str, Any], dict[str, float]]]
     """Of every row the deployment with its load, and the figures. Raises InputError."""
     import pandas as pd
 
-    frame = pd.read_csv(path)
+    frame = read_frame(path, "write it again with AIConfigurator")
     missing = [name for name in _NEEDED if name not in frame]
     if missing:
         raise InputError(
             f"{path}: column {missing[0]} missing; expected AIConfigurator's pareto.csv as written"
         )
+    for name in _NEEDED:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise InputError(
+                f"{path}: column {name} is no column of numbers; write it again with AIConfigurator"
+            )
     return [(_deployed(row), _figures(row)) for _, row in frame.iterrows()]
 
 
