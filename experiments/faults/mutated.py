@@ -1,4 +1,4 @@
-"""One damaged version of a valid file, by what the file is: its tree or cells changed, its text, its bytes."""
+"""One damaged version of a valid file: its tree, its cells, its text or its bytes changed."""
 
 import csv
 import io
@@ -12,8 +12,8 @@ from reading.mutations import mutated_words
 
 BYTES_SHARE = 0.12
 _CELLS = (
-    *HOSTILE_TEXTS, "auto", "nan", "inf", "-inf", "1e308", "-1", "0", "1e-320", "9" * 400, "=cmd|' /C calc'!A0",
-    "1,5", "1.5", "TRUE", '"', "\ud800",
+    *HOSTILE_TEXTS, "auto", "nan", "inf", "-inf", "1e308", "-1", "0", "1e-320", "9" * 400,
+    "=cmd|' /C calc'!A0", "1,5", "1.5", "TRUE", '"', "\ud800",
 )  # fmt: skip
 _DEEP = (200, 5_000, 100_000)
 
@@ -22,7 +22,10 @@ def damaged(content: bytes, form: str, rng: random.Random) -> bytes:
     """The content with one to four changes; the same generator state gives the same bytes."""
     if rng.random() < BYTES_SHARE:
         return _bytes(content, rng)
-    return _FORMS[form](content, rng)
+    try:
+        return _FORMS[form](content, rng)
+    except (ValueError, RecursionError):  # damaged twice, the first time beyond what this can take apart
+        return _bytes(content, rng)
 
 
 def _bytes(content: bytes, rng: random.Random) -> bytes:
@@ -162,9 +165,11 @@ def _arrays(content: bytes, rng: random.Random) -> bytes:
                 if name == "index"
                 else np.array(text.decode("utf-8", "replace"))
             )
+        elif value.dtype.kind in "fi":
+            halves = value.ravel()[: value.size // 2]
+            arrays[name] = rng.choice((halves, value[None], np.array("x"), value * 0))
         else:
-            arrays[name] = rng.choice((value.ravel()[: value.size // 2], value[None], np.array("x"), value * 0))\
-                if value.dtype.kind in "fi" else np.array(rng.choice((0, "x")))  # fmt: skip
+            arrays[name] = np.array(rng.choice((0, "x")))
         if rng.random() < 0.1 and len(arrays) > 1:
             del arrays[name]
     written = io.BytesIO()

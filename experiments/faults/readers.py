@@ -1,4 +1,4 @@
-"""Every reader of files, with the valid file that it is given damaged versions of, and what it is used for."""
+"""Every reader of files: the valid file whose damaged versions it is given, and what it is used for."""
 
 import os
 import shutil
@@ -40,7 +40,9 @@ class Reader:
 def readers() -> list[Reader]:
     """All of them."""
     results = [
-        Reader(name=f"result-{name.partition('.')[0]}-{form}", sample=f"results/{name}", form=form, read=_result)
+        Reader(
+            name=f"result-{name.partition('.')[0]}-{form}", sample=f"results/{name}", form=form, read=_result
+        )
         for name, form in {
             "profile_export_aiperf.json": "json", "vllm.json": "json", "guidellm.json": "json",
             "inferencex.json": "json", "m32_genai_perf.json": "json", "m30_sglang_one.jsonl": "jsonl",
@@ -64,15 +66,26 @@ def _own_files() -> list[Reader]:
             name="measured-side", sample="bench/prediction.json", form="json", read=_measured_side,
             beside={"run.json": "bench/run.json"}, weight=4,
         ),
-        Reader(name="comparison", sample="bench/comparison.json", form="json", read=_benchmark_page, weight=4),
-        Reader(name="recommendation", sample="rec/recommendation.json", form="json", read=_recommendation, weight=6),
-        Reader(name="recommendation-page", sample="rec/recommendation.json", form="json", read=_rec_page, weight=1),
+        Reader(
+            name="comparison", sample="bench/comparison.json", form="json", read=_benchmark_page, weight=4,
+        ),
+        Reader(
+            name="recommendation", sample="rec/recommendation.json", form="json",
+            read=_recommendation, weight=6,
+        ),
+        Reader(
+            name="recommendation-page", sample="rec/recommendation.json", form="json",
+            read=_rec_page, weight=1,
+        ),
         Reader(name="profile-state", sample="profile/profile.json", form="json", read=_profile_state),
         Reader(
             name="profile-point", sample="bench/run.json", form="json", read=_profile_point,
             place="measured/a/b.json",
         ),
-        Reader(name="profile-page", sample="profile/profile_summary.json", form="json", read=_profile_page, weight=4),
+        Reader(
+            name="profile-page", sample="profile/profile_summary.json", form="json",
+            read=_profile_page, weight=4,
+        ),
         Reader(
             name="sweep-run", sample="sweep/run.json", form="json", read=_sweep_run,
             beside={"experiment.yaml": "sweep/experiment.yaml"},
@@ -114,7 +127,8 @@ def _tables() -> list[Reader]:
         Reader(name="pareto", sample="pareto.csv", form="csv", read=_sweep_points, weight=4),
         Reader(name="points", sample="sweep.csv", form="csv", read=_points, weight=3),
         Reader(
-            name="parts", sample="part.parquet", form="parquet", read=_parts, place="parts/00000000-x.parquet",
+            name="parts", sample="part.parquet", form="parquet", read=_parts,
+            place="parts/00000000-x.parquet",
             beside={"experiment.yaml": "sweep/experiment.yaml", "run.json": "sweep/run.json"}, weight=3,
         ),
     ]  # fmt: skip
@@ -122,7 +136,9 @@ def _tables() -> list[Reader]:
 
 def _artifacts() -> list[Reader]:
     return [
-        Reader(name="residuals", sample="data/calibration/residuals.npz", form="npz", read=_residuals, weight=1),
+        Reader(
+            name="residuals", sample="data/calibration/residuals.npz", form="npz", read=_residuals, weight=1,
+        ),
         Reader(name="operators", sample="data/operators/l40s.npz", form="npz", read=_operators, weight=1),
         Reader(
             name="factors", sample="data/calibration/factors.json", form="json", read=_artifact,
@@ -133,7 +149,8 @@ def _artifacts() -> list[Reader]:
             place="calibration/errors.json", beside={"calibration": "data/calibration"}, weight=2,
         ),
         Reader(
-            name="gpu", sample="data/gpus/h100_sxm.yaml", form="yaml", read=_gpu, place="gpus/h100_sxm.yaml", weight=4,
+            name="gpu", sample="data/gpus/h100_sxm.yaml", form="yaml", read=_gpu,
+            place="gpus/h100_sxm.yaml", weight=4,
         ),
     ]  # fmt: skip
 
@@ -293,7 +310,9 @@ def _sweep_run(path: Path) -> None:
 
     folder = RunFolder(path=path.parent)
     _, known = read_run(folder)
-    check_same(folder, {name: known.get(name) for name in ("experiment_sha256", "seed", "artifacts", "versions")})
+    check_same(
+        folder, {name: known.get(name) for name in ("experiment_sha256", "seed", "artifacts", "versions")}
+    )
 
 
 def _simulation(path: Path) -> None:

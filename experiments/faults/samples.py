@@ -65,9 +65,7 @@ def make(folder: Path) -> Path:
     """All samples; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     simkit("recommend", *ASKED, "--total-gpus", 4, "--ttft", 500, "--itl", 30, "-o", folder / "rec")
-    simkit(
-        "simulate", *ASKED, "--backend", "vllm", "--worker", "tp1", "--requests", 40, "-o", folder / "sim"
-    )
+    simkit("simulate", *ASKED, "--backend", "vllm", "--worker", "tp1", "--requests", 40, "-o", folder / "sim")
     (folder / "experiment.yaml").write_text(EXPERIMENT)
     simkit("experiment", "run", folder / "experiment.yaml", "-o", folder / "sweep", "--quiet")
     for name, text in {
@@ -94,8 +92,9 @@ def _results(folder: Path) -> None:
     import result_samples as found
 
     texts = {
-        "profile_export_aiperf.json": found.aiperf_export(), "server_metrics_export.json": found.server_metrics(),
-        "vllm.json": found.vllm_bench(), "guidellm.json": found.guidellm(), "inferencex.json": found.inferencex(),
+        "profile_export_aiperf.json": found.aiperf_export(), "vllm.json": found.vllm_bench(),
+        "server_metrics_export.json": found.server_metrics(), "guidellm.json": found.guidellm(),
+        "inferencex.json": found.inferencex(),
     }  # fmt: skip
     place = folder / "results"
     place.mkdir(exist_ok=True)
@@ -162,7 +161,9 @@ def _measured(folder: Path) -> None:
     compared(run, folder / "bench", prediction=predict(replace(request, workload=_load_of(run)), deployment))
     meter = Meter(client="builtin", options=BenchmarkOptions(request_count=4, warmup_count=1), stall_s=0.5)
     with openai_server(ttft_s=0.002, itl_s=0.0005) as (url, _):
-        target = Target(about="stand-in", start=lambda problem, candidate, at: _given(Server(url=url, model="tiny")))
+        target = Target(
+            about="stand-in", start=lambda problem, candidate, at: _given(Server(url=url, model="tiny"))
+        )
         asked = ProfileSettings(folder=folder / "profile", meter=meter, target=target)
         write_profile(profile(request, asked, lambda line: None), folder / "profile", "simkit profile")
 

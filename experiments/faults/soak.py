@@ -2,7 +2,7 @@
 
     python experiments/faults/soak.py --minutes 60 --write reports/reliability/files.json
 
-Every input is made from the reader's name and a number, with which `--only READER --seed N --count 1` repeats it.
+Every input is made from the reader's name and a number: `--only READER --seed N --count 1` repeats it.
 A broken promise is a traceback, a warning, over 10 s of CPU, or a message of more than one line.
 """
 
@@ -18,6 +18,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ def one_input(reader: Reader, target: Path, content: bytes, seed: int, tally: Ta
 
 def _odd(message: str) -> str:
     odd = any(ord(char) < 32 or ord(char) == 127 for char in message)
-    return f"a message of {len(message)} characters: {message[:120]!r}" if odd or len(message) > LONGEST else ""
+    return (
+        f"a message of {len(message)} characters: {message[:120]!r}" if odd or len(message) > LONGEST else ""
+    )
 
 
 def _place(error: BaseException) -> str:
@@ -110,7 +113,8 @@ def soak(chosen: list[Reader], samples: Path, limits: Any) -> dict[str, Tally]:
         targets = {reader.name: reader.folder(samples, Path(work)) for reader in chosen}
         for reader in chosen:  # what is imported late warns of itself, not of the input
             targets[reader.name].write_bytes(contents[reader.name])
-            reader.read(targets[reader.name])
+            with suppress(SimkitError):
+                reader.read(targets[reader.name])
         queue = _turns(chosen, tallies, limits)
         for reader, seed in queue:
             one_input(reader, targets[reader.name], contents[reader.name], seed, tallies[reader.name])
@@ -141,7 +145,9 @@ def _turns(chosen: list[Reader], tallies: dict[str, Tally], limits: Any) -> Any:
 
 
 def _progress(tallies: dict[str, Tally], elapsed: float) -> None:
-    total, broken = (sum(values) for values in zip(*((t.inputs, t.broken.total()) for t in tallies.values()), strict=True))
+    total, broken = (
+        sum(values) for values in zip(*((t.inputs, t.broken.total()) for t in tallies.values()), strict=True)
+    )
     print(f"{elapsed:,.0f} s: {total:,} inputs, {broken:,} broke a promise", file=sys.stderr, flush=True)
 
 
@@ -160,7 +166,10 @@ def document_of(tallies: dict[str, Tally], elapsed: float, before: int) -> dict[
                 "inputs": tally.inputs, "read": tally.read, "refused": tally.refused,
                 "mean_ms": round(1e3 * tally.seconds / max(tally.inputs, 1), 2),
                 "slowest_s": round(tally.slowest, 3), "broken": tally.broken.total(),
-                "places": {key: {"count": count, "seed": tally.seeds[key]} for key, count in tally.broken.most_common(50)},
+                "places": {
+                    key: {"count": count, "seed": tally.seeds[key]}
+                    for key, count in tally.broken.most_common(50)
+                },
             }
             for name, tally in tallies.items()
         },
@@ -175,7 +184,9 @@ def prepared(folder: Path) -> Path:
     """Samples, made once, with what lies elsewhere in the tree beside them."""
     if not (folder / "part.parquet").is_file():
         make(folder)
-        (folder / "part.parquet").write_bytes(next((folder / "sweep" / "parts").glob("*.parquet")).read_bytes())
+        (folder / "part.parquet").write_bytes(
+            next((folder / "sweep" / "parts").glob("*.parquet")).read_bytes()
+        )
         from faults.samples import simkit
 
         simkit("experiment", "export-data", folder / "sweep", "-o", folder / "sweep.csv", "--quiet")
@@ -220,8 +231,8 @@ def main() -> int:
         for place, seen in reader["places"].items():
             print(f"{seen['count']:6,} {name} --seed {seen['seed']}: {place}")
     print(
-        f"{found['inputs']:,} inputs of {len(chosen)} readers in {found['seconds']:,} s: {found['broken']:,} broke "
-        f"a promise; slowest {found['slowest_cpu_s']:g} s, peak {found['peak_memory_mib']:,} MiB"
+        f"{found['inputs']:,} inputs of {len(chosen)} readers in {found['seconds']:,} s: {found['broken']:,} "
+        f"broke a promise; slowest {found['slowest_cpu_s']:g} s, peak {found['peak_memory_mib']:,} MiB"
     )
     return 1 if found["broken"] else 0
 

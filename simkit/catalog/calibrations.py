@@ -39,7 +39,10 @@ def artifact(name: str) -> Mapping[str, Any]:
 @lru_cache(maxsize=8)
 def efficiency(backend: str) -> Efficiency:
     """Factors fitted for one engine, or for the one that it borrows them from."""
-    return Efficiency(**artifact(FACTORS)["engines"].get(engine_spec(backend).fitted_as, {}))
+    try:
+        return Efficiency(**artifact(FACTORS)["engines"].get(engine_spec(backend).fitted_as, {}))
+    except DAMAGE as error:
+        raise InputError(f"{data_dir() / FACTORS}: damaged ({error}); {_ARTIFACT.remedy}") from error
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +60,7 @@ def error_models() -> dict[str, ErrorModel]:
         }
     except DAMAGE as error:
         raise InputError(
-            f"{data_dir() / ERRORS}: malformed error artifact ({error}); run `make calibrate`"
+            f"{data_dir() / ERRORS}: malformed error artifact ({error}); {_ARTIFACT.remedy}"
         ) from error
 
 
@@ -65,11 +68,14 @@ def error_models() -> dict[str, ErrorModel]:
 def measured_domain() -> Domain:
     """What measured runs cover."""
     found = artifact(ERRORS)
-    return Domain(
-        places=frozenset((str(gpu), str(engine), str(kind)) for gpu, engine, kind in found.get("domain", ())),
-        families=frozenset(map(str, found.get("families", ()))),
-        widest=float(found.get("widest_engine_gpus", math.inf)),
-    )
+    try:
+        return Domain(
+            places=frozenset((str(gpu), str(kind), str(name)) for gpu, kind, name in found.get("domain", ())),
+            families=frozenset(map(str, found.get("families", ()))),
+            widest=float(found.get("widest_engine_gpus", math.inf)),
+        )
+    except DAMAGE as error:
+        raise InputError(f"{data_dir() / ERRORS}: damaged ({error}); {_ARTIFACT.remedy}") from error
 
 
 # --- Residuals of measured runs on disk: one npz of plain arrays, nothing pickled.

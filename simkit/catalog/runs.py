@@ -12,7 +12,7 @@ from simkit.closed_form.aggregated_loop import Procedure
 from simkit.core.errors import InputError, nearest
 from simkit.core.milliseconds import looks_like_seconds, seconds_words
 from simkit.io.frames import read_frame
-from simkit.io.paths import data_dir
+from simkit.io.paths import data_dir, unwritable
 from simkit.io.yamlio import load_documents
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
             frame.to_csv(temporary, index=False)
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); give another -o") from error
+        raise unwritable(path, error, "give another -o") from error
     finally:
         temporary.unlink(missing_ok=True)
 

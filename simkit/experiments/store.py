@@ -18,6 +18,7 @@ from simkit.experiments.document import Experiment, parse_experiment
 from simkit.experiments.points import PointBlock
 from simkit.experiments.provenance import metadata_of
 from simkit.io.locks import held, is_held
+from simkit.io.paths import unwritable
 from simkit.io.reading import Bounds, read_json_object, read_text
 from simkit.io.yamlio import write_text_atomic
 
@@ -98,9 +99,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
             for leftover in folder.parts.glob(".*.partial"):  # of a runner that was killed while it wrote
                 leftover.unlink()
         except OSError as error:
-            raise InputError(
-                f"{folder.parts}: cannot be written ({error.strerror}); give another folder"
-            ) from error
+            raise unwritable(folder.parts, error, "give another folder") from error
         yield
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread, Run
-from simkit.formats.benchmark_results.fields import at, load_json
 from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.prediction_files import KIND
+from simkit.formats.recommendation_model import CandidatePart
+from simkit.formats.written_models import PredictionPart, check_written, read_written
 
 PREDICTION = "prediction.json"
+_AGAIN = "measure again with simkit benchmark"
 _REACH_90 = 1.645  # standard deviations of a mean on either side
 _STATISTICS = ("mean", "p50", "p75", "p90", "p95", "p99")
 _RATES = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "request_rate_per_s")
@@ -27,9 +29,12 @@ def measured_candidate(folder: Path) -> dict[str, Any]:
     lo and hi bound a mean by the spread over its requests; None where the tool did not say that spread.
     Raises InputError where the folder says no deployment.
     """
-    about = at(load_json(folder / PREDICTION), "about")
-    if at(load_json(folder / PREDICTION), "kind") != KIND or at(about, "num_gpus") is None:
-        raise InputError(f"{folder / PREDICTION}: says no deployment; measure again with simkit benchmark")
+    path = folder / PREDICTION
+    document = read_written(path, PredictionPart, _AGAIN)
+    about = document["about"]
+    if document.get("kind") != KIND or "num_gpus" not in about:
+        raise InputError(f"{path}: says no deployment; {_AGAIN}")
+    check_written(about, CandidatePart, path, _AGAIN)
     run = read_run(folder)
     return {**{name: item for name, item in about.items() if name != "simulated"}, **_figures(about, run)}
 

@@ -33,7 +33,7 @@ def write_own(path: Path, own: OwnCalibration) -> None:
         "corrects": str(artifact(ERRORS).get("sha256", "none"))[:12],
         "observations": [asdict(item) for item in own.observations],
     }
-    write_text_atomic(path, json.dumps(document, indent=1) + "\n")
+    write_text_atomic(path, json.dumps(document, indent=1) + "\n", private=True)
 
 
 def read_own(path: str | Path) -> OwnCalibration:

@@ -11,6 +11,7 @@ import yaml
 
 from simkit.core.errors import InputError
 from simkit.core.placed import Placed
+from simkit.io.paths import unwritable
 from simkit.io.reading import MOST_TEXT, read_text
 
 MAX_DEPTH = 100
@@ -115,12 +116,15 @@ def dump_yaml(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def write_text_atomic(path: str | Path, text: str) -> None:
-    """Write a file so that readers see the old text or the new one, never a part."""
-    write_bytes_atomic(path, text.encode())
+def write_text_atomic(path: str | Path, text: str, *, private: bool = False) -> None:
+    """Write a file so that readers see the old text or the new one, never a part.
+
+    private: its owner alone may read it.
+    """
+    write_bytes_atomic(path, text.encode(), private=private)
 
 
-def write_bytes_atomic(path: str | Path, content: bytes) -> None:
+def write_bytes_atomic(path: str | Path, content: bytes, *, private: bool = False) -> None:
     """As write_text_atomic, for files that are not text."""
     target = Path(path)
     temporary: Path | None = None
@@ -131,10 +135,10 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         ) as handle:
             temporary = Path(handle.name)
             handle.write(content)
-        temporary.chmod(_file_mode(target))
+        temporary.chmod(0o600 if private else _file_mode(target))
         temporary.replace(target)
     except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+        raise unwritable(target, error, "choose another place") from error
     finally:  # also when a signal ends the process here
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from simkit.core.errors import InputError
 from simkit.formats.recommendations import read_recommendation
+from simkit.formats.written_models import ComparisonPart, ProfilePart, SummaryPart, read_written
 from simkit.io.frames import read_frame
-from simkit.io.reading import Bounds, read_json_object, read_text
+from simkit.io.reading import read_text
 from simkit.reports.pages import Code, Page
 from simkit.reports.views.measured_points import benchmark_page, profiled_page
 from simkit.reports.views.recommendation import recommendation_page
@@ -36,22 +36,24 @@ def recommendation_report(path: Path) -> Page:
 
 def simulation_report(path: Path) -> Page:
     """The page of a simulated run."""
-    summary = _json(path / "summary.json")
+    summary = read_written(path / "summary.json", SummaryPart, _AGAIN)
     return simulation_page(summary, _columns(path / "timeline.csv"), _spread(path), f"simkit report {path}")
 
 
 def profile_report(path: Path) -> Page:
     """The page of a profile, its points drawn."""
-    return profiled_page(_json(path / "profile_summary.json"), f"simkit report {path}")
+    return profiled_page(
+        read_written(path / "profile_summary.json", ProfilePart, "profile again"), f"simkit report {path}"
+    )
 
 
 def benchmark_report(path: Path) -> Page:
     """The page of one benchmark beside its prediction."""
-    return benchmark_page(_json(path / "comparison.json"), f"Benchmark in {path}", f"simkit report {path}")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return read_json_object(path, Bounds(most=50_000_000, remedy="let the verb that wrote it write it again"))
+    return benchmark_page(
+        read_written(path / "comparison.json", ComparisonPart, "benchmark again"),
+        f"Benchmark in {path}",
+        f"simkit report {path}",
+    )
 
 
 def _columns(path: Path) -> dict[str, list[float | None]]:

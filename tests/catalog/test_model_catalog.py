@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -182,13 +183,13 @@ def test_entries_are_immutable():
 def test_a_lookup_reads_no_more_than_its_own_files(monkeypatch):
     """Neither the exact name nor that of a variant opens the whole catalogue."""
     opened = []
-    plain = Path.open
+    plain = os.open
 
     def counting(path, *args, **kwargs):
-        opened.append(path)
+        opened.append(Path(path))
         return plain(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", counting)
+    monkeypatch.setattr(os, "open", counting)
     model_config("Qwen/Qwen3-32B")
     model_config("RedHatAI/Qwen3-32B-FP8-dynamic")
     assert 1 <= len([path for path in opened if path.suffix == ".json"]) <= 4

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
-from simkit.cli.measuring import stoppable
+from simkit.cli.ending import stoppable
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, show
 from simkit.core.errors import InputError, unknown_name
 

@@ -10,6 +10,7 @@ from simkit.experiments.beside.imported import IMPORT, is_import, read_import
 from simkit.experiments.provenance import METADATA_KEY, metadata_of
 from simkit.experiments.store import RunFolder, read_dataset, read_run
 from simkit.io.frames import read_frame
+from simkit.io.paths import unwritable
 from simkit.io.reading import Bounds, read_json_object
 
 if TYPE_CHECKING:
@@ -75,6 +76,6 @@ def _write_parquet(whole: "pd.DataFrame", output: Path, known: Sequence[dict[str
         pq.write_table(table, temporary)
         temporary.replace(output)
     except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror}); give another -o") from error
+        raise unwritable(output, error, "give another -o") from error
     finally:
         temporary.unlink(missing_ok=True)

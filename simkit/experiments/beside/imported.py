@@ -12,6 +12,7 @@ from simkit.core.errors import InputError
 from simkit.experiments.beside.foreign import foreign_columns
 from simkit.experiments.provenance import METADATA_KEY, artifact_hashes
 from simkit.experiments.store import PARTS
+from simkit.io.paths import unwritable
 from simkit.io.yamlio import write_text_atomic
 from simkit.reports.pages import Page, Section, page_markdown
 from simkit.verbs.recommend import versions
@@ -44,7 +45,7 @@ def write_import(folder: Path, table: "pd.DataFrame", command: Sequence[str]) ->
         document = {**known, "command": list(command)}
         write_text_atomic(folder / IMPORT, json.dumps(document, indent=2, sort_keys=True) + "\n")
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another -o") from error
+        raise unwritable(folder, error, "give another -o") from error
 
 
 def _put(part: Path, table: "pd.DataFrame", known: Mapping[str, Any]) -> None:
