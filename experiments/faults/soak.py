@@ -55,6 +55,11 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
     seeds: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def share(self) -> float:
+        """Time had, which counts for more where an input takes long: they would have most of it."""
+        return self.seconds * (self.seconds / max(self.inputs, 1)) ** 0.5
+
 
 def one_input(reader: Reader, target: Path, content: bytes, seed: int, tally: Tally) -> None:
     """Damage, read, count."""
@@ -128,7 +133,7 @@ def soak(chosen: list[Reader], samples: Path, limits: Any) -> dict[str, Tally]:
 
 
 def _turns(chosen: list[Reader], tallies: dict[str, Tally], limits: Any) -> Any:
-    """Reader and seed: so many inputs each, or, without a count, equal shares of time."""
+    """Reader and seed: so many inputs each, or shares of time, slow readers' smaller ones."""
     if limits.count:
         for reader in chosen:
             yield from ((reader, limits.seed + n) for n in range(limits.count))
@@ -138,7 +143,7 @@ def _turns(chosen: list[Reader], tallies: dict[str, Tally], limits: Any) -> Any:
     else:
         next_seed = dict.fromkeys(tallies, limits.seed)
         while True:
-            reader = min(chosen, key=lambda item: tallies[item.name].seconds)
+            reader = min(chosen, key=lambda item: tallies[item.name].share)
             for _ in range(reader.weight):
                 yield reader, next_seed[reader.name]
                 next_seed[reader.name] += 1

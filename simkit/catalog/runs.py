@@ -50,9 +50,32 @@ def read_table(path: Path) -> "pd.DataFrame":
     return frame
 
 
+_MOST_MS = 1e9  # of a measured mean: eleven days
+
+
+def with_measured_numbers(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with its measured columns as numbers. Raises InputError for a cell that is a text."""
+    import pandas as pd
+
+    found = frame.copy()
+    for column in (name for name in MEASURED if name in frame.columns):
+        values = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        odd = np.flatnonzero((values.isna() & frame[column].notna()) | (values.abs() > _MOST_MS))
+        if len(odd):
+            row = int(odd[0])
+            raise InputError(
+                f"column {column}, row {row + 1}: expected milliseconds, got "
+                f"{frame[column].iloc[row]!r:.60}; correct it, or leave the cell empty"
+            )
+        found[column] = values
+    return found
+
+
 def refuse_seconds(frame: "pd.DataFrame") -> None:
     """Raise InputError for a measured latency that can only be seconds, with the value it would have."""
-    osl = frame["osl_tokens"].to_numpy()
+    import pandas as pd
+
+    osl = pd.to_numeric(frame["osl_tokens"], errors="coerce").to_numpy(dtype=np.float64)
     for column in (name for name in MEASURED if name in frame.columns):
         metric = column.partition("_")[0]
         for row, value in enumerate(frame[column].to_numpy()):

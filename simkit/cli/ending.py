@@ -24,6 +24,8 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENOMEM: "free memory, or ask for less at once",
 }
+# Files are written by functions that name them, so what comes without a name is the output.
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO)
 _received: list[int] = []
 
 
@@ -36,6 +38,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 @contextmanager
 def stoppable() -> Iterator[None]:
     """A request to end (SIGTERM, SIGHUP) becomes an interrupt, so that what was started is stopped."""
+    _received.clear()
     before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
@@ -46,7 +49,7 @@ def stoppable() -> Iterator[None]:
 
 def interrupted_status() -> int:
     """The exit status after an interrupt: 130 for Ctrl-C, 143 for SIGTERM."""
-    return 128 + _received.pop() if _received else INTERRUPTED
+    return 128 + _received[-1] if _received else INTERRUPTED
 
 
 _STREAMS = ((0, "stdin", os.O_RDONLY, "r"), (1, "stdout", os.O_RDONLY, "w"), (2, "stderr", os.O_WRONLY, "w"))
@@ -72,18 +75,10 @@ def quiet_stdout() -> None:
 def system_words(error: OSError) -> str:
     """What the system refused, where, and what helps."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    place = str(error.filename) if error.filename else "standard output" if _stdout_fails() else ""
+    place = str(error.filename) if error.filename else "standard output" if error.errno in _OF_WRITING else ""
     remedy = _REMEDIES.get(error.errno or 0, "mend that and try again")
     text = f"{place}: {reason}; {remedy}" if place else f"{reason}; {remedy}"
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def _stdout_fails() -> bool:
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
 
 
 def told(message: str, exit_code: int, kind: str, *, as_json: bool) -> int:

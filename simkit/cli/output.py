@@ -45,9 +45,18 @@ def show(
 
         sys.stdout.write(dumps(document(), full_precision=full_precision))
         return
+    table(_console())
+
+
+def _console() -> "Console":
+    """A terminal, or what stands in for one; rich would end the process where the reader has gone."""
     from rich.console import Console
 
-    table(Console())
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Output()
 
 
 def remark(text: str, *, quiet: bool) -> None:

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 10_000  # characters of a message; names come from documents
+
 
 class SimkitError(Exception):
     """What went wrong, where, what was expected and what to do, in one line; exit status 2."""
@@ -12,6 +14,8 @@ class SimkitError(Exception):
     def __str__(self) -> str:
         """The message on one line: names come from documents, and a terminal acts on what they may hold."""
         text = super().__str__()
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}..."
         if text.isprintable():
             return text
         return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

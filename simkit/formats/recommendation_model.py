@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _Amount = Annotated[float, Field(ge=0, lt=1e18)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,11 +32,22 @@ class LatencyPart(_Part):
 class PlanPart(_Part):
     """How an engine is split."""
 
+    model_config = ConfigDict(strict=True, extra="forbid")
+
     tp: _Count = 1
     pp: _Count = 1
     attn_dp: _Count = 1
     moe_tp: _Count = 1
     ep: _Count = 1
+
+
+class DraftPart(_Part):
+    """How tokens are drafted."""
+
+    method: str
+    tokens: _Count
+    acceptance: _Share
+    model: str | None = None
 
 
 class EnginePart(_Part):
@@ -49,7 +60,7 @@ class EnginePart(_Part):
     gemm_dtype: str
     moe_dtype: str
     kv_dtype: str
-    speculative: dict[str, Any] | None = None
+    speculative: DraftPart | None = None
 
 
 class PoolPart(_Part):
@@ -60,13 +71,21 @@ class PoolPart(_Part):
     engine: EnginePart
 
 
+def check_pools(found: Any) -> None:
+    """Raise ValueError where a deployment does not say what runs in the way of its mode."""
+    whole, apart = ("plan", "engine"), ("prefill", "decode")
+    needed, other = (whole, apart) if found.mode == "agg" else (apart, whole)
+    if any(getattr(found, name) is None for name in needed) or found.model_fields_set & set(other):
+        raise ValueError(f"a deployment of mode {found.mode} has {' and '.join(needed)}, and nothing else")
+
+
 class CandidatePart(_Part):
     """One deployment and what it gives."""
 
     backend: str
     mode: Literal["agg", "disagg"]
     num_gpus: _Count
-    replicas: _Count = 1
+    replicas: _Count
     plan: PlanPart | None = None
     engine: EnginePart | None = None
     prefill: PoolPart | None = None
@@ -90,6 +109,12 @@ class CandidatePart(_Part):
     meets_sla: bool | None = None
     tied: bool | None = None
     notes: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _says_its_pools(self) -> "CandidatePart":
+        """An aggregated deployment has a plan and an engine, a disaggregated one two pools."""
+        check_pools(self)
+        return self
 
 
 class HardwarePart(_Part):

@@ -13,7 +13,7 @@ from simkit.catalog.calibrations import ERRORS, artifact
 from simkit.closed_form.estimates import doubts_of
 from simkit.closed_form.user_calibration import Observation, OwnCalibration, calibration_of
 from simkit.core.errors import InputError
-from simkit.formats.faults import first_fault
+from simkit.formats.faults import first_fault, shown
 from simkit.io.reading import Bounds, read_json_object
 from simkit.io.yamlio import write_text_atomic
 
@@ -47,9 +47,10 @@ def read_own(path: str | Path) -> OwnCalibration:
     if document.get("kind") != KIND or document.get("version") != VERSION:
         raise InputError(f"{place}: no calibration of one's own runs; make one by simkit fit --own")
     shipped = str(artifact(ERRORS).get("sha256", "none"))[:12]
-    if document.get("corrects") != shipped:
+    corrected = document.get("corrects")
+    if corrected != shipped:
         raise InputError(
-            f"{place}: corrects model {document.get('corrects')}, and {shipped} is installed; fit it again"
+            f"{place}: corrects model {shown(corrected)}, and {shipped!r} is installed; fit it again"
         )
     if document.get("mocked"):
         raise InputError(f"{place}: made from mocked engines, says nothing of GPUs; measure real ones")

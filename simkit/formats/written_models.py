@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from simkit.core.errors import InputError
 from simkit.core.slo import STATISTICS
 from simkit.formats.faults import first_fault
-from simkit.formats.recommendation_model import CandidatePart, EnginePart, PlanPart, PoolPart
+from simkit.formats.recommendation_model import CandidatePart, EnginePart, PlanPart, PoolPart, check_pools
 from simkit.io.reading import Bounds, read_json_object
 
 _Amount = Annotated[float, Field(ge=0, lt=1e15)]
@@ -160,11 +160,17 @@ class PlacePart(_Part):
     backend: str
     mode: Literal["agg", "disagg"]
     num_gpus: _Gpus
-    replicas: _Gpus = 1
+    replicas: _Gpus
     plan: PlanPart | None = None
     engine: EnginePart | None = None
     prefill: PoolPart | None = None
     decode: PoolPart | None = None
+
+    @model_validator(mode="after")
+    def _says_its_pools(self) -> "PlacePart":
+        """As of a candidate."""
+        check_pools(self)
+        return self
 
 
 class LoadPart(_Part):

@@ -40,11 +40,15 @@ def read_frame(path: Path, remedy: str, columns: Sequence[str] | None = None) ->
 
 
 def _parquet(content: bytes, columns: Sequence[str] | None) -> "pd.DataFrame":
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(content))
     if file.metadata.num_rows * max(file.metadata.num_columns, 1) > MOST_CELLS:
         raise ValueError(f"{file.metadata.num_rows:,} rows are more than any table has")
+    for field in file.schema_arrow:
+        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
+            raise ValueError(f"column {field.name} holds {field.type}, neither numbers nor texts")
     table = file.read(columns=None if columns is None else list(columns))
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame

@@ -9,7 +9,7 @@ from simkit.core.errors import InputError
 from simkit.formats.recommendations import read_recommendation
 from simkit.formats.written_models import ComparisonPart, ProfilePart, SummaryPart, read_written
 from simkit.io.frames import read_frame
-from simkit.io.reading import read_text
+from simkit.io.reading import DAMAGE, read_text
 from simkit.reports.pages import Code, Page
 from simkit.reports.views.measured_points import benchmark_page, profiled_page
 from simkit.reports.views.recommendation import recommendation_page
@@ -17,6 +17,7 @@ from simkit.reports.views.simulated_run import simulation_page
 from simkit.verbs.closer_look import closer_look_again
 
 _AGAIN = "simulate again with -o"
+_SPREAD = ("counted", "ttft_s", "itl_s")
 _PARTS = ("bottlenecks", "explanation", "fronts", "remarks", "trade_offs", "versions")
 
 
@@ -61,7 +62,7 @@ def _columns(path: Path) -> dict[str, list[float | None]]:
     frame = read_frame(path, _AGAIN)
     try:
         columns = {str(name): frame[name].to_numpy(np.float64) for name in frame.columns}
-    except (ValueError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: not a table of numbers ({error}); {_AGAIN}") from error
     return {
         name: [float(value) if np.isfinite(value) else None for value in values]
@@ -74,14 +75,14 @@ def _spread(path: Path) -> dict[str, list[float]]:
     file = path / "requests.parquet"
     if not file.is_file():
         return {}
-    table = read_frame(file, _AGAIN, columns=("counted", "ttft_s", "itl_s"))
-    lacking = [
-        name for name in ("counted", "ttft_s", "itl_s") if name not in table or table[name].dtype == object
-    ]
+    from pandas.api.types import is_numeric_dtype
+
+    table = read_frame(file, _AGAIN, columns=_SPREAD)
+    lacking = [name for name in _SPREAD if name not in table or not is_numeric_dtype(table[name].dtype)]
     if lacking:
         raise InputError(f"{file}: column {lacking[0]} is missing or no column of numbers; {_AGAIN}")
     counted = table[table["counted"].astype(bool)]
     return {
-        name: (1e3 * counted[column].dropna()).tolist()
+        name: (1e3 * counted[column][counted[column].between(0.0, 1e9)]).tolist()
         for name, column in (("TTFT", "ttft_s"), ("ITL", "itl_s"))
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.scoring import error_summary, interval_coverage
-from simkit.catalog.runs import MEASURED, refuse_seconds
+from simkit.catalog.runs import MEASURED, refuse_seconds, with_measured_numbers
 from simkit.core.errors import InputError, unknown_name
 from simkit.verbs.predict import Adjust, predict_table
 
@@ -31,6 +31,7 @@ def evaluate_table(frame: "pd.DataFrame", by: Sequence[str] = ()) -> dict[str, A
     missing = [name for name in MEASURED if name not in frame.columns]
     if missing:
         raise InputError(f"the table lacks the measured column {', '.join(missing)}; `predict` needs none")
+    frame = with_measured_numbers(frame)
     refuse_seconds(frame)
     return evaluation(with_predictions(frame), by)
 

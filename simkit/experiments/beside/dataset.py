@@ -9,7 +9,7 @@ from simkit.core.errors import InputError
 from simkit.experiments.beside.imported import IMPORT, is_import, read_import
 from simkit.experiments.provenance import METADATA_KEY, metadata_of
 from simkit.experiments.store import RunFolder, read_dataset, read_run
-from simkit.io.frames import read_frame
+from simkit.experiments.stored_columns import read_stored
 from simkit.io.paths import unwritable
 from simkit.io.reading import Bounds, read_json_object
 
@@ -43,12 +43,7 @@ def read_points(path: Path) -> "pd.DataFrame":
         return _points(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give a run, or what export-data wrote of one")
-    frame = read_frame(path, "write it with export-data")
-    if "point" not in frame:
-        raise InputError(f"{path}: column point missing; write it with simkit experiment export-data")
-    if "error" in frame:
-        frame["error"] = frame["error"].astype(object).where(frame["error"].notna(), "")
-    return frame
+    return read_stored(path, "write it with simkit experiment export-data")
 
 
 def _points(folder: Path) -> "pd.DataFrame":

@@ -19,6 +19,7 @@ _FIGURES = {
     "tokens/s": "output_tokens_per_s", "tokens/s/gpu": "output_tokens_per_s_per_gpu",
     "tokens/s/user": "tokens_per_s_per_user", "seq/s": "request_rate_per_s", "num_total_gpus": "num_gpus",
 }  # fmt: skip
+_TEXTS = ("model", "gpu", "backend", "backend_version", "gemm_dtype", "moe_dtype")
 _NEEDED = ("isl", "osl", "concurrency", *_FIGURES)
 
 
@@ -58,7 +59,8 @@ def _deployed(row: "pd.Series[Any]") -> dict[str, Any]:
         if mark:
             facts[f"{prefix}workers"] = row.get(f"{mark}workers")
     facts["num_gpus"] = row["num_total_gpus"]
-    return {name: value for name, value in facts.items() if value is not None and value == value}  # noqa: PLR0124
+    known = {name: value for name, value in facts.items() if value is not None and value == value}  # noqa: PLR0124
+    return {name: str(value) if name in _TEXTS else value for name, value in known.items()}
 
 
 def _figures(row: "pd.Series[Any]") -> dict[str, float]:

@@ -91,7 +91,10 @@ def _of_csv(path: Path) -> Iterator[SweepPoint]:
     import csv
 
     first = decoded(next(read_lines(path, RESULT), b""), str(path))
-    header = next(csv.reader([first]), [])
+    try:
+        header = next(csv.reader(first.splitlines()), [])
+    except csv.Error as error:
+        raise InputError(f"{path}: not CSV ({error}); give a table of AIConfigurator") from error
     if not is_pareto_csv(header):
         told = "no table of AIConfigurator (tokens/s/gpu, tokens/s/user and tpot expected)"
         raise InputError(f"{path}: {told}; of other tools give the JSON files of the runs")
