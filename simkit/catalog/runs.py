@@ -10,6 +10,7 @@ import numpy as np
 
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.core.errors import InputError, nearest
+from simkit.core.harmless import cell
 from simkit.core.milliseconds import looks_like_seconds, seconds_words
 from simkit.io.frames import read_frame
 from simkit.io.paths import data_dir, unwritable
@@ -92,12 +93,21 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
         if path.suffix == ".parquet":
             frame.to_parquet(temporary, index=False)
         else:
-            frame.to_csv(temporary, index=False)
+            _harmless(frame).to_csv(temporary, index=False)
         temporary.replace(path)
     except OSError as error:
         raise unwritable(path, error, "give another -o") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _harmless(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with no text that a spreadsheet would take for a formula."""
+    changed = {
+        str(name): frame[name].map(lambda value: cell(value) if isinstance(value, str) else value)
+        for name in frame.select_dtypes(exclude=["number", "bool"]).columns
+    }
+    return frame.assign(**changed) if changed else frame
 
 
 # --- Engine options of a table's rows: what the row says, else what its benchmark is known to set.

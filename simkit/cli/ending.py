@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from simkit.cli.output import INTERRUPTED
+from simkit.core.harmless import json_line, shown_line
 
 SYSTEM = 3  # exit status where an outside system failed
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -78,7 +79,7 @@ def system_words(error: OSError) -> str:
     place = str(error.filename) if error.filename else "standard output" if error.errno in _OF_WRITING else ""
     remedy = _REMEDIES.get(error.errno or 0, "mend that and try again")
     text = f"{place}: {reason}; {remedy}" if place else f"{reason}; {remedy}"
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return shown_line(text).replace("\n", " ")
 
 
 def told(message: str, exit_code: int, kind: str, *, as_json: bool) -> int:
@@ -87,11 +88,11 @@ def told(message: str, exit_code: int, kind: str, *, as_json: bool) -> int:
     Where neither can be written the status alone says it.
     """
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"simkit: {message}\n")
+        sys.stderr.write(f"simkit: {shown_line(message)}\n")
     if as_json:
         error = {"message": message, "exit_code": exit_code, "kind": kind}
         try:
-            sys.stdout.write(json.dumps({"error": error}, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(json.dumps({"error": error}, indent=2, ensure_ascii=False)) + "\n")
             sys.stdout.flush()
         except (OSError, ValueError):
             quiet_stdout()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from simkit.core.errors import InputError
+from simkit.core.harmless import shown_line
 
 Say = Callable[[str], object]
 
@@ -87,7 +88,9 @@ def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> None:
         raise InputError("--own writes a calibration for your cluster, not the shipped ones; give it alone")
     own = own_calibration(places)
     write_own(output, own)
-    typer.echo(f"{len(own.observations)} runs calibrate {output}; use it by --calibration {output}")
+    typer.echo(
+        shown_line(f"{len(own.observations)} runs calibrate {output}; use it by --calibration {output}")
+    )
 
 
 def _fit_operators(tables: Path, output: Path | None, families: list[str], say: Say) -> None:

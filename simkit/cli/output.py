@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simkit.core.harmless import shown_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -62,4 +64,4 @@ def _console() -> "Console":
 def remark(text: str, *, quiet: bool) -> None:
     """One line on standard error unless quiet."""
     if not quiet:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(shown_line(text) + "\n")

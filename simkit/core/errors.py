@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from simkit.core.harmless import shown_line
+
 _LONGEST = 10_000  # characters of a message; names come from documents
 
 
@@ -16,9 +18,7 @@ class SimkitError(Exception):
         text = super().__str__()
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}..."
-        if text.isprintable():
-            return text
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        return shown_line(text).replace("\n", "\\n")
 
 
 class InputError(SimkitError):
