@@ -8,6 +8,7 @@ of them written before the first.
 """
 
 import ctypes
+import glob
 import os
 import shutil
 import tempfile
@@ -44,7 +45,9 @@ def write_set(
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         within = place.is_dir() and not _exchangeable(place)
-        aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place if within else place.parent))
+        within_or_beside = place if within else place.parent
+        _forget_killed(within_or_beside, place.name)
+        aside = Path(tempfile.mkdtemp(prefix=f"{_mark(place.name)}{os.getpid()}.", dir=within_or_beside))
         _fill(aside, texts, _modes(texts, programs, private))
         if within:
             _put_each(aside, place, texts, stale)
@@ -56,6 +59,28 @@ def write_set(
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
     return [folder / name for name in texts]
+
+
+def _mark(name: str) -> str:
+    return f".{name}.{os.uname().nodename}."
+
+
+def _forget_killed(folder: Path, name: str) -> None:
+    """Remove what writers that are no more have left aside."""
+    for left in folder.glob(f"{glob.escape(_mark(name))}*"):
+        pid = left.name.removeprefix(_mark(name)).partition(".")[0]
+        if pid.isdecimal() and not _runs(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _modes(texts: Mapping[str, object], programs: Sequence[str], private: Sequence[str]) -> dict[str, int]:

@@ -101,7 +101,7 @@ def test_a_place_that_cannot_be_is_the_callers_fault(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; give a folder"):
         write_set(tmp_path / "file", NEW)
-    with pytest.raises(InputError, match=r"cannot be written \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"cannot be written \(File exists\)"):
         write_set(tmp_path / "file" / "out", NEW)
 
 
@@ -131,3 +131,5 @@ def test_a_kill_leaves_one_whole_set(tmp_path):
         found = texts(folder) if folder.exists() else {}
         assert len(found) in (0, 8)
         assert len(set(found.values())) <= 1
+        write_set(folder, NEW)  # what the killed one left aside goes with the next
+        assert [path.name for path in folder.parent.iterdir()] == ["out"]
