@@ -58,6 +58,11 @@ def _console() -> "Console":
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
+        def print(self, *objects: Any, **how: Any) -> None:
+            """Texts are shown as they are: neither a terminal nor rich acts on what they hold."""
+            harmless = (shown_line(item) if isinstance(item, str) else item for item in objects)
+            super().print(*harmless, **{"markup": False, **how})
+
     return Output()
 
 
