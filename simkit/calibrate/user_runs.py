@@ -11,7 +11,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.intervals import NormalErrors
 from perfmodels.uncertainty.user_runs import FEATURES, Places, doubt_left, log_features, most_telling
 from simkit.catalog.problems import SearchOptions, build_problem
-from simkit.catalog.runs import MEASURED, read_table, refuse_seconds, with_measured_numbers
+from simkit.catalog.runs import MEASURED, numbers, read_table, refuse_seconds, with_measured_numbers
 from simkit.closed_form.estimates import doubt_of, doubts_of
 from simkit.closed_form.one_deployment import SingleEstimate, deployment_candidate
 from simkit.closed_form.problem import Problem
@@ -102,8 +102,9 @@ def _sharpen(
 
 
 def _latency_ms(joined: "pd.DataFrame") -> "pd.Series[float]":
-    decodes = joined["osl_tokens"].astype(float) - 1.0
-    return joined["predicted_ttft_ms_mean"] + decodes * joined["predicted_itl_ms_mean"]
+    decodes = numbers(joined, "osl_tokens") - 1.0
+    found: pd.Series[float] = joined["predicted_ttft_ms_mean"] + decodes * joined["predicted_itl_ms_mean"]
+    return found
 
 
 def sharpened_estimate(result: SingleEstimate, request: Request, own: OwnCalibration) -> SingleEstimate:

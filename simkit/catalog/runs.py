@@ -72,11 +72,17 @@ def with_measured_numbers(frame: "pd.DataFrame") -> "pd.DataFrame":
     return found
 
 
-def refuse_seconds(frame: "pd.DataFrame") -> None:
-    """Raise InputError for a measured latency that can only be seconds, with the value it would have."""
+def numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
+    """A column as numbers; not-a-number where a cell is none: its row has no prediction and says why."""
     import pandas as pd
 
-    osl = pd.to_numeric(frame["osl_tokens"], errors="coerce").to_numpy(dtype=np.float64)
+    found: np.ndarray = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+    return found
+
+
+def refuse_seconds(frame: "pd.DataFrame") -> None:
+    """Raise InputError for a measured latency that can only be seconds, with the value it would have."""
+    osl = numbers(frame, "osl_tokens")
     for column in (name for name in MEASURED if name in frame.columns):
         metric = column.partition("_")[0]
         for row, value in enumerate(frame[column].to_numpy()):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.user_runs import APART, FEATURES
 from simkit.catalog.calibrations import ERRORS, artifact
+from simkit.catalog.runs import numbers
 from simkit.closed_form.estimates import doubts_of
 from simkit.closed_form.user_calibration import Observation, OwnCalibration, calibration_of
 from simkit.core.errors import InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "simkit.own_calibration"
+_MOST_GPUS = 1e6  # of an engine; a row with more has no prediction
 _FILE = Bounds(remedy="make one by simkit fit --own")
 VERSION = 2  # 2: with how unsure the prediction was
 
@@ -61,6 +63,7 @@ def read_own(path: str | Path) -> OwnCalibration:
     return calibration_of([Observation(**item.model_dump()) for item in found.observations])
 
 
+_MOST_FEATURE = 1e12
 _Metric = Literal["ttft", "itl"]
 
 
@@ -69,7 +72,7 @@ class _StoredObservation(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    features: tuple[Annotated[float, Field(gt=0, lt=1e12)], ...] = Field(
+    features: tuple[Annotated[float, Field(gt=0, lt=_MOST_FEATURE)], ...] = Field(
         min_length=len(FEATURES), max_length=len(FEATURES)
     )
     log_ratios: dict[_Metric, Annotated[float, Field(gt=-30, lt=30)]] = Field(min_length=1)
@@ -96,9 +99,9 @@ def table_features(joined: "pd.DataFrame") -> Any:
     apart = (joined["mode"] == "disagg").to_numpy() if "mode" in joined else np.zeros(len(joined), dtype=bool)
     gpus = np.where(apart, _engine_gpus(joined, "decode_"), _engine_gpus(joined, ""))
     columns = [
-        joined["concurrency"],
-        joined["isl_tokens"],
-        joined["osl_tokens"],
+        numbers(joined, "concurrency"),
+        numbers(joined, "isl_tokens"),
+        numbers(joined, "osl_tokens"),
         joined["predicted_ttft_ms_mean"] * 1e-3,
         joined["predicted_itl_ms_mean"] * 1e-3,
         gpus,
@@ -122,7 +125,8 @@ def _engine_gpus(joined: "pd.DataFrame", prefix: str) -> FloatArray:
     product = np.ones(len(joined))
     for name in ("tp", "pp", "attn_dp"):
         if f"{prefix}{name}" in joined:
-            product *= joined[f"{prefix}{name}"].astype(float).fillna(1.0).to_numpy()
+            sizes = numbers(joined, f"{prefix}{name}")
+            product *= np.where(np.isfinite(sizes) & (sizes < _MOST_GPUS), sizes, 1.0)
     return product
 
 
@@ -139,7 +143,7 @@ def observations_of_table(joined: "pd.DataFrame") -> list[Observation]:
             for name in ("ttft", "itl")
             if row.get(f"{name}_ms_mean", 0) > 0 and row[f"predicted_{name}_ms_mean"] > 0
         }
-        if ratios and np.all(features[position] > 0):
+        if ratios and np.all((features[position] > 0) & (features[position] < _MOST_FEATURE)):
             doubts = {name: float(unsure[name][position]) for name in ratios}
             source = str(row.get("run_id", position))
             found.append(

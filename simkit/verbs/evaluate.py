@@ -8,7 +8,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.scoring import error_summary, interval_coverage
-from simkit.catalog.runs import MEASURED, refuse_seconds, with_measured_numbers
+from simkit.catalog.runs import MEASURED, numbers, refuse_seconds, with_measured_numbers
 from simkit.core.errors import InputError, unknown_name
 from simkit.verbs.predict import Adjust, predict_table
 
@@ -73,11 +73,9 @@ def measured_throughput(frame: "pd.DataFrame") -> FloatArray:
 
     Every slot delivers OSL tokens in TTFT + (OSL - 1) ITL.
     """
-    column = {
-        name: frame[name].to_numpy(dtype=np.float64) for name in (*MEASURED, "osl_tokens", "concurrency")
-    }
+    column = {name: numbers(frame, name) for name in (*MEASURED, "osl_tokens", "concurrency")}
     seconds = 1e-3 * (column[MEASURED[0]] + (column["osl_tokens"] - 1.0) * column[MEASURED[1]])
-    gpus = frame["num_gpus"].to_numpy(dtype=np.float64)
+    gpus = numbers(frame, "num_gpus")
     implied: FloatArray = column["concurrency"] * column["osl_tokens"] / seconds / gpus
     return implied
 
