@@ -8,8 +8,8 @@ from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread, Run
 from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.prediction_files import KIND
-from simkit.formats.recommendation_model import CandidatePart
-from simkit.formats.written_models import PredictionPart, check_written, read_written
+from simkit.formats.written_models import AboutPart, PredictionPart, check_written
+from simkit.io.reading import Bounds, read_json_object
 
 PREDICTION = "prediction.json"
 _AGAIN = "measure again with simkit benchmark"
@@ -30,11 +30,12 @@ def measured_candidate(folder: Path) -> dict[str, Any]:
     Raises InputError where the folder says no deployment.
     """
     path = folder / PREDICTION
-    document = read_written(path, PredictionPart, _AGAIN)
-    about = document["about"]
-    if document.get("kind") != KIND or "num_gpus" not in about:
+    document = read_json_object(path, Bounds(most=50_000_000, remedy=_AGAIN))
+    about = document.get("about")
+    if document.get("kind") != KIND or not isinstance(about, dict) or "num_gpus" not in about:
         raise InputError(f"{path}: says no deployment; {_AGAIN}")
-    check_written(about, CandidatePart, path, _AGAIN)
+    check_written(document, PredictionPart, path, _AGAIN)
+    check_written(about, AboutPart, path, _AGAIN)
     run = read_run(folder)
     return {**{name: item for name, item in about.items() if name != "simulated"}, **_figures(about, run)}
 
@@ -43,6 +44,7 @@ def _figures(about: dict[str, Any], run: Run) -> dict[str, Any]:
     per_s, itl_s = run.output_tokens_per_s, run.itl.mean_s
     rates = (per_s, per_s and per_s / about["num_gpus"], itl_s and 1.0 / itl_s, run.requests_per_s)
     price = about.get("cost_per_million_output_tokens")  # for so many tokens as were predicted
+    tokens = about.get("output_tokens_per_s") or 0.0
     return {
         "ttft_ms": _latency(run.ttft, run.num_requests),
         "itl_ms": _latency(run.itl, run.num_requests),
@@ -50,7 +52,9 @@ def _figures(about: dict[str, Any], run: Run) -> dict[str, Any]:
         **dict(zip(_RATES, rates, strict=True)),
         "concurrency": run.concurrency or about.get("concurrency"),
         "goodput_per_s": run.goodput_per_s,
-        "cost_per_million_output_tokens": price and per_s and price * about["output_tokens_per_s"] / per_s,
+        "cost_per_million_output_tokens": price
+        and per_s
+        and price * (about.get("output_tokens_per_s") or 0.0) / per_s,
         "sla_probability": None,
         "meets_sla": None,
         "in_domain": True,

@@ -173,6 +173,14 @@ class PlacePart(_Part):
         return self
 
 
+class AboutPart(PlacePart):
+    """The candidate that was measured: what runs, and what its price was worked out for."""
+
+    concurrency: _Amount | None = None
+    output_tokens_per_s: _Amount | None = None
+    cost_per_million_output_tokens: _Amount | None = None
+
+
 class LoadPart(_Part):
     """What was sent."""
 

@@ -22,8 +22,6 @@ _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _TEXT = "tag:yaml.org,2002:str"
-_INT = "tag:yaml.org,2002:int"
-_MOST_DIGITS = 200  # more is no quantity, and no double holds it
 _FLOAT = "tag:yaml.org,2002:float"
 _MAPPING: type[Any] = Mapping  # read-only mappings are written too
 # Kubernetes reads 1e3 as a number; YAML 1.1 readers want a dot and a sign.
@@ -202,9 +200,6 @@ def _count_nodes(node: yaml.Node, source: str, sizes: dict[int, int]) -> int:
                 f"{_where(source, node.start_mark)}: an anchor contains itself; remove the alias"
             )
         return known
-    if isinstance(node, yaml.ScalarNode) and node.tag == _INT and len(node.value) > _MOST_DIGITS:
-        where = _where(source, node.start_mark)
-        raise InputError(f"{where}: a whole number of {len(node.value)} digits; correct it")
     sizes[id(node)] = 0  # marks a node being walked
     size = 1 + sum(_count_nodes(child, source, sizes) for child in _children(node, source))
     if size > MAX_NODES:
