@@ -52,9 +52,7 @@ def _figures(about: dict[str, Any], run: Run) -> dict[str, Any]:
         **dict(zip(_RATES, rates, strict=True)),
         "concurrency": run.concurrency or about.get("concurrency"),
         "goodput_per_s": run.goodput_per_s,
-        "cost_per_million_output_tokens": price
-        and per_s
-        and price * (about.get("output_tokens_per_s") or 0.0) / per_s,
+        "cost_per_million_output_tokens": price and per_s and price * tokens / per_s,
         "sla_probability": None,
         "meets_sla": None,
         "in_domain": True,

@@ -107,7 +107,9 @@ def _exchangeable(place: Path) -> bool:
     stood_in = place == here or place in here.parents
     ours = place.stat().st_uid == os.geteuid() and os.access(place.parent, os.W_OK)
     few = sum(1 for _ in islice(place.rglob("*"), _MOST_OTHERS + 1)) <= _MOST_OTHERS
-    return _renameat2() is not None and ours and few and not stood_in and not place.is_mount()
+    at_work = (place / ".lock").exists()  # a run writes into it by the names it has now
+    free = ours and few and not stood_in and not at_work and not place.is_mount()
+    return free and _renameat2() is not None
 
 
 def _put_whole(aside: Path, place: Path, texts: Mapping[str, object], stale: Sequence[str]) -> None:
