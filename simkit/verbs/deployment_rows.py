@@ -91,7 +91,9 @@ def _to_numbers(table: "pd.DataFrame", name: str) -> None:
     odd = ((values.isna() & given.notna()) | (values.abs() > _MOST)).to_numpy()
     table[name] = values.where(~odd, np.nan)
     for row in np.flatnonzero(odd):
-        table.loc[row, UNREAD] = f"{name}: expected a number below {_MOST:g}, got {given.iloc[row]!r:.60}"
+        found = given.iloc[row]
+        shown = repr(found) if isinstance(found, str) else str(found)
+        table.loc[row, UNREAD] = f"{name}: expected a number below {_MOST:g}, got {shown:.60}"
 
 
 def _flags(table: "pd.DataFrame") -> np.ndarray:
