@@ -10,13 +10,13 @@ _Count = Annotated[int, Field(ge=1, le=10**6)]
 _Length = Annotated[float, Field(gt=0, lt=1e9)]
 
 
-class _Part(BaseModel):
+class StoredPart(BaseModel):
     """Keys that are not named here may stand there too: other versions have had others."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
-class LatencyPart(_Part):
+class LatencyPart(StoredPart):
     """Milliseconds; null where the load cannot be sustained."""
 
     mean: _Amount | None
@@ -29,7 +29,7 @@ class LatencyPart(_Part):
     hi: _Amount | None
 
 
-class PlanPart(_Part):
+class PlanPart(StoredPart):
     """How an engine is split."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -41,7 +41,7 @@ class PlanPart(_Part):
     ep: _Count = 1
 
 
-class DraftPart(_Part):
+class DraftPart(StoredPart):
     """How tokens are drafted."""
 
     method: str
@@ -50,7 +50,7 @@ class DraftPart(_Part):
     model: str | None = None
 
 
-class EnginePart(_Part):
+class EnginePart(StoredPart):
     """Settings of an engine."""
 
     version: str | None = None
@@ -63,7 +63,7 @@ class EnginePart(_Part):
     speculative: DraftPart | None = None
 
 
-class PoolPart(_Part):
+class PoolPart(StoredPart):
     """Engines of one role."""
 
     workers: _Count
@@ -79,7 +79,7 @@ def check_pools(found: Any) -> None:
         raise ValueError(f"a deployment of mode {found.mode} has {' and '.join(needed)}, and nothing else")
 
 
-class CandidatePart(_Part):
+class CandidatePart(StoredPart):
     """One deployment and what it gives."""
 
     backend: str
@@ -117,7 +117,7 @@ class CandidatePart(_Part):
         return self
 
 
-class HardwarePart(_Part):
+class HardwarePart(StoredPart):
     """The GPUs that were asked for."""
 
     gpu: str
@@ -126,7 +126,7 @@ class HardwarePart(_Part):
     vram_mb: _Amount | None = None
 
 
-class WorkloadPart(_Part):
+class WorkloadPart(StoredPart):
     """The load that was asked for."""
 
     isl_tokens: _Length
@@ -138,7 +138,7 @@ class WorkloadPart(_Part):
     prefix_hit: _Share = 0.0
 
 
-class RequestPart(_Part):
+class RequestPart(StoredPart):
     """The question."""
 
     model: str
@@ -158,7 +158,7 @@ class RequestPart(_Part):
     warnings: list[str] = Field(default_factory=list)
 
 
-class FrontPoint(_Part):
+class FrontPoint(StoredPart):
     """One point of a front."""
 
     layout: str
@@ -173,7 +173,7 @@ class FrontPoint(_Part):
     itl_ms: dict[str, _Amount | None]
 
 
-class FrontPart(_Part):
+class FrontPart(StoredPart):
     """The front of one engine and mode."""
 
     backend: str
@@ -181,7 +181,7 @@ class FrontPart(_Part):
     points: list[FrontPoint]
 
 
-class RejectedPart(_Part):
+class RejectedPart(StoredPart):
     """Plans that were not possible, by reason."""
 
     reason: str
@@ -189,7 +189,7 @@ class RejectedPart(_Part):
     nearest: str | None = None
 
 
-class TradeOffPart(_Part):
+class TradeOffPart(StoredPart):
     """What one change would do."""
 
     change: str
@@ -197,7 +197,7 @@ class TradeOffPart(_Part):
     candidate: CandidatePart | None = None
 
 
-class RelaxationPart(_Part):
+class RelaxationPart(StoredPart):
     """What a bound would have to be."""
 
     bound: str
@@ -205,7 +205,7 @@ class RelaxationPart(_Part):
     needed_ms: _Amount | None
 
 
-class AlternativePart(_Part):
+class AlternativePart(StoredPart):
     """The best of another GPU or engine."""
 
     gpu: str
@@ -216,7 +216,7 @@ class AlternativePart(_Part):
     gpu_hour_price: _Amount | None = None
 
 
-class FinalistsPart(_Part):
+class FinalistsPart(StoredPart):
     """How far the second look went."""
 
     asked: int
@@ -226,7 +226,7 @@ class FinalistsPart(_Part):
     failed: list[str] = Field(default_factory=list)
 
 
-class RecommendationPart(_Part):
+class RecommendationPart(StoredPart):
     """The whole document; what older versions did not write may be missing."""
 
     request: RequestPart

@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from simkit.core.errors import InputError
 from simkit.core.slo import STATISTICS
 from simkit.formats.faults import first_fault
-from simkit.formats.recommendation_model import CandidatePart, EnginePart, PlanPart, PoolPart, check_pools
+from simkit.formats.recommendation_model import (
+    CandidatePart,
+    EnginePart,
+    PlanPart,
+    PoolPart,
+    StoredPart,
+    check_pools,
+)
 from simkit.io.reading import Bounds, read_json_object
 
 _Amount = Annotated[float, Field(ge=0, lt=1e15)]
@@ -17,12 +24,6 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Gpus = Annotated[int, Field(ge=1, le=10**6)]
 _Error = Annotated[float, Field(ge=-1, lt=1e15)]
-
-
-class _Part(BaseModel):
-    """Keys that are not named here may stand there too: they are not read."""
-
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
 def read_written(path: Path, kind: type[BaseModel], again: str) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def check_written(document: Any, kind: type[BaseModel], path: Path, again: str) 
 # --- prediction.json
 
 
-class BandPart(_Part):
+class BandPart(StoredPart):
     """A predicted mean with its interval, in seconds or per second."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -54,7 +55,7 @@ class BandPart(_Part):
     hi: _Amount | None = None
 
 
-class PredictionPart(_Part):
+class PredictionPart(StoredPart):
     """What benchmark predicted; `about` is the candidate, the JSON of estimate where it was given by hand."""
 
     about: dict[str, Any]
@@ -65,7 +66,7 @@ class PredictionPart(_Part):
 # --- comparison.json
 
 
-class MetricPart(_Part):
+class MetricPart(StoredPart):
     """One metric on both sides."""
 
     predicted: _Amount
@@ -78,7 +79,7 @@ class MetricPart(_Part):
     within: bool
 
 
-class ComparisonPart(_Part):
+class ComparisonPart(StoredPart):
     """A benchmark beside its prediction."""
 
     metrics: dict[str, MetricPart]
@@ -89,7 +90,7 @@ class ComparisonPart(_Part):
 # --- profile_summary.json
 
 
-class PointPart(_Part):
+class PointPart(StoredPart):
     """One point of a trial."""
 
     name: str
@@ -99,7 +100,7 @@ class PointPart(_Part):
     output_tokens_per_s: _Amount | None
 
 
-class TrialPart(_Part):
+class TrialPart(StoredPart):
     """One deployment that was measured, or was to be."""
 
     name: str
@@ -110,14 +111,14 @@ class TrialPart(_Part):
     points: list[PointPart]
 
 
-class RowsPart(_Part):
+class RowsPart(StoredPart):
     """A table of texts."""
 
     heads: list[str]
     rows: list[list[str]]
 
 
-class ProfilePart(_Part):
+class ProfilePart(StoredPart):
     """What a profile did and found."""
 
     model: str
@@ -139,7 +140,7 @@ class ProfilePart(_Part):
 # --- summary.json
 
 
-class StatisticsPart(_Part):
+class StatisticsPart(StoredPart):
     """One metric over requests, as AIPerf names its statistics."""
 
     avg: _Amount
@@ -148,13 +149,13 @@ class StatisticsPart(_Part):
     p99: _Amount
 
 
-class AveragePart(_Part):
+class AveragePart(StoredPart):
     """One figure of a run."""
 
     avg: _Amount
 
 
-class PlacePart(_Part):
+class PlacePart(StoredPart):
     """What was simulated."""
 
     backend: str
@@ -178,23 +179,24 @@ class AboutPart(PlacePart):
 
     concurrency: _Amount | None = None
     output_tokens_per_s: _Amount | None = None
+    kv_capacity_tokens: _Amount | None = None
     cost_per_million_output_tokens: _Amount | None = None
 
 
-class LoadPart(_Part):
+class LoadPart(StoredPart):
     """What was sent."""
 
     words: str
 
 
-class QueuePart(_Part):
+class QueuePart(StoredPart):
     """How long requests waited."""
 
     mean: _Amount
     p99: _Amount
 
 
-class ClosedFormPart(_Part):
+class ClosedFormPart(StoredPart):
     """Means of the closed form."""
 
     ttft_ms: _Amount | None
@@ -203,7 +205,7 @@ class ClosedFormPart(_Part):
     output_tokens_per_s_per_gpu: _Amount | None
 
 
-class VerdictPart(_Part):
+class VerdictPart(StoredPart):
     """The SLA's bounds and whether they hold."""
 
     statistics: dict[str, Literal[STATISTICS]]  # type: ignore[valid-type]
@@ -212,7 +214,7 @@ class VerdictPart(_Part):
     missed: dict[Literal["ttft_ms", "itl_ms", "e2e_ms"], _Amount]
 
 
-class OwnPart(_Part):
+class OwnPart(StoredPart):
     """What AIPerf has no name for."""
 
     model: str
@@ -234,7 +236,7 @@ class OwnPart(_Part):
     notes: list[str]
 
 
-class SummaryPart(_Part):
+class SummaryPart(StoredPart):
     """A simulated run."""
 
     time_to_first_token: StatisticsPart | None = None

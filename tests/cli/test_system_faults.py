@@ -117,11 +117,21 @@ def test_whatever_the_system_raises_is_one_line(simkit, monkeypatch, error, stat
         assert ('"exit_code": ' in done.out) == bool(text)
 
 
+def _interruptible():
+    """A job in the background ignores Ctrl-C, and its children do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_with_its_own_status(number, status):
     words = ("simulate", *ASKED, "--worker", "tp1", "--concurrency", "64", "--requests", "2000000", "--quiet")
     child = subprocess.Popen(
-        [*SIMKIT, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*SIMKIT, *words],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_interruptible,  # noqa: PLW1509
     )
     handled = f"/proc/{child.pid}/status"
     for _ in range(400):  # until the command has said what it does with signals
