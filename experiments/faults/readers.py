@@ -29,11 +29,11 @@ class Reader:
     def folder(self, samples: Path, work: Path) -> Path:
         """Where the damaged file goes; its neighbours lie there."""
         target = work / self.name / (self.place or Path(self.sample).name)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        (work / self.name).mkdir()
         for name, source in self.beside.items():
             at = work / self.name / name
-            if not at.exists():
-                (shutil.copytree if (samples / source).is_dir() else shutil.copy)(samples / source, at)
+            (shutil.copytree if (samples / source).is_dir() else shutil.copy)(samples / source, at)
+        target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
 
@@ -283,10 +283,13 @@ def _rec_page(path: Path) -> None:
 
 
 def _profile_state(path: Path) -> None:
+    from simkit.formats.benchmark_results.fields import at
     from simkit.formats.profile_store import ProfileStore
+    from simkit.io.reading import read_json
 
     store = ProfileStore(path.parent)
-    store.open({"a": 1})
+    asked = at(read_json(path), "asked")
+    store.open(asked if isinstance(asked, dict) else {"a": 1})
     store.enter("x")
 
 
@@ -375,9 +378,9 @@ def _model(path: Path) -> None:
 
 
 def _command(path: Path) -> None:
-    from simkit.formats.engine_command.read import parse_command
+    from simkit.formats.engine_command.read import read_command
 
-    parse_command(f"@{path}")
+    read_command(f"@{path}")
 
 
 def _predict(path: Path) -> None:

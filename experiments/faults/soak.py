@@ -58,7 +58,7 @@ class Tally:
     @property
     def share(self) -> float:
         """Time had, which counts for more where an input takes long: they would have most of it."""
-        return self.seconds * (self.seconds / max(self.inputs, 1)) ** 0.5
+        return self.seconds * (self.seconds / max(self.inputs, 1)) ** 0.25
 
 
 def one_input(reader: Reader, target: Path, content: bytes, seed: int, tally: Tally) -> None:
