@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 OUT ?= out/llama-70b
 
-.PHONY: demo test check coverage lint tools docs reports experiments calibrate operators bench clean
+.PHONY: demo test check coverage lint tools docs reports experiments calibrate operators bench soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/simkit recommend experiments/guide/llama-70b.yaml --gpu h100_sxm --total-gpus 40 -o $(OUT)
@@ -74,6 +74,11 @@ bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/experiments.py
+
+# Damaged versions of every file that is read, for an hour: `make soak MINUTES=5` for less
+MINUTES ?= 60
+soak: $(VENV)/.developer
+	$(BIN)/python experiments/faults/soak.py --minutes $(MINUTES)
 
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "simkit needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }

@@ -121,6 +121,7 @@ KNOWN_FAMILIES = frozenset({
     "bailing_moe", "smollm3", "ministral3", "bloom", "opt", "mpt", "exaone", "phimoe", "nemotron",
 })  # fmt: skip
 
+_MOST_LAYERS, _MOST_SIZE, _MOST_FIELD = 10_000, 10**8, 10**15
 _REQUIRED = ("hidden_size", "num_attention_heads", "vocab_size")
 
 
@@ -145,9 +146,21 @@ def shape_from_config(config: Config, *, name: str = "model") -> ModelShape:
     missing = [key for key in (*_REQUIRED, "num_hidden_layers") if not text.get(key)]
     if missing:
         raise ValueError(f"{name}: config.json lacks {', '.join(missing)}; is it a language model's config?")
+    _check_sizes(text, name)
     family = str(text.get("model_type") or config.get("model_type") or "unknown")
     shape = _shape(text, config, (name, family))
     return replace(shape, notes=_notes(text, family))
+
+
+def _check_sizes(text: Config, name: str) -> None:
+    """Raise ValueError for a size that no model has."""
+    for key in (*_REQUIRED, "num_hidden_layers"):
+        most = _MOST_LAYERS if key == "num_hidden_layers" else _MOST_SIZE
+        if not 1 <= int(text[key]) <= most:
+            raise ValueError(f"{name}: {key} must be from 1 to {most:,}, got {text[key]!r:.40}")
+    for key, value in text.items():
+        if isinstance(value, int) and abs(value) > _MOST_FIELD:
+            raise ValueError(f"{name}: {key} is {float(value):g}, which no model has")
 
 
 def _notes(text: ReadConfig, family: str) -> tuple[str, ...]:

@@ -17,12 +17,15 @@ from simkit.closed_form.problem import Domain
 from simkit.core.errors import InputError
 from simkit.engines.engine_model import KIN, LEVELS, METRICS, MeasuredRuns, Residuals
 from simkit.engines.registry import engine_spec
+from simkit.io.frames import read_arrays
 from simkit.io.paths import data_dir
+from simkit.io.reading import DAMAGE, Bounds, parse_json, read_json_object
 from simkit.io.yamlio import write_bytes_atomic
 
 # --- The shipped artifacts: factors of each engine, how far predictions have been off, on which runs.
 
 
+_ARTIFACT = Bounds(most=50_000_000, remedy="run `make calibrate`")
 ERRORS = "calibration/errors.json"
 FACTORS = "calibration/factors.json"
 
@@ -30,18 +33,16 @@ FACTORS = "calibration/factors.json"
 @lru_cache(maxsize=4)
 def artifact(name: str) -> Mapping[str, Any]:
     """An artifact under data/ as parsed."""
-    path = data_dir() / name
-    try:
-        document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable artifact ({error}); run `make calibrate`") from error
-    return document
+    return read_json_object(data_dir() / name, _ARTIFACT)
 
 
 @lru_cache(maxsize=8)
 def efficiency(backend: str) -> Efficiency:
     """Factors fitted for one engine, or for the one that it borrows them from."""
-    return Efficiency(**artifact(FACTORS)["engines"].get(engine_spec(backend).fitted_as, {}))
+    try:
+        return Efficiency(**artifact(FACTORS)["engines"].get(engine_spec(backend).fitted_as, {}))
+    except DAMAGE as error:
+        raise InputError(f"{data_dir() / FACTORS}: damaged ({error}); {_ARTIFACT.remedy}") from error
 
 
 @lru_cache(maxsize=1)
@@ -57,9 +58,9 @@ def error_models() -> dict[str, ErrorModel]:
             )
             for name, entry in artifact(ERRORS)["metrics"].items()
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise InputError(
-            f"{data_dir() / ERRORS}: malformed error artifact ({error}); run `make calibrate`"
+            f"{data_dir() / ERRORS}: malformed error artifact ({error}); {_ARTIFACT.remedy}"
         ) from error
 
 
@@ -67,11 +68,14 @@ def error_models() -> dict[str, ErrorModel]:
 def measured_domain() -> Domain:
     """What measured runs cover."""
     found = artifact(ERRORS)
-    return Domain(
-        places=frozenset((str(gpu), str(engine), str(kind)) for gpu, engine, kind in found.get("domain", ())),
-        families=frozenset(map(str, found.get("families", ()))),
-        widest=float(found.get("widest_engine_gpus", math.inf)),
-    )
+    try:
+        return Domain(
+            places=frozenset((str(gpu), str(kind), str(name)) for gpu, kind, name in found.get("domain", ())),
+            families=frozenset(map(str, found.get("families", ()))),
+            widest=float(found.get("widest_engine_gpus", math.inf)),
+        )
+    except DAMAGE as error:
+        raise InputError(f"{data_dir() / ERRORS}: damaged ({error}); {_ARTIFACT.remedy}") from error
 
 
 # --- Residuals of measured runs on disk: one npz of plain arrays, nothing pickled.
@@ -113,17 +117,16 @@ def write_residuals(path: Path, residuals: Residuals, provenance: Mapping[str, o
 
 def read_residuals(path: Path) -> Residuals:
     """Residuals from a file; raises InputError when it is not one."""
+    arrays = read_arrays(path, _ARTIFACT.remedy)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        meta = json.loads(str(arrays["meta"]))
+        meta = parse_json(str(arrays["meta"]), str(path), _ARTIFACT)
         models = {metric: _model(arrays, meta, metric) for metric in METRICS}
         return Residuals(
             models=models,
             noise={name: float(meta["noise"][name]) for name in METRICS},
             runs=_runs(arrays, meta),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         raise InputError(
             f"{path}: not a readable residual artifact ({error}); run `make calibrate`"
         ) from error

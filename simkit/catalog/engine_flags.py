@@ -1,12 +1,12 @@
 """The engines' own argument parsers, as `experiments/flags` took them from their sources."""
 
-import json
 from dataclasses import replace
 from functools import lru_cache
 
 from simkit.engines.command_parser import CommandParser, Option
 from simkit.engines.registry import engine_spec
 from simkit.io.paths import data_dir
+from simkit.io.reading import read_json_object
 
 
 @lru_cache(maxsize=16)
@@ -25,7 +25,7 @@ def _parser(name: str) -> CommandParser:
     path = data_dir() / "flags" / f"{name}.json"
     if not path.is_file():
         return CommandParser(program=name)
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json_object(path)
     return CommandParser(
         program=document["engine"],
         version=document["version"],

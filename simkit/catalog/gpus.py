@@ -13,6 +13,7 @@ from perfmodels.hardware import Device, Link
 from perfmodels.units import GB, MIB
 from simkit.core.errors import InputError, nearest, unknown_name
 from simkit.io.paths import data_dir
+from simkit.io.reading import read_text
 
 # --- From what drivers, node labels and vendors call a GPU to the catalogue's SKU.
 
@@ -135,7 +136,7 @@ def _folder() -> Path:
 def _read(sku: str) -> dict[str, Any]:
     path = _folder() / f"{sku}.yaml"
     try:
-        spec = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (a safe loader)
+        spec = yaml.load(read_text(path), Loader=_LOADER)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); see data/README.md") from error
     if not isinstance(spec, dict):
@@ -155,19 +156,26 @@ def _aliases(known: list[str]) -> dict[str, str]:
 
 def _number(spec: Mapping[str, Any], key: str, sku: str) -> float:
     value = spec[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise InputError(f"data/gpus/{sku}.yaml: {key}: expected a positive number, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e18:
+        raise InputError(f"data/gpus/{sku}.yaml: {key}: expected a positive number, got {value!r:.60}")
     return float(value)
 
 
+def _whole(spec: Mapping[str, Any], key: str, default: int, sku: str) -> int:
+    value = spec.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**6:
+        raise InputError(f"data/gpus/{sku}.yaml: {key}: expected a whole number from 1, got {value!r:.60}")
+    return value
+
+
 def _link(spec: Mapping[str, Any], kind: str, key: str, sku: str) -> Link:
-    latency = float(spec.get(f"{kind}_latency_s", LINK_LATENCY_S[kind]))
+    name = f"{kind}_latency_s"
+    latency = _number(spec, name, sku) if name in spec else LINK_LATENCY_S[kind]
     return Link(bandwidth_bytes_per_s=_number(spec, key, sku) * GB, latency_s=latency)
 
 
 def _device(sku: str, spec: Mapping[str, Any]) -> Device:
-    per_node = int(spec.get("gpus_per_node", 8))
-    reach = int(spec.get("link_domain_gpus", 1))
+    per_node, reach = _whole(spec, "gpus_per_node", 8, sku), _whole(spec, "link_domain_gpus", 1, sku)
     switched = reach >= per_node and "link_gb_per_s_per_direction" in spec
     kind, key = ("link", "link_gb_per_s_per_direction") if switched else ("pcie", "pcie_gb_per_s")
     rates = spec["dense_tflops"]

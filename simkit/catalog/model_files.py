@@ -1,6 +1,5 @@
 """Reading one model: a catalogue file, or a folder as Hugging Face lays it out; what its id says."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.io.reading import Bounds, read_json_object
+
+_FILE = Bounds(most=50_000_000, remedy="fetch the file again")  # an index of weights names every tensor
 
 # --- What a model id says: organisation, architecture, number format, and the rest of its suffixes.
 
@@ -130,15 +132,7 @@ def read_entry(folder: Path, model_id: str) -> ModelEntry:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises InputError with the file and the fault."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the name") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not JSON ({error}); fetch the file again") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path}: expected a JSON object, got {type(document).__name__}")
-    return document
+    return read_json_object(path, _FILE)
 
 
 def _notes(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.catalog.model_files import ModelEntry
 from simkit.catalog.model_lookup import model_config
 from simkit.core.errors import InputError
+from simkit.io.reading import DAMAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ def load_model(name: str) -> Model:
     try:
         shape = shape_from_config(entry.config, name=entry.name)
         precision = precision_from_config(entry.config, entry.hf_quant_config)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise InputError(
             f"model {name!r}: its config.json cannot be read as a language model ({error}); "
             "check that it is the Hugging Face config of the text model"

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,9 @@ from perfmodels.op_times.link import Algorithm, LinkModel
 from simkit.catalog.gpus import gpu as load_gpu
 from simkit.core.errors import InputError
 from simkit.engines.registry import engine_spec
+from simkit.io.frames import read_arrays
 from simkit.io.paths import data_dir
+from simkit.io.reading import DAMAGE, Bounds, parse_json, read_json_object
 from simkit.io.yamlio import write_bytes_atomic, write_text_atomic
 
 # --- Fitted operator models on disk: data/operators/<gpu>.npz, and MANIFEST.json with hashes and origin.
@@ -32,6 +34,7 @@ FOLDER = "operators"
 MANIFEST = "MANIFEST.json"
 JUDGED = "REJECTED.json"  # models left out or held to their siblings, and how far off they were
 DOUBTED = "DOUBTED.json"  # tables that measured runs contradict (experiments/operators/against_runs.py)
+_OWN = Bounds(most=50_000_000, remedy="run simkit fit --operators", strict=False)
 _STEPS = 1500.0  # per natural log unit: int16 reaches 3e9 seconds both ways
 _PLAIN = ("version", "rows", "launch_bound_rows", "cached_rows", "filled_from", "held_knots")
 _SCORES = ("held_out_mdape", "held_out_p90")
@@ -70,23 +73,23 @@ def gpu_models(gpu: str, folder: Path | None = None) -> GpuModels:
     path = (folder or data_dir() / FOLDER) / f"{gpu}.npz"
     if not path.exists():
         return GpuModels(operators={}, links={})
+    stored = read_arrays(path, _OWN.remedy)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            index = json.loads(stored["index"].tobytes())
-            values = stored["values"]
-    except (OSError, ValueError, KeyError) as fault:
-        raise InputError(f"{path}: not an operator artifact ({fault}); run simkit fit --operators") from fault
-    operators: dict[OpKey, OperatorModel] = {}
+        index = parse_json(stored["index"].tobytes().decode(), str(path), _OWN)
+        operators = {model.key: model for model in _stored_models(gpu, index, stored["values"])}
+        links = {name: _link(name, rows) for name, rows in index["links"].items()}
+    except DAMAGE as fault:
+        raise InputError(f"{path}: not an operator artifact ({fault}); {_OWN.remedy}") from fault
+    return GpuModels(operators=operators, links=links)
+
+
+def _stored_models(gpu: str, index: Mapping[str, Any], values: Any) -> Iterator[OperatorModel]:
     start = 0
     for record in index["models"]:
         axes = _axes(record["axes"], index["axes"])
         size = math.prod(len(axis.knots) for axis in axes)
-        model = _model(gpu, record, (axes, values[start : start + size]))
-        operators[model.key] = model
+        yield _model(gpu, record, (axes, values[start : start + size]))
         start += size
-    return GpuModels(
-        operators=operators, links={name: _link(name, rows) for name, rows in index["links"].items()}
-    )
 
 
 def _link(operation: str, rows: list[dict[str, Any]]) -> LinkModel:
@@ -162,7 +165,7 @@ def write_operators(
 def judged_records(folder: Path) -> list[dict[str, Any]]:
     """What was found of models too far from their siblings; empty where `folder` has no record."""
     path = folder / JUDGED
-    return list(json.loads(path.read_text(encoding="utf-8"))["models"]) if path.exists() else []
+    return list(read_json_object(path, _OWN)["models"]) if path.exists() else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,7 @@ class DoubtedTable:
 def doubted_tables(folder: Path) -> tuple[DoubtedTable, ...]:
     """Tables that take no part in fitting; none where `folder` has no record."""
     path = folder / DOUBTED
-    rows = json.loads(path.read_text(encoding="utf-8"))["tables"] if path.exists() else []
+    rows = read_json_object(path, _OWN)["tables"] if path.exists() else []
     return tuple(DoubtedTable(**{**row, "gpus": tuple(row["gpus"])}) for row in rows)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.core.errors import InputError, nearest
+from simkit.core.harmless import cell
 from simkit.core.milliseconds import looks_like_seconds, seconds_words
-from simkit.io.paths import data_dir
+from simkit.io.frames import read_frame
+from simkit.io.paths import data_dir, unwritable
 from simkit.io.yamlio import load_documents
 
 if TYPE_CHECKING:
@@ -36,15 +38,9 @@ def read_table(path: Path) -> "pd.DataFrame":
 
     Raises InputError when it cannot be read or lacks a column that predictions need.
     """
-    import pandas as pd
-
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file; expected a table of runs (.csv or .parquet)")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable {path.suffix or 'CSV'} table ({first})") from error
+    frame = read_frame(path, "the schema is in data/README.md")
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
         found = nearest(missing[0], [str(name) for name in frame.columns], 1)
@@ -55,9 +51,38 @@ def read_table(path: Path) -> "pd.DataFrame":
     return frame
 
 
+_MOST_MS = 1e9  # of a measured mean: eleven days
+
+
+def with_measured_numbers(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with its measured columns as numbers. Raises InputError for a cell that is a text."""
+    import pandas as pd
+
+    found = frame.copy()
+    for column in (name for name in MEASURED if name in frame.columns):
+        values = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        odd = np.flatnonzero((values.isna() & frame[column].notna()) | (values.abs() > _MOST_MS))
+        if len(odd):
+            row = int(odd[0])
+            raise InputError(
+                f"column {column}, row {row + 1}: expected milliseconds, got "
+                f"{frame[column].iloc[row]!r:.60}; correct it, or leave the cell empty"
+            )
+        found[column] = values
+    return found
+
+
+def numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
+    """A column as numbers; not-a-number where a cell is none: its row has no prediction and says why."""
+    import pandas as pd
+
+    found: np.ndarray = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+    return found
+
+
 def refuse_seconds(frame: "pd.DataFrame") -> None:
     """Raise InputError for a measured latency that can only be seconds, with the value it would have."""
-    osl = frame["osl_tokens"].to_numpy()
+    osl = numbers(frame, "osl_tokens")
     for column in (name for name in MEASURED if name in frame.columns):
         metric = column.partition("_")[0]
         for row, value in enumerate(frame[column].to_numpy()):
@@ -74,12 +99,21 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
         if path.suffix == ".parquet":
             frame.to_parquet(temporary, index=False)
         else:
-            frame.to_csv(temporary, index=False)
+            _harmless(frame).to_csv(temporary, index=False)
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); give another -o") from error
+        raise unwritable(path, error, "give another -o") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _harmless(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with no text that a spreadsheet would take for a formula."""
+    changed = {
+        str(name): frame[name].map(lambda value: cell(value) if isinstance(value, str) else value)
+        for name in frame.select_dtypes(exclude=["number", "bool"]).columns
+    }
+    return frame.assign(**changed) if changed else frame
 
 
 # --- Engine options of a table's rows: what the row says, else what its benchmark is known to set.

@@ -1,12 +1,11 @@
 """JSON schemas of other projects' documents, from data/schemas/."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from simkit.core.errors import InputError
 from simkit.io.paths import data_dir
+from simkit.io.reading import Bounds, read_json_object
 
 
 def planner_schema() -> dict[str, Any]:
@@ -16,8 +15,4 @@ def planner_schema() -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}; copy schemas/ from simkit's own data folder") from error
-    return schema
+    return read_json_object(path, Bounds(remedy="copy schemas/ from simkit's own data folder"))

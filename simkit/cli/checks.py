@@ -85,7 +85,7 @@ def tools(
 
     Example: simkit tools --make aiperf --make dynamo
     """
-    from simkit.cli.measuring import stoppable
+    from simkit.cli.ending import stoppable
     from simkit.io.tools import DYNAMO, TOOLS, cache_dir, find_tool, make_tool, tool_named
     from simkit.reports.terminal import grid
 

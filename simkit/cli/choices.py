@@ -1,5 +1,6 @@
 """Flags that ask about several things at once: lists of GPUs, engines and loads, and GPUs as needed."""
 
+import math
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from simkit.core.errors import InputError
 
 AUTO = "auto"
+_MOST_PRICE = 1e9
 _LISTS = ("gpu", "backend")
 
 
@@ -86,9 +88,12 @@ def gpu_hour_price(text: str, gpu: str | None) -> float:
 
 def _price(value: Any, text: str) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not 0 <= found < _MOST_PRICE:
         raise InputError(
             f"--gpu-hour-price {text!r}: expected a price such as 2.5, h100_sxm=2.5,b200_sxm=5, or a YAML "
             "file of such pairs"
-        ) from None
+        )
+    return found

@@ -8,6 +8,7 @@ import typer
 
 from simkit.cli.output import Format, FormatFlag, SeedFlag, remark, show
 from simkit.core.errors import InputError
+from simkit.core.harmless import shown_line
 
 Say = Callable[[str], object]
 Made = tuple[dict[str, Any], list[str]]  # what was fitted, as a document and in words
@@ -71,7 +72,7 @@ def fit(
         made.append(_fit_operators(operators, output, family or [], say))
     if runs:
         made.append(_fit_runs(runs, output, say))
-    lines = "\n".join(line for _, told in made for line in told)
+    lines = "\n".join(shown_line(line) for _, told in made for line in told)
     show(
         form,
         lambda: {name: value for document, _ in made for name, value in document.items()},

@@ -1,7 +1,6 @@
 """The `simkit` command: verbs, one place where errors become one line and an exit status."""
 
 import itertools
-import json
 import os
 import sys
 from typing import Annotated
@@ -9,6 +8,15 @@ from typing import Annotated
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, VerbGroup
+from simkit.cli.ending import (
+    SYSTEM,
+    interrupted_status,
+    quiet_stdout,
+    stoppable,
+    streams_ready,
+    system_words,
+    told,
+)
 from simkit.cli.output import INTERRUPTED
 from simkit.core.errors import SimkitError
 from simkit.io.tools import cache_dir
@@ -49,6 +57,8 @@ def _root(
 
 _COMPILING = "simkit: compiling the simulator once, about 20 s; kept in {folder}\n"
 _INTERRUPT_MESSAGE = "interrupted; no file was left half written"
+_NO_MEMORY = "not enough memory for what was asked; ask for less at once, or free some"
+_TOO_DEEP = "what was given is nested too deeply; write it out plainly"
 
 
 def _keep_compiled() -> None:
@@ -64,18 +74,29 @@ def _words(words: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Entry point. Bad input exits 2 with one line on standard error; Ctrl-C exits 130.
+    """Entry point. Bad input exits 2 with one line on standard error, what the system refuses 3.
 
-    Under --format json an error is a JSON object on standard output, too.
+    Ctrl-C exits 130, SIGTERM 143. Under --format json an error is a JSON object on standard output, too.
     """
+    streams_ready()
     _keep_compiled()
+    sys.exit(_ended(sys.argv[1:]))
+
+
+def _ended(words: list[str]) -> int:
+    """The exit status once everything is written."""
     try:
-        status = _called(sys.argv[1:])
+        with stoppable():
+            status = _called(words)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough; nothing more may be written at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    sys.exit(status)
+    except BrokenPipeError:  # the reader has seen enough
+        quiet_stdout()
+        return 0
+    except OSError as error:
+        message = system_words(error)
+        quiet_stdout()
+        return _told(words, message, SYSTEM, "OSError")
+    return status
 
 
 def _called(words: list[str]) -> int:
@@ -88,18 +109,18 @@ def _called(words: list[str]) -> int:
         status = INTERRUPTED
     except _USAGE_ERROR as error:
         return _told(words, f"{_usage_message(error)}; see simkit --help", 2, "UsageError")
+    except MemoryError:
+        return _told(words, _NO_MEMORY, SYSTEM, "MemoryError")
+    except RecursionError:
+        return _told(words, _TOO_DEEP, 2, "RecursionError")
     if status == INTERRUPTED:  # newer typer turns Ctrl-C into this status itself
-        return _told(words, _INTERRUPT_MESSAGE, INTERRUPTED, "Interrupted")
+        return _told(words, _INTERRUPT_MESSAGE, interrupted_status(), "Interrupted")
     return status if isinstance(status, int) else 0
 
 
 def _told(words: list[str], message: str, exit_code: int, kind: str) -> int:
-    """Say an error on one line, and to programs as JSON; returns the exit status."""
-    sys.stderr.write(f"simkit: {message}\n")
-    if "--format=json" in words or ("--format", "json") in itertools.pairwise(words):
-        error = {"message": message, "exit_code": exit_code, "kind": kind}
-        sys.stdout.write(json.dumps({"error": error}, indent=2, ensure_ascii=False) + "\n")
-    return exit_code
+    as_json = "--format=json" in words or ("--format", "json") in itertools.pairwise(words)
+    return told(message, exit_code, kind, as_json=as_json)
 
 
 def _usage_message(error: Exception) -> str:

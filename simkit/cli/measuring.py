@@ -1,12 +1,11 @@
 """Flags of every verb that measures, and a clean end on SIGTERM and Ctrl-C."""
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from simkit.cli.ending import stoppable
 from simkit.cli.flags.groups import plain_flag, with_flags
 from simkit.core.errors import InputError
 
@@ -102,18 +101,3 @@ def alone(folder: Path) -> Iterator[None]:
 
     with stoppable(), held(folder / ".lock", "wait for it, stop it, or give another -o"):
         yield
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """A request to end (SIGTERM, SIGHUP) becomes an interrupt, so that what was started is stopped."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simkit.core.harmless import shown_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -39,12 +41,26 @@ def show(
 
         sys.stdout.write(dumps(document(), full_precision=full_precision))
         return
+    table(_console())
+
+
+def _console() -> "Console":
+    """A terminal, or what stands in for one; rich would end the process where the reader has gone."""
     from rich.console import Console
 
-    table(Console())
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+        def print(self, *objects: Any, **how: Any) -> None:
+            """Texts are shown as they are: neither a terminal nor rich acts on what they hold."""
+            harmless = (shown_line(item) if isinstance(item, str) else item for item in objects)
+            super().print(*harmless, **{"markup": False, **how})
+
+    return Output()
 
 
 def remark(text: str, *, quiet: bool) -> None:
     """One line on standard error unless quiet."""
     if not quiet:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(shown_line(text) + "\n")

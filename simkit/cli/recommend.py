@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.choices import AUTO, each_choice, gpu_hour_price
+from simkit.cli.ending import stoppable
 from simkit.cli.flags.bounds import STATISTIC_HELP
-from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (
     request_from_flags,

@@ -58,7 +58,7 @@ def _with_planner(want: Wanted, bundle: Bundle) -> Wanted:
 def _scales_by_sla(text: str) -> bool:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("optimization_target") == "sla"
 

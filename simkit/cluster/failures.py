@@ -95,7 +95,7 @@ def _owners(said: Mapping[str, Any]) -> dict[str, str]:
 def _said(body: str) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

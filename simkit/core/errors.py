@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from simkit.core.harmless import shown_line
+
+_LONGEST = 10_000  # characters of a message; names come from documents
+
 
 class SimkitError(Exception):
     """What went wrong, where, what was expected and what to do, in one line; exit status 2."""
@@ -12,9 +16,9 @@ class SimkitError(Exception):
     def __str__(self) -> str:
         """The message on one line: names come from documents, and a terminal acts on what they may hold."""
         text = super().__str__()
-        if text.isprintable():
-            return text
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}..."
+        return shown_line(text).replace("\n", "\\n")
 
 
 class InputError(SimkitError):

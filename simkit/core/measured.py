@@ -1,6 +1,6 @@
 """One measured serving run, whatever tool measured it: one set of definitions, seconds, provenance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,13 @@ from simkit.core.slo import PERCENTILES
 # TTFT is request sent to first token. ITL is the per-request mean gap (e2e - TTFT)/(OSL - 1), which vLLM's
 # and InferenceX's benchmarks call TPOT. ICL is each gap between streamed chunks, which vLLM's benchmark
 # calls ITL; it is kept apart, because servers may bundle tokens into one chunk.
+
+
+_MOST = 1e15
+_AMOUNTS = (
+    "concurrency", "request_rate_per_s", "requests_per_slot", "length_spread", "num_requests", "num_errors",
+    "duration_s", "output_tokens_per_s", "requests_per_s", "goodput_per_s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,23 @@ class Run:
                 )
         if self.num_requests < 0 or self.num_errors < 0:
             raise InputError(f"{self.source.path}: negative request counts; the file is damaged")
+        for name, value in self._quantities():
+            if value is not None and not 0 <= value < _MOST:
+                raise InputError(
+                    f"{self.source.path}: {name} must be from 0 to {_MOST:g}, got {value:g}; "
+                    "the file is damaged, measure again"
+                )
+
+    def _quantities(self) -> Iterator[tuple[str, float | None]]:
+        """What cannot be negative, by name: latencies, loads, rates, and what the server says."""
+        for name in ("ttft", "itl", "icl", "e2e", "server"):
+            inner = getattr(self, name)
+            if inner is not None:
+                yield from ((f"{name}.{item}", getattr(inner, item)) for item in inner.__slots__)
+        for name in _AMOUNTS:
+            yield name, getattr(self, name)
+        yield "client_delay_s", None if self.client_delay_s is None else abs(self.client_delay_s)
+        yield "osl_off_frac + 1", None if self.osl_off_frac is None else self.osl_off_frac + 1.0
 
     @property
     def error_frac(self) -> float:

@@ -9,6 +9,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.user_runs import ITL_PRIOR, TTFT_PRIOR, Locations, OwnRuns, log_features
 from simkit.core.errors import InputError
 
+_MOST_RUNS = 4_000  # what is solved grows with the square of them
 PRIORS = {"ttft": TTFT_PRIOR, "itl": ITL_PRIOR}
 
 
@@ -67,4 +68,9 @@ def calibration_of(observations: Sequence[Observation]) -> OwnCalibration:
     """A calibration. Raises InputError where there is nothing to calibrate with."""
     if not observations:
         raise InputError("no runs to calibrate with; measure at least one, three to ten are best")
+    if len(observations) > _MOST_RUNS:
+        raise InputError(
+            f"{len(observations):,} runs to calibrate with are more than {_MOST_RUNS:,}; keep those of your "
+            "own cluster"
+        )
     return OwnCalibration(observations=tuple(observations))

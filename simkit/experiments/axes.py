@@ -15,6 +15,7 @@ _WORDS: Mapping[Kind, str] = {
     "flag": "true or false",
 }  # fmt: skip
 Value = str | int | float | bool
+_MOST = 1e300  # also of whole numbers that no double holds
 
 
 class AxisError(ValueError):
@@ -48,7 +49,7 @@ def _value(name: str, kind: Kind, value: Any, path: str) -> Value:
         return value
     if kind in ("whole", "number") and isinstance(value, int | float) and not isinstance(value, bool):
         lowest = 0.0 if name in ("length_spread", "prefix_hit", "shared_prefix_tokens", "repeat") else 1e-9
-        if math.isfinite(value) and lowest <= value < 1e9 and (kind == "number" or value == int(value)):
+        if lowest <= value < 1e9 and (kind == "number" or value == int(value)):
             return int(value) if kind == "whole" else float(value)
     raise AxisError(wrong_type(path, _WORDS[kind], value))
 
@@ -58,7 +59,7 @@ def _range(given: Mapping[Any, Any], path: str) -> list[Any]:
         if key not in _RANGE:
             raise AxisError(unknown_key(path, str(key), _RANGE))
     for key, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
             raise AxisError(wrong_type(f"{path}.{key}", "a number", value))
     if not {"start", "stop"} <= set(given) or ("step" in given) == ("factor" in given):
         raise AxisError(

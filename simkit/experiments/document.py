@@ -25,7 +25,8 @@ from simkit.experiments.points import BLOCK_POINTS, Dimension, Space, ordered
 from simkit.experiments.work.budget import RunBudget
 from simkit.formats.faults import Fault, faults_from, unknown_key
 from simkit.formats.user_calibration import read_own
-from simkit.io.yamlio import parse_document, read_text
+from simkit.io.reading import read_text
+from simkit.io.yamlio import parse_document
 
 MOST_POINTS = 10_000_000
 MOST_REFINED = 1_000_000  # each has its figures in memory

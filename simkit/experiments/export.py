@@ -211,6 +211,3 @@ def _sound_documents(item: Chosen, rec: Recommendation) -> tuple[list[Document],
 def write_export(folder: Path, texts: Mapping[str, str]) -> None:
     """Put every file in place; the scripts become executable."""
     write_folder(folder, texts)
-    for name in texts:
-        if name.endswith(".sh"):
-            (folder / name).chmod(0o755)

@@ -17,9 +17,12 @@ from simkit.experiments.columns import Do, Kind, dataset_columns
 from simkit.experiments.document import Experiment, parse_experiment
 from simkit.experiments.points import PointBlock
 from simkit.experiments.provenance import metadata_of
+from simkit.experiments.stored_columns import read_stored
 from simkit.formats.user_calibration import pinned, read_own
 from simkit.io.locks import held, is_held
-from simkit.io.yamlio import read_text, write_text_atomic
+from simkit.io.paths import unwritable
+from simkit.io.reading import Bounds, read_json_object, read_text
+from simkit.io.yamlio import write_text_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +79,7 @@ def read_run(folder: RunFolder) -> tuple[Experiment, dict[str, Any]]:
     """The experiment of a folder and its provenance. Raises InputError where there is none."""
     if not folder.exists:
         raise InputError(f"{folder.path}: no run is here; start one with simkit experiment run FILE -o DIR")
-    try:
-        known = json.loads(read_text(folder.path / RUN))
-    except ValueError as error:
-        raise InputError(f"{folder.path / RUN}: not JSON ({error}); run again in a new folder") from error
+    known = read_json_object(folder.path / RUN, Bounds(remedy="run again in a new folder"))
     source, own = folder.path / EXPERIMENT, known.get("own_calibration")
     found = parse_experiment(read_text(source), str(source))
     if own is not None:
@@ -107,9 +107,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
             for leftover in folder.parts.glob(".*.partial"):  # of a runner that was killed while it wrote
                 leftover.unlink()
         except OSError as error:
-            raise InputError(
-                f"{folder.parts}: cannot be written ({error.strerror}); give another folder"
-            ) from error
+            raise unwritable(folder.parts, error, "give another folder") from error
         yield
 
 
@@ -173,11 +171,9 @@ def part_files(folder: RunFolder) -> list[Path]:
 
 def forget_failures(folder: RunFolder) -> int:
     """Drop parts in which no point has a result, so that they are tried again; says how many points."""
-    import pyarrow.parquet as pq
-
     dropped = 0
     for path in part_files(folder):
-        errors = pq.read_table(path, columns=["error"])["error"].to_pylist()
+        errors = _stored(folder, path, ["error"])["error"].tolist()
         if all(errors):
             path.unlink()
             dropped += len(errors)
@@ -186,12 +182,8 @@ def forget_failures(folder: RunFolder) -> int:
 
 def stored_points(folder: RunFolder) -> tuple[int, int]:
     """Points that are finished, and how many of them have no result."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    errors = [pq.read_table(path, columns=["error"])["error"] for path in part_files(folder)]
-    failed = sum(int(pc.sum(pc.not_equal(column, "")).as_py() or 0) for column in errors)
-    return sum(len(column) for column in errors), failed
+    errors = [_stored(folder, path, ["error"])["error"] for path in part_files(folder)]
+    return sum(len(column) for column in errors), sum(int((column != "").sum()) for column in errors)
 
 
 def pace(folder: RunFolder) -> float | None:
@@ -211,20 +203,19 @@ def pace(folder: RunFolder) -> float | None:
 
 def read_part(folder: RunFolder, block: PointBlock) -> "pd.DataFrame":
     """The results of a block that is done."""
-    import pyarrow.parquet as pq
+    return _stored(folder, folder.part(block), None)
 
-    frame: pd.DataFrame = pq.read_table(folder.part(block)).to_pandas()
-    return frame
+
+def _stored(folder: RunFolder, path: Path, columns: list[str] | None) -> "pd.DataFrame":
+    return read_stored(path, f"delete it, then simkit experiment resume {folder.path}", columns)
 
 
 def read_dataset(folder: RunFolder, columns: list[str] | None = None) -> "pd.DataFrame":
     """Every finished point once. Raises InputError where there is none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pandas as pd
 
     files = part_files(folder)
     if not files:
         raise InputError(f"{folder.path}: no point is finished yet; simkit experiment resume {folder.path}")
-    table = pa.concat_tables([pq.read_table(path, columns=columns) for path in files])
-    frame: pd.DataFrame = table.to_pandas()
+    frame = pd.concat([_stored(folder, path, columns) for path in files], ignore_index=True)
     return frame.drop_duplicates("point", ignore_index=True) if "point" in frame else frame

@@ -126,6 +126,12 @@ def faults_from(error: ValidationError, known_keys: dict[str, tuple[str, ...]]) 
     return [_fault(item, known_keys) for item in error.errors(include_url=False)]
 
 
+def first_fault(error: ValidationError) -> str:
+    """The first thing wrong of a document that nobody wrote by hand: field, what was found and expected."""
+    fault = faults_from(error, {})[0]
+    return f"{fault.path}: {fault.problem}"
+
+
 def join_path(parts: Iterable[str | int]) -> str:
     """`("spec", "components", 0, "name")` as `spec.components[0].name`."""
     text = ""

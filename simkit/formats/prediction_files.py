@@ -9,8 +9,10 @@ from simkit.compare.comparison import Band, Predicted
 from simkit.core.errors import InputError
 from simkit.core.workload import Workload
 from simkit.formats.benchmark_results.fields import at, load_json, number
+from simkit.formats.written_models import PredictionPart, check_written
 
 KIND = "simkit.prediction"
+_AGAIN = "make it again"
 _LATENCIES = ("ttft", "itl", "e2e")
 
 
@@ -35,7 +37,8 @@ def read_prediction(path: str | Path) -> Predicted:
     document = load_json(place)
     if at(document, "kind") == KIND:
         return _own(document, place)
-    candidate, workload = at(document, "selected") or document, at(document, "request", "workload") or {}
+    candidate, workload = at(document, "selected") or document, at(document, "request", "workload")
+    workload = workload if isinstance(workload, Mapping) else {}
     if at(candidate, "ttft_ms", "mean") is None:
         raise InputError(
             f"{place}: no prediction; expected recommendation.json, prediction.json or the JSON of estimate"
@@ -44,11 +47,16 @@ def read_prediction(path: str | Path) -> Predicted:
 
 
 def _own(document: Mapping[str, Any], path: Path) -> Predicted:
+    check_written(document, PredictionPart, path, _AGAIN)
+    bands = {name: Band(**band) for name, band in document["bands"].items()}
+    return Predicted(workload=_workload(document["workload"], path), bands=bands)
+
+
+def _workload(values: Mapping[str, Any], path: Path) -> Workload:
     try:
-        bands = {str(name): Band(**band) for name, band in document["bands"].items()}
-        return Predicted(workload=Workload(**document["workload"]), bands=bands)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: damaged prediction ({error}); make it again") from error
+        return Workload(**values)
+    except (TypeError, InputError) as error:
+        raise InputError(f"{path}: unknown workload ({error}); {_AGAIN}") from error
 
 
 def _candidate(candidate: Mapping[str, Any], workload: Mapping[str, Any], path: Path) -> Predicted:
@@ -57,17 +65,19 @@ def _candidate(candidate: Mapping[str, Any], workload: Mapping[str, Any], path: 
     tokens = number(candidate.get("output_tokens_per_s"))
     if tokens is not None:
         bands["output_tokens_per_s"] = Band(mean=tokens)
-    known = {name: value for name, value in workload.items() if value is not None}
+    known = {name: number(value) for name, value in workload.items() if value is not None}
     if "request_rate_per_s" not in known:
         known.setdefault("concurrency", number(candidate.get("concurrency")))
-    try:
-        return Predicted(workload=Workload(**known), bands=bands)
-    except TypeError as error:
-        raise InputError(f"{path}: unknown workload ({error}); make it again") from error
+    unread = next((name for name in known if known[name] is None), None)
+    if unread:
+        raise InputError(f"{path}: workload.{unread} is no number; {_AGAIN}")
+    return Predicted(workload=_workload(known, path), bands=bands)
 
 
 def _band(entry: Any, path: Path) -> Band:
     mean, low, high = (number(at(entry, name)) for name in ("mean", "lo", "hi"))
+    if any(value is not None and not 0 <= value < 1e15 for value in (mean, low, high)):
+        raise InputError(f"{path}: a latency below zero or beyond 1e15 ms; {_AGAIN}")
     if mean is None:
         raise InputError(f"{path}: a latency without a mean; the load was not sustained, predict another")
     scaled = [None if value is None else value * 1e-3 for value in (low, high)]

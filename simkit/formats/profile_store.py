@@ -13,14 +13,16 @@ from typing import Any
 
 from simkit.core.errors import InputError
 from simkit.core.measured import Run
-from simkit.formats.benchmark_results.fields import at, load_json
 from simkit.formats.benchmark_results.stored import is_stored, run_document, run_of
+from simkit.io.reading import Bounds, read_json_object
 from simkit.io.yamlio import write_text_atomic
 
 STATE, MEASURED = "profile.json", "measured"
 KIND = "simkit.profile"
 FAILURE = "simkit.failure"
 VERSION = 1
+_STATE = Bounds(most=50_000_000, remedy="give another -o")
+_POINT = Bounds(most=50_000_000, remedy="delete it and resume")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +59,11 @@ class ProfileStore:
         path = self.folder / STATE
         if not path.exists():
             return False
-        document = load_json(path)
-        if at(document, "kind") != KIND or at(document, "version") != VERSION:
+        document = read_json_object(path, _STATE)
+        if document.get("kind") != KIND or document.get("version") != VERSION:
             raise InputError(f"{path}: not a profile of this version of simkit; give another -o")
         if document.get("digest") != digest_of(asked):
-            different = _first_difference(at(document, "asked") or {}, dict(asked))
+            different = _first_difference(document.get("asked"), asked)
             raise InputError(
                 f"{self.folder}: holds the profile of another question ({different} differs); "
                 "give another -o, or ask the same to resume"
@@ -77,7 +79,7 @@ class ProfileStore:
     def enter(self, phase: str, message: str = "") -> None:
         """Note the phase reached."""
         path = self.folder / STATE
-        document = load_json(path)
+        document = read_json_object(path, _STATE)
         self._write(path, {**document, "phase": phase, "message": message})
 
     def get(self, trial: str, point: str) -> Run | Failure | None:
@@ -85,10 +87,12 @@ class ProfileStore:
         path = self._path(trial, point)
         if not path.is_file():
             return None
-        document = load_json(path)
+        document = read_json_object(path, _POINT)
         if is_stored(document):
-            return run_of(document, path)
-        return Failure(reason=str(at(document, "reason")))
+            return run_of(document, path, _POINT.remedy)
+        if document.get("kind") != FAILURE or not isinstance(document.get("reason"), str):
+            raise InputError(f"{path}: neither a run nor why there is none; {_POINT.remedy}")
+        return Failure(reason=document["reason"])
 
     def put(self, trial: str, point: str, result: Run | Failure) -> None:
         """Keep a result."""
@@ -102,7 +106,7 @@ class ProfileStore:
         """Drop what failed, so that it is tried again; says how many."""
         dropped = 0
         for path in sorted((self.folder / MEASURED).glob("*/*.json")):
-            if at(load_json(path), "kind") == FAILURE:
+            if read_json_object(path, _POINT).get("kind") == FAILURE:
                 path.unlink()
                 dropped += 1
         return dropped
@@ -120,7 +124,8 @@ def digest_of(asked: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _first_difference(before: Any, now: Mapping[str, Any]) -> str:
+    before = before if isinstance(before, Mapping) else {}
     plain = json.loads(json.dumps(now, default=str))
     names = sorted({*before, *plain})
     return next((name for name in names if before.get(name) != plain.get(name)), "something")

@@ -1,11 +1,11 @@
 """A recommendation.json read back: the question it answers and the deployments it names."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
-from numbers import Real
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from perfmodels.model.dtypes import Precision
 from perfmodels.parallel import ParallelPlan
@@ -17,36 +17,32 @@ from simkit.core.slo import Slo
 from simkit.core.user_calibration import OwnCalibration
 from simkit.core.workload import Workload
 from simkit.engines.registry import default_engine
+from simkit.formats.faults import first_fault
+from simkit.formats.recommendation_model import RecommendationPart
 from simkit.formats.user_calibration import pinned, read_own
-from simkit.io.yamlio import read_text
+from simkit.io.reading import Bounds, read_json_object
 
 Document = dict[str, Any]
 
-_LATENCIES = ("ttft_ms", "itl_ms", "e2e_ms")
-_NUMBERS = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "request_rate_per_s", "kv_capacity_tokens")
+MOST_ANSWER = 50_000_000  # bytes of a recommendation.json
+_FILE = Bounds(most=MOST_ANSWER, remedy="write one with simkit recommend -o DIR")
 
 
 def read_recommendation(path: Path) -> Document:
-    """The document, its selected candidate checked for what is read of it. Raises InputError."""
+    """The document, every field that is read of it checked. Raises InputError."""
+    document = read_json_object(path, _FILE)
     try:
-        document = json.loads(read_text(path))
-        candidate, request = document["selected"], document["request"]
-        words = [candidate["bottleneck"], request["model"]]
-        numbers = [candidate[name][key] for name in _LATENCIES for key in ("mean", "lo", "hi")]
-        numbers += [candidate[name] for name in _NUMBERS]
-        deployment_of(candidate)
-    except (ValueError, KeyError, TypeError, InputError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise _no_recommendation(path, reason) from error
-    if not all(isinstance(word, str) for word in words):
-        raise _no_recommendation(path, "model and bottleneck must be text")
-    if not all(number is None or isinstance(number, Real) for number in numbers):
-        raise _no_recommendation(path, "latencies and rates must be numbers")
-    return dict(document)
+        RecommendationPart.model_validate(document)
+        deployment_of(document["selected"])
+    except ValidationError as error:
+        raise _no_recommendation(path, first_fault(error)) from error
+    except InputError as error:
+        raise _no_recommendation(path, str(error)) from error
+    return document
 
 
 def _no_recommendation(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: not a recommendation.json ({reason}); write one with simkit recommend -o DIR")
+    return InputError(f"{path}: not a recommendation.json ({reason}); {_FILE.remedy}")
 
 
 def request_of(document: Mapping[str, Any]) -> Request:

@@ -3,19 +3,22 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from perfmodels.arrays import FloatArray
-from perfmodels.uncertainty.user_runs import APART
+from perfmodels.uncertainty.user_runs import APART, FEATURES
 from simkit.catalog.calibrations import ERRORS, artifact
+from simkit.catalog.runs import numbers
 from simkit.closed_form.estimates import doubts_of
 from simkit.core.errors import InputError
 from simkit.core.user_calibration import Observation, OwnCalibration, calibration_of
-from simkit.formats.benchmark_results.fields import load_json
-from simkit.io.yamlio import read_text, write_text_atomic
+from simkit.formats.faults import first_fault, shown
+from simkit.io.reading import Bounds, read_json_object, read_text
+from simkit.io.yamlio import write_text_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 KIND = "simkit.own_calibration"
 NO_CALIBRATION = "none"
 _MARK, _HASH = "@", 16
+_MOST_GPUS = 1e6  # of an engine; a row with more has no prediction
+_FILE = Bounds(remedy="make one by simkit fit --own")
 VERSION = 2  # 2: with how unsure the prediction was
 
 
@@ -34,7 +39,7 @@ def write_own(path: Path, own: OwnCalibration) -> None:
         "corrects": str(artifact(ERRORS).get("sha256", "none"))[:12],
         "observations": [asdict(item) for item in own.observations],
     }
-    write_text_atomic(path, json.dumps(document, indent=1) + "\n")
+    write_text_atomic(path, json.dumps(document, indent=1) + "\n", private=True)
 
 
 def named_calibration(own: OwnCalibration, folder: Path) -> str | None:
@@ -76,25 +81,23 @@ def read_own(path: str | Path) -> OwnCalibration:
     place = Path(name)
     if content:
         _check_content(place, content)
-    document = load_json(place)
-    if (
-        not isinstance(document, Mapping)
-        or document.get("kind") != KIND
-        or document.get("version") != VERSION
-    ):
+    document = read_json_object(place, _FILE)
+    if document.get("kind") != KIND or document.get("version") != VERSION:
         raise InputError(f"{place}: no calibration of one's own runs; make one by simkit fit --own")
     shipped = str(artifact(ERRORS).get("sha256", "none"))[:12]
-    if document.get("corrects") != shipped:
+    corrected = document.get("corrects")
+    if corrected != shipped:
         raise InputError(
-            f"{place}: corrects model {document.get('corrects')}, and {shipped} is installed; fit it again"
+            f"{place}: corrects model {shown(corrected)}, and {shipped!r} is installed; fit it again"
         )
     if document.get("mocked"):
         raise InputError(f"{place}: made from mocked engines, says nothing of GPUs; measure real ones")
     try:
-        known = calibration_of([_observation(item) for item in document["observations"]])
-        return replace(known, path=str(place), sha256=content_hash(place))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{place}: damaged calibration ({error}); fit it again") from error
+        found = _Stored.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        raise InputError(f"{place}: damaged calibration ({first_fault(error)}); fit it again") from error
+    known = calibration_of([Observation(**item.model_dump()) for item in found.observations])
+    return replace(known, path=str(place), sha256=content_hash(place))
 
 
 def content_hash(path: Path) -> str:
@@ -110,13 +113,33 @@ def _check_content(place: Path, content: str) -> None:
         raise InputError(f"{place}: holds other runs than when this was made with it; {remedy}")
 
 
-def _observation(item: Mapping[str, Any]) -> Observation:
-    return Observation(
-        features=tuple(float(value) for value in item["features"]),
-        log_ratios={str(name): float(value) for name, value in item["log_ratios"].items()},
-        doubts={str(name): float(item["doubts"][name]) for name in item["log_ratios"]},
-        source=str(item.get("source", "")),
+_MOST_FEATURE = 1e12
+_Metric = Literal["ttft", "itl"]
+
+
+class _StoredObservation(BaseModel):
+    """One observation of the file; the bounds are far beyond any measurement, and no sum overflows."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    features: tuple[Annotated[float, Field(gt=0, lt=_MOST_FEATURE)], ...] = Field(
+        min_length=len(FEATURES), max_length=len(FEATURES)
     )
+    log_ratios: dict[_Metric, Annotated[float, Field(gt=-30, lt=30)]] = Field(min_length=1)
+    doubts: dict[_Metric, Annotated[float, Field(gt=0, lt=30)]]
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _doubts_of_all(self) -> "_StoredObservation":
+        if not set(self.log_ratios) <= set(self.doubts):
+            raise ValueError("a log ratio without its doubt")
+        return self
+
+
+class _Stored(BaseModel):
+    """The file."""
+
+    observations: list[_StoredObservation]
 
 
 def table_features(joined: "pd.DataFrame") -> Any:
@@ -126,9 +149,9 @@ def table_features(joined: "pd.DataFrame") -> Any:
     apart = (joined["mode"] == "disagg").to_numpy() if "mode" in joined else np.zeros(len(joined), dtype=bool)
     gpus = np.where(apart, _engine_gpus(joined, "decode_"), _engine_gpus(joined, ""))
     columns = [
-        joined["concurrency"],
-        joined["isl_tokens"],
-        joined["osl_tokens"],
+        numbers(joined, "concurrency"),
+        numbers(joined, "isl_tokens"),
+        numbers(joined, "osl_tokens"),
         joined["predicted_ttft_ms_mean"] * 1e-3,
         joined["predicted_itl_ms_mean"] * 1e-3,
         gpus,
@@ -152,7 +175,8 @@ def _engine_gpus(joined: "pd.DataFrame", prefix: str) -> FloatArray:
     product = np.ones(len(joined))
     for name in ("tp", "pp", "attn_dp"):
         if f"{prefix}{name}" in joined:
-            product *= joined[f"{prefix}{name}"].astype(float).fillna(1.0).to_numpy()
+            sizes = numbers(joined, f"{prefix}{name}")
+            product *= np.where(np.isfinite(sizes) & (sizes < _MOST_GPUS), sizes, 1.0)
     return product
 
 
@@ -169,7 +193,7 @@ def observations_of_table(joined: "pd.DataFrame") -> list[Observation]:
             for name in ("ttft", "itl")
             if row.get(f"{name}_ms_mean", 0) > 0 and row[f"predicted_{name}_ms_mean"] > 0
         }
-        if ratios and np.all(features[position] > 0):
+        if ratios and np.all((features[position] > 0) & (features[position] < _MOST_FEATURE)):
             doubts = {name: float(unsure[name][position]) for name in ratios}
             source = str(row.get("run_id", position))
             found.append(

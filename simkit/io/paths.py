@@ -1,12 +1,19 @@
 """Where the project's data lives: in the checkout, in the installed wheel, or where the user says."""
 
+import errno
 import os
 from pathlib import Path
 
-from simkit.core.errors import InputError
+from simkit.core.errors import ExternalError, InputError, SimkitError
 
 ENV_VARIABLE = "SIMKIT_DATA"
 
+# What no other input would change: the disk or its rights.
+_OF_THE_SYSTEM = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM,
+    errno.EMFILE, errno.ENFILE,
+})  # fmt: skip
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -27,3 +34,10 @@ def data_dir() -> Path:
             return path
     looked = " nor ".join(str(path) for path in candidates)
     raise InputError(f"no data folder: neither {looked} exists; reinstall or point {ENV_VARIABLE} at one")
+
+
+def unwritable(place: Path, error: OSError, remedy: str) -> SimkitError:
+    """The error to raise where a file cannot be written; the system's where disk or rights forbid it."""
+    kind = ExternalError if error.errno in _OF_THE_SYSTEM else InputError
+    helps = f"make room, or {remedy}" if error.errno in _FULL else remedy
+    return kind(f"{place}: cannot be written ({error.strerror or error}); {helps}")

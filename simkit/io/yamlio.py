@@ -11,8 +11,9 @@ import yaml
 
 from simkit.core.errors import InputError
 from simkit.core.placed import Placed
+from simkit.io.paths import unwritable
+from simkit.io.reading import MOST_TEXT, read_text
 
-MAX_BYTES = 5_000_000
 MAX_DEPTH = 100
 MAX_ALIASES = 1_000
 MAX_NODES = 1_000_000  # after every alias is written out in full
@@ -83,8 +84,8 @@ def parse_documents(text: str, source: str) -> list[Any]:
 
     Where `text` itself knows its place, so do the texts in the documents.
     """
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{source}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
+    if len(text) > MOST_TEXT:
+        raise InputError(f"{source}: more than {MOST_TEXT // 1_000_000} MB of YAML; split the file")
     try:
         _check_events(text, source)
         return [document for document in _documents(text, source) if document is not None]
@@ -115,12 +116,15 @@ def dump_yaml(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def write_text_atomic(path: str | Path, text: str) -> None:
-    """Write a file so that readers see the old text or the new one, never a part."""
-    write_bytes_atomic(path, text.encode())
+def write_text_atomic(path: str | Path, text: str, *, private: bool = False) -> None:
+    """Write a file so that readers see the old text or the new one, never a part.
+
+    private: its owner alone may read it.
+    """
+    write_bytes_atomic(path, text.encode(), private=private)
 
 
-def write_bytes_atomic(path: str | Path, content: bytes) -> None:
+def write_bytes_atomic(path: str | Path, content: bytes, *, private: bool = False) -> None:
     """As write_text_atomic, for files that are not text."""
     target = Path(path)
     temporary: Path | None = None
@@ -131,10 +135,10 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         ) as handle:
             temporary = Path(handle.name)
             handle.write(content)
-        temporary.chmod(_file_mode(target))
+        temporary.chmod(0o600 if private else _file_mode(target))
         temporary.replace(target)
     except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+        raise unwritable(target, error, "choose another place") from error
     finally:  # also when a signal ends the process here
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -146,20 +150,6 @@ def _file_mode(target: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def read_text(path: Path) -> str:
-    """A text file as UTF-8, refused where it is larger than any document."""
-    try:
-        with path.open("rb") as handle:  # devices and pipes tell no size beforehand
-            content = handle.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise InputError(f"{path}: more than {MAX_BYTES // 1_000_000} MB of YAML; split the file")
-        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _check_events(text: str, source: str) -> None:

@@ -20,13 +20,13 @@ from simkit.formats.aiperf_command import BenchmarkOptions, as_sent
 from simkit.formats.benchmark_results.reader import read_run
 from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.prediction_files import prediction_document, read_prediction
-from simkit.io.yamlio import write_text_atomic
 from simkit.measure.run import Meter, Server, measure
 from simkit.measure.targets import Target, target_of
 from simkit.reports.document import candidate_document, dumps
 from simkit.reports.measured import comparison_document, comparison_page
 from simkit.reports.pages import Page, page_html, page_markdown
 from simkit.verbs.estimate import Layouts, estimate_problem
+from simkit.verbs.folder import write_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def compared(
 
 def store(outcome: BenchmarkOutcome, folder: Path) -> list[Path]:
     """Write run.json and, with a prediction, prediction.json, comparison.json, report.md and report.html."""
-    texts = {"run.json": dumps_exact(run_document(outcome.run))}
+    texts: dict[str, str | bytes] = {"run.json": dumps_exact(run_document(outcome.run))}
     if outcome.prediction is not None and outcome.comparison is not None:
         page = outcome_page(outcome, f"simkit benchmark -o {folder}")
         about = candidate_document(outcome.prediction.candidate)
@@ -126,9 +126,7 @@ def store(outcome: BenchmarkOutcome, folder: Path) -> list[Path]:
             "report.md": page_markdown(page),
             "report.html": page_html(page),
         }
-    for name, text in texts.items():
-        write_text_atomic(folder / name, text)
-    return [folder / name for name in texts]
+    return write_folder(folder, texts, private=("run.json",))  # it holds the command with its addresses
 
 
 def outcome_page(outcome: BenchmarkOutcome, command: str = "simkit benchmark") -> Page:

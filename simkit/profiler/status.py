@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from simkit.core.harmless import shown_line
 from simkit.io.yamlio import dump_yaml, write_text_atomic
 
 STATUS_FILE = "profiler_status.yaml"
@@ -60,7 +61,8 @@ class StatusFile:
             **{key: value for key, value in more.items() if value},
         }
         write_text_atomic(self.folder / STATUS_FILE, dump_yaml(content))
-        sys.stderr.write(f"simkit.profiler: {status} {self.phase.value}: {more.get('error') or text}\n")
+        told = shown_line(str(more.get("error") or text))
+        sys.stderr.write(f"simkit.profiler: {status} {self.phase.value}: {told}\n")
 
 
 def one_line(text: str) -> str:

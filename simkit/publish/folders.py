@@ -1,21 +1,23 @@
 """Reports of what the verbs wrote into folders: recommendations, simulations, profiles, benchmarks."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from simkit.core.errors import InputError
 from simkit.formats.recommendations import read_recommendation
-from simkit.io.yamlio import read_text
+from simkit.formats.written_models import ComparisonPart, ProfilePart, SummaryPart, read_written
+from simkit.io.frames import read_frame
+from simkit.io.reading import DAMAGE, read_text
 from simkit.reports.pages import Code, Page
 from simkit.reports.views.measured_points import benchmark_page, profiled_page
 from simkit.reports.views.recommendation import recommendation_page
 from simkit.reports.views.simulated_run import simulation_page
 from simkit.verbs.closer_look import closer_look_again
 
+_AGAIN = "simulate again with -o"
+_SPREAD = ("counted", "ttft_s", "itl_s")
 _PARTS = ("bottlenecks", "explanation", "fronts", "remarks", "trade_offs", "versions")
 
 
@@ -35,39 +37,36 @@ def recommendation_report(path: Path) -> Page:
 
 def simulation_report(path: Path) -> Page:
     """The page of a simulated run."""
-    summary = _json(path / "summary.json")
+    summary = read_written(path / "summary.json", SummaryPart, _AGAIN)
     return simulation_page(summary, _columns(path / "timeline.csv"), _spread(path), f"simkit report {path}")
 
 
 def profile_report(path: Path) -> Page:
     """The page of a profile, its points drawn."""
-    return profiled_page(_json(path / "profile_summary.json"), f"simkit report {path}")
+    return profiled_page(
+        read_written(path / "profile_summary.json", ProfilePart, "profile again"), f"simkit report {path}"
+    )
 
 
 def benchmark_report(path: Path) -> Page:
     """The page of one benchmark beside its prediction."""
-    return benchmark_page(_json(path / "comparison.json"), f"Benchmark in {path}", f"simkit report {path}")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); let the verb that wrote it write it again") from error
-    return dict(found)
+    return benchmark_page(
+        read_written(path / "comparison.json", ComparisonPart, "benchmark again"),
+        f"Benchmark in {path}",
+        f"simkit report {path}",
+    )
 
 
 def _columns(path: Path) -> dict[str, list[float | None]]:
     """A CSV of numbers by column; empty cells are None."""
-    import pandas as pd
-
+    frame = read_frame(path, _AGAIN)
     try:
-        frame = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: not a table of numbers ({error}); simulate again with -o") from error
+        columns = {str(name): frame[name].to_numpy(np.float64) for name in frame.columns}
+    except DAMAGE as error:
+        raise InputError(f"{path}: not a table of numbers ({error}); {_AGAIN}") from error
     return {
-        str(name): [None if np.isnan(value) else float(value) for value in frame[name].to_numpy(np.float64)]
-        for name in frame.columns
+        name: [float(value) if np.isfinite(value) else None for value in values]
+        for name, values in columns.items()
     }
 
 
@@ -76,11 +75,14 @@ def _spread(path: Path) -> dict[str, list[float]]:
     file = path / "requests.parquet"
     if not file.is_file():
         return {}
-    import pyarrow.parquet as pq
+    from pandas.api.types import is_numeric_dtype
 
-    table = pq.read_table(file, columns=["counted", "ttft_s", "itl_s"]).to_pandas()
-    counted = table[table["counted"]]
+    table = read_frame(file, _AGAIN, columns=_SPREAD)
+    lacking = [name for name in _SPREAD if name not in table or not is_numeric_dtype(table[name].dtype)]
+    if lacking:
+        raise InputError(f"{file}: column {lacking[0]} is missing or no column of numbers; {_AGAIN}")
+    counted = table[table["counted"].astype(bool)]
     return {
-        name: (1e3 * counted[column].dropna()).tolist()
+        name: (1e3 * counted[column][counted[column].between(0.0, 1e9)]).tolist()
         for name, column in (("TTFT", "ttft_s"), ("ITL", "itl_s"))
     }

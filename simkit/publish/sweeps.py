@@ -101,6 +101,10 @@ def swept_points(experiment: Experiment, frame: "pd.DataFrame", provenance: tupl
         "meets_sla",
         "in_domain",
     ]
+    needed = (best, *(f"{prefix}{name}" for name in _NEEDED))
+    lacking = next((name for name in needed if name not in usable), None)
+    if lacking:
+        raise InputError(f"{experiment.source}: its points lack column {lacking}; run it in a new folder")
     reasons = frame.loc[frame["error"] != "", "error"].value_counts().head(8)
     return SweptPoints(
         question=experiment.document.question,

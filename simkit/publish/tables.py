@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simkit.catalog.runs import MEASURED, read_table, refuse_seconds
+from simkit.catalog.runs import MEASURED, read_table, refuse_seconds, with_measured_numbers
 from simkit.core.errors import InputError
 from simkit.reports.pages import Page
 from simkit.reports.views.accuracy import accuracy_page
@@ -39,6 +39,7 @@ def table_report(path: Path) -> Page:
         raise InputError(
             f"{path}: no column {missing[0]}, so nothing to compare with; `simkit predict` needs none"
         )
+    frame = with_measured_numbers(frame)
     refuse_seconds(frame)
     return joined_page(path.name, with_predictions(frame), f"simkit report {path} -o out/report")
 

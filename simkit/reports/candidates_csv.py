@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from simkit.core.harmless import cell
 from simkit.reports.labels import draft_label, layout_label
 from simkit.reports.simulated import simulated_columns
 
@@ -21,7 +22,8 @@ def candidates_csv(doc: Doc) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: cell(item) if isinstance(item, str) else item for name, item in row.items()})
     return stream.getvalue()
 
 

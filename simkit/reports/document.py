@@ -23,6 +23,7 @@ from simkit.core.estimate import (
     Relaxation,
     TradeOff,
 )
+from simkit.core.harmless import json_line
 from simkit.core.request import Hardware, Request
 from simkit.core.slo import STATISTICS, Slo
 from simkit.core.user_calibration import OwnCalibration
@@ -127,7 +128,7 @@ def _relaxation(item: Relaxation) -> Document:
 def dumps(document: Any, *, full_precision: bool = False) -> str:
     """The document as indented JSON text, keys in their own order, ending with a newline."""
     content = plain(document, full_precision=full_precision)
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_line(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def plain(value: Any, *, full_precision: bool = False) -> Any:

@@ -1,6 +1,5 @@
 """What `simkit compare` puts side by side: a deployment, a request, a recommendation or a measured run."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.request import Request
 from simkit.formats.dgd.read import ParsedDgd, read_dgd
 from simkit.formats.measured_candidate import PREDICTION, is_measured, measured_candidate
-from simkit.formats.recommendations import deployment_of, read_recommendation, request_of
-from simkit.io.yamlio import load_documents, read_text
+from simkit.formats.recommendations import MOST_ANSWER, deployment_of, read_recommendation, request_of
+from simkit.io.reading import Bounds, read_json
+from simkit.io.yamlio import load_documents
 from simkit.reports.document import candidate_document, plain, request_document
 from simkit.verbs.estimate import estimate_document, estimate_problem
 from simkit.verbs.recommend import recommend
@@ -88,10 +88,7 @@ def _kind(path: Path) -> str:
     if path.name == PREDICTION and is_measured(path.parent):
         return MEASURED
     if path.suffix == ".json":
-        try:
-            document = json.loads(read_text(path))
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON ({error}); give a DGD, DGDR or {_ARTIFACT}") from error
+        document = read_json(path, Bounds(most=MOST_ANSWER, remedy=f"give a DGD, DGDR or {_ARTIFACT}"))
         items = [document]
         if isinstance(document, Mapping) and "kind" not in document:
             return RECOMMENDATION

@@ -33,6 +33,8 @@ DRAFT = "speculative"  # METHOD:TOKENS:ACCEPTANCE[:MODEL], as in mtp:3:0.8; empt
 MEMORY = "memory_frac"  # of the device that the engine may use; empty: the engine's own default
 HIT = "prefix_hit"  # share of prompt tokens found in the cache; empty: none
 OFFERED = "offered"  # whether a block's rows are open loops
+UNREAD = "unread"  # why a cell of a row is no number, empty where all are
+_MOST, _MOST_GPUS = 1e12, 1_000_000
 RDMA = "rdma"  # whether caches move between engines by RDMA; empty: they do
 _PREFIXES = ("", "prefill_", "decode_")  # of the columns of a plan
 _NUMBERS = (
@@ -57,25 +59,41 @@ class TableBlock:
 
 def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The table with optional columns with their defaults, numbers as numbers."""
-    import pandas as pd
-
     table = frame.reset_index(drop=True).copy()
     for name in _GROUP:
         table[name] = table[name].astype("object") if name in table else None
         table[name] = table[name].where(table[name].notna(), None)
     table["mode"] = table["mode"].fillna("agg")
     table["run_id"] = table["run_id"] if "run_id" in table else [f"row-{i}" for i in range(len(table))]
+    table[UNREAD] = ""
     for name in (f"{role}{size}" for role in _PREFIXES for size in (*AGG_PLAN, "workers")):
-        table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+        _to_numbers(table, name)
     experts = _with_experts(table["model"])
     for role in _PREFIXES:
         _fill_plan(table, role, experts)
-    for name in (*_NUMBERS, SLOTS, MEMORY):
-        table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+    for name in (*_NUMBERS, SLOTS, MEMORY, *(name for name in OPTIONS if name in table)):
+        _to_numbers(table, name)
     table[RDMA] = _flags(table)
     protocol = table["protocol"].astype("object") if "protocol" in table else None
     table["protocol"] = protocol.where(protocol.notna(), "steady") if protocol is not None else "steady"
     return resolve_options(table)
+
+
+def _to_numbers(table: "pd.DataFrame", name: str) -> None:
+    """A column as numbers; what is none, or beyond any quantity, is left out and named in UNREAD."""
+    import pandas as pd
+
+    if name not in table:
+        table[name] = np.nan
+        return
+    given = table[name]
+    values = pd.to_numeric(given, errors="coerce").astype(np.float64)
+    odd = ((values.isna() & given.notna()) | (values.abs() > _MOST)).to_numpy()
+    table[name] = values.where(~odd, np.nan)
+    for row in np.flatnonzero(odd):
+        found = given.iloc[row]
+        shown = repr(found) if isinstance(found, str) else str(found)
+        table.loc[row, UNREAD] = f"{name}: expected a number below {_MOST:g}, got {shown:.60}"
 
 
 def _flags(table: "pd.DataFrame") -> np.ndarray:
@@ -148,6 +166,12 @@ def row_faults(table: "pd.DataFrame") -> np.ndarray:
         faults[((sizes < 1) | (sizes != np.floor(sizes))).any(axis=0)] = (
             f"{role}tp, attn_dp, moe_tp and ep must be whole numbers of at least 1"
         )
+        sizes = np.stack([sizes[0], sizes[1], table[f"{role}pp"], table[f"{role}workers"]])
+        faults[((sizes < 1) | (sizes != np.floor(sizes)) | (sizes > _MOST_GPUS)).any(axis=0)] = (
+            f"{role}tp, pp, attn_dp and workers must be whole numbers from 1 to {_MOST_GPUS:,}"
+        )
+    unread = table[UNREAD].to_numpy()
+    faults[unread != ""] = unread[unread != ""]
     return faults
 
 

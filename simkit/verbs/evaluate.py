@@ -8,7 +8,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.scoring import error_summary, interval_coverage
-from simkit.catalog.runs import MEASURED, refuse_seconds
+from simkit.catalog.runs import MEASURED, numbers, refuse_seconds, with_measured_numbers
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.user_calibration import OwnCalibration
 from simkit.verbs.predict import Adjust, predict_table
@@ -36,6 +36,7 @@ def evaluate_table(
     missing = [name for name in MEASURED if name not in frame.columns]
     if missing:
         raise InputError(f"the table lacks the measured column {', '.join(missing)}; `predict` needs none")
+    frame = with_measured_numbers(frame)
     refuse_seconds(frame)
     return evaluation(with_predictions(frame, own=own), by)
 
@@ -77,11 +78,9 @@ def measured_throughput(frame: "pd.DataFrame") -> FloatArray:
 
     Every slot delivers OSL tokens in TTFT + (OSL - 1) ITL.
     """
-    column = {
-        name: frame[name].to_numpy(dtype=np.float64) for name in (*MEASURED, "osl_tokens", "concurrency")
-    }
+    column = {name: numbers(frame, name) for name in (*MEASURED, "osl_tokens", "concurrency")}
     seconds = 1e-3 * (column[MEASURED[0]] + (column["osl_tokens"] - 1.0) * column[MEASURED[1]])
-    gpus = frame["num_gpus"].to_numpy(dtype=np.float64)
+    gpus = numbers(frame, "num_gpus")
     implied: FloatArray = column["concurrency"] * column["osl_tokens"] / seconds / gpus
     return implied
 

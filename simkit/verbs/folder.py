@@ -1,7 +1,7 @@
 """The folder that `recommend -o DIR` writes: all texts are made first, then each is put in place whole."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from simkit.formats.dgd.render import profiling_job, render_site
 from simkit.formats.dgd.site import Site
 from simkit.formats.dgdr.read import request_to_document
 from simkit.formats.validate import answer_faults
-from simkit.io.yamlio import dump_yaml, write_bytes_atomic
+from simkit.io.publishing import write_set
+from simkit.io.yamlio import dump_yaml
 from simkit.reports.candidates_csv import candidates_csv
 from simkit.reports.document import Document, dumps, recommendation_document
 from simkit.reports.pages import Code, page_html, page_markdown
@@ -26,6 +27,7 @@ from simkit.verbs.closer_look import closer_look
 from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
 
 PROFILE_FOLDER = "profiling_results"
+_OF_AN_ANSWER = ("dgd-[0-9]*.yaml", PROFILE_FOLDER, f"{PROFILE_FOLDER}-[0-9]*", "profiling-job.yaml")
 
 
 def dgd_documents(
@@ -156,21 +158,14 @@ def folder_texts(
     return texts
 
 
-def write_folder(folder: Path, texts: Mapping[str, str | bytes]) -> list[Path]:
-    """Write every file; the script becomes executable. Raises InputError when that is not possible."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a folder with -o")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); give another folder with -o"
-        ) from error
-    written = []
-    for name, text in texts.items():
-        write_bytes_atomic(folder / name, text.encode() if isinstance(text, str) else text)
-        written.append(folder / name)
-    script = folder / "benchmark.sh"
-    if script in written:
-        script.chmod(0o755)
-    return written
+def write_folder(
+    folder: Path, texts: Mapping[str, str | bytes], *, private: Sequence[str] = ()
+) -> list[Path]:
+    """Write every file or none; the script becomes executable.
+
+    DGDs and profiling data of an earlier answer that are not among the files go with it. Raises SimkitError
+    when that is not possible.
+    """
+    programs = tuple(name for name in texts if name.endswith(".sh"))
+    stale = _OF_AN_ANSWER if "recommendation.json" in texts else ()
+    return write_set(folder, texts, programs=programs, private=private, stale=stale)

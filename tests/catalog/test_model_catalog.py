@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def test_a_new_model_is_one_file(data):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "not JSON"), ("[]", "expected a JSON object"), ("{}", "field 'config'")]
+    ("text", "message"), [("{", "not valid JSON"), ("[]", "expected a JSON object"), ("{}", "field 'config'")]
 )
 def test_a_faulty_model_file_is_named_with_its_fault(data, text, message):
     (data / "models" / "acme--One-7B.json").write_text(text)
@@ -182,13 +183,13 @@ def test_entries_are_immutable():
 def test_a_lookup_reads_no_more_than_its_own_files(monkeypatch):
     """Neither the exact name nor that of a variant opens the whole catalogue."""
     opened = []
-    plain = Path.open
+    plain = os.open
 
     def counting(path, *args, **kwargs):
-        opened.append(path)
+        opened.append(Path(path))
         return plain(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", counting)
+    monkeypatch.setattr(os, "open", counting)
     model_config("Qwen/Qwen3-32B")
     model_config("RedHatAI/Qwen3-32B-FP8-dynamic")
     assert 1 <= len([path for path in opened if path.suffix == ".json"]) <= 4

@@ -7,7 +7,7 @@ import pytest
 
 from simkit.core.errors import InputError
 from simkit.io.yamlio import (
-    MAX_BYTES,
+    MOST_TEXT,
     dump_yaml,
     load_document,
     load_documents,
@@ -67,7 +67,7 @@ def test_a_shared_anchor_is_fine():
 
 def test_a_large_file_is_refused_unread(tmp_path):
     path = tmp_path / "big.yaml"
-    path.write_bytes(b"a: 1\n" * (MAX_BYTES // 5 + 1))
+    path.write_bytes(b"a: 1\n" * (MOST_TEXT // 5 + 1))
     with pytest.raises(InputError, match="more than 5 MB"):
         load_documents(path)
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from perfmodels.op_times.family import MeasuredFile
 from simkit.core.errors import InputError
+from simkit.io.frames import read_frame
 
 _FORMATS = {
     "bfloat16": "bf16", "float16": "fp16", "half": "bf16", "fp8_e4m3": "fp8", "w4a16_mxfp4": "mxfp4",
@@ -63,7 +64,7 @@ def read_tables(root: Path, tables: tuple[Table, ...], dims: tuple[str, ...]) ->
     frames = []
     for table in tables:
         for path, origin in table_files(root, table.file):
-            rows = table.normalise(pd.read_parquet(path)).assign(**origin)
+            rows = table.normalise(read_frame(path, "unpack aiconfigurator-core again")).assign(**origin)
             frames.append(rows)
     if not frames:
         names = " or ".join(f"{table.file}.parquet" for table in tables)

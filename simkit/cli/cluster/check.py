@@ -7,6 +7,7 @@ import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, show
+from simkit.core.harmless import shown_line
 
 
 @with_access_flags
@@ -46,6 +47,7 @@ def _table(findings: Any, console: Any, *, quiet: bool) -> None:
         if quiet and one.level == "ok":
             continue
         word, colour = _MARKS[one.level]
-        console.print(Text.assemble((f"{word:<5}", colour), f"{one.subject}: {one.problem}"), soft_wrap=True)
+        said = shown_line(f"{one.subject}: {one.problem}")
+        console.print(Text.assemble((f"{word:<5}", colour), said), soft_wrap=True)
         if one.command:
-            console.print(Text(f"      {one.command}"), soft_wrap=True)
+            console.print(Text(shown_line(f"      {one.command}")), soft_wrap=True)

@@ -14,7 +14,7 @@ from simkit.cli.cluster.dry_run import (
     show_changes,
     show_documents,
 )
-from simkit.cli.measuring import stoppable
+from simkit.cli.ending import stoppable
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.core.errors import ExternalError, SimkitError
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
-from simkit.cli.measuring import stoppable
+from simkit.cli.ending import stoppable
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, show
 from simkit.core.errors import InputError, unknown_name
+from simkit.core.harmless import shown_line
 
 _KIND = "dgd or dgdr: where both have the name, or which are listed."
 _WATCH = "Of all that simkit made: a line for each and for every change, until --timeout or Ctrl-C."
@@ -95,7 +96,7 @@ def _watch(api: Any, short: str, timeout: float, form: Format) -> None:
     with stoppable():
         for row in _told(api, _kinds(short)[0], timeout):
             text = _row(row) if form is Format.TABLE else " ".join(dumps(row).split())
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{shown_line(text)}\n")
             sys.stdout.flush()
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
+from simkit.cli.ending import stoppable
 from simkit.cli.flags.calibration import CalibrationFlag, own_runs
-from simkit.cli.measuring import stoppable
 from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.sweeps.beside import gate, import_results
 

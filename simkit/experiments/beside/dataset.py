@@ -9,7 +9,9 @@ from simkit.core.errors import InputError
 from simkit.experiments.beside.imported import IMPORT, is_import, read_import
 from simkit.experiments.provenance import METADATA_KEY, metadata_of
 from simkit.experiments.store import RunFolder, read_dataset, read_run
-from simkit.io.yamlio import read_text
+from simkit.experiments.stored_columns import read_stored
+from simkit.io.paths import unwritable
+from simkit.io.reading import Bounds, read_json_object
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,22 +39,11 @@ def write_datasets(folders: Sequence[Path], output: Path) -> int:
 
 def read_points(path: Path) -> "pd.DataFrame":
     """The points of a folder, or of a file that was written of some."""
-    import pandas as pd
-
     if path.is_dir():
         return _points(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give a run, or what export-data wrote of one")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    except (ValueError, OSError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable table ({first}); write it with export-data") from error
-    if "point" not in frame:
-        raise InputError(f"{path}: column point missing; write it with simkit experiment export-data")
-    if "error" in frame:
-        frame["error"] = frame["error"].astype(object).where(frame["error"].notna(), "")
-    return frame
+    return read_stored(path, "write it with simkit experiment export-data")
 
 
 def _points(folder: Path) -> "pd.DataFrame":
@@ -64,8 +55,7 @@ def _points(folder: Path) -> "pd.DataFrame":
 
 def _provenance(folder: Path) -> dict[str, Any]:
     if is_import(folder):
-        known: dict[str, Any] = json.loads(read_text(folder / IMPORT))
-        return known
+        return read_json_object(folder / IMPORT, Bounds(remedy="import the files again"))
     return read_run(RunFolder(path=folder))[1]
 
 
@@ -81,6 +71,6 @@ def _write_parquet(whole: "pd.DataFrame", output: Path, known: Sequence[dict[str
         pq.write_table(table, temporary)
         temporary.replace(output)
     except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror}); give another -o") from error
+        raise unwritable(output, error, "give another -o") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _FORMATS = ("gemm_dtype", "moe_dtype")  # of the weights, where a file tells them apart
 _NEEDED = ("model", "gpu", "backend", "isl_tokens", "osl_tokens")
 _LAYOUT = ("plan", "tp", "attn_dp", "prefill_tp", "decode_tp")
+_MOST_GPUS = 1_000_000
 _WHOLE = ("num_gpus", "isl_tokens", "osl_tokens")
 
 
@@ -72,6 +73,9 @@ def _row(point: SweepPoint, given: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"{point.file}: does not say {', '.join(lacking)}; add {flags}")
     if stated.get("concurrency") is None and stated.get("request_rate_per_s") is None:
         raise InputError(f"{point.file}: says neither a concurrency nor a rate; only steady loads compare")
+    for name in (name for name in stated if _is_layout(name)):
+        if not _is_size(stated[name]):
+            raise InputError(f"{point.file}: {name} must be a whole number of GPUs, got {stated[name]!r:.60}")
     stated["gpu"] = _gpu_name(str(stated["gpu"]), point.file)
     stated |= {name: round(float(stated[name])) for name in _WHOLE if stated.get(name) is not None}
     return {**stated, "point": _hash(point.tool, stated)}
@@ -80,6 +84,11 @@ def _row(point: SweepPoint, given: Mapping[str, Any]) -> dict[str, Any]:
 def _is_layout(name: str) -> bool:
     sizes = ("tp", "pp", "attn_dp", "moe_tp", "ep", "workers")
     return name == "num_gpus" or name.removeprefix("prefill_").removeprefix("decode_") in sizes
+
+
+def _is_size(value: Any) -> bool:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and 1 <= value <= _MOST_GPUS and value == int(value)
 
 
 def _gpu_name(name: str, file: str) -> str:
@@ -118,10 +127,12 @@ def _figures(found: Sequence[SweepPoint], gpus: "pd.Series[Any]") -> dict[str, n
     columns = {f"{prefix}{name}": np.full(len(found), np.nan) for prefix in _PREFIXES for name in METRICS}
     for row, point in enumerate(found):
         prefix = "predicted_" if point.predicted else "measured_"
-        figures = {"num_gpus": float(gpus.iloc[row]), **point.figures}
+        known = gpus.iloc[row]  # of a layout that cannot be, nothing; its row says why
+        count = np.nan if known is None else float(known)
+        figures = {"num_gpus": count, **point.figures}
         per_s = figures.get("output_tokens_per_s")
         if per_s is not None and figures.get("output_tokens_per_s_per_gpu") is None:
-            figures["output_tokens_per_s_per_gpu"] = per_s / float(gpus.iloc[row])
+            figures["output_tokens_per_s_per_gpu"] = per_s / count
         for name, value in figures.items():
             columns[f"{prefix}{name}"][row] = np.nan if value is None else value
     return columns

@@ -12,6 +12,8 @@ from simkit.core.errors import InputError
 from simkit.experiments.beside.foreign import foreign_columns
 from simkit.experiments.provenance import METADATA_KEY, artifact_hashes
 from simkit.experiments.store import PARTS
+from simkit.experiments.stored_columns import read_stored
+from simkit.io.paths import unwritable
 from simkit.io.yamlio import write_text_atomic
 from simkit.reports.pages import Page, Section, page_markdown
 from simkit.verbs.recommend import versions
@@ -44,7 +46,7 @@ def write_import(folder: Path, table: "pd.DataFrame", command: Sequence[str]) ->
         document = {**known, "command": list(command)}
         write_text_atomic(folder / IMPORT, json.dumps(document, indent=2, sort_keys=True) + "\n")
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another -o") from error
+        raise unwritable(folder, error, "give another -o") from error
 
 
 def _put(part: Path, table: "pd.DataFrame", known: Mapping[str, Any]) -> None:
@@ -76,12 +78,11 @@ def _arrow(table: "pd.DataFrame", known: Mapping[str, Any]) -> "pa.Table":
 def read_import(folder: Path) -> "pd.DataFrame":
     """Every imported point, as its tool says it and as we do."""
     import pandas as pd
-    import pyarrow.parquet as pq
 
     files = sorted((folder / PARTS).glob("[0-9]*.parquet"))
     if not is_import(folder) or not files:
         raise InputError(f"{folder}: no imported points here; simkit experiment import FILES -o DIR")
-    both = pd.concat([pq.read_table(path).to_pandas() for path in files], ignore_index=True)
+    both = pd.concat([read_stored(path, "import the files again") for path in files], ignore_index=True)
     found: pd.DataFrame = both.drop_duplicates(["point", "source"], ignore_index=True)
     return found
 

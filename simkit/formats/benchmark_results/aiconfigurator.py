@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.core.errors import InputError
+from simkit.io.frames import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ _FIGURES = {
     "tokens/s": "output_tokens_per_s", "tokens/s/gpu": "output_tokens_per_s_per_gpu",
     "tokens/s/user": "tokens_per_s_per_user", "seq/s": "request_rate_per_s", "num_total_gpus": "num_gpus",
 }  # fmt: skip
+_TEXTS = ("model", "gpu", "backend", "backend_version", "gemm_dtype", "moe_dtype")
 _NEEDED = ("isl", "osl", "concurrency", *_FIGURES)
 
 
@@ -30,12 +32,17 @@ def read_pareto_csv(path: Path) -> list[tuple[dict[str, Any], dict[str, float]]]
     """Of every row the deployment with its load, and the figures. Raises InputError."""
     import pandas as pd
 
-    frame = pd.read_csv(path)
+    frame = read_frame(path, "write it again with AIConfigurator")
     missing = [name for name in _NEEDED if name not in frame]
     if missing:
         raise InputError(
             f"{path}: column {missing[0]} missing; expected AIConfigurator's pareto.csv as written"
         )
+    for name in _NEEDED:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise InputError(
+                f"{path}: column {name} is no column of numbers; write it again with AIConfigurator"
+            )
     return [(_deployed(row), _figures(row)) for _, row in frame.iterrows()]
 
 
@@ -52,7 +59,8 @@ def _deployed(row: "pd.Series[Any]") -> dict[str, Any]:
         if mark:
             facts[f"{prefix}workers"] = row.get(f"{mark}workers")
     facts["num_gpus"] = row["num_total_gpus"]
-    return {name: value for name, value in facts.items() if value is not None and value == value}  # noqa: PLR0124
+    known = {name: value for name, value in facts.items() if value is not None and value == value}  # noqa: PLR0124
+    return {name: str(value) if name in _TEXTS else value for name, value in known.items()}
 
 
 def _figures(row: "pd.Series[Any]") -> dict[str, float]:

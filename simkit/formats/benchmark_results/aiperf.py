@@ -207,11 +207,15 @@ def _exports(folder: Path) -> list[Path]:
 
 def _natural(text: str) -> tuple[str, int]:
     name, _, tail = text.rpartition("_")
-    return (name, int(tail)) if tail.isdigit() else (text, 0)
+    return (name, int(tail)) if tail.isdecimal() else (text, 0)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _combination(item: Any, path: Path, source: Source) -> Run:
-    metrics, parameters = at(item, "metrics"), at(item, "parameters") or {}
+    metrics, parameters = at(item, "metrics"), _mapping(at(item, "parameters"))
     errors = number(at(metrics, "request_error_rate", "avg")) or 0.0
     count = int(needed(metrics, path, "request_count", "avg"))
     rate = positive(parameters.get("request_rate"))

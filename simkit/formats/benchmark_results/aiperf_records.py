@@ -1,6 +1,5 @@
 """AIPerf's profile_export.jsonl: one line per request, warm-up requests among them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,11 @@ from typing import Any
 from simkit.core.errors import InputError
 from simkit.core.measured import RequestRecord, Run, Source, run_of_records
 from simkit.formats.benchmark_results.fields import at, number, sha256_of
+from simkit.io.reading import MOST_LINE, MOST_LINES, Bounds, decoded, parse_json, read_lines
+
+_REMEDY = "drop that line or repeat the run"
+_LINES = Bounds(most=MOST_LINES, remedy=_REMEDY, strict=False)
+_MOST = 1e11  # seconds since 1970, or tokens: more is a mistake
 
 
 def read_records(path: Path) -> list[RequestRecord]:
@@ -15,28 +19,22 @@ def read_records(path: Path) -> list[RequestRecord]:
 
     Raises InputError that names the line where the file is damaged.
     """
-    return [record for line in _lines(path) if (record := _record(line)) is not None]
+    found = ((where, _record(line)) for where, line in _lines(path))
+    return [_checked(record, where) for where, record in found if record is not None]
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        with path.open(encoding="utf-8") as handle:
-            for count, text in enumerate(handle, start=1):
-                if text.strip():
-                    yield _parsed(text, path, count)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give AIPerf's profile_export.jsonl") from error
+def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for count, line in enumerate(read_lines(path, _LINES), start=1):
+        if line.strip():
+            yield f"{path}:{count}", _parsed(line, f"{path}:{count}")
 
 
-def _parsed(text: str, path: Path, count: int) -> Mapping[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InputError(
-            f"{path}:{count}: not valid JSON; the run was cut off, drop that line or repeat the run"
-        ) from error
+def _parsed(line: bytes, where: str) -> Mapping[str, Any]:
+    if len(line) >= MOST_LINE:
+        raise InputError(f"{where}: longer than {MOST_LINE >> 20} MiB; {_REMEDY}")
+    document = parse_json(decoded(line, where).strip(), where, _LINES)
     if not isinstance(document, Mapping) or not isinstance(document.get("metadata"), Mapping):
-        raise InputError(f"{path}:{count}: no request record of AIPerf; give its profile_export.jsonl")
+        raise InputError(f"{where}: no request record of AIPerf; give its profile_export.jsonl")
     return document
 
 
@@ -53,9 +51,22 @@ def _record(line: Mapping[str, Any]) -> RequestRecord | None:
         e2e_s=_seconds(metrics, "request_latency"),
         isl_tokens=number(at(metrics, "input_sequence_length", "value")),
         osl_tokens=number(at(metrics, "output_sequence_length", "value")),
-        gaps_s=tuple(gap * 1e-3 for gap in gaps if number(gap) is not None) if isinstance(gaps, list) else (),
+        gaps_s=tuple(gap * 1e-3 for item in gaps if (gap := number(item)) is not None)
+        if isinstance(gaps, list)
+        else (),
         error=_error(line),
     )
+
+
+def _checked(record: RequestRecord, where: str) -> RequestRecord:
+    """The record. Raises InputError for a time or length that none has."""
+    names = ("start_s", "end_s", "ttft_s", "e2e_s", "isl_tokens", "osl_tokens")
+    values = [(name, getattr(record, name)) for name in names]
+    values += [("a gap between chunks [s]", gap) for gap in record.gaps_s]
+    for name, value in values:
+        if value is not None and not 0.0 <= value < _MOST:
+            raise InputError(f"{where}: {name} must be from 0 to {_MOST:g}, got {value:g}; {_REMEDY}")
+    return record
 
 
 def _error(line: Mapping[str, Any]) -> str | None:

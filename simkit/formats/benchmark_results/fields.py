@@ -1,7 +1,6 @@
 """Reading foreign JSON: numbers that may be absent, and errors that name file, field and remedy."""
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypedDict
 
 from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread
+from simkit.io.reading import MOST_RESULT, Bounds, decoded, parse_json, read_bytes, read_text
 
 _MS = 1e-3
 
@@ -21,43 +21,44 @@ class Load(TypedDict):
     requests_per_slot: float | None
 
 
-MAX_BYTES = 2_000_000_000
+# What other tools wrote: some write Infinity for a rate that was not bounded.
+RESULT = Bounds(most=MOST_RESULT, remedy="the run may have been cut off, repeat it", strict=False)
 
 
 def load_json(path: Path) -> Any:
-    """A JSON file as parsed. Raises InputError where it cannot be read or is no JSON."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: more than {MAX_BYTES // 10**9} GB; give the summary file of the run")
-        return json.loads(_text(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not valid JSON ({str(error).splitlines()[0]}); the run may have been cut off, repeat it"
-        ) from error
+    """A result as parsed. Raises InputError where it cannot be read or is no JSON."""
+    return parse_json(_text(path), str(path), RESULT)
 
 
 def _text(path: Path) -> str:
     """What a file says; AIPerf's operator keeps its results compressed."""
     if path.suffix != ".zst":
-        return path.read_text(encoding="utf-8")
+        return read_text(path, RESULT)
     import pyarrow as pa
 
-    with pa.input_stream(str(path), compression="zstd") as stream:
-        return bytes(stream.read()).decode("utf-8")
+    try:
+        with pa.input_stream(pa.py_buffer(read_bytes(path, RESULT)), compression="zstd") as stream:
+            content = bytes(stream.read(RESULT.most + 1))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged compressed data ({error}); fetch the file again") from error
+    if len(content) > RESULT.most:
+        raise InputError(f"{path}: unpacks to more than {RESULT.most // 10**6} MB; give the run's summary")
+    return decoded(content, str(path))
 
 
 def sha256_of(path: Path) -> str:
     """The first 16 hex digits of the file's SHA-256: enough to tell files apart."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(read_bytes(path, RESULT)).hexdigest()[:16]
 
 
 def number(value: Any) -> float | None:
     """A finite number, or None for what is absent, text, or not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def at(document: Any, *keys: str) -> Any:
@@ -106,9 +107,9 @@ def without_means(latencies: Mapping[str, MeasuredSpread]) -> tuple[str, ...]:
 def json_lines(path: Path) -> list[Any] | None:
     """Every line of a file as JSON; None where a line that is not empty is none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError, RecursionError):
+        lines = read_text(path, RESULT).split("\n")
+        return [parse_json(line, str(path), RESULT) for line in lines if line.strip()]
+    except InputError:  # reading it as one document says what is wrong
         return None
 
 

@@ -51,7 +51,7 @@ def read_llmd_report(document: Mapping[str, Any], path: Path) -> Run:
 
 def deployed_by_llmd(document: Mapping[str, Any]) -> dict[str, Any]:
     """What the stack says of the engines; of disaggregated ones one entry a pool."""
-    engines = [item for item in at(document, "scenario", "stack") or [] if _is_engine(item)]
+    engines = _engines(document)
     facts: dict[str, Any] = {}
     for item in engines:
         stated = at(item, "standardized")
@@ -64,13 +64,14 @@ def deployed_by_llmd(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _is_engine(item: Any) -> bool:
-    return bool(at(item, "metadata", "kind") == "inference_engine")
+def _engines(document: Mapping[str, Any]) -> list[Any]:
+    stack = at(document, "scenario", "stack")
+    stack = stack if isinstance(stack, list) else []
+    return [item for item in stack if at(item, "metadata", "kind") == "inference_engine"]
 
 
 def _engine_of(document: Mapping[str, Any], *keys: str) -> str | None:
-    stack = at(document, "scenario", "stack") or []
-    found = [at(item, "standardized", *keys) for item in stack if _is_engine(item)]
+    found = [at(item, "standardized", *keys) for item in _engines(document)]
     return str(found[0]) if found and found[0] else None
 
 

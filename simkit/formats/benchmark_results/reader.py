@@ -89,7 +89,11 @@ def document_runs(document: Any, path: Path) -> list[Run]:
     for matches, read in _READERS:
         if matches(document):
             return read(document, path)
-    keys = ", ".join(list(document)[:4]) if isinstance(document, Mapping) else type(document).__name__
+    keys = (
+        ", ".join(str(key)[:40] for key in list(document)[:4])
+        if isinstance(document, Mapping)
+        else type(document).__name__
+    )
     raise InputError(f"{path}: no known benchmark result ({keys}); expected one of {_KNOWN}")
 
 

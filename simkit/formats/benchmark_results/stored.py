@@ -1,21 +1,27 @@
 """Runs as simkit keeps them: one JSON document of the Run record, seconds and tokens as in memory."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread, Run, ServerSide, Source
+from simkit.formats.faults import first_fault
 
 KIND = "simkit.run"
 VERSION = 1
 STORED = "run.json"
 
-_NESTED: Mapping[str, Callable[..., Any]] = {
+_NESTED: Mapping[str, Any] = {
     "source": Source, "ttft": MeasuredSpread, "itl": MeasuredSpread, "icl": MeasuredSpread,
     "e2e": MeasuredSpread, "server": ServerSide,
 }  # fmt: skip
+_CHECK = TypeAdapter(Run)
+_AGAIN = "measure it again"
 
 
 def run_document(run: Run) -> dict[str, Any]:
@@ -33,18 +39,25 @@ def stored_runs(document: Mapping[str, Any], path: Path) -> list[Run]:
     return [run_of(document, path)]
 
 
-def run_of(document: Mapping[str, Any], path: Path) -> Run:
+def run_of(document: Mapping[str, Any], path: Path, again: str = _AGAIN) -> Run:
     """The run that `run_document` wrote. Raises InputError where the document is another or damaged."""
     if not is_stored(document) or document.get("version") != VERSION:
-        raise InputError(f"{path}: expected a stored run of version {VERSION}; measure it again")
+        raise InputError(f"{path}: expected a stored run of version {VERSION}; {again}")
     values = {name: value for name, value in document.items() if name not in ("kind", "version")}
-    unknown = set(values) - {field.name for field in fields(Run)}
+    unknown = _unknown(values)
     if unknown:
-        raise InputError(f"{path}: unknown field {sorted(unknown)[0]!r} in a stored run; remove it")
+        raise InputError(f"{path}: unknown field {unknown[0]!r} in a stored run; remove it")
     try:
-        for name, kind in _NESTED.items():
-            if values.get(name) is not None:
-                values[name] = kind(**values[name])
-        return Run(**{**values, "notes": tuple(values.get("notes") or ())})
-    except TypeError as error:
-        raise InputError(f"{path}: damaged stored run ({error}); measure it again") from error
+        return _CHECK.validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise InputError(f"{path}: damaged stored run ({first_fault(error)}); {again}") from error
+
+
+def _unknown(values: Mapping[str, Any]) -> list[str]:
+    """Fields that no run has, those of its parts too."""
+    found = [str(name) for name in values if name not in Run.__slots__]
+    for name, kind in _NESTED.items():
+        part = values.get(name)
+        if isinstance(part, Mapping):
+            found += [f"{name}.{inner}" for inner in part if inner not in kind.__slots__]
+    return sorted(found)

@@ -8,12 +8,13 @@ from typing import Any
 from simkit.core.errors import InputError
 from simkit.core.measured import Run
 from simkit.formats.benchmark_results.aiconfigurator import is_pareto_csv, read_pareto_csv
-from simkit.formats.benchmark_results.fields import at, load_json, sha256_of
+from simkit.formats.benchmark_results.fields import RESULT, at, load_json, sha256_of
 from simkit.formats.benchmark_results.inferencex import deployed_by_inferencex, is_inferencex
 from simkit.formats.benchmark_results.llmd_report import deployed_by_llmd, is_llmd_report, read_llmd_report
 from simkit.formats.benchmark_results.reader import document_runs, read_runs
 from simkit.formats.benchmark_results.vllm_bench import deployed_by_vllm, is_vllm_bench
-from simkit.io.yamlio import parse_document, read_text
+from simkit.io.reading import decoded, read_lines
+from simkit.io.yamlio import load_document
 
 AICONFIGURATOR = "aiconfigurator"
 _VLLM_RUNS = "run=*.json"  # of `vllm bench sweep`, beside summaries of the same runs
@@ -65,7 +66,7 @@ def _of_file(path: Path) -> Iterator[SweepPoint]:
     if path.suffix == ".csv":
         yield from _of_csv(path)
     elif path.suffix in (".yaml", ".yml"):
-        yield from _of_document(parse_document(read_text(path), str(path)), path)
+        yield from _of_document(load_document(path), path)
     elif path.suffix == ".jsonl":
         yield from (_measured(run, {}) for run in read_runs(path))
     else:
@@ -89,8 +90,11 @@ def _of_document(document: Any, path: Path) -> Iterator[SweepPoint]:
 def _of_csv(path: Path) -> Iterator[SweepPoint]:
     import csv
 
-    with path.open(encoding="utf-8", newline="") as handle:
-        header = next(csv.reader(handle), [])
+    first = decoded(next(read_lines(path, RESULT), b""), str(path))
+    try:
+        header = next(csv.reader(first.splitlines()), [])
+    except csv.Error as error:
+        raise InputError(f"{path}: not CSV ({error}); give a table of AIConfigurator") from error
     if not is_pareto_csv(header):
         told = "no table of AIConfigurator (tokens/s/gpu, tokens/s/user and tpot expected)"
         raise InputError(f"{path}: {told}; of other tools give the JSON files of the runs")

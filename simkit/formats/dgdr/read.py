@@ -18,7 +18,8 @@ from simkit.formats.dgdr.model import API_VERSION, KIND
 from simkit.formats.dgdr.rules import crd_faults, kind_faults, rule_faults
 from simkit.formats.dgdr.write import request_to_document
 from simkit.formats.faults import Fault, faults_from, shown
-from simkit.io.yamlio import load_document, parse_document, parse_scalar, read_text
+from simkit.io.reading import read_text
+from simkit.io.yamlio import load_document, parse_document, parse_scalar
 
 # --- A deployment request given on a command line: a file, or the JSON that Dynamo's operator passes.
 

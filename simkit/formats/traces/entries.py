@@ -5,18 +5,20 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from simkit.core.errors import InputError
+from simkit.io.reading import MOST_LINE, MOST_LINES, Bounds, bounded_lines, opened_bounded
 from simkit.sim.load.lengths import MOST_TOKENS
 from simkit.sim.requests import IntArray, Requests
 
 # --- Lines of a trace file, compressed or not, and the checks that every format shares.
 
 
-MAX_LINE_BYTES = 1 << 24
+MAX_LINE_BYTES = MOST_LINE
+_BOUNDS = Bounds(most=MOST_LINES, remedy="cut the trace")
 MOST_TIME_S = 1e10  # three centuries; a larger time stamp is a mistake
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -51,9 +53,9 @@ def trace_lines(path: Path) -> Iterator[bytes]:
     """
     number = 0
     try:
-        with path.open("rb") as file:
-            opened = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file
-            for line in _cut_lines(cast(BinaryIO, opened)):
+        with opened_bounded(path) as file:
+            opened: Any = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file
+            for line in bounded_lines(opened, str(path), _BOUNDS):
                 number += 1
                 yield (line.removeprefix(_BOM) if number == 1 else line).strip()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -61,18 +63,6 @@ def trace_lines(path: Path) -> Iterator[bytes]:
             f"{path}: its gzip data breaks off or is damaged after line {number} ({error}); "
             "fetch the file again"
         ) from error
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}); expected a trace: Mooncake JSONL, "
-            "Azure CSV or BurstGPT CSV"
-        ) from error
-
-
-def _cut_lines(file: BinaryIO) -> Iterator[bytes]:
-    while line := file.readline(MAX_LINE_BYTES):
-        yield line
-        while len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-            line = file.readline(MAX_LINE_BYTES)
 
 
 def tokens(name: str, value: object) -> int:

@@ -28,7 +28,8 @@ from simkit.core.errors import ExternalError, InputError
 from simkit.core.estimate import Candidate
 from simkit.formats.dgd.render import render
 from simkit.io.openai_http import Endpoint, listing
-from simkit.io.yamlio import read_text, write_text_atomic
+from simkit.io.reading import read_text
+from simkit.io.yamlio import write_text_atomic
 from simkit.measure.run import Server
 from simkit.measure.targets import Rehearsal, Target
 
