@@ -37,7 +37,7 @@ def _choice(best: Candidate) -> str:
         f"{deployment.backend} {mode}, {layout(deployment)} on {gpus(deployment.num_gpus)}, is expected to "
         f"give {estimate.output_tokens_per_s:,.0f} output tokens/s "
         f"({estimate.output_tokens_per_s_per_gpu:,.0f} per GPU) at {estimate.concurrency:,.0f} requests in "
-        f"flight; {estimate.bottleneck} takes most of the time."
+        f"flight; the largest share of the time goes to {estimate.bottleneck}."
     )
 
 
@@ -134,8 +134,15 @@ def _runner_up(rec: Recommendation) -> str:
     others = f"; {tied} of the {len(rec.candidates)} shown are within the noise of the first" if tied else ""
     return (
         f"The runner-up, {second.deployment.backend} {layout(second.deployment)}, uses {more} and gives "
-        f"{gain - 1.0:+.0%} output tokens/s per GPU{others}."
+        f"{gain - 1.0:+.0%} output tokens/s per GPU{_surety(second, first)}{others}."
     )
+
+
+def _surety(second: Candidate, first: Candidate) -> str:
+    """How likely the runner-up holds the SLA beside the first, and whether anything like it was measured."""
+    chances = second.sla_probability, first.sla_probability
+    held = f", P(SLA) {chances[0]:.0%} against {chances[1]:.0%}" if None not in chances else ""
+    return held if second.estimate.in_domain else f"{held}, and is an extrapolation"
 
 
 def _trade_off(item: TradeOff, rec: Recommendation) -> str:

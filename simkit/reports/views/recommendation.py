@@ -114,8 +114,9 @@ def _candidates(doc: Doc) -> Section:
     more = f" {hidden} more in candidates.csv." if hidden else ""
     return Section(
         title="Candidates",
-        hint="Best first. Means, with 90 % intervals in brackets; ~ extrapolated, = cannot be told from the "
-        f"first.{more}",
+        hint="Best first: those at least 80 % as likely to hold the SLA as the likeliest, by what was asked "
+        "for; then the others. Means, with 90 % intervals in brackets; ~ extrapolated, = cannot be told from "
+        f"the first.{more}",
         heads=CANDIDATE_HEADS,
         rows=tuple(candidate_row(rank, item) for rank, item in enumerate(listed, start=1)),
         words=4,

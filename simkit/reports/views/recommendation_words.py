@@ -37,8 +37,9 @@ LIMITS = (
     "slower; the p90 and p99 columns of candidates.csv say by how much, from a model of waiting times.",
     "ITL is (end to end - TTFT)/(output tokens - 1) of each request, as AIPerf reports it. TTFT includes the "
     "time a request waits for its turn.",
-    "Brackets hold a 90 % interval of the mean. P(SLA) is the probability, with the same spread, that every "
-    "mean keeps its bound.",
+    "Brackets hold a 90 % interval of the mean. P(SLA) is the probability that every mean keeps its bound, "
+    "by the same errors. They are those of measured runs: most are small and a few large, so that a bracket "
+    "is wider than that of a bell curve with the same P(SLA).",
     "The model is a coarse one and not calibrated on this cluster: it knows public operator timings and "
     "serving runs, not your network, drivers or neighbours. Run benchmark.sh before you rely on the numbers.",
     "~ beside a rank, or In domain: no, marks an extrapolation: nothing measured has its GPU, engine and "
