@@ -3,8 +3,8 @@
     python experiments/faults/wheel.py python3.11 python3.12 python3.13
 
 For each Python: an environment, the wheel with what it depends on, then `recommend`, `simulate`, `profile`
-and `benchmark` as a user who may write neither the environment nor the home folder (started by root: nobody). The
-server that is measured is the tests' own, on this Python.
+and `benchmark` as a user who may write neither the environment nor the home folder (started by root: as
+nobody). The server that is measured is the tests' own, on this Python.
 """
 
 import os
