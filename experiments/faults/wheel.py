@@ -44,12 +44,9 @@ def verbs(url: str, out: Path) -> Iterator[tuple[str, ...]]:
     )  # fmt: skip
 
 
-def as_nobody() -> None:
-    """Give up the rights of root, who may write anything."""
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+def nobody() -> dict[str, object]:
+    """How a process gives up the rights of root, who may write anything."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
 
 def tried(python: str, wheel: Path, url: str) -> int:
@@ -78,7 +75,8 @@ def tried(python: str, wheel: Path, url: str) -> int:
                     capture_output=True,
                     text=True,
                     check=False,
-                    preexec_fn=as_nobody,
+                    timeout=600,
+                    **nobody(),
                 )
                 good = done.returncode == 0 and "Traceback" not in done.stderr
                 wrong += not good
