@@ -3,8 +3,8 @@
     python experiments/faults/wheel.py python3.11 python3.12 python3.13
 
 For each Python: an environment, the wheel with what it depends on, then `recommend`, `simulate`, `profile`
-and `benchmark` as a user who may write neither the environment nor the home folder (started by root: as
-nobody). The server that is measured is the tests' own, on this Python.
+and `benchmark`, with an environment that nobody may write and no home folder (started by root: without its
+right to pass over rights). The server that is measured is the tests' own, on this Python.
 """
 
 import os
@@ -23,7 +23,6 @@ MODEL = "Qwen/Qwen3-0.6B"
 ASKED = ("--model", MODEL, "--backend", "vllm", "--gpu", "h100_sxm", "--total-gpus", "2", "--isl", "64")
 LOAD = (*ASKED, "--osl", "8", "--concurrency", "2")
 METER = ("--client", "builtin", "--requests", "8", "--max-error", "ttft=9", "--max-error", "itl=9")
-NOBODY = 65534
 
 
 def built(place: Path) -> Path:
@@ -44,9 +43,17 @@ def verbs(url: str, out: Path) -> Iterator[tuple[str, ...]]:
     )  # fmt: skip
 
 
-def nobody() -> dict[str, object]:
-    """How a process gives up the rights of root, who may write anything."""
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+def bound() -> list[str]:
+    """Words in front by which root, who may write anything, keeps to the rights of files."""
+    caps = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}"] if os.getuid() == 0 else []
+
+
+def locked(folder: Path) -> None:
+    """Nobody may write below a folder any more."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o222)
 
 
 def tried(python: str, wheel: Path, url: str) -> int:
@@ -62,12 +69,12 @@ def tried(python: str, wheel: Path, url: str) -> int:
         version = subprocess.run([str(program), "-V"], capture_output=True, text=True, check=True).stdout
         out = root / "out"
         out.mkdir()
-        out.chmod(0o777)
-        for cache in (out / "cache", root / "no" / "cache"):  # one that can be written, and one that cannot
+        locked(root / "env")
+        for cache in (out / "cache", root / "env" / "cache"):  # one that can be written, and one that cannot
             env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "SIMKIT_CACHE": str(cache)}
             env["PYTHONDONTWRITEBYTECODE"] = "1"
             for words in verbs(url, out / cache.parent.name):
-                command = [str(program), "-m", "simkit", *words, "--quiet"]
+                command = [*bound(), str(program), "-m", "simkit", *words, "--quiet"]
                 done = subprocess.run(
                     command,
                     env=env,
