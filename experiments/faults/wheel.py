@@ -76,14 +76,7 @@ def tried(python: str, wheel: Path, url: str) -> int:
             for words in verbs(url, out / cache.parent.name):
                 command = [*bound(), str(program), "-m", "simkit", *words, "--quiet"]
                 done = subprocess.run(
-                    command,
-                    env=env,
-                    cwd="/",
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=600,
-                    **nobody(),
+                    command, env=env, cwd="/", capture_output=True, text=True, check=False, timeout=600
                 )
                 good = done.returncode == 0 and "Traceback" not in done.stderr
                 wrong += not good
