@@ -72,12 +72,12 @@ def _upper(doc: Doc, seen: CloserLook) -> tuple[Section, ...]:
     return (
         Section(title="Side by side", hint=ALTERNATIVES_HINT, heads=heads, rows=rows, words=4),
         Section(title="Why this one", lines=(*doc["explanation"], *doc["remarks"], *notes)),
+        Section(title="Before you deploy", lines=tuple(doc["request"]["warnings"])),
         _loads(seen.curves, seen.notes),
         breaking_section(doc, seen.curves),
         _candidates(doc),
         _rejected(doc),
         extrapolated_section(doc, seen.operators),
-        Section(title="Warnings about the request", lines=tuple(doc["request"]["warnings"])),
         Section(
             title="What a little more would buy", lines=tuple(item["text"] for item in doc["trade_offs"])
         ),
