@@ -177,8 +177,8 @@ class FrontPoint(StoredPart):
     sla_probability: _Share | None = None
     meets_sla: bool | None = None
     in_domain: bool | None = None
-    ttft_ms: dict[str, _Amount | None]
-    itl_ms: dict[str, _Amount | None]
+    ttft_ms: LatencyPart
+    itl_ms: LatencyPart
 
 
 class FrontPart(StoredPart):
