@@ -1,5 +1,6 @@
 """Tables of serving runs: what was deployed, under which load, measured, and set by the benchmark."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
@@ -56,11 +57,10 @@ _MOST_MS = 1e9  # of a measured mean: eleven days
 
 def with_measured_numbers(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The table with its measured columns as numbers. Raises InputError for a cell that is a text."""
-    import pandas as pd
 
     found = frame.copy()
     for column in (name for name in MEASURED if name in frame.columns):
-        values = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        values = coerced(frame[column])
         odd = np.flatnonzero((values.isna() & frame[column].notna()) | (values.abs() > _MOST_MS))
         if len(odd):
             row = int(odd[0])
@@ -72,12 +72,24 @@ def with_measured_numbers(frame: "pd.DataFrame") -> "pd.DataFrame":
     return found
 
 
+_LARGEST = 10**300
+
+
 def numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
     """A column as numbers; not-a-number where a cell is none: its row has no prediction and says why."""
+    found: np.ndarray = coerced(frame[column]).to_numpy()
+    return found
+
+
+def coerced(values: "pd.Series[Any]") -> "pd.Series[float]":
+    """Cells as doubles: not-a-number for what is none, infinity for what none holds."""
     import pandas as pd
 
-    found: np.ndarray = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
-    return found
+    if values.dtype == object:  # whole numbers of any size among them
+        values = values.map(
+            lambda value: math.inf if isinstance(value, int) and abs(value) > _LARGEST else value
+        )
+    return pd.to_numeric(values, errors="coerce").astype(np.float64)
 
 
 def refuse_seconds(frame: "pd.DataFrame") -> None:
@@ -203,7 +215,7 @@ def resolve_options(table: "pd.DataFrame") -> "pd.DataFrame":
         for name, value in recipe.options.items():
             known[name][rows] = value
     for name in OPTIONS:
-        stated = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
+        stated = coerced(table[name]) if name in table else np.nan
         table[name] = pd.Series(stated, index=table.index, dtype="float64").fillna(
             pd.Series(known[name], index=table.index)
         )

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from perfmodels.parallel import ParallelPlan
+
 _Amount = Annotated[float, Field(ge=0, lt=1e18)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=1, le=10**6)]
@@ -39,6 +41,12 @@ class PlanPart(StoredPart):
     attn_dp: _Count = 1
     moe_tp: _Count = 1
     ep: _Count = 1
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "PlanPart":
+        """Its sizes go together. Raises ValueError where they do not."""
+        ParallelPlan(**self.model_dump())
+        return self
 
 
 class DraftPart(StoredPart):
@@ -169,8 +177,8 @@ class FrontPoint(StoredPart):
     sla_probability: _Share | None = None
     meets_sla: bool | None = None
     in_domain: bool | None = None
-    ttft_ms: dict[str, _Amount | None]
-    itl_ms: dict[str, _Amount | None]
+    ttft_ms: LatencyPart
+    itl_ms: LatencyPart
 
 
 class FrontPart(StoredPart):

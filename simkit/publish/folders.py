@@ -1,11 +1,14 @@
 """Reports of what the verbs wrote into folders: recommendations, simulations, profiles, benchmarks."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from simkit.core.errors import InputError
+from simkit.formats.recommendation_model import CandidatePart
 from simkit.formats.recommendations import read_recommendation
 from simkit.formats.written_models import ComparisonPart, ProfilePart, SummaryPart, read_written
 from simkit.io.frames import read_frame
@@ -25,7 +28,7 @@ def recommendation_report(path: Path) -> Page:
     """The page of a recommendation, with its DGDs and what other loads do to it, predicted today."""
     file = path / "recommendation.json" if path.is_dir() else path
     document = read_recommendation(file)
-    missing = [name for name in _PARTS if name not in document]
+    missing = [name for name in _PARTS if name not in document] or list(_lacking(document))
     if missing:
         raise InputError(
             f"{file}: has no `{missing[0]}`, an older simkit wrote it; run the command of its report again"
@@ -33,6 +36,15 @@ def recommendation_report(path: Path) -> Page:
     found = sorted(file.parent.glob("dgd*.yaml"), key=lambda item: (len(item.name), item.name))
     files = tuple(Code(name=item.name, text=read_text(item)) for item in found)
     return recommendation_page(document, replace(closer_look_again(document), files=files))
+
+
+def _lacking(document: Mapping[str, Any]) -> Iterator[str]:
+    """What the page shows of candidates and one of them does not say."""
+    shown = [document["selected"], *document.get("candidates", ()), *document.get("pareto", ())]
+    shown += [document[name] for name in ("knee", "expected_best") if document.get(name)]
+    shown += [item["candidate"] for item in document["trade_offs"] if item.get("candidate")]
+    needed = set(CandidatePart.model_fields) - {"plan", "engine", "prefill", "decode"}
+    return (f"candidate.{name}" for item in shown for name in sorted(needed - set(item)))
 
 
 def simulation_report(path: Path) -> Page:

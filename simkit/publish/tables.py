@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simkit.catalog.runs import MEASURED, read_table, refuse_seconds, with_measured_numbers
+from simkit.catalog.runs import MEASURED, numbers, read_table, refuse_seconds, with_measured_numbers
 from simkit.core.errors import InputError
 from simkit.reports.pages import Page
 from simkit.reports.views.accuracy import accuracy_page
@@ -27,6 +27,7 @@ _KEPT = (
     "concurrency",
     "in_domain",
 )
+_SIZES = ("num_gpus", "isl_tokens", "osl_tokens", "concurrency")
 _OF_A_RUN = ("run_id", "measured_at", "origin", "flags", "error", "in_domain", "sla_probability")
 _RESULTS = ("predicted_", "ttft_ms", "itl_ms", "e2e_ms", "ttft_log_sd", "itl_log_sd")
 
@@ -58,7 +59,11 @@ def joined_page(
 
 def measured_rows(joined: "pd.DataFrame") -> list[dict[str, Any]]:
     """Rows that were measured and predicted, with the spread of repeats of the same run."""
+    from pandas.api.types import is_numeric_dtype
+
     usable = joined[(joined["error"] == "") & (joined[list(MEASURED)] > 0).all(axis=1)].reset_index(drop=True)
+    for name in (name for name in _SIZES if name in usable and not is_numeric_dtype(usable[name].dtype)):
+        usable[name] = numbers(usable, name)  # texts since another row has one that is no number
     found = {name: usable[name].tolist() for name in _KEPT if name in usable}
     if "run_id" not in found:
         found["run_id"] = [f"row {i + 1}" for i in range(len(usable))]

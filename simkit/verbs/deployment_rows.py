@@ -14,7 +14,15 @@ from simkit.catalog.engine_models import engine_model, served_precision
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import Model, load_model
 from simkit.catalog.problems import check_draft
-from simkit.catalog.runs import AGG_PLAN, OPTIONS, PROTOCOLS, PUBLIC_BENCHMARKS, SLOTS, resolve_options
+from simkit.catalog.runs import (
+    AGG_PLAN,
+    OPTIONS,
+    PROTOCOLS,
+    PUBLIC_BENCHMARKS,
+    SLOTS,
+    coerced,
+    resolve_options,
+)
 from simkit.closed_form.aggregated_loop import Procedure
 from simkit.closed_form.deployment_table import PoolRows, RowWork, row_work
 from simkit.core.draft import Draft, parse_draft
@@ -81,13 +89,11 @@ def complete_table(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _to_numbers(table: "pd.DataFrame", name: str) -> None:
     """A column as numbers; what is none, or beyond any quantity, is left out and named in UNREAD."""
-    import pandas as pd
-
     if name not in table:
         table[name] = np.nan
         return
     given = table[name]
-    values = pd.to_numeric(given, errors="coerce").astype(np.float64)
+    values = coerced(given)
     odd = ((values.isna() & given.notna()) | (values.abs() > _MOST)).to_numpy()
     table[name] = values.where(~odd, np.nan)
     for row in np.flatnonzero(odd):

@@ -51,5 +51,5 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch, tmp_path):
 
 def test_a_damaged_artifact_is_named(tmp_path):
     (tmp_path / "h200_sxm.npz").write_bytes(b"not an archive")
-    with pytest.raises(InputError, match=r"h200_sxm\.npz: not an operator artifact"):
+    with pytest.raises(InputError, match=r"h200_sxm\.npz: no readable arrays"):
         operator_models("h200_sxm", tmp_path)
