@@ -401,12 +401,11 @@ def _evaluate(path: Path) -> None:
 
 
 def _fit_own(path: Path) -> None:
-    from simkit.calibrate.user_runs import own_calibration, sharpened_table
+    from simkit.calibrate.user_runs import own_calibration
     from simkit.catalog.runs import read_table
     from simkit.verbs.predict import predict_table
 
-    frame = read_table(path)
-    sharpened_table(frame, predict_table(frame), own_calibration([path]))
+    predict_table(read_table(path), own=own_calibration([path]))
 
 
 def _points(path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from result_samples import aiperf_export, record, records_text
 
-from simkit.closed_form.user_calibration import Observation, OwnCalibration
 from simkit.core.errors import InputError
 from simkit.core.measured import MeasuredSpread, Run, Source
+from simkit.core.user_calibration import Observation, OwnCalibration
 from simkit.formats.benchmark_results.reader import read_runs
 from simkit.formats.benchmark_results.stored import run_document
 from simkit.formats.profile_store import ProfileStore
@@ -95,7 +95,7 @@ def test_a_calibration_is_its_owners_alone_and_bounded(tmp_path):
     write_own(tmp_path / "own.json", OWN)
     assert (tmp_path / "own.json").stat().st_mode & 0o777 == 0o600
     with pytest.raises(InputError, match="more than 4,000; keep those of your own cluster"):
-        from simkit.closed_form.user_calibration import calibration_of
+        from simkit.core.user_calibration import calibration_of
 
         calibration_of(OWN.observations * 4001)
 
