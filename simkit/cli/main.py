@@ -34,7 +34,7 @@ app = typer.Typer(
     context_settings=HELP_NAMES,
     help="How should I serve this model on these GPUs, and how sure are we?\n\n"
     "Example: simkit recommend --model Qwen/Qwen3-32B-FP8 --gpu h200_sxm --total-gpus 8 -o out",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help texts hold units in brackets
 )

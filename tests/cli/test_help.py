@@ -44,3 +44,14 @@ def test_a_verb_loads_no_other():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert run.stdout.endswith("[]\n")
+
+
+def test_a_shell_completes_verbs_and_flags(simkit, monkeypatch):
+    for typed, place, expected in (
+        ("simkit reco", 1, "recommend"),
+        ("simkit estimate --conc", 2, "--concurrency"),
+    ):
+        monkeypatch.setenv("_SIMKIT_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(place))
+        assert simkit().out.split() == [expected]
