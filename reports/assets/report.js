@@ -104,7 +104,7 @@ THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLI
     }
 
     points(series) {
-      const xs = this.values(series, "x"), ys = this.values(series, "y"), found = [];
+      const xs = this.values(series, "x") || [], ys = this.values(series, "y") || [], found = [];
       for (let i = 0; i < xs.length; i++) {
         const x = xs[i], y = ys[i];
         if (x === null || y === null || (this.log.x && x <= 0) || (this.log.y && y <= 0)) continue;

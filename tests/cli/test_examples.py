@@ -3,6 +3,7 @@
 import gzip
 import json
 import shlex
+import shutil
 import sys
 
 import pandas as pd
@@ -90,8 +91,10 @@ def test_flags_and_arguments_are_those_of_the_verb(pages):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ELSEWHERE])
-def test_they_run_as_printed(simkit, folder, pages, monkeypatch, name):
-    monkeypatch.chdir(folder)
+def test_they_run_as_printed(simkit, folder, pages, monkeypatch, tmp_path, name):
+    """Each in a copy: an example may write what another reads."""
+    shutil.copytree(folder, tmp_path / "reader")
+    monkeypatch.chdir(tmp_path / "reader")
     for _, *words in examples(pages[(name,)]):
         done = simkit(*words)
         assert done.status in (0, 1), (words, done.err)

@@ -80,7 +80,7 @@
     }
 
     points(series) {
-      const xs = this.values(series, "x"), ys = this.values(series, "y"), found = [];
+      const xs = this.values(series, "x") || [], ys = this.values(series, "y") || [], found = [];
       for (let i = 0; i < xs.length; i++) {
         const x = xs[i], y = ys[i];
         if (x === null || y === null || (this.log.x && x <= 0) || (this.log.y && y <= 0)) continue;

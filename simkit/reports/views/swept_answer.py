@@ -152,8 +152,9 @@ def _lines(answer: SweptAnswer, axes: tuple[str, str], facet: Mapping[str, Any])
         rows = [row for row in chosen if row[answer.best] is not None and (not lines or row[lines] == value)]
         rows.sort(key=lambda row: row[along])
         label, colour = look_of(lines, value, place)
-        series.append(_series(answer, rows, (along, label, colour, place)))
-    if not any(one.x for one in series):
+        if rows:
+            series.append(_series(answer, rows, (along, label, colour, place)))
+    if not series:
         return None
     where = ", ".join(f"{axis_label(name)} {words(value)}" for name, value in facet.items())
     xs, ys = [x for one in series for x in one.x if x], [y for one in series for y in one.y if y]
