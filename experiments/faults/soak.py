@@ -110,7 +110,7 @@ def _key(place: str) -> str:
 
 
 def soak(chosen: list[Reader], samples: Path, limits: Any) -> dict[str, Tally]:
-    """Inputs by turns; whoever has had least time for its weight is next."""
+    """The next input goes to the reader that has had the least time for its weight."""
     tallies = {reader.name: Tally() for reader in chosen}
     contents = {reader.name: (samples / reader.sample).read_bytes() for reader in chosen}
     begun = told = time.monotonic()

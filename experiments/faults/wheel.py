@@ -2,9 +2,9 @@
 
     python experiments/faults/wheel.py python3.11 python3.12 python3.13
 
-For each Python: an environment, the wheel with what it depends on, then `recommend`, `simulate`, `profile`
-and `benchmark`, with an environment that nobody may write and no home folder (started by root: without its
-right to pass over rights). The server that is measured is the tests' own, on this Python.
+For each Python the wheel is installed into a new environment, which is then made read-only. `recommend`,
+`simulate`, `profile` and `benchmark` run in it without a home folder. Root first gives up its right to write
+what it may not. The server that is measured is the tests' own.
 """
 
 import os

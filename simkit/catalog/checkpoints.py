@@ -27,7 +27,7 @@ def checkpoint_in(name: str, text: str) -> tuple[Model, str]:
     if not fitting:
         raise InputError(_none_such(asked, text, [asked, *(model for _, _, model in found)]))
     chosen = min(fitting, key=lambda one: one[:2])[2]
-    return chosen, f"--precision {text}: {_words(chosen)}, in the place of {asked.name}"
+    return chosen, f"--precision {text}: {_words(chosen)}, instead of {asked.name}"
 
 
 def _known_format(text: str) -> str:

@@ -25,11 +25,9 @@ def read_frame(path: Path, remedy: str, columns: Sequence[str] | None = None) ->
     content = read_bytes(path, Bounds(most=MOST_TABLE, remedy=remedy))
     try:
         frame = _parquet(content, columns) if path.suffix == _PARQUET else _csv(content, str(path), remedy)
-    except InputError:
+    except (InputError, MemoryError):
         raise
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:
+    except Exception as error:  # pandas and pyarrow promise no kind of error for damaged bytes
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         kind = path.suffix.removeprefix(".") or "CSV"
         raise InputError(f"{path}: not a readable {kind} table ({reason}); {remedy}") from error
@@ -78,8 +76,8 @@ def read_arrays(path: Path, remedy: str) -> "dict[str, np.ndarray]":
                 raise ValueError("it unpacks to more than any such file has")
         with np.load(content, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (MemoryError, KeyboardInterrupt):
+    except MemoryError:
         raise
-    except Exception as error:
+    except Exception as error:  # zipfile, zlib and numpy's header each have errors of their own
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(f"{path}: no readable arrays ({reason}); {remedy}") from error

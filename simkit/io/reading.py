@@ -90,7 +90,9 @@ def parse_json(text: str, source: str, bounds: Bounds = DOCUMENT) -> Any:
     Raises InputError for what is no JSON, nested too deep, or holds what is no number or no text.
     """
     try:
-        found = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once if bounds.strict else None)
+        found = json.loads(
+            text.removeprefix("\ufeff"), object_pairs_hook=keys_once if bounds.strict else None
+        )
     except json.JSONDecodeError as error:
         where = f"{source}:{error.lineno}" if "\n" in text.strip() else source
         raise InputError(
@@ -187,7 +189,8 @@ def _wait(path: Path, descriptor: int) -> None:
         raise InputError(f"{path}: nothing came through this pipe for {_SILENCE_S:g} s; give a file")
 
 
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def keys_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object for json.loads. Raises ValueError for a key that comes twice."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

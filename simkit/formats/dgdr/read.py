@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from simkit.formats.dgdr.model import API_VERSION, KIND
 from simkit.formats.dgdr.rules import crd_faults, kind_faults, rule_faults
 from simkit.formats.dgdr.write import request_to_document
 from simkit.formats.faults import Fault, faults_from, shown
-from simkit.io.reading import read_text
+from simkit.io.reading import keys_once, read_text
 from simkit.io.yamlio import load_document, parse_document, parse_scalar
 
 # --- A deployment request given on a command line: a file, or the JSON that Dynamo's operator passes.
@@ -72,7 +72,7 @@ def _looks_like_json(text: str) -> bool:
 def _from_json(text: str, source: str) -> dict[str, Any]:
     """JSON read as strictly as YAML is: written out anew, it passes the same guards."""
     try:
-        content = json.loads(text, object_pairs_hook=_without_repeats)
+        content = json.loads(text, object_pairs_hook=keys_once)
         again = json.dumps(content, ensure_ascii=False)
         again.encode()  # half of a surrogate pair is JSON, but no text
     except json.JSONDecodeError as error:
@@ -84,15 +84,6 @@ def _from_json(text: str, source: str) -> dict[str, Any]:
         reason = str(error).partition(";")[0]
         raise InputError(f"{source}: not usable JSON ({reason}); correct it") from error
     return parse_document(again, source)
-
-
-def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r} is given twice")
-        found[key] = value
-    return found
 
 
 __all__ = [
