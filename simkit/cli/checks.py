@@ -20,6 +20,7 @@ def validate(
 
     Example: simkit validate request.yaml out/dgd.yaml
     """
+    from simkit.formats.unfilled import how_to_fill, unfilled
     from simkit.formats.validate import is_beside, validate_documents
     from simkit.io.yamlio import load_documents
 
@@ -28,6 +29,8 @@ def validate(
         beside = [str(item["kind"]) for item in held if is_beside(item, held)]
         if beside:
             remark(f"{path}: kinds of other controllers, not checked: {', '.join(beside)}", quiet=quiet)
+        if names := unfilled(held):
+            remark(f"{path}: still to fill in: {', '.join(names)}; {how_to_fill(names, path)}", quiet=quiet)
     found = {path: validate_documents(held, path) for path, held in documents.items()}
     faulty = sum(len(faults) for faults in found.values())
     show(form, lambda: _document(found), lambda console: _table(found, console))

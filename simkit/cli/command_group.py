@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
@@ -83,7 +84,8 @@ class VerbGroup(TyperGroup):
         """The verb that the first word names. Raises InputError with the nearest names for an unknown one."""
         if args and args[0] not in _BY_NAME:
             raise unknown_name("verb", args[0], list(_BY_NAME), "`simkit help` lists them")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, _dry_runs(command, rest)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """What the command is for, its example as a shell takes it."""
@@ -111,6 +113,19 @@ class ActionGroup(TyperGroup):
                 "action", args[0], list(self.commands), f"`simkit help {ctx.info_name}` lists them"
             )
         return super().resolve_command(ctx, args)
+
+
+def _dry_runs(command: Any, words: list[str]) -> list[str]:
+    """The words, where --dry-run without its kind is the one that asks no cluster."""
+    own = next((one for one in getattr(command, "params", ()) if "--dry-run" in one.opts), None)
+    if own is None or own.is_flag:
+        return words
+    end = words.index("--") if "--" in words else len(words)
+    following = [*words[1:end], "--", *words[end:]]
+    return [
+        f"{word}=client" if word == "--dry-run" and (after[:1] == "-" or Path(after).exists()) else word
+        for word, after in zip(words, following, strict=False)
+    ]
 
 
 def _command(name: str, function: Callable[..., Any] | typer.Typer) -> Any:

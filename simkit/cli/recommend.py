@@ -97,7 +97,7 @@ def _save(result: Any, problem: Any, asked: AskedStages, document: Any) -> list[
     """What was written, by its name at the top of the folder."""
     if asked.output is None:
         return []
-    from simkit.verbs.folder import FolderOptions, folder_texts, write_folder
+    from simkit.verbs.answer_files.folder import FolderOptions, folder_texts, write_folder
 
     texts = folder_texts(
         result,
@@ -249,6 +249,18 @@ def _table(document: Any, console: Any, asked: AskedStages, *, details: bool) ->
     if asked.output is None:
         steps.append("-o DIR writes the DGD and a report")
     elif (asked.output / "dgd.yaml").is_file():
-        steps.append(f"simkit deploy {asked.output} --dry-run shows what goes to a cluster")
+        steps += _deploying(asked.output)
     if steps:
         console.print(f"Next: {'; '.join(steps)}.", markup=False, highlight=False, soft_wrap=True)
+
+
+def _deploying(folder: Path) -> list[str]:
+    """What comes before the DGD goes to a cluster, and how it gets there."""
+    from simkit.formats.unfilled import unfilled
+    from simkit.io.yamlio import load_documents
+
+    names = unfilled(load_documents(folder / "dgd.yaml"))
+    first = (
+        [f"replace {', '.join(names)} in {folder / 'dgd.yaml'}, whose first lines say how"] if names else []
+    )
+    return [*first, f"simkit deploy {folder} --dry-run shows what goes to a cluster"]

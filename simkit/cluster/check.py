@@ -11,6 +11,7 @@ from simkit.cluster.checks import capacity, platform, rights, storage
 from simkit.cluster.checks.finding import Check, Finding, asked, good, wrong
 from simkit.cluster.documents import Bundle
 from simkit.cluster.wanted import Wanted, wanted
+from simkit.formats.unfilled import how_to_fill, unfilled
 from simkit.formats.validate import validate_documents
 
 _CHECKS: tuple[Check, ...] = (
@@ -38,6 +39,9 @@ def check(api: Api, bundle: Bundle) -> list[Finding]:
         return found
     want = _with_planner(wanted(bundle.main), bundle)
     found = [good("document", f"{want.kind} {want.name} is sound"), good("API server", version)]
+    if names := unfilled(bundle.documents):
+        problem = f"still holds {', '.join(names)}, and engines find no weights there"
+        found.append(wrong("path of the weights", problem, how_to_fill(names, bundle.source)))
     return [*found, *_asked(api, bundle, want)]
 
 

@@ -22,8 +22,10 @@ from simkit.formats.dgdr.read import request_to_document
 from simkit.formats.recommendations import deployment_of, read_recommendation, request_of
 from simkit.formats.validate import answer_faults
 from simkit.io.yamlio import dump_yaml
+from simkit.reports.document import candidate_document, request_document
+from simkit.verbs.answer_files.dgd_text import dgd_text
+from simkit.verbs.answer_files.folder import dgd_documents, write_folder
 from simkit.verbs.estimate import estimate_problem
-from simkit.verbs.folder import dgd_documents, write_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +69,8 @@ def export_texts(folder: Path, selection: str, options: ExportOptions | None = N
         if cache:
             caches[f"{CACHES}/{cache[0]['metadata']['name']}.yaml"] = dump_yaml(cache)
         deployed = str(documents[-1]["metadata"]["name"])
-        texts[f"{item.name}/dgd.yaml"] = dump_yaml(documents)
+        parts = request_document(rec.request), candidate_document(rec.selected)
+        texts[f"{item.name}/dgd.yaml"] = dgd_text(documents, *parts)
         texts[f"{item.name}/benchmark.sh"] = benchmark_script(rec, rec.request.model)
         texts[f"{BENCHMARKS}/{item.name}.yaml"] = dump_yaml([aiperf_job(rec, deployed, _job_name(deployed))])
         items.append(Exported(name=item.name, deployed=deployed, rec=rec))

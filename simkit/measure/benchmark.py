@@ -25,8 +25,8 @@ from simkit.measure.targets import Target, target_of
 from simkit.reports.document import candidate_document, dumps
 from simkit.reports.measured import comparison_document, comparison_page
 from simkit.reports.pages import Page, page_html, page_markdown
+from simkit.verbs.answer_files.folder import write_folder
 from simkit.verbs.estimate import Layouts, estimate_problem
-from simkit.verbs.folder import write_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

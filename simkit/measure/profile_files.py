@@ -21,16 +21,22 @@ from simkit.formats.planner.files import profile_files
 from simkit.formats.prediction_files import prediction_document
 from simkit.formats.profile_store import ProfileStore
 from simkit.formats.user_calibration import read_own, write_own
-from simkit.io.yamlio import dump_yaml
 from simkit.measure.benchmark import dumps_exact
 from simkit.measure.profile import CURVES, DONE, GENERATING, engine_factors
 from simkit.measure.profile_verdict import ProfileOutcome, workload_of
-from simkit.reports.document import candidate_document, dumps
+from simkit.reports.document import candidate_document, dumps, request_document
 from simkit.reports.measured import comparison_document
 from simkit.reports.pages import page_html, page_markdown
 from simkit.reports.profile import profile_document, profile_page
-from simkit.verbs.folder import PROFILE_FOLDER, FolderOptions, dgd_documents, folder_texts, write_folder
-from simkit.verbs.planner_data import deploys_profile, profile_ranges
+from simkit.verbs.answer_files.dgd_text import dgd_text
+from simkit.verbs.answer_files.folder import (
+    PROFILE_FOLDER,
+    FolderOptions,
+    dgd_documents,
+    folder_texts,
+    write_folder,
+)
+from simkit.verbs.answer_files.planner_data import deploys_profile, profile_ranges
 
 OWN = "own_calibration.json"
 
@@ -45,7 +51,9 @@ def profile_texts(outcome: ProfileOutcome, command: str, folder: Path = Path()) 
         profile = deployed or _predicted(texts, final.request)
         documents = dgd_documents(final, final.selected, profile=profile, folder=folder)
         documents[-1]["metadata"]["annotations"] |= _annotations(outcome)
-        texts["dgd.yaml"] = dump_yaml(documents)
+        texts["dgd.yaml"] = dgd_text(
+            documents, request_document(final.request), candidate_document(final.selected)
+        )
     texts |= {f"{PROFILE_FOLDER}/{name}": content for name, content in curves.items()}
     page = profile_page(profile_document(outcome), command)
     texts |= {"profile_report.md": page_markdown(page), "profile_report.html": page_html(page)}

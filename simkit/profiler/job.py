@@ -13,11 +13,17 @@ from simkit.core.request import Request
 from simkit.formats.dgd.render import MAX_NAME, dgd_name
 from simkit.formats.dgdr.read import as_dgdr, read_config_argument, request_from_document
 from simkit.formats.validate import validate_documents
-from simkit.io.yamlio import dump_yaml, write_bytes_atomic, write_text_atomic
+from simkit.io.yamlio import write_bytes_atomic, write_text_atomic
 from simkit.profiler.status import Phase, StatusFile
-from simkit.reports.document import dumps, recommendation_document
-from simkit.verbs.folder import dgd_documents
-from simkit.verbs.planner_data import deploys_profile, planner_profile
+from simkit.reports.document import (
+    candidate_document,
+    dumps,
+    recommendation_document,
+    request_document,
+)
+from simkit.verbs.answer_files.dgd_text import dgd_text
+from simkit.verbs.answer_files.folder import dgd_documents
+from simkit.verbs.answer_files.planner_data import deploys_profile, planner_profile
 from simkit.verbs.recommend import answer
 
 FINAL_CONFIG = "final_config.yaml"
@@ -142,5 +148,6 @@ def _write(job: Job, rec: Recommendation, profile: Mapping[str, bytes], problem:
     for name, content in profile.items():
         write_bytes_atomic(job.folder / name, content)
     write_text_atomic(job.folder / ANSWER, dumps(recommendation_document(rec)))
-    write_text_atomic(job.folder / FINAL_CONFIG, dump_yaml(documents if len(documents) > 1 else documents[0]))
+    parts = request_document(rec.request), candidate_document(rec.selected)
+    write_text_atomic(job.folder / FINAL_CONFIG, dgd_text(documents, *parts, FINAL_CONFIG))
     return {"final_config": FINAL_CONFIG, "recommendation": ANSWER, **{name: name for name in profile}}

@@ -17,7 +17,7 @@ from simkit.reports.pages import Code, Page
 from simkit.reports.views.measured_points import benchmark_page, profiled_page
 from simkit.reports.views.recommendation import recommendation_page
 from simkit.reports.views.simulated_run import simulation_page
-from simkit.verbs.closer_look import closer_look_again
+from simkit.verbs.answer_files.closer_look import closer_look_again
 
 _AGAIN = "simulate again with -o"
 _SPREAD = ("counted", "ttft_s", "itl_s")

@@ -18,9 +18,9 @@ from simkit.publish.tables import table_report
 from simkit.reports.labels import layout_label
 from simkit.reports.pages import Page, page_html, page_markdown
 from simkit.reports.views.sides import MOST_SIDES, sides_page
+from simkit.verbs.answer_files.folder import write_folder
 from simkit.verbs.compare import compare
 from simkit.verbs.compare_sides import MEASURED, Asking, read_many
-from simkit.verbs.folder import write_folder
 
 FIGURES = "figures"
 _SINGLE: Mapping[Kind, Callable[[Path], Page]] = MappingProxyType({

@@ -98,6 +98,13 @@ def layout_label(candidate: Mapping[str, Any]) -> str:
     )
 
 
+def pick_label(candidate: Mapping[str, Any], gpu: str | None) -> str:
+    """Engine, mode, layout and GPUs: vLLM aggregated, 4 x tp2 on 8 h200_sxm GPUs."""
+    engine, several = engine_name(candidate["backend"]), "" if candidate["num_gpus"] == 1 else "s"
+    placed = " ".join(filter(None, (f"{candidate['num_gpus']}", gpu, f"GPU{several}")))
+    return f"{engine} {MODES[candidate['mode']]}, {layout_label(candidate)} on {placed}"
+
+
 def _draft_label(pool: Mapping[str, Any]) -> str:
     draft = pool.get("engine", {}).get("speculative")
     return f" {draft['method']}{draft['tokens']}" if draft else ""

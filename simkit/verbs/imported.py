@@ -17,7 +17,7 @@ from simkit.formats.dgd.asked import ASKED_ANNOTATION, asked_flags, asked_text
 from simkit.formats.dgd.render import render
 from simkit.formats.engine_command.read import ImportedCommand
 from simkit.io.yamlio import dump_yaml
-from simkit.verbs.folder import refuse_other_gpus
+from simkit.verbs.answer_files.folder import refuse_other_gpus
 
 _TYPES: Mapping[str, Role] = MappingProxyType(
     {"worker": "aggregated", "prefill": "prefill", "decode": "decode"}

@@ -47,7 +47,7 @@ class RecommendationInNotebook(Recommendation):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write what `simkit recommend -o` writes, the DGD first; the files."""
-        from simkit.verbs.folder import FolderOptions, folder_texts, write_folder
+        from simkit.verbs.answer_files.folder import FolderOptions, folder_texts, write_folder
 
         place = Path(folder)
         problem = build_problem(self.request)

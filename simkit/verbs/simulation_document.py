@@ -16,7 +16,7 @@ from simkit.reports.figures import png_bytes
 from simkit.reports.simulation import simulation_markdown
 from simkit.reports.timeline_figure import timeline_figure
 from simkit.sim.results.summary import RunSummary
-from simkit.verbs.folder import write_folder
+from simkit.verbs.answer_files.folder import write_folder
 from simkit.verbs.recommend import versions
 from simkit.verbs.simulate import SimulationResult
 

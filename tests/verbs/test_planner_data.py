@@ -18,8 +18,8 @@ from simkit.core.slo import Slo
 from simkit.core.workload import Workload
 from simkit.engines.registry import default_engine
 from simkit.formats.planner.files import profile_files
-from simkit.verbs.folder import FolderOptions, folder_texts, write_folder
-from simkit.verbs.planner_data import deploys_profile, planner_profile, wants_profile
+from simkit.verbs.answer_files.folder import FolderOptions, folder_texts, write_folder
+from simkit.verbs.answer_files.planner_data import deploys_profile, planner_profile, wants_profile
 from simkit.verbs.recommend import answer
 
 FILES = {

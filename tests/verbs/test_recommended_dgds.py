@@ -17,7 +17,7 @@ from simkit.core.workload import Workload
 from simkit.engines.flag_parser import parse_worker_args
 from simkit.formats.dgd.render import MAX_NAME
 from simkit.search.search import search
-from simkit.verbs.folder import dgd_documents
+from simkit.verbs.answer_files.folder import dgd_documents
 
 names = st.from_regex(r"[a-z]([a-z0-9.-]{0,80}[a-z0-9])?", fullmatch=True).filter(
     lambda name: ".." not in name

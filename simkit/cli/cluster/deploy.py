@@ -43,13 +43,11 @@ def deploy(
 
     Example: simkit deploy out/llama-70b --namespace team-a --diff
     """
-    from simkit.cluster.documents import load_bundle
-
     if checked_dry_run(dry_run) == "client" and not diff:
-        show_documents(_sent_from_here(file, access), form)
+        show_documents(_bundle(file, access, namespace_from(access), quiet=quiet).documents, form)
         return
     api = api_of(access)
-    bundle = load_bundle(file, access["namespace"], api.namespace)
+    bundle = _bundle(file, access, api.namespace, quiet=quiet)
     if diff or dry_run is not None:
         show_changes(_rehearsed(api, bundle, force=force, quiet=quiet or diff), form, diff=diff)
         return
@@ -59,11 +57,19 @@ def deploy(
     show(form, lambda: found, lambda console: console.print(found["summary"], soft_wrap=True, markup=False))
 
 
-def _sent_from_here(file: Path, access: ClusterFlags) -> Any:
-    """The documents as they would be sent, without asking the cluster anything."""
+def _bundle(file: Path, access: ClusterFlags, otherwise: str, *, quiet: bool) -> Any:
+    """The documents as they would be sent; a DGD must be filled in, a request is profiled without weights."""
     from simkit.cluster.documents import load_bundle
+    from simkit.cluster.kinds import DGDR
+    from simkit.formats.unfilled import how_to_fill, refuse_unfilled, unfilled
 
-    return load_bundle(file, access["namespace"], namespace_from(access)).documents
+    bundle = load_bundle(file, access["namespace"], otherwise)
+    if bundle.kind != DGDR:
+        refuse_unfilled(bundle.documents, bundle.source)
+    elif names := unfilled(bundle.documents):
+        told = f"the deployment that Dynamo makes of it will hold {', '.join(names)}"
+        remark(f"{bundle.source}: {told}; {how_to_fill(names, bundle.source)}", quiet=quiet)
+    return bundle
 
 
 def _rehearsed(api: Any, bundle: Any, *, force: bool, quiet: bool) -> list[Any]:

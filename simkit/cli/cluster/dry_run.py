@@ -10,7 +10,7 @@ from simkit.cli.output import Format, show
 from simkit.core.errors import unknown_name
 
 _RUNS = ("client", "server")
-_DRY = "client: show what would be sent; server: let the cluster check it; nothing is kept."
+_DRY = "client, or alone: show what would be sent; server: let the cluster check it; nothing is kept."
 DryRun = Annotated[str | None, typer.Option("--dry-run", metavar="client|server", help=_DRY)]
 DiffFlag = Annotated[bool, typer.Option("--diff", help="Show what would change, and change nothing.")]
 

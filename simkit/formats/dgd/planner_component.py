@@ -26,20 +26,21 @@ _DEFAULT_GPU_BUDGET = 8  # the Planner's own
 
 
 def planner_config(site: Site) -> Document:
-    """What the Planner is started with: the request's keys, what follows from the deployment, and defaults.
+    """What the Planner is told: the request's keys, what follows from the deployment, and no mere default.
 
     The request decides targets and limits. What describes the deployment (engine, mode, GPUs of one
     engine) is always taken from the deployment, because a contradiction would scale the wrong thing.
     Raises InputError where the request and the deployment do not go together.
     """
     given = current_names(site.request.deploy.planner or {})
-    config = read_planner_config({**_defaults(site), **given, **_facts(site)})
+    settings = {**_defaults(site), **given, **_facts(site)}
+    config = read_planner_config(settings)
     problems = planner_problems(config) + _footprint(site, config)
     if asks_for_load_scaling(given) and config["backend"] not in (*reporting_engines(), "mocker"):
         problems.append(load_scaling_problem(config["backend"]))
     if problems:
         raise InputError("; ".join(str(problem) for problem in problems))
-    return written_config(config)
+    return written_config(config, settings)
 
 
 def _defaults(site: Site) -> Document:

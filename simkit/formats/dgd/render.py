@@ -21,6 +21,7 @@ from simkit.formats.dgd.site import (
 )
 from simkit.formats.dgd.storage import cache_documents
 from simkit.formats.kubernetes import merge
+from simkit.formats.unfilled import revision_label
 
 # --- The profiling Job as Dynamo's operator makes it from a request, with spec.overrides.profilingJob merged.
 
@@ -118,7 +119,12 @@ def render_site(site: Site, version: str = "v1beta1") -> list[dict[str, Any]]:
     document = {
         "apiVersion": BETA,
         "kind": "DynamoGraphDeployment",
-        "metadata": {**metadata, "name": name, "annotations": _annotations(site)},
+        "metadata": {
+            **metadata,
+            "name": name,
+            "labels": {**metadata["labels"], **revision_label(site.model_path)},
+            "annotations": _annotations(site),
+        },
         "spec": {**backend, "components": components},
     }
     document = apply_override(document, request.deploy.dgd_override)

@@ -7,6 +7,7 @@ from typing import Any
 from simkit.core.errors import InputError
 from simkit.core.request import ModelCache
 from simkit.formats.dgd.site import HF_SECRET, Site
+from simkit.formats.unfilled import PLACEHOLDER
 
 Document = dict[str, Any]
 
@@ -17,7 +18,6 @@ _UNKNOWN_GIB = 100
 _CACHE = "model-cache"
 _USER = 1000  # the runtime images' user
 _SNAPSHOT = re.compile(r"(?:^|.*/)models--[^/]+/snapshots/(?P<revision>[^/]+)/?$")
-_PLACEHOLDER = re.compile(r"[<>]")
 # Settings come by environment, so nothing in a model's name reaches a shell.
 _SCRIPT = (
     "import os; from huggingface_hub import snapshot_download; "
@@ -90,7 +90,7 @@ def _target(site: Site, cache: ModelCache) -> dict[str, str]:
     found = {"MODEL_NAME": site.model, "HF_HOME": cache.pvc_mount_path}
     if cache.pvc_model_path is None:
         return found
-    if _PLACEHOLDER.search(cache.pvc_model_path):
+    if PLACEHOLDER.search(cache.pvc_model_path):
         raise InputError(
             f"spec.modelCache.pvcModelPath {cache.pvc_model_path!r} holds a placeholder, so the download Job "
             "cannot know the revision; write the snapshot's real hash, or leave the path out"

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from simkit.formats.faults import Fault, lookup, shown, unsafe, wrong_type
+from simkit.formats.unfilled import PLACEHOLDER
 
 DEFAULT_MOUNT = "/opt/model-cache"
 _MOUNT = "spec.modelCache.pvcMountPath"
 _PATH = "spec.modelCache.pvcModelPath"
 _REPOSITORY = re.compile(r"(?:^|/)models--([^/]+)(?:/(.*))?$")
 _SNAPSHOT = re.compile(r"^snapshots/[^/]+(?:/.*)?$")
-_PLACEHOLDER = re.compile(r"<[^<>]+>")
 
 
 def cache_faults(document: Mapping[str, Any]) -> list[Fault]:
@@ -93,7 +93,7 @@ def cache_warnings(model: str, pvc: str | None, mount: str | None, path: str | N
             "spec.modelCache has no pvcModelPath: engines load the model by name, with the volume as HF_HOME"
         ]
     found = []
-    if placeholder := _PLACEHOLDER.search(path):
+    if placeholder := PLACEHOLDER.search(path):
         found.append(
             f"{_PATH} holds the placeholder {placeholder.group()}; "
             "replace it with the snapshot's real hash before deploying"

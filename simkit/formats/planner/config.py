@@ -1,9 +1,9 @@
-"""The Planner's configuration: checked by its schema, complete with its defaults, under its present names."""
+"""The Planner's configuration: checked by its schema, completed with defaults, written without them."""
 
 import copy
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -58,14 +58,18 @@ def read_planner_config(given: Mapping[str, Any]) -> Config:
     return complete_config(settings)
 
 
-def written_config(config: Config) -> Config:
-    """The configuration as the Planner reads it: nothing hangs on the defaults of its version."""
-    return {
+def written_config(config: Config, stated: Collection[str] = ()) -> Config:
+    """What the Planner is to be told: what differs from its defaults, and the keys that are `stated`.
+
+    A target other than an SLA scales by load alone, which the Planner's own defaults do not say.
+    """
+    resolved = {
         **config,
         "enable_throughput_scaling": scales_by_throughput(config),
         "enable_load_scaling": scales_by_load(config),
-        "scheduling": {**config["scheduling"], "scale_interval_seconds": scale_interval_s(config)},
     }
+    defaults = complete_config({})
+    return {name: value for name, value in resolved.items() if name in stated or value != defaults.get(name)}
 
 
 def scales_by_throughput(config: Config) -> bool:

@@ -27,6 +27,7 @@ from simkit.cluster.remove import belongings, delete, wait_until_gone
 from simkit.core.errors import ExternalError, InputError
 from simkit.core.estimate import Candidate
 from simkit.formats.dgd.render import render
+from simkit.formats.unfilled import refuse_unfilled
 from simkit.io.openai_http import Endpoint, listing
 from simkit.io.reading import read_text
 from simkit.io.yamlio import write_text_atomic
@@ -81,6 +82,7 @@ def profile_label(problem: Problem, folder: Path, *, keep: bool) -> str:
 
 def _bundle(problem: Problem, candidate: Candidate, label: str, otherwise: str) -> Bundle:
     documents = trial_documents(problem, candidate, label)
+    refuse_unfilled(documents, problem.request.source)
     return bundle_of(documents, "candidate", None, otherwise)
 
 

@@ -28,7 +28,7 @@ from simkit.measure.run import Server
 from simkit.measure.targets import Target
 from simkit.targets.local.dynamo import DynamoLocal, MockPool, Role, dynamo_plan, prepare
 from simkit.targets.local.service import serving
-from simkit.verbs.planner_data import planner_profile
+from simkit.verbs.answer_files.planner_data import planner_profile
 
 _ANSWERS, _ANSWER_S = 3, 30.0
 MOCKED = "engines mocked at predicted step times: this checks queueing and the stack, not the GPUs"

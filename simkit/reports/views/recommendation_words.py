@@ -5,7 +5,6 @@ from typing import Any
 
 from simkit.reports.labels import (
     MISSING,
-    MODES,
     count,
     draft_label,
     engine_name,
@@ -14,6 +13,7 @@ from simkit.reports.labels import (
     layout_label,
     number,
     percent,
+    pick_label,
     statistics_label,
 )
 from simkit.reports.pages import Tile
@@ -66,9 +66,7 @@ def answer_of(doc: Doc) -> str:
     best = doc["selected"]
     if best is None:
         return "No configuration found"
-    engine = engine_name(best["backend"])
-    gpu = doc["request"]["hardware"]["gpu"] or ""
-    return f"{engine} {MODES[best['mode']]}, {layout_label(best)} on {best['num_gpus']} {gpu} GPUs"
+    return pick_label(best, doc["request"]["hardware"]["gpu"])
 
 
 def verdict_of(doc: Doc) -> str:

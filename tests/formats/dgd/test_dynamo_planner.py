@@ -18,8 +18,6 @@ def planner_config(deployment, req, **changes):
 def test_the_planner_knows_the_deployment():
     config = planner_config(disagg("vllm"), request(planner={}))
     known = {
-        "environment": "kubernetes",
-        "optimization_target": "throughput",
         "pre_deployment_sweeping_mode": "none",
         "max_gpu_budget": 16,
         "ttft_ms": 500.0,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simkit.core.errors import InfeasibleError, InputError
 from simkit.formats.dgdr.read import dgdr_faults, request_from_document, request_to_document
 from simkit.formats.validate import validate_documents
-from simkit.verbs.folder import dgd_documents
+from simkit.verbs.answer_files.folder import dgd_documents
 from simkit.verbs.recommend import recommend
 
 

@@ -17,7 +17,14 @@ from simkit.core.request import DeployOptions, Request
 from simkit.core.slo import Slo
 from simkit.engines.registry import default_engine, engine_names
 from simkit.formats.dgd.render import render
-from simkit.formats.planner.config import field_since, old_names, read_planner_config, written_config
+from simkit.formats.planner.config import (
+    complete_config,
+    field_since,
+    old_names,
+    read_planner_config,
+    scale_interval_s,
+    written_config,
+)
 from simkit.formats.planner.faults import planner_faults, planner_settings
 from simkit.formats.planner.rules import planner_problems
 
@@ -105,7 +112,7 @@ def test_fields_of_the_next_release_are_taken_and_not_written_unasked():
 
 @needs_shared
 def test_every_field_of_the_schema_is_known_with_its_default():
-    document = written_config(read_planner_config({"optimization_target": "sla"}))
+    document = read_planner_config({"optimization_target": "sla"})
     assert set(document) == set(SCHEMA["properties"]) - FROM_ENVIRONMENT
     for name, field in SCHEMA["properties"].items():
         if "default" in field and name != "optimization_target":
@@ -114,7 +121,8 @@ def test_every_field_of_the_schema_is_known_with_its_default():
 
 @needs_shared
 def test_nested_blocks_have_the_schemas_keys_and_defaults():
-    document = written_config(read_planner_config({}))
+    given = {"scheduling": {"scale_interval_seconds": 5}}  # worked out where it is not given
+    document = read_planner_config(given)
     blocks = {
         "SchedulingConfig": document["scheduling"],
         "GatewayConfig": document["scheduling"]["gateway"],
@@ -142,8 +150,9 @@ def test_each_target_gives_a_complete_valid_configuration(target, mode, backend)
         with pytest.raises(InputError, match="only vllm reports"):
             rendered(planner, engine, mode, mocker=mocked)
         return
-    config, _ = rendered(planner, engine, mode, mocker=mocked)
-    VALIDATOR.validate(config)
+    written, _ = rendered(planner, engine, mode, mocker=mocked)
+    VALIDATOR.validate(written)
+    config = complete_config(written)
     assert set(config) == set(SCHEMA["properties"]) - FROM_ENVIRONMENT
     assert config["backend"] == backend
     assert config["mode"] == mode
@@ -342,10 +351,20 @@ def test_old_names_are_read_and_written_as_the_new_ones(old):
 
 def test_the_tick_follows_from_the_intervals():
     slow = {"throughput_adjustment_interval_seconds": 180, "load_adjustment_interval_seconds": 8}
-    config, _ = rendered({"optimization_target": "sla", **slow})
-    assert config["scheduling"]["scale_interval_seconds"] == 4  # gcd of 180 and 8
-    config, _ = rendered(slow)
-    assert config["scheduling"]["scale_interval_seconds"] == 8  # the slow loop does not run
+    assert scale_interval_s(read_planner_config({"optimization_target": "sla", **slow})) == 4  # their gcd
+    assert scale_interval_s(read_planner_config(slow)) == 8  # the slow loop does not run
+    assert "scheduling" not in rendered(slow)[0]  # the Planner works it out as well
+
+
+def test_what_is_written_differs_from_the_defaults_or_was_stated():
+    defaults = complete_config({})
+    written, _ = rendered({"load_predictor": "arima", "max_num_fpm_samples": 100})
+    same = {name for name, value in written.items() if value == defaults.get(name)}
+    assert same == {"load_predictor", "mode", "backend"}  # asked for, and what the deployment is
+    assert written["max_num_fpm_samples"] == 100
+    assert len(written) < 15
+    missing = {name: value for name, value in defaults.items() if name not in written}
+    assert complete_config(written) == {**missing, **complete_config(written)}
 
 
 def test_hold_policies_are_written_as_the_schemas_numbers():

@@ -20,11 +20,23 @@ from simkit.formats.validate import answer_faults
 from simkit.io.publishing import write_set
 from simkit.io.yamlio import dump_yaml
 from simkit.reports.candidates_csv import candidates_csv
-from simkit.reports.document import Document, dumps, recommendation_document
+from simkit.reports.document import (
+    Document,
+    candidate_document,
+    dumps,
+    recommendation_document,
+    request_document,
+)
 from simkit.reports.pages import Code, page_html, page_markdown
 from simkit.reports.views.recommendation import CloserLook, recommendation_page
-from simkit.verbs.closer_look import closer_look
-from simkit.verbs.planner_data import deploys_profile, planner_profile, rank_kv_tokens, wants_profile
+from simkit.verbs.answer_files.closer_look import closer_look
+from simkit.verbs.answer_files.dgd_text import dgd_text
+from simkit.verbs.answer_files.planner_data import (
+    deploys_profile,
+    planner_profile,
+    rank_kv_tokens,
+    wants_profile,
+)
 
 PROFILE_FOLDER = "profiling_results"
 _OF_AN_ANSWER = ("dgd-[0-9]*.yaml", PROFILE_FOLDER, f"{PROFILE_FOLDER}-[0-9]*", "profiling-job.yaml")
@@ -144,7 +156,8 @@ def folder_texts(
         documents = dgd_documents(
             rec, candidate, asked.version, profile=deployed, problem=problem, folder=asked.folder
         )
-        texts[f"dgd{ending}.yaml"] = dump_yaml(documents)
+        name = f"dgd{ending}.yaml"
+        texts[name] = dgd_text(documents, request_document(rec.request), candidate_document(candidate), name)
         texts |= {f"{PROFILE_FOLDER}{ending}/{name}": content for name, content in profile.items()}
     document = document or recommendation_document(rec)
     texts["recommendation.json"] = dumps(document)
