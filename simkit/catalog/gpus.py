@@ -179,6 +179,8 @@ def _device(sku: str, spec: Mapping[str, Any]) -> Device:
     switched = reach >= per_node and "link_gb_per_s_per_direction" in spec
     kind, key = ("link", "link_gb_per_s_per_direction") if switched else ("pcie", "pcie_gb_per_s")
     rates = spec["dense_tflops"]
+    if not isinstance(rates, dict):
+        raise InputError(f"data/gpus/{sku}.yaml: dense_tflops: expected rates by format; see data/README.md")
     try:
         return Device(
             name=sku,

@@ -61,6 +61,8 @@ class Workload:
     def __post_init__(self) -> None:
         for name in ("isl_tokens", "osl_tokens", "concurrency", "request_rate_per_s", "requests_per_slot"):
             value = getattr(self, name)
+            if value is None and name in ("isl_tokens", "osl_tokens"):
+                raise InputError(f"workload.{name} is needed, a number of tokens; nothing was given")
             if value is not None and not 0 < value < 1e9:
                 raise InputError(f"workload.{name} must be positive and below 1e9, got {value:g}")
         if self.concurrency is not None and self.request_rate_per_s is not None:

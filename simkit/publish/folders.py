@@ -76,6 +76,8 @@ def _columns(path: Path) -> dict[str, list[float | None]]:
         columns = {str(name): frame[name].to_numpy(np.float64) for name in frame.columns}
     except DAMAGE as error:
         raise InputError(f"{path}: not a table of numbers ({error}); {_AGAIN}") from error
+    if "time_s" not in columns:
+        raise InputError(f"{path}: lacks the column time_s; {_AGAIN}")
     return {
         name: [float(value) if np.isfinite(value) else None for value in values]
         for name, values in columns.items()

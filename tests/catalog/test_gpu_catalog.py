@@ -155,6 +155,7 @@ def test_a_new_gpu_is_one_file(data):
         ("vendor: acme\n", "", "lacks vendor"),
         ("memory_mib: 65536", "memory_mib: -1", "memory_mib: expected a positive number"),
         ("dense_tflops: {bf16: 100}", "dense_tflops: {}", "no peak rate"),
+        ("dense_tflops: {bf16: 100}", "dense_tflops: [true]", "expected rates by format"),
         ("vendor: acme", "vendor: [", "not YAML"),
     ],
 )

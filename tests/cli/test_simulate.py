@@ -73,6 +73,10 @@ def test_the_folder_holds_the_run(simkit, tmp_path):
     assert first >= frame.loc[~frame["counted"], "finished_s"].max()
     assert (out / "timeline.png").read_bytes().startswith(b"\x89PNG")
     assert "| TTFT |" in (out / "report.md").read_text()
+    timeline = (out / "timeline.csv").read_text()
+    (out / "timeline.csv").write_text(timeline.replace("time_s", "times", 1))
+    damaged = simkit("report", out, "-o", tmp_path / "page")
+    assert (damaged.status, "lacks the column time_s" in damaged.err) == (2, True)
 
 
 def test_same_seed_same_bytes(simkit, tmp_path):

@@ -1,6 +1,7 @@
 """The deployment guide's three workflows on a cluster, from `discover` to `delete`."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tour.pages import indented_commands_of
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "experiments" / "guide"
+REVISION = "0123456789abcdef0123456789abcdef01234567"
 TAINT = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
 
 
@@ -46,6 +48,10 @@ def test_a_large_dense_model_is_sized_for_the_cluster_checked_and_deployed(h100s
     answer = simkit("recommend", GUIDE / "llama-70b.yaml", "--hardware", hardware, "-o", out, "--quiet")
     assert answer.status == 0, answer.err
     told = json.loads(at("check", out, "--format", "json").out)
+    wrong = [one["subject"] for one in told["findings"] if one["level"] == "error"]
+    assert "path of the weights" in wrong
+    _refused_until_filled_in(h100s, at, out / "dgd.yaml")
+    told = json.loads(at("check", out, "--format", "json").out)
     assert [one["subject"] for one in told["findings"] if one["level"] == "error"] == ["operator"]
     shown = at("deploy", out, "--diff")
     assert "+kind: DynamoGraphDeployment" in shown.out
@@ -58,6 +64,16 @@ def test_a_large_dense_model_is_sized_for_the_cluster_checked_and_deployed(h100s
     assert h100s.kubectl("get", "dgd", "-o", "name") == ""
     left = h100s.kubectl("get", "configmap", "-l", "app.kubernetes.io/managed-by=simkit", "-o", "name")
     assert left == ""
+
+
+def _refused_until_filled_in(cluster, at, file):
+    """By our command, and by the cluster's own check for those who apply it with kubectl."""
+    assert "still to fill in: <commit-hash>" in at("deploy", file).err
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        cluster.kubectl("apply", "--dry-run=server", "-f", str(file))
+    assert "simkit.io/model-revision" in refused.value.stderr or "metadata.labels" in refused.value.stderr
+    file.write_text(file.read_text().replace("<commit-hash>", REVISION))
+    cluster.kubectl("apply", "--dry-run=server", "-f", str(file))
 
 
 def test_a_mixture_of_experts_waits_for_review_before_it_is_deployed(h100s, at, tmp_path):
@@ -85,6 +101,9 @@ def test_the_commands_of_the_page_run_as_they_stand(h100s, at, simkit, tmp_path,
     page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     with StandInOperator(h100s):
         for _, verb, *words in indented_commands_of(page):
+            if verb == "check":
+                dgd = tmp_path / "out" / "dgd.yaml"
+                dgd.write_text(dgd.read_text().replace("<commit-hash>", REVISION))
             done = (simkit if verb == "recommend" else at)(verb, *words, *more.get(verb, []))
             finds = verb == "check"  # there is no Deployment of an operator here
             assert done.status == (1 if finds else 0), (verb, words, done.err)

@@ -24,6 +24,12 @@ def test_workloads_are_positive(field, value):
         Workload(**{field: value})
 
 
+@pytest.mark.parametrize("field", ["isl_tokens", "osl_tokens"])
+def test_lengths_are_needed(field):
+    with pytest.raises(InputError, match=f"workload.{field} is needed"):
+        Workload(**{field: None})
+
+
 def test_one_kind_of_load():
     with pytest.raises(InputError, match="either concurrency or request rate, not both"):
         Workload(concurrency=1, request_rate_per_s=1)
