@@ -1,5 +1,6 @@
 """What takes most of the time in each phase, and what a token costs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,19 +31,37 @@ def with_costs(problem: Problem, model: EngineModel, estimate: Estimate) -> Esti
 
 def prefill_bottleneck(model: EngineModel, plan: ParallelPlan, isl: float) -> str:
     """The costliest operator of a prefill step and its share."""
-    tokens = min(isl, model.engine.max_num_batched_tokens)
-    return _costliest(prefill_step(model, PlanArray.of([plan]), (tokens, isl / 2.0, 1.0)))
+    return prefill_bottlenecks(model, [plan], isl)[0]
 
 
 def decode_bottleneck(
     model: EngineModel, plan: ParallelPlan, lengths: tuple[float, float], batch: float
 ) -> str:
     """The costliest operator of a decode step of `batch` sequences a lane, and its share."""
+    return decode_bottlenecks(model, [plan], lengths, [batch])[0]
+
+
+def prefill_bottlenecks(model: EngineModel, plans: Sequence[ParallelPlan], isl: float) -> list[str]:
+    """As prefill_bottleneck, of many plans at once."""
+    tokens = min(isl, model.engine.max_num_batched_tokens)
+    return _costliest(prefill_step(model, PlanArray.of(plans), (tokens, isl / 2.0, 1.0)), len(plans))
+
+
+def decode_bottlenecks(
+    model: EngineModel,
+    plans: Sequence[ParallelPlan],
+    lengths: tuple[float, float],
+    batches: Sequence[float],
+) -> list[str]:
+    """As decode_bottleneck, of many plans at once, each with its own batch."""
     isl, osl = lengths
-    return _costliest(decode_step(model, PlanArray.of([plan]), (batch, isl + osl / 2.0)))
+    step = decode_step(model, PlanArray.of(plans), (np.asarray(batches, np.float64), isl + osl / 2.0))
+    return _costliest(step, len(plans))
 
 
-def _costliest(step: StepTime) -> str:
-    name = max(step.by_operator, key=lambda key: float(np.max(step.by_operator[key])))
-    part = float(np.max(step.by_operator[name])) / float(step.total_s.max())
-    return f"{name} ({part:.0%} of a step)"
+def _costliest(step: StepTime, rows: int) -> list[str]:
+    names = list(step.by_operator)
+    times = np.stack([np.broadcast_to(step.by_operator[name], rows) for name in names])
+    costliest = np.argmax(times, axis=0)
+    shares = times[costliest, np.arange(rows)] / np.broadcast_to(step.total_s, rows)
+    return [f"{names[which]} ({share:.0%} of a step)" for which, share in zip(costliest, shares, strict=True)]

@@ -31,6 +31,7 @@ class Behind:
 
     lane_tokens: cached tokens of one lane. prefill_operator: the costliest operator of a prefill step and its
     share, in the pool that prefills. None: this pool prefills, and it is worked out where it is asked for.
+    bottleneck: what takes most of the time, where it was worked out for many points at once.
     """
 
     model: EngineModel
@@ -40,6 +41,7 @@ class Behind:
     lane_tokens: float
     memory_bytes: Mapping[str, float]
     prefill_operator: str | None = None
+    bottleneck: str | None = None
 
 
 def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapping[str, float]) -> Estimate:
@@ -82,6 +84,8 @@ def estimate_of(problem: Problem, behind: Behind, num_gpus: float, numbers: Mapp
 
 def _bottleneck(behind: Behind, lengths: tuple[float, float], means: Means) -> str:
     """`phase: operator (share)` of the phase that takes most of the time."""
+    if behind.bottleneck is not None:
+        return behind.bottleneck
     if means.prefill_share > PREFILL_DECIDES:
         found = behind.prefill_operator or prefill_bottleneck(behind.model, behind.plan, lengths[0])
         return f"prefill: {found}"

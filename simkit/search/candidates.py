@@ -1,13 +1,14 @@
 """From a row of numbers back to a Candidate: deployment, estimate, bottleneck."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from perfmodels.parallel import ParallelPlan, PlanArray
-from simkit.closed_form.bottlenecks import PREFILL_DECIDES, decode_bottleneck
+from simkit.closed_form.bottlenecks import PREFILL_DECIDES, decode_bottleneck, decode_bottlenecks
 from simkit.closed_form.estimates import Behind, estimate_of
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import Problem
@@ -20,14 +21,56 @@ from simkit.engines.registry import default_engine
 from simkit.search.candidate_table import Points
 from simkit.search.prepared import PreparedEngine
 
+Row = tuple[PreparedEngine, Points, int]
 _GRAPH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int) -> Candidate:
     """The Candidate at `row` of an engine's table."""
+    return candidates(problem, engine, points, [row])[0]
+
+
+def candidates(
+    problem: Problem, engine: PreparedEngine, points: Points, rows: Sequence[int]
+) -> list[Candidate]:
+    """The Candidates at `rows` of an engine's table; what their steps spend most on is found at once."""
+    found = _bottlenecks(engine, points, rows)
+    return [_candidate(problem, engine, (points, row), text) for row, text in zip(rows, found, strict=True)]
+
+
+def candidates_of(problem: Problem, rows: Sequence[Row]) -> list[Candidate]:
+    """The Candidates of rows of several tables, in their order."""
+    found: dict[int, Candidate] = {}
+    for engine, points in {(id(e), id(p)): (e, p) for e, p, _ in rows}.values():
+        places = [i for i, (e, p, _) in enumerate(rows) if e is engine and p is points]
+        made = candidates(problem, engine, points, [rows[i][2] for i in places])
+        found.update(zip(places, made, strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+def _bottlenecks(engine: PreparedEngine, points: Points, rows: Sequence[int]) -> list[str]:
+    """`phase: operator (share)` of the phase that takes most of the time, of each row."""
+    isl, osl = float(np.asarray(engine.lengths.isl_tokens)), engine.osl_tokens
+    found: dict[int, str] = {}
+    prefilling = [i for i, row in enumerate(rows) if points.prefill_share[row] > PREFILL_DECIDES]
+    names = engine.prefill_operators(points.plan[rows[i]] for i in prefilling)
+    found.update((i, f"prefill: {name}") for i, name in zip(prefilling, names, strict=True))
+    serving = {i: _serving(points, row) for i, row in enumerate(rows) if i not in found}
+    for model in {id(model): model for model in map(engine.model_of, serving.values())}.values():
+        places = [i for i, choice in serving.items() if engine.model_of(choice) is model]
+        plans = [engine.plan_of(serving[i]) for i in places]
+        batches = [float(points.batch[rows[i]]) for i in places]
+        names = decode_bottlenecks(model, plans, (isl, osl), batches)
+        found.update((i, f"decode: {name}") for i, name in zip(places, names, strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+def _candidate(
+    problem: Problem, engine: PreparedEngine, place: tuple[Points, int], bottleneck: str
+) -> Candidate:
+    points, row = place
     deployment, serving = _deployment(engine, points, row), _serving(points, row)
     pool = deployment.pools[-1]
-    share = float(points.prefill_share[row])
     behind = Behind(
         model=replace(engine.model_of(serving), engine=pool.engine),
         plan=pool.plan,
@@ -35,9 +78,7 @@ def candidate(problem: Problem, engine: PreparedEngine, points: Points, row: int
         workers=float(pool.replicas),
         lane_tokens=float(points.kv_capacity_tokens[row]),
         memory_bytes=_memory(engine, points, row),
-        prefill_operator=engine.prefill_operator(float(points.plan[row]))
-        if share > PREFILL_DECIDES
-        else None,
+        bottleneck=bottleneck,
     )
     numbers = {name: float(getattr(points, name)[row]) for name in Outcomes.__slots__}
     estimate = estimate_of(problem, behind, deployment.num_gpus, numbers)
@@ -123,7 +164,7 @@ def phase_bottlenecks(engine: PreparedEngine, points: Points, row: int) -> dict[
     """The costliest operator of each phase of the deployment at `row`."""
     lengths: Any = engine.lengths
     isl, osl = float(np.asarray(lengths.isl_tokens)), engine.osl_tokens
-    found = {"prefill": engine.prefill_operator(float(points.plan[row]))}
+    found = {"prefill": engine.prefill_operators([float(points.plan[row])])[0]}
     if osl > 1:
         serving = _serving(points, row)
         batch = float(points.batch[row])

@@ -1,6 +1,6 @@
 """One engine with all its plans evaluated: the input of both searches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from perfmodels.arrays import FloatArray
 from perfmodels.hardware import TransferPath
 from perfmodels.parallel import ParallelPlan, PlanArray
 from simkit.closed_form.aggregated_loop import Host
-from simkit.closed_form.bottlenecks import prefill_bottleneck
+from simkit.closed_form.bottlenecks import prefill_bottlenecks
 from simkit.closed_form.deployment_table import handover_s, host_of
 from simkit.closed_form.engine_speed import PhaseTimes
 from simkit.closed_form.outcomes import ClientLoad, load_of
@@ -45,7 +45,7 @@ class PreparedEngine:
     path: TransferPath
     workload: Workload
     corrections: Mapping[str, Corrections | None]
-    _prefill_operators: dict[float, str] = field(default_factory=dict)
+    _prefill_operators: dict[int, str] = field(default_factory=dict)
 
     @property
     def model(self) -> EngineModel:
@@ -64,13 +64,15 @@ class PreparedEngine:
         """The row of `serving` and `prefilling` that holds a choice."""
         return int(np.searchsorted(self.kept, int(choice)))
 
-    def prefill_operator(self, choice: float) -> str:
-        """The costliest operator of a prefill step of a choice and its share, worked out once."""
-        known = self._prefill_operators
-        if choice not in known:
-            isl = float(np.asarray(self.lengths.isl_tokens))
-            known[choice] = prefill_bottleneck(self.model_of(choice), self.plan_of(choice), isl)
-        return known[choice]
+    def prefill_operators(self, choices: Iterable[float]) -> list[str]:
+        """The costliest operator of a prefill step of each choice and its share, worked out once."""
+        known, asked = self._prefill_operators, [int(choice) for choice in choices]
+        isl = float(np.asarray(self.lengths.isl_tokens))
+        for variant, model in enumerate(self.variants.models):
+            new = [c for c in dict.fromkeys(asked) if c not in known and c // len(self.plans) == variant]
+            found = prefill_bottlenecks(model, [self.plan_of(choice) for choice in new], isl) if new else ()
+            known.update(zip(new, found, strict=True))
+        return [known[choice] for choice in asked]
 
     @property
     def layout(self) -> Index:

@@ -15,15 +15,12 @@ from simkit.core.words import gpus
 from simkit.engines.registry import engine_spec
 from simkit.engines.support import moe_support
 from simkit.search.candidate_table import Points, concatenate
-from simkit.search.candidates import candidate, phase_bottlenecks
+from simkit.search.candidates import Row, candidate, candidates, candidates_of, phase_bottlenecks
 from simkit.search.engine_search import EngineResult, preference_of, search_engine, with_front
 from simkit.search.picking import SURE_SHARE, knee, leading, pareto_front, ranking
-from simkit.search.prepared import PreparedEngine
 from simkit.search.space import largest_context, smallest_engine
 from simkit.search.ties import promoted_on_tie, tied_with_first, with_every_group
 from simkit.search.trade_offs import relaxations, trade_offs
-
-Row = tuple[PreparedEngine, Points, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +111,7 @@ def _candidates(problem: Problem, ranked: list[Row]) -> tuple[Candidate, ...]:
     """The rows as candidates, those that cannot be told from the first marked."""
     table = concatenate([points.take(np.array([row])) for _, points, row in ranked])
     tied = tied_with_first(table, preference_of(problem, ranked[0][0].osl_tokens))
-    found = [candidate(problem, engine, points, row) for engine, points, row in ranked]
+    found = candidates_of(problem, ranked)
     alike = [
         bool(tie) and item.meets_sla == found[0].meets_sla for tie, item in zip(tied, found, strict=True)
     ]
@@ -143,9 +140,8 @@ def _pareto(problem: Problem, results: list[EngineResult]) -> tuple[Candidate, .
     owner = np.concatenate([np.full(len(r.pareto), i) for i, r in enumerate(results)])
     row = np.concatenate([np.arange(len(r.pareto)) for r in results])
     front = pareto_front(table, results[0].engine.osl_tokens)
-    return tuple(
-        candidate(problem, results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front
-    )
+    rows = [(results[owner[i]].engine, results[owner[i]].pareto, int(row[i])) for i in front]
+    return tuple(candidates_of(problem, rows))
 
 
 def _fronts(problem: Problem, results: list[EngineResult]) -> tuple[tuple[Candidate, ...], ...]:
@@ -155,7 +151,7 @@ def _fronts(problem: Problem, results: list[EngineResult]) -> tuple[tuple[Candid
         points = result.by_mode
         for rows in (np.flatnonzero(points.decode_plan < 0), np.flatnonzero(points.decode_plan >= 0)):
             if len(rows):
-                found.append(tuple(candidate(problem, result.engine, points, int(row)) for row in rows))
+                found.append(tuple(candidates(problem, result.engine, points, rows.tolist())))
     return tuple(found)
 
 
