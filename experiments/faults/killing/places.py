@@ -30,11 +30,11 @@ class Place:
         return Path(self.env["SIMKIT_CACHE"])
 
     def processes(self) -> list[int]:
-        """All that runs with this cache, and so came of these commands."""
-        mark, found = f"SIMKIT_CACHE={self.cache}".encode(), []
+        """All that this place is named to as cache or for temporary files, and so came of these commands."""
+        mark, found = str(self.root).encode(), []
         for environ in Path("/proc").glob("[0-9]*/environ"):
             try:
-                if mark in environ.read_bytes().split(b"\0"):
+                if mark in environ.read_bytes():
                     found.append(int(environ.parent.name))
             except OSError:
                 continue

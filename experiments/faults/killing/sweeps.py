@@ -13,9 +13,9 @@ axes:
   gpu: [h200_sxm, h100_sxm]
   backend: [vllm, sglang]
   tp: [1, 2, 4]
-  isl_tokens: {start: 100, stop: 4000, step: 100}
+  isl_tokens: {start: 100, stop: 4000, step: 200}
   osl_tokens: [50, 100, 200, 400]
-  concurrency: [1, 2, 4, 8, 16, 32, 64, 128, 256]
+  concurrency: [1, 4, 16, 64, 256]
 sla:
   ttft_ms: 500
 """
@@ -23,12 +23,12 @@ SIMULATED = """question: how does the load matter
 do: simulate
 axes:
   model: Qwen/Qwen3-8B
-  gpu: [h200_sxm, h100_sxm]
+  gpu: h200_sxm
   backend: vllm
   tp: [1, 2]
   isl_tokens: 200
   osl_tokens: 20
-  concurrency: [1, 2, 3, 4, 5, 6]
+  concurrency: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
 sla:
   ttft_ms: 500
 """
@@ -40,9 +40,11 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def _finished(where: Place, words: tuple[str, ...], rng: random.Random, lasts: float, most: int) -> list[str]:
-    """Kills until the run is complete, and a last start; what was wrong with how one ended."""
-    wrong = []
+def _finished(
+    where: Place, words: tuple[str, ...], rng: random.Random, lasts: float, most: int
+) -> tuple[int, list[str]]:
+    """Kills until the run is complete, and a last start; how many, and what was wrong with how one ended."""
+    wrong, kills = [], 0
     for count in range(most):
         found = ended(command(where, words), *moment(rng, lasts))
         if found.odd:
@@ -51,8 +53,9 @@ def _finished(where: Place, words: tuple[str, ...], rng: random.Random, lasts: f
         print(f"  kill {count + 1}: {name} after {found.after_s:.2f} s", flush=True)
         if found.number is None:
             break
+        kills += 1
     whole(where, words)
-    return wrong
+    return kills, wrong
 
 
 def sweeps(kills: int, seed: int) -> int:
@@ -79,9 +82,8 @@ def _kind(where: Place, text: str, jobs: int, rng: random.Random, kills: int) ->
     while count < kills:
         shutil.rmtree(out)
         folders += 1
-        most = min(kills - count, 5)
-        faults = _finished(where, words, rng, lasts, most)
-        count += most
+        done, faults = _finished(where, words, rng, lasts, min(kills - count, 5))
+        count += done
         found = _files(out)
         different = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
         left = where.left(out)
