@@ -1,10 +1,20 @@
 """`simkit experiment run`, predicted and simulated, in this process and in two beside it."""
 
+import pkgutil
 import random
 import shutil
+import time
+from importlib import import_module
 from pathlib import Path
 
-from faults.killing.places import Place, command, ended, moment, place, shared_memory, whole
+from faults.killing.places import Forked, Place, ended, moment, place, shared_memory
+
+import simkit.cli
+import simkit.closed_form
+import simkit.experiments
+import simkit.io
+import simkit.sim
+import simkit.verbs
 
 PREDICTED = """question: how does the load matter
 do: predict
@@ -36,6 +46,24 @@ KINDS = {"predicted": (PREDICTED, 1), "predicted by 2": (PREDICTED, 2), "simulat
          "simulated by 2": (SIMULATED, 2)}  # fmt: skip
 
 
+def _imported() -> None:
+    """Everything that a run loads, so that its copies need not."""
+    for package in (simkit.cli, simkit.experiments, simkit.verbs, simkit.sim, simkit.io, simkit.closed_form):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(found.name)
+    for name in ("pandas", "pyarrow.parquet", "joblib", "numba", "scipy.special"):
+        import_module(name)
+
+
+def _whole(where: Place, words: tuple[str, ...]) -> float:
+    """A run to its end; seconds that it took."""
+    begun, process = time.monotonic(), Forked(where, words)
+    _, said = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(words)}: {process.returncode} {said[-500:]}")
+    return time.monotonic() - begun
+
+
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -46,7 +74,7 @@ def _finished(
     """Kills until the run is complete, and a last start; how many, and what was wrong with how one ended."""
     wrong, kills = [], 0
     for count in range(most):
-        found = ended(command(where, words), *moment(rng, lasts))
+        found = ended(Forked(where, words), *moment(rng, lasts))
         if found.odd:
             wrong.append(found.odd)
         name = found.number.name if found.number else "none, it was complete"
@@ -54,13 +82,14 @@ def _finished(
         if found.number is None:
             break
         kills += 1
-    whole(where, words)
+    _whole(where, words)
     return kills, wrong
 
 
 def sweeps(kills: int, seed: int) -> int:
     """Kill runs of each kind, finish them, compare; the number that went wrong."""
     wrong = 0
+    _imported()
     for number, (kind, (text, jobs)) in enumerate(KINDS.items()):
         rng, before = random.Random(f"{seed}:{kind}"), shared_memory()  # noqa: S311 - of when to kill
         with place() as where:
@@ -74,9 +103,9 @@ def _kind(where: Place, text: str, jobs: int, rng: random.Random, kills: int) ->
     (where.root / "sweep.yaml").write_text(text)
     out = where.root / "out"
     words = ("experiment", "run", "sweep.yaml", "-o", "out", "--jobs", str(jobs), "--quiet")
-    whole(where, words)  # everything is compiled
+    _whole(where, words)  # everything is compiled
     shutil.rmtree(out)
-    lasts, wrong, count, folders = whole(where, words), 0, 0, 0
+    lasts, wrong, count, folders = _whole(where, words), 0, 0, 0
     expected = _files(out)
     print(f"{len(expected)} files, {lasts:.1f} s unkilled, {jobs} at work", flush=True)
     while count < kills:
