@@ -1,13 +1,15 @@
 """A place of its own for what is killed: cache, temporary files and output; what lies there afterwards."""
 
-import multiprocessing
+import atexit
 import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,32 +119,45 @@ class Forked:
     def __init__(self, where: Place, words: Sequence[str]) -> None:
         self.args, self._said = words, where.root / "said.txt"
         self._said.unlink(missing_ok=True)
-        self._process = multiprocessing.get_context("fork").Process(target=self._run, args=(where,))
-        self._process.start()
-        self.pid = self._process.pid or 0
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            self._run(where)
 
     def _run(self, where: Place) -> None:
         from simkit.cli.main import main
 
-        os.environ.update(where.env)
-        os.chdir(where.root)
-        tempfile.tempdir = None
-        for number, path in ((1, os.devnull), (2, self._said)):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
-        sys.argv = ["simkit", *self.args]
-        main()
-
-    @property
-    def returncode(self) -> int | None:
-        """As of subprocess.Popen."""
-        return self._process.exitcode
+        status = 1
+        try:
+            os.environ.update(where.env)
+            os.chdir(where.root)
+            tempfile.tempdir = None
+            for number, path in ((1, os.devnull), (2, self._said)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+            sys.argv = ["simkit", *self.args]
+            main()
+        except SystemExit as stopped:
+            status = stopped.code if isinstance(stopped.code, int) else 0
+        except BaseException:  # noqa: BLE001 - said, as the interpreter would
+            traceback.print_exc()
+        finally:  # as the interpreter ends, which this copy of it must not outlive
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            sys.stderr.flush()
+            os._exit(status)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """As of subprocess.Popen."""
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        end = time.monotonic() + (1e9 if timeout is None else timeout)
+        while self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= end:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            else:
+                time.sleep(0.005)
         return "", self._said.read_text() if self._said.exists() else ""
 
     def send_signal(self, number: int) -> None:
@@ -151,7 +166,7 @@ class Forked:
 
     def kill(self) -> None:
         """As of subprocess.Popen."""
-        self._process.kill()
+        os.kill(self.pid, signal.SIGKILL)
 
 
 def ended(process: "subprocess.Popen[str] | Forked", after_s: float, number: signal.Signals) -> Ended:

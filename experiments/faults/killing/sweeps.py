@@ -42,6 +42,7 @@ axes:
 sla:
   ttft_ms: 500
 """
+_MOST = 5  # kills in one folder
 KINDS = {"predicted": (PREDICTED, 1), "predicted by 2": (PREDICTED, 2), "simulated": (SIMULATED, 1),
          "simulated by 2": (SIMULATED, 2)}  # fmt: skip
 
@@ -111,7 +112,7 @@ def _kind(where: Place, text: str, jobs: int, rng: random.Random, kills: int) ->
     while count < kills:
         shutil.rmtree(out)
         folders += 1
-        done, faults = _finished(where, words, rng, lasts, min(kills - count, 5))
+        done, faults = _finished(where, words, rng, lasts, min(kills - count, _MOST))
         count += done
         found = _files(out)
         different = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
