@@ -31,7 +31,10 @@ ASKED = (
     "2",
 )  # fmt: skip
 TARGETS = ("--total-gpus", "2", "--ttft", "5000", "--itl", "5000")
-METER = ("--client", "builtin", "--requests", "8", "--max-error", "ttft=9", "--max-error", "itl=9")
+METER = (
+    "--client", "builtin", "--requests", "8", "--max-error", "ttft=9", "--max-error", "itl=9", "--max-error",
+    "e2e=9",
+)  # fmt: skip
 SWEEP = """question: how does the load matter
 do: predict
 axes:

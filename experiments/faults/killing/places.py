@@ -128,6 +128,7 @@ class Forked:
         from simkit.cli.main import main
 
         status = 1
+        atexit._clear()  # what the harness removes at its end
         try:
             os.environ.update(where.env)
             os.chdir(where.root)
