@@ -3,10 +3,10 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from faults.killing import places
 from faults.killing.places import ended, place
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
@@ -41,7 +41,8 @@ def test_a_status_that_is_not_the_signals_own_is_odd(status, odd):
     assert bool(odd) == bool(found.odd)
 
 
-def test_what_is_left_is_seen_wherever_it_lies():
+def test_what_is_left_is_seen_wherever_it_lies(monkeypatch):
+    monkeypatch.setattr(places, "STAYS_S", 0.5)
     with place() as where:
         out = where.root / "out"
         for path in (
@@ -57,8 +58,4 @@ def test_what_is_left_is_seen_wherever_it_lies():
         assert len(where.left(out)) == 5
         process.kill()
         process.communicate()
-        for _ in range(50):
-            if not where.processes():
-                break
-            time.sleep(0.1)
         assert len(where.left(out)) == 4

@@ -17,6 +17,7 @@ from pathlib import Path
 
 SIGNALS = (*[signal.SIGKILL] * 5, signal.SIGTERM, signal.SIGINT)
 END_S = 60.0  # that a command may take after its signal
+STAYS_S = 10.0  # processes beside a command look every half second whether it is there
 _SHARED = Path("/dev/shm")  # noqa: S108 - looked at, not written to
 
 
@@ -44,7 +45,10 @@ class Place:
         return found
 
     def left(self, folder: Path) -> list[str]:
-        """Processes, notes, locks and temporary files, also of the output folder."""
+        """Processes that stay, notes, locks and temporary files, also of the output folder."""
+        end = time.monotonic() + STAYS_S
+        while self.processes() and time.monotonic() < end:
+            time.sleep(0.1)
         notes = [str(path) for path in (self.cache / "running").glob("*")]
         unfinished = [
             str(path) for path in folder.rglob("*") if path.name.startswith(".") or path.name == "lock"
