@@ -1,7 +1,7 @@
 """Hypothesis settings shared by all tests: reproducible, no stored examples, no stopwatch.
 
 Every test may import what stands in for servers, benchmark tools and engines (tests/fakes), and the mutations
-of experiments/fuzz.
+of experiments/faults.
 """
 
 import os

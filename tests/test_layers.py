@@ -57,6 +57,7 @@ EFFECTS = frozenset({
 # Fitting works on tables handed to it; predicting never loads pandas. Values of flags are written as JSON.
 MAY_USE = {
     "perfmodels/op_fit/operator.py": {"pandas"},
+    "simkit/core/json_texts.py": {"json"},
     "simkit/engines/flag_reader.py": {"json"},
     "simkit/engines/common.py": {"json"},
 }

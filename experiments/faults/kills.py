@@ -1,201 +1,49 @@
-"""Profiles and deployments killed at random moments, then finished: is the result the same, is anything left?
+"""Commands killed at random moments, then finished: is the result the same, is anything left?
 
-    python experiments/faults/kills.py profile [--kills 200] [--seed 0]
-    python experiments/faults/kills.py deployments [--kills 20]
+    python experiments/faults/kills.py profile --kills 200
+    python experiments/faults/kills.py experiment --kills 100
+    python experiments/faults/kills.py deployments --kills 40
+    python experiments/faults/kills.py tools --kills 40
 
-profile: a thorough profile is forked and ended at a random time (SIGKILL, one in seven SIGTERM, one in seven
-SIGINT), again and again in one folder until it is complete, then in the next. Deployments are a server with
-made-up latencies; everything else is what `simkit profile` does. Every file must equal that of a profile that
-was not killed, byte for byte but for how many points were there already, and no lock or temporary file may be
-left.
+Signals are SIGKILL (five times in seven), SIGTERM and SIGINT, at a time that is uniform over what the
+command takes. Each subject has a cache and a folder of temporary files of its own.
 
-deployments: `simkit benchmark --target local` (Dynamo's frontend and mocker) is killed with SIGKILL at a
-random time. After the next run no process, note, lock or temporary folder of any of them may be left.
+profile: a thorough profile is forked and ended, again and again in one folder until it is complete, then in
+the next. Deployments are a server with made-up latencies; everything else is what `simkit profile` does.
+Every file must equal that of a profile that was not killed, byte for byte but for how many points were there
+already.
+
+experiment: `simkit experiment run`, predicted and simulated, with one and two jobs, killed up to five times
+in a folder, then run to its end. Every file must equal that of a run that was not killed, byte for byte.
+
+deployments: `simkit benchmark` and `simkit profile` with `--target local`: Dynamo's frontend and mocker, as
+`simkit tools` makes them, or SIMKIT_DYNAMO names them. Measured figures differ from run to run: files and
+their keys must be those of a run that was not killed.
+
+tools: `simkit tools --make` of a small package; every third beside another call, which must take over. What
+counts as finished must run.
+
+After the next run no process, note, lock or temporary file of any of them may be left; after SIGTERM and
+SIGINT none at all.
 """
 
 import argparse
-import multiprocessing
-import os
-import random
-import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from simkit.cli.measuring import alone
-from simkit.core.measured import RequestRecord
-from simkit.core.request import Hardware, Request
-from simkit.core.slo import Slo
-from simkit.core.workload import Workload
-from simkit.formats.aiperf_command import BenchmarkOptions
-from simkit.io.openai_http import Endpoint, Listing
-from simkit.io.processes import CHILD_VARIABLE
-from simkit.measure import run as measuring
-from simkit.measure.load_client import ClientOptions
-from simkit.measure.profile import ProfileSettings, profile
-from simkit.measure.profile_files import write_profile
-from simkit.measure.run import Meter, Server
-from simkit.measure.targets import Target
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
 
-REQUEST = Request(
-    model="Qwen/Qwen3-0.6B", backend="vllm", search_strategy="thorough",
-    workload=Workload(isl_tokens=64, osl_tokens=8, concurrency=2), optimization="latency", slo=Slo(),
-    hardware=Hardware(gpu="h100_sxm", total_gpus=8),
-)  # fmt: skip
-METER = Meter(client="builtin", options=BenchmarkOptions(request_count=8, warmup_count=2))
-STARTS = re.compile(rb'"points_(measured|resumed)": \d+|\d+ points measured now, \d+ were there already')
-SIGNALS = (*[signal.SIGKILL] * 5, signal.SIGTERM, signal.SIGINT)
-BENCHMARK = (
-    "benchmark", "--target", "local", "--client", "builtin", "--model", "Qwen/Qwen3-0.6B", "--gpu",
-    "h100_sxm", "--total-gpus", "2", "--worker", "tp1", "--isl", "64", "--osl", "8", "--concurrency", "2",
-    "--requests", "8", "--quiet", "--max-error", "ttft=9", "--max-error", "itl=9", "--max-error", "e2e=9",
-)  # fmt: skip
+from faults.killing.deployments import deployments  # noqa: E402
+from faults.killing.installations import installations  # noqa: E402
+from faults.killing.profiles import profiles  # noqa: E402
+from faults.killing.sweeps import sweeps  # noqa: E402
 
-
-# --- a profile ------------------------------------------------------------------------------------
-
-
-def planted(server: Endpoint, model: str, workload: Workload, options: ClientOptions) -> list[RequestRecord]:
-    """What a server with these latencies would answer, after a while."""
-    time.sleep(0.02)
-    lengths = float(workload.isl_tokens), float(workload.osl_tokens)
-    ttft_s, itl_s = 0.1 + 1e-4 * lengths[0], 0.02  # slow: none of the others is ruled out
-    e2e_s = ttft_s + itl_s * (lengths[1] - 1.0)
-    return [
-        RequestRecord(
-            request_id=f"r{number}", start_s=number * e2e_s, end_s=(number + 1) * e2e_s, ttft_s=ttft_s,
-            e2e_s=e2e_s, isl_tokens=lengths[0], osl_tokens=lengths[1],
-        )
-        for number in range(options.request_count)
-    ]  # fmt: skip
-
-
-@contextmanager
-def handed_out(*_: object) -> Iterator[Server]:
-    """A deployment that is there at once."""
-    time.sleep(0.02)
-    yield Server(url="http://127.0.0.1:1", model="planted")
-
-
-def profiled(folder: Path) -> None:
-    """What `simkit profile` does, on planted deployments."""
-    measuring.drive = planted  # type: ignore[assignment]
-    measuring.listing = lambda server: Listing(models=("planted",))  # type: ignore[assignment]
-    measuring.scrape = lambda server: {}  # type: ignore[assignment]
-    settings = ProfileSettings(folder=folder, meter=METER, target=Target(about="planted", start=handed_out))
-    with alone(folder):
-        outcome = profile(REQUEST, settings, lambda line: None)
-        write_profile(outcome, folder, "simkit profile")
-
-
-def forked(folder: Path) -> multiprocessing.process.BaseProcess:
-    """A profile in a process of its own that has everything imported already."""
-    process = multiprocessing.get_context("fork").Process(target=profiled, args=(folder,))
-    process.start()
-    return process
-
-
-def kept(folder: Path) -> dict[str, bytes]:
-    """Every file of a profile, without how many of its points were measured by which start."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): STARTS.sub(b"", path.read_bytes()) for path in files}
-
-
-def killed_until_done(folder: Path, rng: random.Random, lasts: float, most: int) -> int:
-    """Kills until the profile is complete; the last start is left to end."""
-    for count in range(most):
-        process = forked(folder)
-        process.join(timeout=rng.uniform(0.0, lasts))
-        if process.exitcode == 0:
-            return count
-        os.kill(process.pid or 0, rng.choice(SIGNALS))
-        process.join(30)
-        if process.exitcode is None:
-            raise SystemExit(f"{folder}: a profile did not end within 30 s of its signal")
-    forked(folder).join()
-    return most
-
-
-def profiles(kills: int, seed: int) -> int:
-    """Kill profiles, finish them, compare; the number of those that differ."""
-    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - interrupted profiles say so
-    rng, count, folders, wrong = random.Random(seed), 0, 0, 0  # noqa: S311 - of when to kill
-    with tempfile.TemporaryDirectory(prefix="simkit-") as name:
-        root = Path(name)
-        forked(root / "warm").join()
-        begun = time.monotonic()
-        forked(root / "whole").join()
-        lasts, expected = time.monotonic() - begun, kept(root / "whole")
-        print(f"{len(expected)} files, {lasts:.1f} s unkilled", flush=True)
-        while count < kills:
-            folders += 1
-            folder = root / f"run{folders}"
-            count += killed_until_done(folder, rng, lasts, kills - count)
-            found = kept(folder)
-            different = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
-            wrong += bool(different)
-            said = f"DIFFERENT: {', '.join(different)}" if different else "the same"
-            print(f"folder {folders}: {count} kills so far, {said}", flush=True)
-            shutil.rmtree(folder)
-    return wrong
-
-
-# --- deployments ----------------------------------------------------------------------------------
-
-
-def left(cache: Path, folder: Path) -> list[str]:
-    """Processes, notes, locks and temporary folders of ours."""
-    found = [str(path) for path in (cache / "running").glob("*")]
-    found += [str(path) for path in folder.rglob(".*")]
-    found += [str(path) for path in Path(tempfile.gettempdir()).glob("simkit-*")]
-    for place in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"SIMKIT_CACHE={cache}".encode() in place.read_bytes() and CHILD_VARIABLE in place.read_text():
-                found.append(str(place))
-        except OSError:
-            continue
-    return found
-
-
-def deployments(kills: int, seed: int) -> int:
-    """Kill benchmarks of local deployments; the number after which something was left for good."""
-    rng, wrong = random.Random(seed), 0  # noqa: S311 - of when to kill
-    with tempfile.TemporaryDirectory(prefix="kills-") as name:
-        root = Path(name)
-        tempfile.tempdir = str(root / "tmp")
-        (root / "tmp").mkdir()
-        env = {**os.environ, "TMPDIR": str(root / "tmp"), "SIMKIT_CACHE": str(root / "cache")}
-        for tool in ("SIMKIT_DYNAMO", "SIMKIT_AIPERF"):
-            if tool not in env:
-                raise SystemExit(f"{tool}: name the program, as the cache is a fresh one (simkit tools)")
-        words = [sys.executable, "-m", "simkit", *BENCHMARK, "-o", str(root / "run")]
-        begun = time.monotonic()
-        subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL)
-        lasts = time.monotonic() - begun
-        print(f"{lasts:.1f} s unkilled; left: {left(root / 'cache', root / 'run') or 'nothing'}", flush=True)
-        for number in range(1, kills + 1):
-            process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                process.wait(rng.uniform(0.0, lasts))
-            except subprocess.TimeoutExpired:
-                process.kill()
-            process.wait()
-            at_once = left(root / "cache", root / "run")
-            done = subprocess.run(words, env=env, check=False, stdout=subprocess.DEVNULL)
-            after = left(root / "cache", root / "run")
-            wrong += bool(after or done.returncode)
-            print(
-                f"kill {number}: {len(at_once)} things left at once; after the next run (exit status "
-                f"{done.returncode}) {after or 'nothing'}",
-                flush=True,
-            )
-    return wrong
+SUBJECTS: dict[str, tuple[Callable[[int, int], int], int]] = {
+    "profile": (profiles, 200), "experiment": (sweeps, 100), "deployments": (deployments, 40),
+    "tools": (installations, 40),
+}  # fmt: skip
 
 
 def main() -> None:
@@ -203,14 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("profile", "deployments"))
+    parser.add_argument("what", choices=tuple(SUBJECTS))
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.what == "profile":
-        wrong = profiles(options.kills or 200, options.seed)
-    else:
-        wrong = deployments(options.kills or 20, options.seed)
+    subject, most = SUBJECTS[options.what]
+    wrong = subject(options.kills or most, options.seed)
     print(f"{wrong} went wrong")
     sys.exit(int(wrong > 0))
 

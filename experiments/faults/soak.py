@@ -27,8 +27,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
 
-from faults.mutated import damaged  # noqa: E402
-from faults.readers import Reader, readers  # noqa: E402
+from faults.mutations.files import damaged  # noqa: E402
+from faults.readers.every import readers  # noqa: E402
+from faults.readers.reader import Reader  # noqa: E402
 from faults.samples import make  # noqa: E402
 
 from simkit.core.errors import SimkitError  # noqa: E402

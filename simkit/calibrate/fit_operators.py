@@ -25,6 +25,7 @@ from simkit.catalog.operators import (
     write_judged,
     write_operators,
 )
+from simkit.io.beside import side_by_side
 
 SOURCE = "aiconfigurator-core 0.12.0 (PyPI), systems/data"
 _ENOUGH_ROWS = 200  # of a version that replaces a fuller table
@@ -85,10 +86,10 @@ def fit_cell(cell: Cell, filler: Filler | None = None) -> OperatorModel | None:
 
 def fit_family(name: str, rows: pd.DataFrame) -> list[OperatorModel]:
     """Models of all cells; those with launch-bound rows are fitted again with a stand-in for them."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     cells = list(cells_of(name, rows))
-    parallel = Parallel(n_jobs=os.cpu_count())
+    parallel = side_by_side(os.cpu_count() or 1)
     first: list[OperatorModel] = parallel(delayed(fit_cell)(cell) for cell in cells)
     again = [(i, filler) for i, model in enumerate(first) if (filler := _filler(model, first))]
     refitted = parallel(delayed(fit_cell)(cells[i], filler) for i, filler in again)

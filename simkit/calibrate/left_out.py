@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from perfmodels.arrays import FloatArray
 from perfmodels.efficiency import Efficiency
@@ -13,6 +13,7 @@ from simkit.calibrate.residual_fit import ResidualTuning, corrected
 from simkit.calibrate.training import Fitted, TrainingRuns, predict_runs
 from simkit.catalog.calibrations import FACTORS, artifact, efficiency, shipped_residuals
 from simkit.engines.engine_model import METRICS
+from simkit.io.beside import side_by_side
 
 # What may be left out. A family is every model of one architecture and size: DeepSeek-R1 goes with -V3.
 SCHEMES = ("split_group", "model", "family", "gpu", "engine")
@@ -42,7 +43,7 @@ def left_out(runs: TrainingRuns, scheme: str, whole: Whole, jobs: int = 2) -> Le
     tasks = (delayed(_held_out)(runs, groups == name, whole) for name in names)
     predicted = {metric: np.full(len(runs), np.nan) for metric in METRICS}
     log_sd = {metric: np.full(len(runs), np.nan) for metric in METRICS}
-    for held, found in Parallel(n_jobs=jobs)(tasks):
+    for held, found in side_by_side(jobs)(tasks):
         for metric, (value, spread) in found.items():
             predicted[metric][held] = value
             log_sd[metric][held] = spread

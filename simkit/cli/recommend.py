@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.choices import AUTO, each_choice, gpu_hour_price
-from simkit.cli.ending import stoppable
+from simkit.cli.ending import interrupted_status, stoppable
 from simkit.cli.flags.bounds import STATISTIC_HELP
-from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.request_flags import (
     request_from_flags,
     with_cluster,
@@ -213,7 +213,7 @@ def recommend(
         result, document = staged(requests[0], asked, finalists=finalists, budget_s=budget, seed=seed)
     show(form, lambda: document, lambda console: _table(document, console, asked, details=details))
     if result.finalists and result.finalists.stopped == "interrupted":
-        raise SystemExit(INTERRUPTED)  # what to do next was said: no general word on interrupts
+        raise SystemExit(interrupted_status())  # what to do next was said: no general word on interrupts
     if not result.meets_sla:
         raise typer.Exit(1)
 

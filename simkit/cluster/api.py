@@ -5,7 +5,6 @@ mappings, as its classes neither know Dynamo's kinds nor keep fields that they d
 """
 
 import gc
-import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,8 @@ from simkit.cluster.failures import (
     failure,
     unreachable,
 )
+from simkit.core.errors import InputError
+from simkit.core.json_texts import json_value
 
 Document = dict[str, Any]
 
@@ -149,8 +150,10 @@ class Api:
         sent = self._sent(method, path, **request)
         try:
             found = _parsed(sent)
-        except ValueError as error:
-            raise ClusterError(f"{self.host}{path}: answers no JSON; is this an API server?") from error
+        except InputError as error:
+            raise ClusterError(
+                f"{self.host}{path}: answers no JSON that can be used ({_why(error)}); is this an API server?"
+            ) from error
         return found if isinstance(found, dict) else {}
 
     def _sent(self, method: str, path: str, **request: Any) -> bytes:
@@ -215,7 +218,7 @@ def _parsed(text: bytes) -> Any:
     searched = gc.isenabled()
     gc.disable()
     try:
-        return json.loads(text)
+        return json_value(text.decode("utf-8", "replace"), "it", strict=False)
     finally:
         if searched:
             gc.enable()
@@ -240,11 +243,26 @@ def _lines(response: Any, host: str) -> Iterator[Document]:
     try:
         for chunk in response.stream(2**16, decode_content=False):
             *lines, rest = (rest + chunk).split(b"\n")
-            yield from (json.loads(line) for line in lines if line.strip())
-    except ValueError as error:
-        raise ClusterError(f"{host}: a watch holds no JSON; does a proxy stand in between?", 502) from error
+            yield from (_change(line) for line in lines if line.strip())
+    except InputError as error:
+        raise ClusterError(
+            f"{host}: a watch holds no JSON that can be used ({_why(error)}); does a proxy stand in between?",
+            502,
+        ) from error
     except (HTTPError, OSError) as error:
         raise unreachable(error, host) from error
+
+
+def _change(line: bytes) -> Document:
+    """A line of a watch. Raises InputError where it is none."""
+    found = _parsed(line)
+    if not isinstance(found, dict) or not isinstance(found.get("object"), dict) or "type" not in found:
+        raise InputError("it: is no change of an object; look at the server")
+    return found
+
+
+def _why(error: InputError) -> str:
+    return str(error).removeprefix("it: ").rpartition("; ")[0]
 
 
 __all__ = ["FIELD_MANAGER", "METADATA_ONLY", "Api", "Document", "RefusedError"]

@@ -1,6 +1,5 @@
 """`simkit check`: everything that stands in the way of a DGD or DGDR, at once."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from simkit.cluster.checks import capacity, platform, rights, storage
 from simkit.cluster.checks.finding import Check, Finding, asked, good, wrong
 from simkit.cluster.documents import Bundle
 from simkit.cluster.wanted import Wanted, wanted
+from simkit.core.json_texts import is_json, json_value
 from simkit.formats.unfilled import how_to_fill, unfilled
 from simkit.formats.validate import validate_documents
 
@@ -55,15 +55,16 @@ def _asked(api: Api, bundle: Bundle, want: Wanted) -> Iterator[Finding]:
 def _with_planner(want: Wanted, bundle: Bundle) -> Wanted:
     """The needs with those of a Planner whose configuration is a ConfigMap of the same file."""
     maps = [one for one in bundle.documents if one["kind"] == "ConfigMap"]
-    texts = [text for one in maps for text in (one.get("data") or {}).values()]
-    return replace(want, planner_sla=want.planner_sla or any(map(_scales_by_sla, texts)))
+    texts = [
+        (f"ConfigMap {one['metadata']['name']}: data.{key}", text)
+        for one in maps
+        for key, text in (one.get("data") or {}).items()
+    ]
+    return replace(want, planner_sla=want.planner_sla or any(_scales_by_sla(*text) for text in texts))
 
 
-def _scales_by_sla(text: str) -> bool:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
+def _scales_by_sla(source: str, text: str) -> bool:
+    found = json_value(text, source, strict=False) if is_json(text) else None
     return isinstance(found, dict) and found.get("optimization_target") == "sla"
 
 

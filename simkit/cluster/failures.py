@@ -1,12 +1,12 @@
 """What an API server refused, or did not answer, in words: what, where, and what to do."""
 
-import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from simkit.core.errors import ExternalError, InputError
+from simkit.core.json_texts import json_value
 
 _MOST = 600  # characters of a server's message
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -94,8 +94,8 @@ def _owners(said: Mapping[str, Any]) -> dict[str, str]:
 
 def _said(body: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = json_value(body, "answer", strict=False)
+    except InputError:
         return {}
     return found if isinstance(found, dict) else {}
 

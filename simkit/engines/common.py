@@ -9,6 +9,7 @@ import numpy as np
 
 from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
+from simkit.core.json_texts import is_json, json_value
 from simkit.engines.flags import FlagTable
 
 NGRAM_SIZE = 4  # longest n-gram that is looked up in the prompt
@@ -42,10 +43,7 @@ def json_text(settings: Mapping[str, object]) -> str:
 
 def json_field(text: str | None, key: str) -> str:
     """One field of a JSON flag, in lower case; empty where it is not there."""
-    try:
-        document = json.loads(text or "{}")
-    except (json.JSONDecodeError, RecursionError):
-        return ""
+    document = json_value(text, "JSON of a flag") if text and is_json(text) else None
     return str(document.get(key) or "").lower() if isinstance(document, dict) else ""
 
 

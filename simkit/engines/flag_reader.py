@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.core.json_texts import is_json, json_value
 from simkit.core.placed import placed_like
 from simkit.engines.command_parser import CommandParser, Option
 from simkit.engines.flags import Flags
@@ -13,6 +14,7 @@ from simkit.engines.registry import engine_specs
 
 _NUMBER = re.compile(r"^-\d")
 _BOOLEAN = ("true", "false", "0", "1")
+_OPENING = ("{", "[")
 _MAX_DEPTH = 20  # of JSON settings
 
 
@@ -37,9 +39,17 @@ def read_flags(tokens: Sequence[str], parser: CommandParser | None = None) -> Fl
     for (name, values), option in zip(items, options, strict=True):
         count = len(values) if option is None else _own_words(option, values)
         found.append((name, tuple(values[:count])))
+        _check_json(name, found[-1][1])
         spare += values[count:]
     asked = frozenset(str(name) for (name, _), option in zip(items, options, strict=True) if option)
     return Flags(items=tuple(_with_overrides(_nested(found))), spare=tuple(spare), asked=asked)
+
+
+def _check_json(name: str, values: Sequence[str]) -> None:
+    """Settings in JSON are sound, also those that only the engine reads."""
+    for value in values:
+        if value.lstrip()[:1] in _OPENING and is_json(value):
+            json_value(value, f"flag {name}")
 
 
 def _known_flags() -> frozenset[str]:
@@ -76,15 +86,12 @@ def _nested(items: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[s
         for key in path.split(".")[:-1]:
             below = inner.setdefault(key, {})
             inner = below if isinstance(below, dict) else {}
-        inner[path.split(".")[-1]] = _scalar(values[0]) if values else True
+        inner[path.split(".")[-1]] = _scalar(name, values[0]) if values else True
     return [*found, *((name, (json.dumps(value),)) for name, value in groups.items())]
 
 
-def _scalar(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return str(text)
+def _scalar(name: str, text: str) -> Any:
+    return json_value(text, f"flag {name}") if is_json(text) else str(text)
 
 
 def _canonical(name: str) -> str:
@@ -102,18 +109,9 @@ def _with_overrides(items: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str,
     found = list(items)
     for name, values in items:
         if name in prefixes and values:
-            settings = flat_settings(_json(name, values[0]))
+            settings = flat_settings(json_value(values[0], f"flag {name}"))
             found += [(f"{prefixes[name]}{path}", (value,)) for path, value in settings]
     return found
-
-
-def _json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"flag {name}: not valid JSON ({error.msg}); correct it") from error
-    except RecursionError as error:
-        raise InputError(f"flag {name}: nested too deep; correct it") from error
 
 
 def flat_settings(value: Any, path: str = "") -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from simkit.core.errors import InputError
+from simkit.core.json_texts import json_value
 
 KEY_VARIABLE = "SIMKIT_API_KEY"
 _MOST_BYTES = 32_000_000  # of a page; the rest is not read
@@ -187,8 +187,8 @@ def listing(server: Endpoint) -> Listing:
 
 def _parsed(content: str) -> Any:
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return json_value(content, "answer", strict=False)
+    except InputError:
         return None
 
 

@@ -5,25 +5,22 @@ like files, up to the bound; a pipe that says nothing is given up.
 """
 
 import io
-import json
-import math
 import os
 import select
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.core.json_texts import json_value
 
 MOST_TEXT = 5_000_000  # bytes of a document that people or simkit wrote
 MOST_RESULT = 250_000_000  # of what a benchmark wrote, single requests among it
 MOST_LINES = 4_000_000_000  # of a file that is read line by line
 MOST_LINE = 1 << 24
-MOST_DEPTH = 100
-_LARGEST = 10**300  # of a whole number: more is no quantity, and no double holds it
 _SILENCE_S = 30.0  # that a pipe may take until it says something
 _CHUNK = 1 << 20
 _CHECK_PATH = "check the path"
@@ -85,28 +82,8 @@ def read_json_object(path: Path, bounds: Bounds = DOCUMENT) -> dict[str, Any]:
 
 
 def parse_json(text: str, source: str, bounds: Bounds = DOCUMENT) -> Any:
-    """JSON text as parsed; `source` is the name that errors carry.
-
-    Raises InputError for what is no JSON, nested too deep, or holds what is no number or no text.
-    """
-    try:
-        found = json.loads(
-            text.removeprefix("\ufeff"), object_pairs_hook=keys_once if bounds.strict else None
-        )
-    except json.JSONDecodeError as error:
-        where = f"{source}:{error.lineno}" if "\n" in text.strip() else source
-        raise InputError(
-            f"{where}: not valid JSON ({error.msg}, column {error.colno}); {bounds.remedy}"
-        ) from error
-    except RecursionError:
-        raise InputError(f"{source}: nested deeper than {MOST_DEPTH}; {bounds.remedy}") from None
-    except ValueError as error:  # a key given twice, a number of thousands of digits
-        reason = str(error).partition(";")[0]
-        raise InputError(f"{source}: not usable JSON ({reason}); {bounds.remedy}") from error
-    fault = _fault(found, strict=bounds.strict, texts="\\u" in text)
-    if fault:
-        raise InputError(f"{source}: {fault}; {bounds.remedy}")
-    return found
+    """JSON text as parsed; `source` is the name that errors carry. Raises InputError."""
+    return json_value(text, source, remedy=bounds.remedy, strict=bounds.strict)
 
 
 def read_lines(path: Path, bounds: Bounds) -> Iterator[bytes]:
@@ -187,59 +164,6 @@ def _wait(path: Path, descriptor: int) -> None:
         return
     if not ready:
         raise InputError(f"{path}: nothing came through this pipe for {_SILENCE_S:g} s; give a file")
-
-
-def keys_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object for json.loads. Raises ValueError for a key that comes twice."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r} is given twice")
-        found[key] = value
-    return found
-
-
-def _fault(value: Any, *, strict: bool, texts: bool) -> str:
-    """What no reader could work with, level by level; empty where there is nothing."""
-    level: list[Any] = [[value]]
-    for _ in range(MOST_DEPTH + 1):
-        below: list[Any] = []
-        for container in level:
-            if isinstance(container, dict):
-                if texts and not all(map(_is_text, container)):
-                    return "holds a key with half of a character"
-                items: Iterable[Any] = container.values()
-            else:
-                items = container
-            for item in items:
-                kind = type(item)
-                if kind is dict or kind is list:
-                    below.append(item)
-                elif fault := _scalar_fault(item, kind, strict=strict, texts=texts):
-                    return fault
-        if not below:
-            return ""
-        level = below
-    return f"nested deeper than {MOST_DEPTH}"
-
-
-def _scalar_fault(item: Any, kind: type, *, strict: bool, texts: bool) -> str:
-    if kind is float:
-        return "" if not strict or math.isfinite(item) else f"holds {item}, which is no number"
-    if kind is int:
-        return "" if -_LARGEST < item < _LARGEST else "holds a number beyond 1e300"
-    return "holds half of a character" if kind is str and texts and not _is_text(item) else ""
-
-
-def _is_text(item: str) -> bool:
-    """Whether it can be written: half of a surrogate pair is JSON, but no text."""
-    if item.isascii():
-        return True
-    try:
-        item.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _kind(value: Any) -> str:

@@ -156,7 +156,7 @@ def test_v1alpha1_on_request(simkit, tmp_path):
 
 def test_an_older_request_takes_flags_and_keeps_its_remarks(simkit, guide):
     """Flags are named after today's fields; what has no place in them is still told."""
-    old = guide.parent / "fuzz" / "seeds" / "v1alpha1.yaml"
+    old = guide.parent / "faults" / "seeds" / "v1alpha1.yaml"
     found = simkit(
         "recommend", old, "--backend", "vllm", "--total-gpus", 8, "--ttft", 900, "--format", "json"
     )

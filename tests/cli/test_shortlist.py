@@ -1,6 +1,9 @@
 """recommend --simulate-finalists and --time-budget."""
 
 import json
+import signal
+
+import pytest
 
 QUESTION = (
     "--model", "Qwen/Qwen3-32B-FP8", "--gpu", "h200_sxm", "--total-gpus", "4", "--backend", "sglang",
@@ -36,15 +39,20 @@ def test_the_same_seed_gives_the_same_folder(simkit, tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
 
-def test_an_interrupt_saves_what_is_there_and_says_how_to_go_on(simkit, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_saves_what_is_there_and_says_how_to_go_on(
+    simkit, tmp_path, monkeypatch, number, status
+):
     from simkit.verbs import shortlist
 
     def interrupted(problem, candidate, seed):
-        raise KeyboardInterrupt
+        if number is signal.SIGINT:  # which is the runner's own here
+            raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(shortlist, "simulated_candidate", interrupted)
     found = simkit("recommend", *QUESTION, "--simulate-finalists", "2", "-o", tmp_path / "out")
-    assert found.status == 130
+    assert found.status == status
     assert "interrupted after 0 of 2 finalists" in found.err
     assert "run the same command again" in found.err
     document = json.loads((tmp_path / "out" / "recommendation.json").read_text())

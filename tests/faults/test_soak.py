@@ -37,8 +37,8 @@ def test_no_damaged_file_is_a_traceback_a_warning_or_a_hang(tmp_path):
 def test_a_broken_promise_is_counted_by_its_place(tmp_path):
     """What breaks is told with the number that repeats it; the same number gives the same bytes."""
     sys.path.insert(0, str(SOAK.parents[1]))
-    from faults.mutated import damaged
-    from faults.readers import Reader
+    from faults.mutations.files import damaged
+    from faults.readers.reader import Reader
     from faults.soak import Tally, one_input
 
     def breaks(path):

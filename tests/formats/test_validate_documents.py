@@ -41,7 +41,7 @@ def test_a_planner_that_contradicts_the_deployment_is_a_fault(changes, path, pro
     assert problem in faults[0].problem
 
 
-@pytest.mark.parametrize(("text", "problem"), [("{", "is not JSON"), ("[]", "is not a JSON object")])
+@pytest.mark.parametrize(("text", "problem"), [("{", "not valid JSON"), ("[]", "is not a JSON object")])
 def test_a_planner_config_must_be_a_json_object(text, problem):
     documents = planner_documents()
     documents[0]["data"]["planner_config.json"] = text

@@ -19,7 +19,7 @@ FAULTS = [
     ("key twice", '{"model": "a", "model": "b"}', "'model' is given twice"),
     ("deep", '{"a":' * 5000 + "1" + "}" * 5000, "nested"),
     ("a list", "[1]", "neither a file nor JSON"),
-    ("half a character", '{"model": "\\ud800"}', "surrogates"),
+    ("half a character", '{"model": "\\ud800"}', "half of a character"),
     ("huge number", '{"model": "a", "workload": {"isl": ' + "9" * 5000 + "}}", "--config"),
     ("no model", {"backend": "vllm"}, "spec.model: required but missing"),
     ("unknown model", spec(model="acme/unheard-of"), "acme/unheard-of"),

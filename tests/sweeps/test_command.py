@@ -1,6 +1,7 @@
 """`simkit experiment` as a person uses it."""
 
 import json
+import signal
 
 import pandas as pd
 import pytest
@@ -30,6 +31,23 @@ def test_from_a_new_file_to_a_dataset(tmp_path, simkit):
     csv, parquet = pd.read_csv(tmp_path / "all.csv"), pd.read_parquet(tmp_path / "all.parquet")
     assert len(csv) == len(parquet) == 80
     assert parquet["point"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_with_its_own_status(tmp_path, simkit, monkeypatch, number, status):
+    from simkit.experiments.work import workers
+
+    def interrupted(task, block):
+        if number is signal.SIGINT:  # which is the runner's own here
+            raise KeyboardInterrupt
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(workers, "result", interrupted)
+    simkit("experiment", "new", tmp_path / "a.yaml")
+    found = simkit("experiment", "run", tmp_path / "a.yaml", "-o", tmp_path / "run")
+    assert found.status == status
+    assert "interrupted; what is finished is kept" in found.err
+    assert not (tmp_path / "run" / "lock").exists()
 
 
 def test_a_new_file_replaces_none(tmp_path, simkit):

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from simkit.cli.command_group import HELP_NAMES, ActionGroup
-from simkit.cli.ending import stoppable
+from simkit.cli.ending import interrupted_status, stoppable
 from simkit.cli.flags.calibration import CalibrationFlag, own_runs
-from simkit.cli.output import INTERRUPTED, Format, FormatFlag, QuietFlag, remark, show
+from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.sweeps.beside import gate, import_results
 
 experiment = typer.Typer(
@@ -236,7 +236,7 @@ def _run(
             last = _follow(asked, start(asked, folder, sys.argv[1:], workers), every, quiet=quiet)
     except KeyboardInterrupt:
         remark(f"interrupted; what is finished is kept: simkit experiment resume {output}", quiet=quiet)
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(interrupted_status()) from None
     page = write_summary(asked, folder) if not last.stopped else None
     document = {**status_document(folder), "stopped_by": last.stopped or None, "money": last.money}
     remark(closing_words(document, folder, last.stopped), quiet=quiet)

@@ -9,6 +9,7 @@ from simkit.core.errors import ExternalError, InputError
 from simkit.experiments.evaluate import PointTask, evaluated
 from simkit.experiments.points import PointBlock
 from simkit.experiments.work.budget import RunBudget
+from simkit.io.beside import side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,13 +63,11 @@ def result(task: PointTask, block: PointBlock) -> Result:
 
 def _by_processes(task: PointTask, blocks: Iterable[PointBlock], jobs: int) -> Iterator[Result]:
     try:
-        from joblib import Parallel, delayed
+        from joblib import delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
     except ImportError as error:
         raise InputError("--jobs needs joblib; pip install 'dynamo-simkit[fit]', or take --jobs 1") from error
-    parallel = Parallel(
-        n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1
-    )
+    parallel = side_by_side(jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
     calls: Iterable[Any] = (delayed(result)(task, block) for block in blocks)
     try:
         yield from parallel(calls)

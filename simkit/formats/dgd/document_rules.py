@@ -1,11 +1,11 @@
 """Rules between documents that belong together, and tokens that must not be in any of them."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simkit.core.errors import InputError
+from simkit.core.json_texts import json_value
 from simkit.formats.dgd.alpha import ALPHA, from_v1alpha1
 from simkit.formats.dgd.parts import container_tokens, engine_module, gpu_limit, main_container, node_count
 from simkit.formats.faults import Fault, join_path, lookup, shown
@@ -110,9 +110,10 @@ def _planner_map(components: Sequence[Mapping[str, Any]], config_map: Any, path:
         return
     where = f"{path}.data.{_PLANNER_FILE}"
     try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        yield Fault(path=where, problem=f"is not JSON ({type(error).__name__})", remedy="correct it")
+        config = json_value(text, "it")
+    except InputError as error:
+        problem, _, remedy = str(error).removeprefix("it: ").partition("; ")
+        yield Fault(path=where, problem=problem, remedy=remedy)
         return
     if not isinstance(config, Mapping):
         yield Fault(path=where, problem="is not a JSON object", remedy="write the Planner's settings")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simkit.core.errors import InputError
+from simkit.core.json_texts import is_json, json_value
 from simkit.core.request import Request
 from simkit.formats.dgdr import model
 from simkit.formats.dgdr.alpha import ALPHA_VERSION, upgrade
@@ -18,7 +19,7 @@ from simkit.formats.dgdr.model import API_VERSION, KIND
 from simkit.formats.dgdr.rules import crd_faults, kind_faults, rule_faults
 from simkit.formats.dgdr.write import request_to_document
 from simkit.formats.faults import Fault, faults_from, shown
-from simkit.io.reading import keys_once, read_text
+from simkit.io.reading import read_text
 from simkit.io.yamlio import load_document, parse_document, parse_scalar
 
 # --- A deployment request given on a command line: a file, or the JSON that Dynamo's operator passes.
@@ -36,7 +37,7 @@ def read_config_argument(value: str) -> dict[str, Any]:
     if not _is_file(value):
         raise InputError(f"{OPTION} {shown(value)}: neither a file nor JSON; give a DGDR spec in either form")
     text = read_text(Path(value))
-    return _from_json(text, value) if _looks_like_json(text) else parse_document(text, value)
+    return _from_json(text, value) if is_json(text) else parse_document(text, value)
 
 
 def as_dgdr(document: Mapping[str, Any], name: str, namespace: str | None) -> dict[str, Any]:
@@ -61,29 +62,9 @@ def _is_file(value: str) -> bool:
         return False
 
 
-def _looks_like_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _from_json(text: str, source: str) -> dict[str, Any]:
     """JSON read as strictly as YAML is: written out anew, it passes the same guards."""
-    try:
-        content = json.loads(text, object_pairs_hook=keys_once)
-        again = json.dumps(content, ensure_ascii=False)
-        again.encode()  # half of a surrogate pair is JSON, but no text
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{source}: not valid JSON ({error.msg} at {where}); correct it there") from error
-    except RecursionError as error:
-        raise InputError(f"{source}: nested too deeply; write the document out plainly") from error
-    except ValueError as error:
-        reason = str(error).partition(";")[0]
-        raise InputError(f"{source}: not usable JSON ({reason}); correct it") from error
-    return parse_document(again, source)
+    return parse_document(json.dumps(json_value(text, source), ensure_ascii=False), source)
 
 
 __all__ = [

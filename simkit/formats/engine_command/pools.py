@@ -1,12 +1,12 @@
 """One started engine as a pool of engines, and what to tell people of how it was read."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from simkit.core.deployment import Pool
 from simkit.core.engine import Role
 from simkit.core.errors import InputError
+from simkit.core.json_texts import json_value
 from simkit.engines.flag_parser import WorkerSettings, parse_flags
 from simkit.engines.flags import Flags
 from simkit.engines.plan_flags import engines_apart
@@ -158,10 +158,7 @@ def _transfer_role(flags: Flags) -> Role | None:
     text = flags.text(("--kv-transfer-config",))
     if text is None:
         return None
-    try:
-        document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError("flag --kv-transfer-config: not valid JSON; correct it") from error
+    document = json_value(text, "flag --kv-transfer-config")
     side = document.get("kv_role") if isinstance(document, dict) else None
     return _SIDES.get(str(side))
 

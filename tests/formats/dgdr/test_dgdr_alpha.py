@@ -13,7 +13,7 @@ from simkit.formats.dgdr.alpha import DEPRECATED
 from simkit.formats.dgdr.read import dgdr_faults, read_document, request_from_document, set_path
 from simkit.formats.validate import validate_documents
 
-SEED = Path(__file__).resolve().parents[3] / "experiments" / "fuzz" / "seeds" / "v1alpha1.yaml"
+SEED = Path(__file__).resolve().parents[3] / "experiments" / "faults" / "seeds" / "v1alpha1.yaml"
 ALPHA = read_document(SEED)
 SMALL = {
     "apiVersion": "nvidia.com/v1alpha1",

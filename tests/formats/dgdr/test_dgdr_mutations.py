@@ -1,6 +1,6 @@
 """Damaged requests: a Request or a named error in one line, never a traceback.
 
-The same mutations run 200,000 strong with `python experiments/fuzz/run.py`.
+The same mutations run 200,000 strong with `python experiments/faults/mutated_dgdrs.py`.
 """
 
 import copy
@@ -8,16 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fuzz.mutations import HOSTILE_NUMBERS, HOSTILE_OTHERS, HOSTILE_TEXTS, at, bomb, nodes
-from fuzz.readers import check_document
-from fuzz.run import SEEDS, run
+from faults.mutated_dgdrs import SEEDS, run
+from faults.mutations.documents import HOSTILE_NUMBERS, HOSTILE_OTHERS, HOSTILE_TEXTS, at, bomb, nodes
+from faults.promises import check_document
 
 from simkit.core.errors import InputError
 from simkit.formats.dgdr.read import dgdr_faults, request_from_document
 from simkit.io.yamlio import load_document, parse_documents
 
-FUZZ = Path(__file__).resolve().parents[3] / "experiments" / "fuzz"
-FULL = load_document(FUZZ / "seeds" / "full.yaml")
+ROOM = Path(__file__).resolve().parents[3] / "experiments" / "faults"
+FULL = load_document(ROOM / "seeds" / "full.yaml")
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
@@ -28,7 +28,9 @@ def test_what_is_mutated_is_valid(path):
 @pytest.mark.slow
 def test_thousands_of_mutations_break_no_promise():
     seen, broken = run(3_000, 0)
-    assert broken == [], f"repeat with: python experiments/fuzz/run.py --seed {broken[0]} --count 1"
+    assert broken == [], (
+        f"repeat with: python experiments/faults/mutated_dgdrs.py --seed {broken[0]} --count 1"
+    )
     # Both ways out are taken often, or the mutations test nothing.
     assert seen["accepted"] > 400
     assert seen["refused"] > 1200
@@ -52,7 +54,7 @@ def test_every_field_with_hostile_values(place, path):
 @pytest.mark.parametrize("levels", [6, 7, 9])
 def test_a_yaml_bomb_is_refused(levels):
     with pytest.raises(InputError, match="aliases expand to over"):
-        parse_documents((FUZZ / "seeds" / "full.yaml").read_text() + bomb(levels), "request.yaml")
+        parse_documents((ROOM / "seeds" / "full.yaml").read_text() + bomb(levels), "request.yaml")
 
 
 @pytest.mark.parametrize(

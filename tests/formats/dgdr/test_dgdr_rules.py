@@ -9,7 +9,7 @@ from simkit.core.errors import InputError
 from simkit.formats.dgdr.read import dgdr_faults, read_document, request_from_document, set_path
 from simkit.formats.validate import validate_documents
 
-SEED = Path(__file__).resolve().parents[3] / "experiments" / "fuzz" / "seeds" / "full.yaml"
+SEED = Path(__file__).resolve().parents[3] / "experiments" / "faults" / "seeds" / "full.yaml"
 FULL = read_document(SEED)
 SMALL = {
     "apiVersion": "nvidia.com/v1beta1",

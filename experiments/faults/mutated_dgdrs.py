@@ -1,9 +1,9 @@
 """Mutate valid requests many times over and print what became of them and which branches were reached.
 
-    python experiments/fuzz/run.py --count 200000
+    python experiments/faults/mutated_dgdrs.py --count 200000
 
 A failure prints the seed, with which `--seed N --count 1` repeats it. The documents come from
-experiments/guide and experiments/fuzz/seeds.
+experiments/guide and experiments/faults/seeds.
 """
 
 import argparse
@@ -27,8 +27,8 @@ PROGRESS = 10_000
 
 def run(count: int, first_seed: int) -> tuple[Counter[str], list[int]]:
     """Counts of outcomes, and the seeds that broke a promise; each mutation has a seed of its own."""
-    from fuzz.mutations import mutate, mutate_text
-    from fuzz.readers import check_document, check_text
+    from faults.mutations.documents import mutate, mutate_text
+    from faults.promises import check_document, check_text
 
     from simkit.io.yamlio import load_document
 

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from fuzz.mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, mutate, mutate_text
-from reading.mutations import mutated_words
+from faults.mutations.documents import HOSTILE_NUMBERS, HOSTILE_TEXTS, mutate, mutate_text
+from faults.mutations.words import mutated_words
 
 BYTES_SHARE = 0.12
 _CELLS = (

@@ -1,13 +1,13 @@
 """Damage public deployment files and launch commands many times over, and read each: no traceback may come.
 
-    python experiments/reading/mutations.py dynamo.git recipes.git --count 200000
+    python experiments/faults/mutated_recipes.py dynamo.git recipes.git --count 200000
 
-The inputs are those of survey.py. A failure prints the seed, with which `--seed N --count 1` repeats it.
+The inputs are those of experiments/reading/survey.py. A failure prints the seed, with which `--seed N
+--count 1` repeats it.
 """
 
 import argparse
 import random
-import re
 import sys
 import time
 import traceback
@@ -18,7 +18,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
 
-from fuzz.mutations import HOSTILE_TEXTS, mutate, mutate_text  # noqa: E402
+from faults.mutations.documents import mutate, mutate_text  # noqa: E402
+from faults.mutations.words import mutated_words  # noqa: E402
 from reading.survey import Input, inputs  # noqa: E402
 
 from simkit.core.errors import SimkitError  # noqa: E402
@@ -30,35 +31,6 @@ from simkit.io.yamlio import parse_documents  # noqa: E402
 TEXT_SHARE = 0.3
 PROGRESS = 10_000
 LONGEST_MESSAGE = 200_000
-PIECES = (
-    *HOSTILE_TEXTS, "'", '"', "\\\n", "$(", "${", "}", "<<EOF\n", "&&", "|", "#", "=", "--", "-tp", "-tp 0",
-    "--tensor-parallel-size=9999999999999999999", "--max-num-seqs=-1", "{", "[", "if true; then", "done",
-    "-dp 3", "--config x.yaml", "--kv-cache-dtype fp8", "docker run", "exec", "for i in 1 2; do",
-)  # fmt: skip
-
-
-def mutated_words(text: str, rng: random.Random) -> str:
-    """A shell text with words left out, doubled, moved or damaged."""
-    words = re.split(r"(\s+)", text)
-    for _ in range(rng.choice((1, 1, 2, 3, 6))):
-        where = rng.randrange(len(words))
-        choice = rng.randrange(5)
-        if choice == 0:
-            words[where] = ""
-        elif choice == 1:
-            words[where] += rng.choice(PIECES)
-        elif choice == 2:
-            words[where] = rng.choice(PIECES)
-        elif choice == 3:
-            words[where], other = words[rng.randrange(len(words))], words[where]
-            words[rng.randrange(len(words))] = other
-        else:
-            word = words[where]
-            cut = rng.randrange(len(word) + 1)
-            words[where] = (
-                word[:cut] + word[cut + rng.randrange(2) :] + rng.choice(("", "9", "-", "=", "\x00"))
-            )
-    return "".join(words)
 
 
 def read_damaged(item: Input, documents: list[Any], rng: random.Random) -> None:

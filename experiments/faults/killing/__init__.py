@@ -1,0 +1,1 @@
+"""What is killed at random moments, one module a subject."""

@@ -1,0 +1,1 @@
+"""Changes to valid inputs: documents, words of commands, files of every form."""
