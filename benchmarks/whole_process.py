@@ -27,6 +27,7 @@ COMMANDS = {
     "import numpy": [sys.executable, "-c", "import numpy"],
     "import simkit": [sys.executable, "-c", "import simkit"],
     "recommend, Qwen3-32B-FP8 on 32 H200": QWEN,
+    "recommend, Qwen3 on H100, H200 or B200": [*QWEN, "--gpu", "h100_sxm,h200_sxm,b200_sxm"],
     "  Qwen3 with -o": [*QWEN, "-o", "{out}/qwen"],
     "  Qwen3, 3 finalists simulated": [*QWEN, "--simulate-finalists", "3"],
     "  Qwen3, 10 finalists simulated": [*QWEN, "--simulate-finalists", "10"],
