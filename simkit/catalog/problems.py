@@ -251,6 +251,6 @@ def _modes(request: Request, total_gpus: int) -> tuple[tuple[str, ...], list[str
     if "agg" not in request.modes:
         return request.modes, []
     return ("disagg",), [
-        "planner enabled: only disaggregated deployments were considered, as it scales those; figures are for "
-        "the replicas it begins with"
+        "planner enabled: only disaggregated deployments were considered, as it scales those; "
+        "figures are for the replicas it begins with"
     ]
