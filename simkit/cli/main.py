@@ -87,7 +87,7 @@ def _ended(words: list[str]) -> int:
     """The exit status once everything is written."""
     try:
         with stoppable():
-            status = _called(words)
+            status = called(words)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough
         quiet_stdout()
@@ -99,7 +99,7 @@ def _ended(words: list[str]) -> int:
     return status
 
 
-def _called(words: list[str]) -> int:
+def called(words: list[str]) -> int:
     """The exit status of a command line; what went wrong has been said."""
     try:
         status = app(_words(words), prog_name="simkit", standalone_mode=False)

@@ -12,7 +12,7 @@ from simkit.engines.engine_model import EngineModel
 from simkit.search import aggregated, disaggregated
 from simkit.search.candidate_table import Points, concatenate
 from simkit.search.engine_settings import variants
-from simkit.search.picking import Preference, best_per_layout, leading, pareto_front, ranking
+from simkit.search.picking import Order, Preference, best_per_layout, leading, pareto_front, ranking
 from simkit.search.prepared import PreparedEngine, prepare_engine, restricted
 from simkit.search.probabilities import chances
 from simkit.search.space import SpaceRules, plan_space
@@ -83,7 +83,7 @@ def _result(
     engine, wider = engines
     slo, preference = problem.request.slo, preference_of(problem, engine.osl_tokens)
     chance = chances(problem, engine.model, points)
-    kept = best_per_layout(points, ranking(points, slo, preference, chance), problem.limit, len(engine.plans))
+    kept = layouts(problem, engine, points, chance)
     best = points.take(kept)
     violation = points.violation(slo)
     missed = np.flatnonzero((violation > 1.0) & (points.saturated == 0))
@@ -99,6 +99,12 @@ def _result(
         nearest_miss=points.take(missed[np.argsort(violation[missed], kind="stable")[:1]]),
         holding=int(np.count_nonzero(violation <= 1.0)),
     )
+
+
+def layouts(problem: Problem, engine: PreparedEngine, points: Points, chance: FloatArray) -> Order:
+    """Positions of an engine's best layouts, best first."""
+    order = ranking(points, problem.request.slo, preference_of(problem, engine.osl_tokens), chance)
+    return best_per_layout(points, order, problem.limit, len(engine.plans))
 
 
 def with_front(problem: Problem, result: EngineResult) -> EngineResult:

@@ -12,14 +12,13 @@ from simkit.closed_form.problem import Problem
 from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.estimate import Candidate, Recommendation, Rejection
 from simkit.core.words import gpus
-from simkit.engines.registry import engine_spec
-from simkit.engines.support import moe_support
 from simkit.search.candidate_table import Points, concatenate
 from simkit.search.candidates import Row, candidate, candidates, candidates_of, phase_bottlenecks
 from simkit.search.engine_search import EngineResult, preference_of, search_engine, with_front
-from simkit.search.picking import SURE_SHARE, knee, leading, pareto_front, ranking
+from simkit.search.one_order import in_one_order, owners, rows_of
+from simkit.search.picking import knee, leading, pareto_front
 from simkit.search.space import largest_context, smallest_engine
-from simkit.search.ties import promoted_on_tie, tied_with_first, with_every_group
+from simkit.search.ties import tied_with_first, with_every_group
 from simkit.search.trade_offs import relaxations, trade_offs
 
 
@@ -91,20 +90,9 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
 
 
 def _ranked(problem: Problem, results: list[EngineResult]) -> list[Row]:
-    """The best layouts of all engines in one order; equal scores in the engines' tie order."""
-    ordered = sorted(results, key=lambda r: engine_spec(_backend(r)).rank)
-    table = concatenate([result.best for result in ordered])
-    owner = np.concatenate([np.full(len(r.best), i) for i, r in enumerate(ordered)])
-    row = np.concatenate([np.arange(len(r.best)) for r in ordered])
-    preference, slo = preference_of(problem, ordered[0].engine.osl_tokens), problem.request.slo
-    chance = np.concatenate([result.chance for result in ordered])
-    order = ranking(table, slo, preference, chance)
-    if problem.shape.is_moe:
-        full = np.isin(owner, [i for i, r in enumerate(ordered) if moe_support(_backend(r)) == "full"])
-        as_sure = (table.violation(slo) <= 1.0) & (chance >= SURE_SHARE * chance[order[0]])
-        order = promoted_on_tie(order, full, table, as_sure, preference)
-    order = with_every_group(order, owner, problem.limit)
-    return [(ordered[owner[i]].engine, ordered[owner[i]].best, int(row[i])) for i in order]
+    """The best layouts of all engines in one order."""
+    ordered, order = in_one_order(problem, [(r.engine, r.best, r.chance) for r in results])
+    return rows_of(ordered, with_every_group(order, owners(ordered), problem.limit))
 
 
 def _candidates(problem: Problem, ranked: list[Row]) -> tuple[Candidate, ...]:

@@ -8,10 +8,10 @@ import numpy as np
 from simkit.closed_form.problem import Problem
 from simkit.core.estimate import Candidate, Relaxation, TradeOff
 from simkit.core.slo import Slo
-from simkit.search.candidate_table import Points, concatenate
+from simkit.search.candidate_table import Points
 from simkit.search.candidates import candidate
-from simkit.search.engine_search import EngineResult, gather, load_points, preference_of
-from simkit.search.picking import leading
+from simkit.search.engine_search import EngineResult, gather, layouts, load_points, preference_of
+from simkit.search.one_order import in_one_order, rows_of
 from simkit.search.prepared import PreparedEngine, restricted
 from simkit.search.probabilities import chances
 
@@ -59,20 +59,18 @@ def _sweep(problem: Problem, engine: PreparedEngine) -> Points | None:
 
 
 def _best(problem: Problem, tables: Tables) -> Candidate | None:
-    """The first of all engines' rows by the robust order; None where there are none."""
-    slo, firsts, certain = problem.request.slo, [], []
+    """The first of all engines' layouts as the search orders them; None where there are none."""
+    found = []
     for engine, points in tables:
         chance = chances(problem, engine.model, points)
-        row = leading(points, slo, preference_of(problem, engine.osl_tokens), chance)
-        if len(row):
-            firsts.append((engine, points.take(row)))
-            certain.append(chance[row])
-    if not firsts:
+        kept = layouts(problem, engine, points, chance)
+        if len(kept):
+            found.append((engine, points.take(kept), chance[kept]))
+    if not found:
         return None
-    table = concatenate([points for _, points in firsts])
-    preference = preference_of(problem, firsts[0][0].osl_tokens)
-    engine, points = firsts[int(leading(table, slo, preference, np.concatenate(certain))[0])]
-    return candidate(problem, engine, points, 0)
+    ordered, order = in_one_order(problem, found)
+    ((engine, points, row),) = rows_of(ordered, order[:1])
+    return candidate(problem, engine, points, row)
 
 
 def relaxations(problem: Problem, results: list[EngineResult]) -> tuple[Relaxation, ...]:
