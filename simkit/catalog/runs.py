@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 REQUIRED = ("model", "gpu", "backend", "isl_tokens", "osl_tokens", "concurrency")
+RATE = "request_rate_per_s"  # an open loop in the place of `concurrency`
 AGG_PLAN = ("tp", "pp", "attn_dp", "moe_tp", "ep")
 MEASURED = ("ttft_ms_mean", "itl_ms_mean")
 
@@ -37,11 +38,14 @@ PUBLIC_BENCHMARKS = (PROTOCOLS["inferencex"], PROTOCOLS["nvidia_internal"])
 def read_table(path: Path) -> "pd.DataFrame":
     """A CSV or parquet table of runs, by file ending.
 
-    Raises InputError when it cannot be read or lacks a column that predictions need.
+    A rate stands for requests in flight where the table has no column of these. Raises InputError when it
+    cannot be read or lacks a column that predictions need.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; expected a table of runs (.csv or .parquet)")
     frame = read_frame(path, "the schema is in data/README.md")
+    if RATE in frame.columns and "concurrency" not in frame.columns:
+        frame["concurrency"] = np.nan
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
         found = nearest(missing[0], [str(name) for name in frame.columns], 1)

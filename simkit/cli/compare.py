@@ -11,6 +11,7 @@ import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags_but
+from simkit.core.words import counted
 
 _WHAT = "DGD, DGDR, recommendation.json, or the folder it lies in."
 
@@ -100,7 +101,7 @@ def report(
     if len(paths) > 1:  # the flags belong to the question
         page = replace(page, command=one_line(shlex.join(["simkit", *sys.argv[1:]])))
     written = write_report(output, page, interactive=not static)
-    remark(f"wrote {len(written)} files to {output}, first {written[0]}", quiet=quiet)
+    remark(f"wrote {counted(len(written), 'file')} to {output}, first {written[0]}", quiet=quiet)
     show(form, lambda: report_document(page, written), lambda console: page_brief(page, console))
     if opened:
         import webbrowser

@@ -52,6 +52,7 @@ def estimate(
     from simkit.reports.tables import estimate_table
     from simkit.verbs.estimate import estimate as run
     from simkit.verbs.estimate import estimate_document
+    from simkit.verbs.nearest import with_measured_run
 
     if out is not None and dgd is not None:
         raise InputError("--dgd: the deployment is a DGD already; give --command or a layout, or drop --dgd")
@@ -71,7 +72,7 @@ def estimate(
     result, notes = run(request, asked.deployment), asked.notes
     if out is not None:
         notes += _write_dgd(out, request, result, asked.carried, quiet=quiet)
-    document = estimate_document(request, result)
+    document = with_measured_run(estimate_document(request, result), result)
     document["notes"] = [*notes, *document["notes"]]
     document = _with_reading(document, asked, explain=explain)
     show(form, lambda: document, lambda console: estimate_table(document, console))

@@ -9,6 +9,7 @@ import typer
 from simkit.cli.output import Format, FormatFlag, SeedFlag, remark, show
 from simkit.core.errors import InputError
 from simkit.core.harmless import shown_line
+from simkit.core.words import counted
 
 Say = Callable[[str], object]
 Made = tuple[dict[str, Any], list[str]]  # what was fitted, as a document and in words
@@ -102,7 +103,9 @@ def _fit_own(places: list[Path], output: Path, *, mixed: bool) -> Made:
     write_own(output, own)
     count = len(own.observations)
     document = {"calibration": str(output), "runs": count}
-    return document, [f"{count} runs calibrate {output}; use it by --calibration {output}"]
+    return document, [
+        f"{output} holds {counted(count, 'run')} to calibrate with; use it by --calibration {output}"
+    ]
 
 
 def _fit_operators(tables: Path, output: Path | None, families: list[str], say: Say) -> Made:

@@ -13,6 +13,7 @@ from simkit.cli.measuring import MeterFlags, alone, key_of, limits_of, meter_of,
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
 from simkit.cli.request_flags import request_from_flags, with_request_flags
 from simkit.core.errors import InputError
+from simkit.core.words import counted, gpus
 
 _TARGET = "Where candidates are brought up; local: mocked engines here; k8s: DGDs on a cluster; or url."
 
@@ -80,7 +81,7 @@ def profile(
         outcome = run(request, settings, lambda line: remark(line, quiet=quiet))
         command = f"simkit profile {dgdr or ''} -o {output}"
         written = write_profile(outcome, output, " ".join(command.split()))
-    remark(f"wrote {len(written)} files to {output}: see profile_report.html", quiet=quiet)
+    remark(f"wrote {counted(len(written), 'file')} to {output}: see profile_report.html", quiet=quiet)
     _show(outcome, form, quiet=quiet)
 
 
@@ -111,7 +112,8 @@ def _rehearse(
 
 
 def _rehearsal_words(one: Any) -> str:
-    what = f"{one.trial.name} ({one.trial.num_gpus} GPUs, {len(one.trial.points)} points)"
+    size = f"{gpus(one.trial.num_gpus)}, {counted(len(one.trial.points), 'point')}"
+    what = f"{one.trial.name} ({size})"
     if not one.missing:
         return f"measured already: {what}"
     return f"left out: {what}: {one.skipped}" if one.skipped else f"would deploy {what}"

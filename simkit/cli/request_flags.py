@@ -16,6 +16,7 @@ from simkit.cli.flags.precision import PRECISION, PRECISION_HELP, in_precision
 from simkit.core.errors import InputError, unknown_name
 from simkit.core.request import ClusterOptions, Request
 from simkit.engines.registry import engine_choices
+from simkit.formats.dgdr.build import SKU_FIELD
 from simkit.formats.dgdr.hardware_file import with_hardware_file
 from simkit.formats.dgdr.read import (
     current_document,
@@ -227,8 +228,14 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
         slo=with_own_statistics(request.slo, bounds),
         modes=_modes(flags.get("mode")),
         own=own_runs(flags.get("calibration")),
-        warnings=(*notes, *request.warnings),
+        warnings=(*notes, *_without_names(request.warnings, flags)),
     )
+
+
+def _without_names(warnings: Sequence[str], flags: Mapping[str, Any]) -> list[str]:
+    """Without what a DGDR must not call a GPU: a GPU named by a flag stands in none."""
+    named = flags.get("gpu") is not None
+    return [text for text in warnings if not (named and text.startswith(SKU_FIELD))]
 
 
 def _refuse_conflicts(flags: Mapping[str, Any]) -> None:

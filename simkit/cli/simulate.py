@@ -42,6 +42,7 @@ def simulate(
     """
     from dataclasses import replace
 
+    from simkit.core.workload import in_whole_slots
     from simkit.reports.simulation import simulation_table
     from simkit.verbs.simulate import SimulateOptions
     from simkit.verbs.simulate import simulate as run
@@ -53,7 +54,10 @@ def simulate(
     sources = Sources(dgd=dgd, **layout)
     own_load = load["trace"] is not None
     asked = asked_deployment(sources, with_rate(flags, load), quiet=quiet, own_load=own_load)
-    request = replace(asked.request, workload=with_procedure(asked.request.workload, load))
+    workload = asked.request.workload
+    if flags["concurrency"] is None:  # what a deployment was made for may lie between two
+        workload = in_whole_slots(workload)
+    request = replace(asked.request, workload=with_procedure(workload, load))
     result = run(request, asked.deployment, options)
     for line in result.load.trace.fault_lines if result.load.trace else ():
         remark(f"{load['trace']}: {line}", quiet=quiet)

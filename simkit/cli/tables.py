@@ -7,6 +7,7 @@ import typer
 
 from simkit.cli.flags.calibration import CalibrationFlag, own_runs
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
+from simkit.core.words import counted
 
 
 def predict(
@@ -33,7 +34,7 @@ def predict(
         summary = {"rows": len(table), "predicted": int((~failed).sum()), "output": str(output)}
         show(form, lambda: summary, lambda console: None)
     for reason, count in table.loc[failed, "error"].value_counts().head(5).items():
-        remark(f"  {count} rows: {reason}", quiet=quiet)
+        remark(f"  {counted(count, 'row')}: {reason}", quiet=quiet)
 
 
 def evaluate(

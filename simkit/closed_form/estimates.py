@@ -17,6 +17,7 @@ from simkit.closed_form.problem import Problem
 from simkit.core.engine import EngineOptions
 from simkit.core.estimate import LATENCIES, Estimate, Latency, Means
 from simkit.core.slo import Slo
+from simkit.core.words import counted
 from simkit.core.workload import workload_lengths
 from simkit.engines.engine_model import EngineModel
 from simkit.engines.support import borrowed_note
@@ -222,7 +223,8 @@ def _own_words(problem: Problem) -> str:
     own = problem.request.own
     if own is None:
         return ""
-    return f"corrected by {len(own.observations)} runs of your own{f' ({own.path})' if own.path else ''}"
+    runs = counted(len(own.observations), "run of your own")
+    return f"corrected by {runs}{f' ({own.path})' if own.path else ''}"
 
 
 def _goodput(means: Means, slo: Slo) -> float | None:

@@ -24,10 +24,11 @@ def handover_warning(problem: Problem, best: Candidate) -> str | None:
     if rdma is False:
         return (
             f"without RDMA the KV cache goes from prefill to decode over TCP: {_told(slow)} is predicted, "
-            f"{fast:,.0f} ms with RDMA{_longer(slow)}; {_ENABLE}"
+            f"{_told(fast)} with RDMA{_longer(slow)}; {_ENABLE}"
         )
+    assumed = f" ({_told(fast)})" if math.isfinite(fast) else ""
     return (
-        f"RDMA between nodes is assumed (TTFT {fast:,.0f} ms), and the DGD asks for no RDMA devices; without "
+        f"RDMA between nodes is assumed{assumed}, and the DGD asks for no RDMA devices; without "
         f"them the KV cache goes over TCP and no error is reported: {_told(slow)} is predicted then"
         f"{_longer(slow)}; {_ENABLE}"
     )

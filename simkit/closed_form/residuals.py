@@ -129,6 +129,7 @@ def nearest_run(residuals: Residuals, levels: Levels, features: FloatArray) -> N
         ttft_s=float(runs.ttft_s[best]),
         itl_s=float(runs.itl_s[best]),
         resemblance=float(alike[best]),
+        index=best,
     )
 
 

@@ -50,5 +50,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -
     """An UnknownNameError that names the nearest known names."""
     hints = nearest(name, known)
     hint = f"did you mean {' or '.join(hints)}?" if hints else ""
-    parts = [f"unknown {kind} {name!r}", hint, remedy]
-    return UnknownNameError("; ".join(part for part in parts if part))
+    told = "; ".join(part for part in (f"unknown {kind} {name!r}", hint) if part)
+    return UnknownNameError((f"{told} " if hint else f"{told}; ") + remedy if remedy else told)

@@ -1,5 +1,6 @@
 """Deployments and amounts in words."""
 
+import math
 from collections.abc import Sequence
 
 from simkit.core.deployment import Aggregated, Deployment
@@ -15,14 +16,31 @@ def layout(deployment: Deployment) -> str:
     )
 
 
+def counted(count: float, noun: str) -> str:
+    """`1 point`, `4 points`, `1,200 requests in flight` for `request in flight`."""
+    first, _, rest = noun.partition(" ")
+    shown = f"{count:,.0f}"
+    return " ".join(filter(None, [shown, first + ("" if shown == "1" else "s"), rest]))
+
+
 def gpus(count: int) -> str:
     """`1 GPU`, `4 GPUs`."""
     return f"{count} GPU" + ("" if count == 1 else "s")
 
 
 def amount(value: float) -> str:
-    """`1,804`, `16.3`: three digits, and never an exponent for a large one."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """`1,804`, `16.3`: three digits, and never an exponent for a large one.
+
+    Rounded to the six digits that documents hold first, so that all views show the same.
+    """
+    kept = float(f"{value:.6g}")
+    return f"{kept:,.0f}" if kept >= 100 else f"{kept:.3g}"
+
+
+def at_least(value: float) -> str:
+    """An amount that is not below the value: what a bound must be relaxed to."""
+    step = 1.0 if value >= 100 else 10.0 ** (math.floor(math.log10(value)) - 2)
+    return amount(math.ceil(value / step * (1.0 - 1e-12)) * step)
 
 
 def milliseconds(seconds: float) -> str:

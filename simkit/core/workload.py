@@ -1,6 +1,6 @@
 """What the clients send: lengths and load."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,6 +75,12 @@ class Workload:
             raise InputError(
                 f"prefix hit must be a share of prompt tokens from 0 to below 1, got {hit:g}{meant}"
             )
+
+
+def in_whole_slots(workload: Workload) -> Workload:
+    """The workload with whole requests in flight, as many as can be sent; at a rate as it is."""
+    slots = workload.concurrency
+    return workload if slots is None else replace(workload, concurrency=max(1.0, float(round(slots))))
 
 
 def workload_lengths(workload: Workload) -> Lengths:

@@ -32,12 +32,16 @@ class MeasuredRuns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearestRun:
-    """The measured run that resembles a question most; resemblance is 1 for the very same, 0 for none."""
+    """The measured run that resembles a question most, the index-th of the runs fitted.
+
+    resemblance is 1 for the very same, 0 for none.
+    """
 
     label: str
     ttft_s: float
     itl_s: float
     resemblance: float
+    index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.core.errors import InputError, SimkitError
+from simkit.core.words import counted
 from simkit.experiments.beside.imported import IMPORT, read_import
 from simkit.experiments.document import Experiment, read_experiment
 from simkit.experiments.runner import Expected, Progress, count_points, missing_points
@@ -109,7 +110,7 @@ def closing_words(document: dict[str, Any], folder: RunFolder, stopped: str = ""
         if stopped
         else ""
     )
-    return f"{document['finished']:,} points in {folder.path}{failed}{more}"
+    return f"{counted(document['finished'], 'point')} in {folder.path}{failed}{more}"
 
 
 def listing(folder: Path) -> list[dict[str, Any]]:
@@ -128,14 +129,14 @@ def listing(folder: Path) -> list[dict[str, Any]]:
 
 def _listed_run(folder: RunFolder) -> dict[str, Any]:
     status = status_document(folder)
-    state = f"{status['finished']:,} of {status['points']:,} points"
+    state = f"{status['finished']:,} of {counted(status['points'], 'point')}"
     return {"kind": "run", "path": str(folder.path), "question": status["question"], "state": state}
 
 
 def _listed_import(folder: Path) -> dict[str, Any]:
     table = read_import(folder)
     tools = ", ".join(sorted(set(table.loc[table["file"].notna(), "source"])))
-    state = f"{int(table['file'].notna().sum()):,} points"
+    state = counted(int(table["file"].notna().sum()), "point")
     return {"kind": "import", "path": str(folder), "question": f"results of {tools}", "state": state}
 
 
@@ -144,7 +145,7 @@ def _listed_file(path: Path) -> list[dict[str, Any]]:
         found = read_experiment(path)
     except SimkitError:
         return []  # another kind of document
-    state = f"{count_points(found):,} points"
+    state = counted(count_points(found), "point")
     return [{"kind": "experiment", "path": str(path), "question": found.document.question, "state": state}]
 
 
@@ -182,10 +183,10 @@ def expected_document(found: Expected) -> dict[str, Any]:
 def expected_words(found: Expected) -> str:
     """The same in a line."""
     if found.seconds is None or found.size_bytes is None:
-        return f"{found.points:,} points to measure; how long one takes is not known before"
+        return f"{counted(found.points, 'point')} to measure; how long one takes is not known before"
     minutes = f"{found.seconds:,.1f} s" if found.seconds < 120 else f"{found.seconds / 60:,.0f} min"
     most = "at most " if found.refined else ""
     return (
-        f"{most}{found.points:,} points; {most}about {minutes} for one worker on this machine and "
+        f"{most}{counted(found.points, 'point')}; {most}about {minutes} for one worker on this machine and "
         f"{found.size_bytes / 1e6:,.2f} MB (from {found.sample:,} of them, evaluated now)"
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simkit.core.errors import InputError, nearest
+from simkit.core.words import counted
 from simkit.experiments.columns import PREFIX, Do
 from simkit.experiments.conditions import missing, parse_condition
 from simkit.experiments.document import result_names
@@ -43,7 +44,7 @@ def _by_id(frame: "pd.DataFrame", wanted: str) -> "pd.DataFrame":
     points = frame["point"].astype(str)
     rows = frame[points.str.startswith(wanted).to_numpy()] if wanted else frame.iloc[:0]
     if len(rows) != 1:
-        found = "no point" if not len(rows) else f"{len(rows)} points"
+        found = "no point" if not len(rows) else counted(len(rows), "point")
         raise InputError(f"--select id={wanted}: {found} by that; copy a whole one of the column `point`")
     if rows.iloc[0]["error"]:
         raise InputError(f"--select id={wanted}: has no result ({rows.iloc[0]['error']}); take another point")

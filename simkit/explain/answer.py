@@ -1,11 +1,13 @@
 """The answer in words: what was chosen, what binds, what else was close, what simulating changed."""
 
 from simkit.core.estimate import Candidate, Recommendation, TradeOff
+from simkit.core.request import is_loaded
 from simkit.core.slo import Slo
-from simkit.core.words import bound_label, gpus, layout, milliseconds
+from simkit.core.words import amount, at_least, bound_label, counted, gpus, layout, milliseconds
 from simkit.core.words import bound_label as _label
 from simkit.core.words import milliseconds as _ms
 from simkit.explain.defaults import candidate_beside_defaults
+from simkit.explain.remarks import settings_words
 from simkit.search.picking import SURE_SHARE, Preference
 
 
@@ -35,9 +37,10 @@ def _choice(best: Candidate) -> str:
     mode = "aggregated" if deployment.mode == "agg" else "disaggregated"
     return (
         f"{deployment.backend} {mode}, {layout(deployment)} on {gpus(deployment.num_gpus)}, is expected to "
-        f"give {estimate.output_tokens_per_s:,.0f} output tokens/s "
-        f"({estimate.output_tokens_per_s_per_gpu:,.0f} per GPU) at {estimate.concurrency:,.0f} requests in "
-        f"flight; the largest share of the time goes to {estimate.bottleneck}."
+        f"give {amount(estimate.output_tokens_per_s)} output tokens/s "
+        f"({amount(estimate.output_tokens_per_s_per_gpu)} per GPU) at "
+        f"{counted(estimate.concurrency, 'request in flight')}; the largest share of the time goes to "
+        f"{estimate.bottleneck}."
     )
 
 
@@ -83,11 +86,23 @@ def _instead(rec: Recommendation) -> str:
     if other is None or (other.deployment == best.deployment and other.estimate == best.estimate):
         return ""
     chance = other.estimate.sla_probability or 0.0
-    name = f"{other.deployment.backend} {layout(other.deployment)}"
-    if other.deployment == best.deployment:
-        name = f"the same at {other.estimate.concurrency:,.0f} in flight"
     gain = _gain(other, best)
+    name = _name(other, rec)
     return f"; {name} has better expected figures ({gain}), but meets the SLA with {chance:.0%} only"
+
+
+def _name(item: Candidate, rec: Recommendation) -> str:
+    """Engine and layout, and the number in flight where it was chosen with them: no load was given."""
+    best, name = rec.selected.deployment, f"{item.deployment.backend} {layout(item.deployment)}"
+    if not is_loaded(rec.request):
+        name = f"{name} at {item.estimate.concurrency:,.0f} in flight"
+    if (
+        item.deployment != best
+        and layout(item.deployment) == layout(best)
+        and item.deployment.backend == best.backend
+    ):
+        name = f"{name}, {settings_words(item.deployment) or 'with the usual settings'}"
+    return name
 
 
 def _gain(other: Candidate, best: Candidate) -> str:
@@ -107,7 +122,7 @@ def _way_out(rec: Recommendation) -> str:
         for name, bound in slo.bounds.items()
     ]
     ways = [
-        f"{_label(name)} to {_ms(needed_s)} ({_more(needed_s / asked_s)})"
+        f"{_label(name)} to {at_least(needed_s * 1e3)} ms ({_more(needed_s / asked_s)})"
         for name, needed_s, asked_s in found or joint
         if needed_s > asked_s
     ]
@@ -127,15 +142,25 @@ def _runner_up(rec: Recommendation) -> str:
     first, second = rec.candidates[:2]
     tied = sum(item.tied for item in rec.candidates)
     extra = second.deployment.num_gpus - first.deployment.num_gpus
-    gain = second.estimate.output_tokens_per_s_per_gpu / max(
-        first.estimate.output_tokens_per_s_per_gpu, 1e-12
-    )
+    simulated = first.simulated is not None and second.simulated is not None
+    speeds = [_per_gpu(item, simulated=simulated) for item in (first, second)]
+    gain = speeds[1] / max(speeds[0], 1e-12)
     more = f"{gpus(abs(extra))} {'more' if extra > 0 else 'fewer'}" if extra else "the same number of GPUs"
-    others = f"; {tied} of the {len(rec.candidates)} shown are within the noise of the first" if tied else ""
-    return (
-        f"The runner-up, {second.deployment.backend} {layout(second.deployment)}, uses {more} and gives "
-        f"{gain - 1.0:+.0%} output tokens/s per GPU{_surety(second, first)}{others}."
+    be = "is" if tied == 1 else "are"
+    others = (
+        f"; {tied} of {len(rec.candidates)} candidates {be} within the noise of the first" if tied else ""
     )
+    return (
+        f"The runner-up, {_name(second, rec)}, uses {more} and gives "
+        f"{gain - 1.0:+.0%} output tokens/s per GPU{' as simulated' if simulated else ''}"
+        f"{_surety(second, first)}{others}."
+    )
+
+
+def _per_gpu(item: Candidate, *, simulated: bool) -> float:
+    if simulated and item.simulated is not None:
+        return item.simulated.output_tokens_per_s / item.deployment.num_gpus
+    return item.estimate.output_tokens_per_s_per_gpu
 
 
 def _surety(second: Candidate, first: Candidate) -> str:
@@ -155,11 +180,10 @@ def _trade_off(item: TradeOff, rec: Recommendation) -> str:
     missed = "" if other.meets_sla else " (misses the SLA)"
     if other.deployment == best.deployment and abs(_more_tokens(other, best)) < 5e-3:
         return f"{change}: the same choice{held}{missed}"
-    name = f"{other.deployment.backend} {layout(other.deployment)}"
     latency = f"TTFT {_ms(other.estimate.ttft.mean_s)}, ITL {_ms(other.estimate.itl.mean_s)}"
     if other.estimate.overloaded:
         latency, held, missed = "still overloaded", "", ""
-    return f"{change}: {name} ({_gain(other, best)}, {latency}{held}){missed}"
+    return f"{change}: {_name(other, rec)} ({_gain(other, best)}, {latency}{held}){missed}"
 
 
 def _more_tokens(other: Candidate, best: Candidate) -> float:
@@ -223,7 +247,8 @@ def _reason(before: Candidate, after: Candidate, slo: Slo, preference: Preferenc
         pair = f"{milliseconds(figures[name])} against {milliseconds(slo.bounds[name])}"
         return f"in the simulation the former first misses {bound_label(name)}, {pair}"
     if after.deployment.num_gpus != before.deployment.num_gpus and preference.objective == "fewest_gpus":
-        return f"in the simulation {after.deployment.num_gpus} GPUs are enough"
+        enough = after.deployment.num_gpus
+        return f"in the simulation {gpus(enough)} {'is' if enough == 1 else 'are'} enough"
     chances = [item.sla_probability or 0.0 for item in (before, after)]
     if chances[0] < SURE_SHARE * chances[1]:
         return (

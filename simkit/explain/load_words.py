@@ -1,5 +1,6 @@
 """Describes a load in words."""
 
+from simkit.core.words import counted
 from simkit.sim.load.arrivals import Arrivals, ClosedLoop, SyntheticLoad
 from simkit.sim.load.lengths import FixedLength, LengthDistribution, UniformLength
 
@@ -7,7 +8,7 @@ from simkit.sim.load.lengths import FixedLength, LengthDistribution, UniformLeng
 def synthetic(load: SyntheticLoad) -> str:
     """Number, lengths, what is shared, and how requests are sent."""
     lengths = f"{_length(load.isl)} + {_length(load.osl)} tokens{_shared(load)}"
-    return f"{load.count:,} requests of {lengths}, {_arrivals(load.arrivals)}{_warmup(load.warmup)}"
+    return f"{counted(load.count, 'request')} of {lengths}, {_arrivals(load.arrivals)}{_warmup(load.warmup)}"
 
 
 def recorded(
@@ -16,7 +17,7 @@ def recorded(
     """The same of a trace; size is (requests, seconds)."""
     when = _arrivals(arrivals) if arrivals else f"at their own times over {size[1]:,.0f} s"
     means = f"{lengths[0]:,.0f} + {lengths[1]:,.0f} tokens"
-    return f"{size[0]:,} requests of {name}, on average {means}, {when}"
+    return f"{counted(size[0], 'request')} of {name}, on average {means}, {when}"
 
 
 def _length(lengths: LengthDistribution) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from simkit.core.words import counted
 from simkit.core.workload import Workload
 
 STEADY = "a cluster that has been running, steady"
@@ -15,7 +16,7 @@ def procedure_words(workload: Workload) -> str:
     if workload.requests_per_slot is None:
         return f"closed loop: {held}, {STEADY}"
     count = round((workload.concurrency or 1.0) * workload.requests_per_slot)
-    return f"benchmark: {count:,} requests, {held} from an idle start, the opening burst in the mean"
+    return f"benchmark: {counted(count, 'request')}, {held} from an idle start, the opening burst in the mean"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from perfmodels.model.shape import ModelShape
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.request import Request
-from simkit.core.words import amount, gpus, layout, listed
+from simkit.core.words import amount, counted, gpus, layout, listed
 from simkit.engines.registry import default_engine, engine_names
 from simkit.engines.support import LARGE_MODEL_PARAMS, moe_support, python_fault
 
@@ -51,7 +51,7 @@ def _fewest(rec: Recommendation) -> str:
     workload, best = rec.request.workload, rec.selected
     load = None
     if workload.concurrency is not None:
-        load = f"{workload.concurrency:,.0f} requests in flight"
+        load = counted(workload.concurrency, "request in flight")
     elif workload.request_rate_per_s is not None:
         load = f"{workload.request_rate_per_s:g} requests/s"
     if load is None or not rec.meets_sla or rec.request.optimization in ("latency", "goodput", "cost"):
@@ -65,14 +65,17 @@ def _fewest(rec: Recommendation) -> str:
     other = rec.expected_best
     if other is not None and other.deployment.num_gpus < count:
         fewer = other.deployment.num_gpus
-        return f"{text} with the probability shown; {fewer} would be enough if predictions were exact."
+        sure = (
+            "with the probability shown" if rec.request.slo.judged else "with room for errors of predictions"
+        )
+        return f"{text} {sure}; {fewer} would be enough if predictions were exact."
     return f"{text}."
 
 
 def _goodput(rec: Recommendation) -> str:
     found = rec.selected.simulated or rec.selected.estimate
-    if found.goodput_per_s is None or not rec.request.slo.judged:
-        return ""
+    if found.goodput_per_s is None or not rec.request.slo.judged or rec.selected.estimate.overloaded:
+        return ""  # a load that is not served has none to speak of
     share = found.goodput_per_s / max(found.request_rate_per_s, 1e-12)
     meet = "meet every SLA bound in the simulation"
     if rec.selected.simulated is None:

@@ -10,7 +10,8 @@ from simkit.core.errors import InputError
 from simkit.core.estimate import Latency, Recommendation
 from simkit.core.request import Request
 from simkit.core.slo import Slo
-from simkit.core.workload import Workload
+from simkit.core.words import counted, gpus
+from simkit.core.workload import Workload, in_whole_slots
 
 DEFAULT_URL = "http://localhost:8000"
 REQUIREMENT = "aiperf>=0.13,<0.14"
@@ -167,6 +168,7 @@ def request_counts(workload: Workload, options: BenchmarkOptions) -> tuple[int, 
 
 def as_sent(workload: Workload, options: BenchmarkOptions) -> Workload:
     """The workload with as many requests per slot as will really be sent, which its prediction must know."""
+    workload = in_whole_slots(workload)
     if workload.request_rate_per_s is not None or workload.requests_per_slot is not None:
         return workload
     if options.request_count is None:
@@ -229,7 +231,8 @@ def _explanation(rec: Recommendation, workload: Workload, model: str) -> list[st
         f"Measures {model}",
         "under the load that its deployment was predicted for.",
         "",
-        f"Configuration: {best.deployment.backend} {best.deployment.mode} on {best.deployment.num_gpus} GPUs",
+        f"Configuration: {best.deployment.backend} {best.deployment.mode} on "
+        f"{gpus(best.deployment.num_gpus)}",
         f"Lengths: {_length_words(workload)}",
         f"Load: {_load_words(workload)}",
         "",
@@ -260,7 +263,7 @@ def _length_words(workload: Workload) -> str:
 def _load_words(workload: Workload) -> str:
     if workload.request_rate_per_s is not None:
         return f"{workload.request_rate_per_s:g} requests/s, Poisson arrivals"
-    return f"{workload.concurrency or 0:g} requests in flight"
+    return counted(workload.concurrency or 0, "request in flight")
 
 
 def _latency_words(label: str, latency: Latency) -> str:

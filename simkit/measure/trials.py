@@ -11,7 +11,7 @@ from simkit.compare.measurement_plan import Point, Trial
 from simkit.core.errors import ExternalError, InputError, SimkitError
 from simkit.core.estimate import Candidate
 from simkit.core.measured import Run
-from simkit.core.words import duration
+from simkit.core.words import counted, duration, gpus
 from simkit.core.workload import Workload
 from simkit.formats.profile_store import Failure, ProfileStore
 from simkit.measure.run import Meter, Server, measure
@@ -98,7 +98,7 @@ class Bench:
         if reason:
             self.pass_over(trial)
             return replace(result, skipped=reason)
-        self.say(f"deploying {trial.name} ({trial.num_gpus} GPUs, {len(missing)} points)")
+        self.say(f"deploying {trial.name} ({gpus(trial.num_gpus)}, {counted(len(missing), 'point')})")
         for point in self._measured(trial, missing):
             kept = self.store.get(trial.name, point.name)
             if isinstance(kept, Run):
@@ -119,9 +119,9 @@ class Bench:
         """Why the budget does not allow a trial; empty where it does."""
         budget = self.budget
         if budget.gpus is not None and trial.num_gpus > budget.gpus:
-            return f"takes {trial.num_gpus} GPUs, the budget is {budget.gpus}"
+            return f"takes {gpus(trial.num_gpus)}, the budget is {budget.gpus}"
         if budget.points is not None and self.measured + points > budget.points:
-            return f"the budget of {budget.points} points is used up"
+            return f"the budget of {counted(budget.points, 'point')} is used up"
         if budget.seconds is not None and time.monotonic() - self.begun > budget.seconds:
             return f"the budget of {budget.seconds:g} s is used up"
         return ""

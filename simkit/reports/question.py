@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from simkit.core.words import counted
 from simkit.reports.labels import MODES, count, draft_label, engine_name, number, one_line, percent
 
 Doc = Mapping[str, Any]
@@ -32,7 +33,7 @@ def question(request: Doc) -> list[tuple[str, str]]:
 
 def _own_runs(request: Doc) -> list[tuple[str, str]]:
     own = request.get("own_calibration")
-    return [("Calibration", f"{own['runs']} runs of your own, {own['path']}")] if own else []
+    return [("Calibration", f"{counted(own['runs'], 'run of your own')}, {own['path']}")] if own else []
 
 
 def _lengths(workload: Doc) -> str:
@@ -45,7 +46,7 @@ def _lengths(workload: Doc) -> str:
 
 def _load(workload: Doc) -> str:
     if workload["concurrency"]:
-        return f"{number(workload['concurrency'])} requests in flight (closed loop)"
+        return f"{counted(workload['concurrency'], 'request in flight')} (closed loop)"
     if workload["request_rate_per_s"]:
         return f"{number(workload['request_rate_per_s'])} requests/s (open loop)"
     return "chosen by the search: as many requests in flight as the SLA allows"

@@ -123,7 +123,7 @@ def simulation_markdown(doc: Mapping[str, Any]) -> str:
     lines = [
         f"# {_text(own['model'])}, simulated",
         "",
-        f"{what} on {count(place['num_gpus'])} GPUs; {_text(own['load']['words'])}; router "
+        f"{what} on {gpus(place['num_gpus'])}; {_text(own['load']['words'])}; router "
         f"{own['router']}, seed {own['seed']}.",
         "",
         *([f"**{verdict}**", ""] if verdict else []),

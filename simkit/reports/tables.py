@@ -74,7 +74,8 @@ def recommendation_table(doc: Row, console: "Console", limit: int = 10, *, detai
     if details:
         bullets(console, "What a little more would buy", [item["text"] for item in doc["trade_offs"]])
     bullets(console, "Notes", shown[0]["notes"] if shown else ())
-    bullets(console, "Warnings", doc["request"]["warnings"], style="yellow")
+    warned = [text for text in doc["request"]["warnings"] if not _said_already(text, doc)]
+    bullets(console, "Warnings", warned, style="yellow")
     if details:
         bullets(console, "Left out", [_rejection(item) for item in doc["rejected"]])
 
@@ -117,6 +118,11 @@ def faults_table(faults: Sequence[ShownFault], console: "Console") -> None:
         say(console, fault.path or "(document)", style="bold")
         grid(console, [["  problem", fault.problem], ["  remedy", fault.remedy]])
     say(console, f"{len(faults)} fault{'s' if len(faults) > 1 else ''} found", style="red")
+
+
+def _said_already(warning: str, doc: Row) -> bool:
+    """Whether it is that no SLA was given, which the headline and the reasons say."""
+    return bool(doc["request"]["sla_assumed"]) and warning.startswith("no SLA given")
 
 
 # --- recommendation -------------------------------------------------------------------------------
@@ -186,10 +192,14 @@ def _bounds(doc: Row) -> str:
     """`TTFT p95 560 ms (at most 500: missed), ITL mean 22 ms (at most 30)`."""
     bounds, missed = doc["sla"]["bounds"], doc["sla"]["missed"]
     return ", ".join(
-        f"{BOUNDS[key]} {on} {number(doc[key][on])} ms (at most {number(bounds[key])}"
+        f"{BOUNDS[key]} {on} {_reached(doc[key][on])} (at most {number(bounds[key])}"
         f"{': missed' if key in missed else ''})"
         for key, on in doc["sla"]["statistics"].items()
     )
+
+
+def _reached(value: float | None) -> str:
+    return "grows without end" if value is None else f"{number(value)} ms"
 
 
 def _estimate_facts(doc: Row) -> list[list[str]]:
@@ -208,17 +218,22 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
     if doc["sla_probability"] is not None:
         facts.append(["P(SLA)", percent(doc["sla_probability"])])
     if doc.get("nearest_run"):
-        near = doc["nearest_run"]
-        facts.append(
-            [
-                "nearest measured",
-                f"{near['run']}: TTFT {number(near['ttft_ms'])} ms, ITL "
-                f"{number(near['itl_ms'])} ms ({percent(near['resemblance'])} alike)",
-            ]
-        )
+        facts.append(["nearest measured", _nearest_words(doc["nearest_run"])])
     if not doc["in_domain"]:
         facts.append(["domain", "outside the range of the data behind the prediction: an extrapolation"])
     return facts
+
+
+def _nearest_words(near: Row) -> str:
+    """The run as it was served and driven, and in parentheses what we predict for that very run."""
+    ours = near.get("predicted") or {}
+    times = [
+        f"{name} {number(near[key])} ms" + (f" ({number(ours[key])} predicted for it)" if key in ours else "")
+        for name, key in (("TTFT", "ttft_ms"), ("ITL", "itl_ms"))
+    ]
+    served = f", {near['format']}, version {near['version']}" if near.get("format") else ""
+    driven = f"; {near['procedure']}" if near.get("procedure") else ""
+    return f"{near['run']}{served}: {', '.join(times)}{driven}; {percent(near['resemblance'])} alike"
 
 
 def _operators(console: "Console", phase: str, items: Sequence[Row]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from simkit.closed_form.kv_transfer import handover_warning
 from simkit.closed_form.problem import Problem
 from simkit.core.estimate import Recommendation
+from simkit.core.words import gpus
 from simkit.engines.release_notes import version_note
 from simkit.engines.releases import Release, release_of, unknown_release_note
 from simkit.formats.dgd.network import fabric_hint, fabric_of
@@ -46,7 +47,7 @@ def _nodes_note(rec: Recommendation) -> str | None:
     if rec.request.deploy.mocker or not _spans_nodes(rec):
         return None
     per_node = rec.request.hardware.gpus_per_node
-    text = f"engines of {_widest(rec)} GPUs span nodes of {per_node}: the cluster needs "
+    text = f"engines of {gpus(_widest(rec))} span nodes of {per_node}: the cluster needs "
     if rec.request.deploy.cluster.orchestrator == "lws":
         return text + "LeaderWorkerSet, and Volcano to start their pods together"
     return text + (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simkit.core.words import counted
 from simkit.reports.document import plain
 from simkit.reports.labels import layout_label
 from simkit.verbs.compare_sides import Document, Side
@@ -176,4 +177,7 @@ def _load_note(one: Side, other: Side) -> list[str]:
     a, b = (side.candidate.get("concurrency") for side in (one, other))
     if not a or not b or abs(b / a - 1.0) <= _SAME_LOAD:
         return []
-    return [f"the loads differ: {a:,.0f} requests in flight against {b:,.0f}; so does what follows from them"]
+    return [
+        f"the loads differ: {counted(a, 'request in flight')} against {b:,.0f}; "
+        "so does what follows from them"
+    ]

@@ -19,6 +19,7 @@ from simkit.catalog.runs import (
     OPTIONS,
     PROTOCOLS,
     PUBLIC_BENCHMARKS,
+    RATE,
     SLOTS,
     coerced,
     resolve_options,
@@ -36,7 +37,6 @@ from simkit.engines.support import draft_refusal
 if TYPE_CHECKING:
     import pandas as pd
 
-RATE = "request_rate_per_s"  # an open loop in the place of `concurrency`
 DRAFT = "speculative"  # METHOD:TOKENS:ACCEPTANCE[:MODEL], as in mtp:3:0.8; empty: none
 MEMORY = "memory_frac"  # of the device that the engine may use; empty: the engine's own default
 HIT = "prefix_hit"  # share of prompt tokens found in the cache; empty: none

@@ -22,7 +22,7 @@ def test_near_names_come_best_first_whatever_the_case():
 def test_unknown_names_hint_and_help():
     error = unknown_name("GPU", "h100_smx", ["h100_sxm", "l4"], "list them with simkit gpus")
     assert isinstance(error, InputError)
-    assert str(error) == "unknown GPU 'h100_smx'; did you mean h100_sxm?; list them with simkit gpus"
+    assert str(error) == "unknown GPU 'h100_smx'; did you mean h100_sxm? list them with simkit gpus"
     assert str(unknown_name("GPU", "zzz", ["h100_sxm"])) == "unknown GPU 'zzz'"
 
 

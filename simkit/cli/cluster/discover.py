@@ -10,6 +10,7 @@ import typer
 from simkit.cli.cluster.access import ClusterFlags, api_of, with_access_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark
 from simkit.core.errors import unknown_name
+from simkit.core.words import counted
 
 _TARGET = "k8s, or local: this machine; without it, a cluster where one is configured."
 _TOTAL = "GPUs to plan for; without it all, at most 32, as Dynamo does."
@@ -58,4 +59,4 @@ def _found(target: str | None, access: ClusterFlags, gpu: str | None, total_gpus
 def _counts(found: Any) -> str:
     gpus = found["gpus"]
     free = f", {gpus['free']} free now" if "free" in gpus else ""
-    return f"{gpus['total']} GPUs of this kind ({found['source']}){free}"
+    return f"{counted(gpus['total'], 'GPU of this kind')} ({found['source']}){free}"

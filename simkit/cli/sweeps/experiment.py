@@ -12,6 +12,7 @@ from simkit.cli.ending import interrupted_status, stoppable
 from simkit.cli.flags.calibration import CalibrationFlag, own_runs
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
 from simkit.cli.sweeps.beside import gate, import_results
+from simkit.core.words import counted
 
 experiment = typer.Typer(
     cls=ActionGroup,
@@ -82,7 +83,7 @@ def validate(file: FileArgument, form: FormatFlag = Format.TABLE, quiet: QuietFl
 
     points = count_points(read_experiment(file))
     document = {"file": str(file), "valid": True, "points": points}
-    show(form, lambda: document, lambda console: console.print(f"{file}: sound, {points:,} points"))
+    show(form, lambda: document, lambda console: console.print(f"{file}: sound, {counted(points, 'point')}"))
 
 
 @experiment.command(context_settings=HELP_NAMES)
@@ -153,7 +154,7 @@ def resume(
     if retry_failed:
         with locked(RunFolder(path=folder)):
             count = forget_failures(RunFolder(path=folder))
-        remark(f"{count} points without a result are tried again", quiet=quiet)
+        remark(f"{counted(count, 'point')} without a result: tried again", quiet=quiet)
     _run(asked, folder, (jobs, cluster, budget), (form, progress_every), quiet=quiet)
 
 
@@ -208,7 +209,7 @@ def export_data(
     from simkit.experiments.beside.dataset import write_datasets
 
     count = write_datasets(folders, output)
-    remark(f"wrote {count:,} points to {output}", quiet=quiet)
+    remark(f"wrote {counted(count, 'point')} to {output}", quiet=quiet)
     show(form, lambda: {"output": str(output), "points": count}, lambda console: None)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
+from simkit.core.words import counted
 
 _SELECT_HELP = "best, knee, pareto, id=…, or 'where tp == 4 and meets_sla'."
 
@@ -33,7 +34,7 @@ def export(
     texts = export_texts(run, select, options)
     write_export(output, texts)
     names = [name.removesuffix("/dgd.yaml") for name in texts if name.endswith("/dgd.yaml")]
-    remark(f"wrote {len(names)} deployments to {output}", quiet=quiet)
+    remark(f"wrote {counted(len(names), 'deployment')} to {output}", quiet=quiet)
     document = {"output": str(output), "deployments": names}
     show(
         form, lambda: document, lambda console: console.print("\n".join(names), markup=False, highlight=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simkit.core.errors import InputError
+from simkit.core.words import counted
 from simkit.experiments.beside.foreign import foreign_columns
 from simkit.experiments.provenance import METADATA_KEY, artifact_hashes
 from simkit.experiments.store import PARTS
@@ -140,7 +141,7 @@ def comparison_page(table: "pd.DataFrame") -> Page:
         Section(title="Point by point", heads=heads, rows=rows, words=3),
     )
     count = len(compared)
-    return Page(title="imported", verdict=f"{count:,} points beside ours", sections=sections)
+    return Page(title="imported", verdict=f"{counted(count, 'point')} beside ours", sections=sections)
 
 
 def _apart(compared: "pd.DataFrame", source: str) -> str:

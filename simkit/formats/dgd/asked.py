@@ -34,7 +34,7 @@ def asked_flags(request: Request, concurrency: float, folder: Path = Path()) -> 
         "isl": round(workload.isl_tokens),
         "osl": round(workload.osl_tokens),
         "request_rate": rate,
-        "concurrency": None if rate else slots or max(1.0, float(round(concurrency))),
+        "concurrency": None if rate else slots or float(f"{max(1.0, concurrency):.6g}"),
         "prefix_hit": workload.prefix_hit or None,
         **_bounds(request.slo),
         "calibration": request.own and named_calibration(request.own, folder),

@@ -18,6 +18,9 @@ from simkit.formats.planner.faults import planner_settings, planner_warnings
 # --- What a faultless request should still tell its author.
 
 
+SKU_FIELD = "spec.hardware.gpuSku"  # how remarks on the GPU's name begin
+
+
 def has_bounds(block: model.Sla) -> bool:
     """Whether any latency target is given."""
     return any(value is not None for value in (block.ttft, block.itl, block.e2e_latency))
@@ -39,7 +42,8 @@ def _gpu(hardware: model.HardwareFields | None) -> list[str]:
     if sku is None or (sku != "gb200_sxm" and sku in GPU_SKUS):
         return []
     why = "the name is deprecated" if sku == "gb200_sxm" else "Dynamo's DGDR does not accept that name"
-    return [f"spec.hardware.gpuSku {sku!r} is read as {canonical_gpu(sku)}; {why}"]
+    read = "" if sku == canonical_gpu(sku) else f" is read as {canonical_gpu(sku)}"
+    return [f"{SKU_FIELD} {sku!r}{read}{';' if read else ':'} {why}"]
 
 
 def _legacy(overrides: model.Overrides | None) -> list[str]:

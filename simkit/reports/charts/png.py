@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from simkit.core.words import gpus
 from simkit.reports.charts.boxes_svg import LIGHT_FROM, SHADES, shade_of
 from simkit.reports.charts.model import BoundLine, Chart, Drawing, DrawnPool, Figure, HeatMap, Number, Series
 from simkit.reports.figures import figure_style, new_figure, png_bytes
@@ -140,4 +141,4 @@ def _drawing(drawing: Drawing) -> "Canvas":
 
 def _words(pool: DrawnPool) -> str:
     nodes = f", {pool.nodes} nodes" if pool.nodes > 1 else ""
-    return f"{pool.role}\n{pool.engines} \u00d7 {pool.label}\n{pool.gpus} GPUs each{nodes}"
+    return f"{pool.role}\n{pool.engines} \u00d7 {pool.label}\n{gpus(pool.gpus)} each{nodes}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from simkit.core.words import counted
 from simkit.reports.labels import (
     MISSING,
     count,
@@ -100,7 +101,7 @@ def tiles_of(best: Doc) -> tuple[Tile, ...]:
         (
             "Load",
             f"{number(best['request_rate_per_s'])} req/s",
-            f"{number(best['concurrency'])} requests in flight",
+            counted(best["concurrency"], "request in flight"),
         ),
     ]
     cost, energy = best["cost_per_million_output_tokens"], best["max_energy_j_per_output_token"]

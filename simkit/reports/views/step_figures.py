@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simkit.core.words import gpus
 from simkit.reports.charts.model import Axis, Chart, Drawing, DrawnPool, Series
 from simkit.reports.labels import count, engine_name, number, percent, plan_label
 from simkit.reports.views.looks import COLOURS
@@ -95,7 +96,7 @@ def deployment_drawing(best: Doc, request: Doc) -> Drawing:
     )
     drawn = tuple(_pool(role, engines, plan, per_node) for role, engines, plan in pools)
     gpu = request["hardware"]["gpu"] or "GPU"
-    parts = " and ".join(f"{pool.engines} {pool.role} of {pool.gpus} GPUs each" for pool in drawn)
+    parts = " and ".join(f"{pool.engines} {pool.role} of {gpus(pool.gpus)} each" for pool in drawn)
     return Drawing(
         name="deployment",
         title="What runs",
