@@ -17,5 +17,6 @@ def refusal_statements(words: list[str], answer: Answer) -> Iterator[Statement]:
     least = int(found[1])
     for count, runs in ((least, True), (least - 1, False)):
         again = ask_json("recommend", *instead(words, total_gpus=count))
-        yield Statement(kind="refusal", said=f"{text.strip()} ({count})", again=f"exit {again.status} {again.err}",
-                        holds=(again.status != 2) == runs, command=again.line)  # fmt: skip
+        said, found_again = f"{text.strip()} ({count})", f"exit {again.status} {again.err}"
+        holds = (again.status != 2) == runs
+        yield Statement(kind="refusal", said=said, again=found_again, holds=holds, command=again.line)

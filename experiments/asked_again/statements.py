@@ -9,11 +9,9 @@ from asked_again.asking import Answer, Document, Statement, ask_json
 from asked_again.figures import differing, name_of, same
 
 Said = tuple[list[str], Answer, Document, Path]
-_FEWEST = re.compile(
-    r"(\d+) GPUs? (?:are|is) the fewest that (?:holds?|carry|carries)[^;]*?(?:; (\d+) would be)?[^;]*\."
-)
 _ODD = re.compile(r"\b(?:inf|nan|None)\b|\b1 (?:GPUs|requests|engines|points|runs|nodes|rows|finalists)\b")
 _FIGURE = r"([\d,.]+) ms"
+_MEMORY = ("kv_capacity_tokens", "memory_gib.activations", "memory_gib.kv")
 _NOT_PRICED = ("cost_per_million_output_tokens", "meets_sla")
 
 
@@ -21,6 +19,11 @@ def statements(said: Said) -> Iterator[Statement]:
     """Every statement of an answer with what asking again gives."""
     for check in CHECKS:
         yield from check(said)
+
+
+def _compared(kind: str, said: str, different: list[str], command: str) -> Statement:
+    again = "; ".join(different) or "same"
+    return Statement(kind=kind, said=said, again=again, holds=not different, command=command)
 
 
 def _candidates(said: Said) -> Iterator[Statement]:
@@ -32,15 +35,23 @@ def _candidates(said: Said) -> Iterator[Statement]:
         again = estimated(words, candidate, closed=place == "knee")  # the front is one of closed loops
         different = _beside(candidate, again)
         where = f"{place}: {name_of(candidate)} at {candidate['concurrency']}"
-        yield Statement(kind="candidate by estimate", said=where, again="; ".join(different) or "same",
-                        holds=not different, command=again.line)  # fmt: skip
+        yield _compared("candidate by estimate", where, different, again.line)
 
 
 def _beside(candidate: Document, again: Answer, tolerance: float = 2e-4) -> list[str]:
-    """tolerance: a load is asked again with the six digits that are written, and the curve is steep."""
+    """tolerance: a load is asked again with the six digits that are written, and the curve is steep.
+
+    Layout flags give both pools the same tokens a step; memory is left out where they differ.
+    """
     if not again.document or "error" in again.document:
         return [f"exit {again.status}: {again.err.strip() or again.out[:200]}"]
-    return list(differing(candidate, again.document, tolerance, _NOT_PRICED))
+    alike = _step_tokens(candidate) == _step_tokens(again.document)
+    return list(differing(candidate, again.document, tolerance, _NOT_PRICED + (() if alike else _MEMORY)))
+
+
+def _step_tokens(candidate: Document) -> list[int]:
+    pools = [candidate] if candidate["mode"] == "agg" else [candidate["prefill"], candidate["decode"]]
+    return [pool["engine"]["max_num_batched_tokens"] for pool in pools]
 
 
 def _folder(said: Said) -> Iterator[Statement]:
@@ -55,8 +66,7 @@ def _folder(said: Said) -> Iterator[Statement]:
         else:
             pairs = again.document.get("figures", [{"metric": again.err, "a": 0, "b": 1}])
             different = [str(pair) for pair in pairs if not same(pair["a"], pair["b"])]
-        yield Statement(kind=f"folder by {words[0]}", said=name_of(document["selected"]),
-                        again="; ".join(different) or "same", holds=not different, command=again.line)  # fmt: skip
+        yield _compared(f"folder by {words[0]}", name_of(document["selected"]), different, again.line)
 
 
 def _trade_offs(said: Said) -> Iterator[Statement]:
@@ -78,8 +88,7 @@ def _trade_offs(said: Said) -> Iterator[Statement]:
             different = list(differing(other, again.document["selected"], but=judged))
             names = name_of(other), name_of(again.document["selected"])
             different = [f"{names[0]} against {names[1]}", *different] if names[0] != names[1] else different
-        yield Statement(kind="trade-off", said=item["text"], again="; ".join(different) or "same",
-                        holds=not different, command=again.line)  # fmt: skip
+        yield _compared("trade-off", item["text"], different, again.line)
 
 
 def _picked(again: Answer) -> str:
@@ -93,7 +102,7 @@ def _changed(words: list[str], change: str, document: Document) -> list[str]:
         return instead(words, total_gpus=count + (1 if "more" in change else -1))
     if document["request"]["sla_assumed"]:
         words = instead(words, ttft=2000, itl=30)
-    flag = {"ttft_s": "ttft", "itl_s": "itl", "e2e_s": "e2e_latency"}[change.split()[0]]
+    flag = {"ttft_s": "ttft", "itl_s": "itl", "e2e_s": "e2e_latency"}[change.partition(" ")[0]]
     statistic, _, bound = (value_of(words, "--" + flag.replace("_", "-")) or "").rpartition(":")
     return instead(words, **{flag: f"{statistic}:{1.1 * float(bound)}".lstrip(":")})
 
@@ -114,9 +123,9 @@ def _fewest(said: Said) -> Iterator[Statement]:
         if count < 1:
             continue
         again = ask_json("recommend", *instead(words, total_gpus=count))
-        kept = again.status == 0
-        yield Statement(kind="fewest", said=f"{text} ({count} {'hold' if holds else 'do not hold'})",
-                        again=f"exit {again.status}: {_picked(again)}", holds=kept == holds, command=again.line)  # fmt: skip
+        told, found = f"{text} ({count} {'hold' if holds else 'do not hold'})", f"exit {again.status}"
+        right = (again.status == 0) == holds
+        yield Statement(kind="fewest", said=told, again=found, holds=right, command=again.line)
 
 
 def _relaxed(said: Said) -> Iterator[Statement]:
@@ -152,8 +161,7 @@ def _predicted(said: Said) -> Iterator[Statement]:
 
     words, _, document, folder = said
     different, line = predicted_row(words, document["selected"], folder)
-    yield Statement(kind="pick by predict", said=name_of(document["selected"]),
-                    again="; ".join(different) or "same", holds=not different, command=line)  # fmt: skip
+    yield _compared("pick by predict", name_of(document["selected"]), different, line)
 
 
 def _selected(said: Said) -> Iterator[Statement]:
@@ -167,13 +175,11 @@ def _selected(said: Said) -> Iterator[Statement]:
     different = (
         list(differing(row, again.document["selected"])) if "selected" in again.document else [again.err]
     )
-    yield Statement(kind="selected row", said=f"row {rank}: {name_of(row)}", again="; ".join(different) or "same",
-                    holds=not different, command=again.line)  # fmt: skip
+    yield _compared("selected row", f"row {rank}: {name_of(row)}", different, again.line)
     if (folder / "selected" / "dgd.yaml").is_file():
         asked = ask_json("estimate", folder / "selected")
         different = _beside(row, asked, 2e-5)
-        yield Statement(kind="selected row by its folder", said=name_of(row), again="; ".join(different) or "same",
-                        holds=not different, command=asked.line)  # fmt: skip
+        yield _compared("selected row by its folder", name_of(row), different, asked.line)
 
 
 def _listed(said: Said) -> Iterator[Statement]:
@@ -190,8 +196,8 @@ def _listed(said: Said) -> Iterator[Statement]:
 def _without_rdma(said: Said) -> Iterator[Statement]:
     """TTFT over TCP as the warning has it."""
     words, _, document, _ = said
-    found = re.search(r"RDMA between nodes is assumed \(TTFT (.*?)\).*?: (a TTFT that grows|TTFT ([\d,.]+) ms)",
-                      " ".join(document["request"]["warnings"]) + " ".join(document["selected"]["notes"]))  # fmt: skip
+    text = " ".join([*document["request"]["warnings"], *document["selected"]["notes"]])
+    found = re.search(r"is assumed \(TTFT (.*?)\).*?: (a TTFT that grows|TTFT ([\d,.]+) ms)", text)
     if found is None:
         return
     again = estimated([*words, "--set", "hardware.rdma=false"], document["selected"])

@@ -38,9 +38,10 @@ def _number(text: str) -> float | None:
 def _row(words: list[str], candidate: Document) -> dict[str, Any]:
     rate, hits = value_of(words, "--request-rate"), value_of(words, "--prefix-hit")
     load = {"request_rate_per_s": rate} if rate else {"concurrency": candidate["concurrency"]}
-    row = {"model": value_of(words, "--model"), "gpu": value_of(words, "--gpu"), "backend": candidate["backend"],
-           "mode": candidate["mode"], "num_gpus": candidate["num_gpus"], "protocol": "steady",
-           "isl_tokens": value_of(words, "--isl"), "osl_tokens": value_of(words, "--osl"), **load}  # fmt: skip
+    named = {"model": "--model", "gpu": "--gpu", "isl_tokens": "--isl", "osl_tokens": "--osl"}
+    row: dict[str, Any] = {column: value_of(words, flag) for column, flag in named.items()}
+    row |= {name: candidate[name] for name in ("backend", "mode", "num_gpus")}
+    row |= {"protocol": "steady", **load}
     row |= {"prefix_hit": hits} if hits else {}
     if candidate["mode"] == "agg":
         engine = candidate["engine"]

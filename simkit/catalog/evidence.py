@@ -1,16 +1,21 @@
 """What the project's data holds by GPU, engine and kind of model: measured runs and operator tables."""
 
+import csv
+import math
 from collections import Counter, defaultdict
 from functools import lru_cache
+from itertools import islice
 
 from simkit.catalog.models import load_model
 from simkit.catalog.operators import fitted_gpus, operator_models
 from simkit.catalog.runs import MEASURED, read_table
 from simkit.core.errors import InputError
+from simkit.engines.engine_model import NearestRun
 from simkit.io.paths import data_dir
 from simkit.search.coverage import Evidence
 
 RUNS = "runs/serving_runs_fit.csv"
+_ALIKE = 1e-4  # runs are stored with residuals in single precision
 
 
 @lru_cache(maxsize=1)
@@ -46,3 +51,17 @@ def _tables() -> dict[tuple[str, str], frozenset[str]]:
         for key in operator_models(gpu):
             found[(gpu, key.engine)].add(key.family)
     return {place: frozenset(families) for place, families in found.items()}
+
+
+def row_of_run(found: NearestRun) -> dict[str, str] | None:
+    """The run's row in the shipped table; None where the calibration was made of other runs."""
+    path = data_dir() / RUNS
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        row = next(islice(csv.DictReader(file), found.index, None), None)
+    same = row is not None and all(
+        math.isclose(float(row[f"{name}_ms_mean"] or 0.0), 1e3 * value, rel_tol=_ALIKE)
+        for name, value in (("ttft", found.ttft_s), ("itl", found.itl_s))
+    )
+    return row if same else None

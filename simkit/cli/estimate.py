@@ -52,7 +52,7 @@ def estimate(
     from simkit.reports.tables import estimate_table
     from simkit.verbs.estimate import estimate as run
     from simkit.verbs.estimate import estimate_document
-    from simkit.verbs.nearest import with_measured_run
+    from simkit.verbs.predict import with_measured_run
 
     if out is not None and dgd is not None:
         raise InputError("--dgd: the deployment is a DGD already; give --command or a layout, or drop --dgd")

@@ -1,7 +1,7 @@
 """One deployment under one load: the estimate of `simkit estimate`, with its time by operator."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,11 +28,15 @@ from simkit.engines.engine_model import EngineModel, NearestRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleEstimate:
-    """A candidate, where its time goes, and the measured run most like it."""
+    """A candidate, where its time goes, and the measured run most like it.
+
+    memory_by_pool: bytes per GPU by part, of each pool where there are two.
+    """
 
     candidate: Candidate
     by_operator: tuple[OperatorLine, ...]
     nearest: NearestRun | None = None
+    memory_by_pool: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,17 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
         candidate=_candidate(problem, deployment, evaluated),
         by_operator=(*_operators(problem, deployment, evaluated), *_latencies(problem, evaluated)),
         nearest=_nearest(problem, deployment, evaluated),
+        memory_by_pool=_memory_by_pool(evaluated),
     )
+
+
+def _memory_by_pool(evaluated: _Evaluated) -> dict[str, dict[str, float]]:
+    engines = evaluated.asked[0]
+    pools = {"prefill": engines.prefill, "decode": engines.decode} if isinstance(engines, Pools) else {}
+    return {
+        name: {part: float(size[0]) for part, size in times.memory_bytes.items()}
+        for name, times in pools.items()
+    }
 
 
 def deployment_candidate(problem: Problem, deployment: Deployment) -> Candidate:

@@ -135,7 +135,7 @@ class Estimate:
     """One deployment under one load.
 
     concurrency is the requests in flight over all replicas; memory_bytes is per GPU of the
-    tighter pool, by part; sla_probability is None when no bound was asked for. The
+    pool that decodes, by part; sla_probability is None when no bound was asked for. The
     cost is in the unit of the price given, None without one; the energy is what the GPUs would take at
     their rated power, an upper bound, None where that is not known. goodput_per_s counts the requests that
     keep every bound by themselves, None without bounds. overloaded: the load cannot be sustained; doubtful:

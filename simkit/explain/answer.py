@@ -93,15 +93,13 @@ def _instead(rec: Recommendation) -> str:
 
 def _name(item: Candidate, rec: Recommendation) -> str:
     """Engine and layout, and the number in flight where it was chosen with them: no load was given."""
-    best, name = rec.selected.deployment, f"{item.deployment.backend} {layout(item.deployment)}"
+    own, best = item.deployment, rec.selected.deployment
+    name = f"{own.backend} {layout(own)}"
     if not is_loaded(rec.request):
         name = f"{name} at {item.estimate.concurrency:,.0f} in flight"
-    if (
-        item.deployment != best
-        and layout(item.deployment) == layout(best)
-        and item.deployment.backend == best.backend
-    ):
-        name = f"{name}, {settings_words(item.deployment) or 'with the usual settings'}"
+    words = settings_words(own)
+    if (own.backend, layout(own)) == (best.backend, layout(best)) and words != settings_words(best):
+        name = f"{name} with {words or 'the usual settings'}"
     return name
 
 

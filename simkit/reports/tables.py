@@ -208,11 +208,10 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
         f"{number(doc['output_tokens_per_s'])} tok/s; {number(doc['output_tokens_per_s_per_gpu'])} per GPU; "
         f"{number(doc['tokens_per_s_per_user'])} per user"
     )
-    memory = ", ".join(f"{part} {number(size)}" for part, size in doc["memory_gib"].items())
     facts = [["procedure", doc["procedure"]]] if doc.get("procedure") else []
-    facts += [["load", rate], ["output", tokens], ["memory per GPU", f"{memory} GiB"]]
+    facts += [["load", rate], ["output", tokens], *_memory(doc)]
     facts.append(["KV capacity", f"{count(doc['kv_capacity_tokens'])} tokens"])
-    facts.append(["bottleneck", doc["bottleneck"]])
+    facts.append(["bottleneck", _bottlenecks(doc)])
     if doc.get("sla"):
         facts.append(["SLA", _bounds(doc)])
     if doc["sla_probability"] is not None:
@@ -224,6 +223,29 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
     return facts
 
 
+def _memory(doc: Row) -> list[list[str]]:
+    """What a GPU holds, in each pool where there are two."""
+    pools = doc.get("memory_gib_by_pool") or {"": doc["memory_gib"]}
+    return [
+        [f"memory per {pool} GPU".replace("  ", " "), f"{_parts(parts)} GiB"] for pool, parts in pools.items()
+    ]
+
+
+def _parts(parts: Row) -> str:
+    return ", ".join(f"{part} {number(size)}" for part, size in parts.items())
+
+
+def _bottlenecks(doc: Row) -> str:
+    """The costliest operator of the phase that takes most of the time, then that of the other phase."""
+    found = [doc["bottleneck"]]
+    for phase in ("prefill", "decode"):
+        lines = [item for item in doc.get("by_operator", ()) if item["phase"] == phase]
+        if lines and not doc["bottleneck"].startswith(phase):
+            top = max(lines, key=lambda item: item["time_ms"])
+            found.append(f"{phase}: {top['operator']} ({percent(top['share'])} of a step)")
+    return "; ".join(found)
+
+
 def _nearest_words(near: Row) -> str:
     """The run as it was served and driven, and in parentheses what we predict for that very run."""
     ours = near.get("predicted") or {}
@@ -231,7 +253,8 @@ def _nearest_words(near: Row) -> str:
         f"{name} {number(near[key])} ms" + (f" ({number(ours[key])} predicted for it)" if key in ours else "")
         for name, key in (("TTFT", "ttft_ms"), ("ITL", "itl_ms"))
     ]
-    served = f", {near['format']}, version {near['version']}" if near.get("format") else ""
+    version = f"version {near.get('version') or 'not recorded'}"
+    served = f", {near['format']}, {version}" if near.get("format") else ""
     driven = f"; {near['procedure']}" if near.get("procedure") else ""
     return f"{near['run']}{served}: {', '.join(times)}{driven}; {percent(near['resemblance'])} alike"
 

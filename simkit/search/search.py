@@ -202,7 +202,8 @@ def _too_small(problem: Problem, results: list[EngineResult]) -> str:
     widest = max(plans, key=lambda plan: plan.num_gpus)
     weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])
     workload = problem.request.workload
-    need = smallest_engine(model, workload)
+    needs = [smallest_engine(item.engine.model, workload) for item in results]
+    need = min((one for one in needs if one), key=lambda one: one.plan.num_gpus, default=None)
     remedy = "no engine of up to 512 GPUs holds it"
     if need:
         nodes = f" on {need.nodes} nodes" if need.nodes > 1 else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from perfmodels.model.params import active_params, kv_bytes_per_token_full, total_params
 from perfmodels.parallel import ParallelPlan
+from perfmodels.units import GIB
 from simkit.catalog.engine_models import served_precision
 from simkit.catalog.problems import build_problem
 from simkit.closed_form.one_deployment import SingleEstimate, estimate_deployment
@@ -176,6 +177,10 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
         "model": model_document(problem_request, result.candidate.deployment),
         "by_operator": [operator_document(line) for line in result.by_operator],
         "nearest_run": _nearest(result),
+        "memory_gib_by_pool": {
+            pool: {part: size / GIB for part, size in parts.items()}
+            for pool, parts in result.memory_by_pool.items()
+        },
         "procedure": procedure_words(problem_request.workload),
     }
 

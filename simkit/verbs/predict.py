@@ -1,7 +1,8 @@
 """Predictions for a table of deployments: rows that share model, GPU, engine and formats go together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +10,20 @@ from numpy.typing import NDArray
 from perfmodels.arrays import FloatArray
 from perfmodels.uncertainty.intervals import Errors
 from simkit.catalog.calibrations import error_models, measured_domain
+from simkit.catalog.evidence import row_of_run
+from simkit.catalog.runs import PROTOCOLS
 from simkit.closed_form.deployment_table import RowWork, row_outcomes
 from simkit.closed_form.estimates import errors_of, log_spreads
-from simkit.closed_form.one_deployment import no_room
+from simkit.closed_form.one_deployment import SingleEstimate, no_room
 from simkit.closed_form.outcomes import Outcomes
 from simkit.closed_form.problem import Footing, footing
 from simkit.closed_form.user_calibration import RowFacts, with_own_runs
 from simkit.core.errors import SimkitError
 from simkit.core.estimate import LATENCIES
 from simkit.core.user_calibration import OwnCalibration
+from simkit.core.workload import Workload
 from simkit.engines.engine_model import EngineModel
+from simkit.explain.procedures import procedure_words
 from simkit.io.threads import one_thread
 from simkit.verbs.deployment_rows import block_work, blocks, complete_table, engine_model_of, row_faults
 
@@ -171,3 +176,40 @@ def _with_intervals(work: RowWork, found: Outcomes, known: Sequence[KnownErrors]
         columns += [value * 1e3, low * 1e3, high * 1e3]
     osl = np.asarray(work.lengths.osl_tokens, dtype=np.float64)
     return np.column_stack([*columns, found.requests_per_s * osl / work.num_gpus])
+
+
+def with_measured_run(document: Mapping[str, Any], result: SingleEstimate) -> dict[str, Any]:
+    """The document of an estimate, its nearest run as it was served and driven, beside its own prediction."""
+    row = None if result.nearest is None else row_of_run(result.nearest)
+    if row is None:
+        return dict(document)
+    return {
+        **document,
+        "nearest_run": {**document["nearest_run"], **_served(row), "predicted": _predicted(row)},
+    }
+
+
+def _served(row: Mapping[str, str]) -> dict[str, str]:
+    named = [row[name].replace("bfloat", "bf") for name in ("gemm_dtype", "moe_dtype") if row[name]]
+    formats = dict.fromkeys(named or [row["precision"]])
+    load = Workload(
+        isl_tokens=int(row["isl_tokens"]),
+        osl_tokens=int(row["osl_tokens"]),
+        concurrency=float(row["concurrency"]),
+    )
+    slots = PROTOCOLS.get(row["protocol"], PROTOCOLS["steady"]).requests_per_slot
+    load = replace(load, requests_per_slot=None if slots is None else float(slots))
+    return {
+        "format": "/".join(formats),
+        "version": row["backend_version"],
+        "procedure": procedure_words(load),
+    }
+
+
+def _predicted(row: Mapping[str, str]) -> dict[str, float | None]:
+    """What `predict` says of the run."""
+    import pandas as pd
+
+    given = {name: value or None for name, value in row.items()}
+    out = predict_table(pd.DataFrame([given])).iloc[0]
+    return {f"{name}_ms": float(out[f"predicted_{name}_ms_mean"]) for name in ("ttft", "itl")}

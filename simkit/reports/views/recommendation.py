@@ -157,7 +157,7 @@ def _chosen(doc: Doc, best: Doc) -> tuple[Section, ...]:
         ),
         Section(
             title="Memory per GPU",
-            hint="The tighter pool of the selected configuration.",
+            hint="A GPU of the decode pool." if best["mode"] == "disagg" else "",
             heads=("Part", "GiB"),
             rows=tuple((part, number(size)) for part, size in best["memory_gib"].items()),
             folded=True,

@@ -129,11 +129,13 @@ def settings_of(best: Doc, phases: Doc) -> Pairs:
 
 def _engine(backend: str, engine: Doc) -> str:
     draft = draft_label(engine["speculative"])
+    apart = engine["moe_dtype"] != engine["gemm_dtype"]
+    experts = f"experts {engine['moe_dtype']}, " if apart else ""
     drafted = f"; speculative decoding {draft}" if draft else ""
     return (
         f"{engine_name(backend)} {engine['version'] or ''}: at most {count(engine['max_num_seqs'])} "
         f"sequences and {count(engine['max_num_batched_tokens'])} tokens a step; "
-        f"weights {engine['gemm_dtype']}, experts {engine['moe_dtype']}, "
+        f"weights {engine['gemm_dtype']}, {experts}"
         f"KV cache {engine['kv_dtype']}{drafted}"
     )
 

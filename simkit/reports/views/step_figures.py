@@ -78,7 +78,7 @@ def memory_chart(parts: Mapping[str, float]) -> Chart:
     said = ", ".join(f"{part} {number(size)}" for part, size in parts.items())
     return Chart(
         name="memory",
-        title="Memory of one GPU, the tighter pool",
+        title="Memory of one GPU that decodes",
         alt=f"GiB per GPU: {said}.",
         x=Axis(label="GiB", from_zero=True),
         y=Axis(label="", categories=("GPU",)),
