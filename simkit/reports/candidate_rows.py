@@ -1,9 +1,10 @@
 """The candidates of a recommendation as rows of a terminal table."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simkit.reports.labels import count, interval, layout_label, number, percent
+from simkit.reports.labels import count, interval, layout_label, number, percent, plan_label
 from simkit.reports.terminal import cells, fits, print_fitting, say, table
 
 if TYPE_CHECKING:
@@ -34,12 +35,32 @@ def candidates_table(
         say(console, f"as good as the first within the noise of predictions: {named}", style="dim")
     elif any(item["tied"] for item in candidates):
         say(console, "= within the noise of the first: predictions cannot tell which is better", style="dim")
-    if any(item["mode"] == "disagg" for item in candidates):
-        say(
-            console,
-            "2P tp1 + 1D tp4: two prefill engines on one GPU each, a decode engine on four",
-            style="dim",
-        )
+    for line in _legend(candidates):
+        say(console, line, style="dim")
+
+
+_POOLS = "2P tp1 + 1D tp4: two prefill engines on one GPU each, a decode engine on four"
+_SPLITS = (
+    (r"\bdep\d", "dep4: each of 4 GPUs attends to requests of its own, the experts are spread over them"),
+    (r"\btep\d", "tep4: attention is split over 4 GPUs, the experts are spread over them"),
+    (r"\ddp\d", "dp2: two groups of GPUs attend to requests of their own"),
+    (r"mtp\d", "mtp2: every expert is split over 2 GPUs"),
+    (r"\dep\d", "ep8: the experts are spread over 8 GPUs"),
+    (r"pp\d", "pp2: the layers are split into 2 stages"),
+)
+
+
+def _legend(candidates: Sequence[Row]) -> list[str]:
+    """What the layouts' names mean, as far as these occur."""
+    names = " ".join(_plans(item) for item in candidates)
+    splits = [words for pattern, words in _SPLITS if re.search(pattern, names)]
+    pools = [_POOLS] if any(item["mode"] == "disagg" for item in candidates) else []
+    return [*pools, *(["; ".join(splits)] if splits else [])]
+
+
+def _plans(item: Row) -> str:
+    pools = [item] if item["mode"] == "agg" else [item["prefill"], item["decode"]]
+    return " ".join(plan_label(pool["plan"]) for pool in pools)
 
 
 def _print_rows(console: "Console", candidates: Sequence[Ranked], request: Row) -> None:

@@ -46,8 +46,9 @@ def _verdict(doc: Doc) -> str:
         return "no difference"
     named = (("output_tokens_per_s_per_gpu", "output per GPU"), ("ttft_ms", "TTFT"), ("itl_ms", "ITL"))
     parts = [f"{label} {_change(figures[name]['change'])}" for name, label in named]
-    layouts = f"{doc['a']['layout']} to {doc['b']['layout']}"
-    return f"from {layouts} " + ", ".join(parts)
+    sides = doc["a"]["layout"], doc["b"]["layout"]
+    layouts = f"both {sides[0]}" if sides[0] == sides[1] else f"from {sides[0]} to {sides[1]}"
+    return f"{layouts}: {', '.join(parts)}"
 
 
 def _change(frac: float | None) -> str:

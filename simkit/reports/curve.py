@@ -32,9 +32,11 @@ def curve_table(doc: Mapping[str, Any], console: "Console") -> None:
 
 
 def _rows(console: "Console", curve: Sequence[Mapping[str, Any]], gap: str) -> "Table":
-    rows = table(console, [], _HEADS)
+    judged = any(item["sla_probability"] is not None or not item["meets_sla"] for item in curve)
+    shown = len(_HEADS) if judged else len(_HEADS) - 1
+    rows = table(console, [], _HEADS[:shown])
     for item in curve:
-        rows.add_row(*cells(console, _row(item, gap)))
+        rows.add_row(*cells(console, _row(item, gap)[:shown]))
     return rows
 
 

@@ -65,9 +65,10 @@ def _ms(value: float) -> str:
 
 
 LATENCIES = ("ttft_ms", "itl_ms", "e2e_ms")
+PRICED = "cost_per_million_output_tokens"
 FIGURES = (
     "concurrency", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "tokens_per_s_per_user",
-    "request_rate_per_s", "kv_capacity_tokens", "sla_probability", "cost_per_million_output_tokens",
+    "request_rate_per_s", "kv_capacity_tokens", "sla_probability", PRICED,
 )  # fmt: skip
 SIMULATED = (
     "simulated.ttft_ms.mean", "simulated.ttft_ms.p99", "simulated.itl_ms.mean", "simulated.itl_ms.p99",
@@ -157,7 +158,9 @@ def _latencies(one: Side, other: Side) -> list[Document]:
 def _figures(one: Side, other: Side) -> list[Document]:
     pairs = [(name, one.candidate.get(name), other.candidate.get(name)) for name in FIGURES]
     pairs += [(name, _simulated(one, name), _simulated(other, name)) for name in SIMULATED]
-    return [_row(*pair) for pair in pairs if pair[1] is not None or pair[2] is not None]
+    unpriced = [name for name, a, b in pairs if name == PRICED and None in (a, b)]  # a DGD holds no price
+    known = [pair for pair in pairs if pair[1] is not None or pair[2] is not None]
+    return [_row(*pair) for pair in known if pair[0] not in unpriced]
 
 
 def _simulated(side: Side, name: str) -> float | None:
