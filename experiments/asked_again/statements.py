@@ -193,6 +193,20 @@ def _listed(said: Said) -> Iterator[Statement]:
                         holds=not different and names[0] == names[1], command=again.line)  # fmt: skip
 
 
+def _carried(said: Said) -> Iterator[Statement]:
+    """The most requests/s: the SLA is expected to hold at it, and no longer a little above."""
+    words, _, document, _ = said
+    text = next((line for line in document["remarks"] if "carry up to" in line), None)
+    if text is None:
+        return
+    most = float(re.search(r"up to ([\d,.]+) requests", text)[1].replace(",", ""))
+    for rate, holds in ((most, True), (1.03 * most, False)):
+        again = estimated(instead(words, request_rate=rate), document["selected"])
+        right = again.document.get("meets_sla") is holds
+        yield Statement(kind="most requests/s", said=f"{text} ({rate:g})", again=f"exit {again.status}",
+                        holds=right, command=again.line)  # fmt: skip
+
+
 def _without_rdma(said: Said) -> Iterator[Statement]:
     """TTFT over TCP as the warning has it."""
     words, _, document, _ = said
@@ -209,5 +223,5 @@ def _without_rdma(said: Said) -> Iterator[Statement]:
 
 CHECKS: tuple[Callable[[Said], Iterator[Statement]], ...] = (
     _candidates, _folder, _trade_offs, _fewest, _relaxed, _wording, _predicted, _selected, _listed,
-    _without_rdma,
+    _carried, _without_rdma,
 )  # fmt: skip

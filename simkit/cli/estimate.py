@@ -49,7 +49,7 @@ def estimate(
     Example: simkit estimate --command "vllm serve Qwen/Qwen3-32B -tp 4" --gpu h200_sxm --concurrency 64
     """
     from simkit.reports.curve import curve_table
-    from simkit.reports.tables import estimate_table
+    from simkit.reports.estimated import estimate_table
     from simkit.verbs.estimate import estimate as run
     from simkit.verbs.estimate import estimate_document
     from simkit.verbs.predict import with_measured_run

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from perfmodels.arrays import FloatArray
 from perfmodels.parallel import ParallelPlan, PlanArray
 from perfmodels.step import Step
 from simkit.closed_form.aggregated_loop import Host
@@ -30,13 +31,14 @@ from simkit.engines.engine_model import EngineModel, NearestRun
 class SingleEstimate:
     """A candidate, where its time goes, and the measured run most like it.
 
-    memory_by_pool: bytes per GPU by part, of each pool where there are two.
+    memory_by_pool: bytes per GPU by part, of each pool where there are two. most_rate_per_s: of `most_rate`.
     """
 
     candidate: Candidate
     by_operator: tuple[OperatorLine, ...]
     nearest: NearestRun | None = None
     memory_by_pool: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    most_rate_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ def estimate_deployment(problem: Problem, deployment: Deployment) -> SingleEstim
         by_operator=(*_operators(problem, deployment, evaluated), *_latencies(problem, evaluated)),
         nearest=_nearest(problem, deployment, evaluated),
         memory_by_pool=_memory_by_pool(evaluated),
+        most_rate_per_s=most_rate(problem, deployment),
     )
 
 
@@ -91,6 +94,30 @@ def deployment_curve(
     return tuple(
         _at(problem, deployment, (evaluated, behind), column) for column in range(len(concurrencies))
     )
+
+
+def most_rate(problem: Problem, deployment: Deployment) -> float | None:
+    """The most requests/s at which every bound is expected to hold, within a percent, from below.
+
+    None without a rate or a bound, or where a sixteenth of the rate is too much already.
+    """
+    rate, slo = problem.request.workload.request_rate_per_s, problem.request.slo
+    if rate is None or not (slo.bounds and slo.judged):
+        return None
+    held = _held(problem, deployment, rate * 2.0 ** (np.arange(-16, 21) / 4.0))
+    return None if held is None else _held(problem, deployment, held * 2.0 ** (np.arange(18) / 64.0))
+
+
+def _held(problem: Problem, deployment: Deployment, rates: FloatArray) -> float | None:
+    """The last of rising rates before the first that breaks a bound; None where the first one does."""
+    load = replace(load_of(problem.request.workload), amount=rates[None, :])
+    evaluated = _evaluated(problem, deployment, load)
+    behind, last = _behind(problem, deployment, evaluated), None
+    for column, rate in enumerate(rates):
+        if not _at(problem, deployment, (evaluated, behind), column).meets_sla:
+            break
+        last = float(rate)
+    return last
 
 
 def _candidate(problem: Problem, deployment: Deployment, evaluated: _Evaluated) -> Candidate:

@@ -261,7 +261,8 @@ class Recommendation:
     name the costliest operator of each phase. finalists says which candidates were simulated too, None
     where none was asked for. alternatives hold one entry for each GPU and engine where several were asked
     about: the rest is the winner's own answer. chosen is the position of the candidate that the user
-    selected: meets_sla and bottlenecks are its own.
+    selected: meets_sla, bottlenecks and most_rate_per_s, at which it is still expected to hold the SLA, are
+    its own; the last is None where no rate was asked for.
     """
 
     request: Request
@@ -280,6 +281,7 @@ class Recommendation:
     finalists: Finalists | None = None
     alternatives: tuple[Alternative, ...] = ()
     chosen: int = 0
+    most_rate_per_s: float | None = None
 
     @property
     def selected(self) -> Candidate:

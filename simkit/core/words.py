@@ -39,8 +39,16 @@ def amount(value: float) -> str:
 
 def at_least(value: float) -> str:
     """An amount that is not below the value: what a bound must be relaxed to."""
-    step = 1.0 if value >= 100 else 10.0 ** (math.floor(math.log10(value)) - 2)
-    return amount(math.ceil(value / step * (1.0 - 1e-12)) * step)
+    return amount(math.ceil(value / _step(value) * (1.0 - 1e-12)) * _step(value))
+
+
+def at_most(value: float) -> str:
+    """An amount that is not above the value: what is carried at most."""
+    return amount(math.floor(value / _step(value) * (1.0 + 1e-12)) * _step(value))
+
+
+def _step(value: float) -> float:
+    return 1.0 if value >= 100 else 10.0 ** (math.floor(math.log10(value)) - 2)
 
 
 def milliseconds(seconds: float) -> str:

@@ -7,7 +7,7 @@ from perfmodels.model.shape import ModelShape
 from simkit.core.deployment import Aggregated, Deployment, Pool
 from simkit.core.estimate import Candidate, Recommendation
 from simkit.core.request import Request
-from simkit.core.words import amount, counted, gpus, layout, listed
+from simkit.core.words import amount, at_most, counted, gpus, layout, listed
 from simkit.engines.registry import default_engine, engine_names
 from simkit.engines.support import LARGE_MODEL_PARAMS, moe_support, python_fault
 
@@ -18,7 +18,7 @@ def remarks(rec: Recommendation) -> tuple[str, ...]:
     """One sentence each, as far as they apply."""
     if not rec.candidates:
         return ()
-    found = (_settings(rec), _fewest(rec.unchosen), _goodput(rec), _knee(rec))
+    found = (_settings(rec), _fewest(rec.unchosen), _most_rate(rec), _goodput(rec), _knee(rec))
     return tuple(text for text in found if text)
 
 
@@ -70,6 +70,13 @@ def _fewest(rec: Recommendation) -> str:
         )
         return f"{text} {sure}; {fewer} would be enough if predictions were exact."
     return f"{text}."
+
+
+def _most_rate(rec: Recommendation) -> str:
+    """How much more than asked the pick carries; nothing where it was simulated, which says more."""
+    if rec.most_rate_per_s is None or rec.selected.simulated is not None:
+        return ""
+    return f"At this SLA it is expected to carry up to {at_most(rec.most_rate_per_s)} requests/s."
 
 
 def _goodput(rec: Recommendation) -> str:

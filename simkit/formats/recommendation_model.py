@@ -253,5 +253,6 @@ class RecommendationPart(StoredPart):
     finalists: FinalistsPart | None = None
     trade_offs: list[TradeOffPart] = Field(default_factory=list)
     relaxations: list[RelaxationPart] = Field(default_factory=list)
+    most_request_rate_per_s: float | None = None
     alternatives: list[AlternativePart] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)

@@ -72,6 +72,7 @@ def recommendation_document(rec: Recommendation) -> Document:
         "remarks": remarks(rec),
         "bottlenecks": rec.bottlenecks,
         "trade_offs": [_trade_off(*pair) for pair in zip(rec.trade_offs, trade_off_lines(rec), strict=True)],
+        "most_request_rate_per_s": rec.most_rate_per_s,
         "relaxations": [_relaxation(item) for item in rec.relaxations],
         **({"finalists": asdict(rec.finalists)} if rec.finalists else {}),
         **({"alternatives": [_alternative(item) for item in rec.alternatives]} if rec.alternatives else {}),

@@ -8,6 +8,7 @@ import numpy as np
 from perfmodels.memory import weight_bytes_per_gpu
 from perfmodels.parallel import PlanArray
 from perfmodels.units import GIB
+from simkit.closed_form.one_deployment import most_rate
 from simkit.closed_form.problem import Problem
 from simkit.core.errors import InfeasibleError, InputError
 from simkit.core.estimate import Candidate, Recommendation, Rejection
@@ -86,6 +87,9 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
         relaxations=() if meets else relaxations(problem, filled),
         bottlenecks=phase_bottlenecks(engine, table, row),
         chosen=chosen,
+        most_rate_per_s=most_rate(problem, candidates[chosen].deployment)
+        if candidates[chosen].meets_sla
+        else None,
     )
 
 

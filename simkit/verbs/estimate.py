@@ -177,6 +177,7 @@ def estimate_document(problem_request: Request, result: SingleEstimate) -> dict[
         "model": model_document(problem_request, result.candidate.deployment),
         "by_operator": [operator_document(line) for line in result.by_operator],
         "nearest_run": _nearest(result),
+        "most_request_rate_per_s": result.most_rate_per_s,
         "memory_gib_by_pool": {
             pool: {part: size / GIB for part, size in parts.items()}
             for pool, parts in result.memory_by_pool.items()

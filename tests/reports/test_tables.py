@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from simkit.reports.document import candidate_document, recommendation_document
+from simkit.reports.estimated import estimate_table
 from simkit.reports.labels import interval, number, percent
 from simkit.reports.pareto_text import pareto_text
-from simkit.reports.tables import estimate_table, evaluation_table, faults_table, recommendation_table
+from simkit.reports.tables import evaluation_table, faults_table, recommendation_table
 
 WIDTHS = (80, 100, 120)
 ERRORS = {"mdape": 0.123, "mape": 0.2, "bias": -0.051, "p90": 1.42, "rank": 0.934}
