@@ -78,5 +78,5 @@ def test_a_dry_run_names_what_would_be_deployed_and_writes_nothing(simkit, tmp_p
     told = json.loads(found.out)
     assert (found.status, told["documents"]) == (0, [])
     assert [one["missing"] for one in told["trials"]] == [one["points"] for one in told["trials"]] != []
-    assert f"would deploy {told['trials'][0]['name']} (1 GPUs, " in found.err
+    assert f"would deploy {told['trials'][0]['name']} (1 GPU, " in found.err
     assert not (tmp_path / "out").exists()

@@ -165,7 +165,7 @@ def test_requests_that_fail_are_named_too(tmp_path):
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        ({"points": 1}, "budget of 1 points"),
+        ({"points": 1}, "budget of 1 point"),
         ({"seconds": 1e-9}, "budget of 1e-09 s"),
         ({"gpus": 2}, "the budget is 2"),
     ],
