@@ -120,6 +120,7 @@ def test_json_alone_on_standard_output(simkit, tmp_path):
         "bottlenecks",
         "trade_offs",
         "relaxations",
+        "most_request_rate_per_s",
     }
     assert "wrote" in found.err
     assert json.loads((tmp_path / "out" / "recommendation.json").read_text()) == document

@@ -29,7 +29,8 @@ def test_recommendation_has_the_interface_keys(rec):
     doc = recommendation_document(rec)
     assert list(doc) == [
         "request", "selected", "expected_best", "candidates", "pareto", "knee", "fronts", "rejected",
-        "meets_sla", "explanation", "remarks", "bottlenecks", "trade_offs", "relaxations", "versions",
+        "meets_sla", "explanation", "remarks", "bottlenecks", "trade_offs", "relaxations",
+        "most_request_rate_per_s", "versions",
     ]  # fmt: skip
     assert doc["selected"] == doc["candidates"][0]
     assert all(set(item) == {"reason", "count", "nearest"} for item in doc["rejected"])
