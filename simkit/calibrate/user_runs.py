@@ -18,6 +18,7 @@ from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate
 from simkit.core.request import Request
 from simkit.core.user_calibration import PRIORS, Observation, OwnCalibration, calibration_of
+from simkit.core.words import amount
 from simkit.core.workload import Workload
 from simkit.formats.aiperf_command import BenchmarkOptions, profile_command
 from simkit.formats.user_calibration import observations_of_table, read_own
@@ -61,7 +62,7 @@ def _refuse_far_off(path: Path, found: Sequence[Observation]) -> None:
         for metric, ratio in item.log_ratios.items():
             if abs(ratio) > np.log(_FAR_OFF):
                 raise InputError(
-                    f"{path}: run {item.source}: {metric.upper()} is {np.exp(ratio):.3g} times what is "
+                    f"{path}: run {item.source}: {metric.upper()} is {amount(float(np.exp(ratio)))} times what is "
                     "predicted, which no cluster explains: is it in milliseconds, and of this model, GPU "
                     "and load? Correct the row, or leave it out"
                 )

@@ -127,3 +127,12 @@ def test_memory_and_costliest_operators_are_told_of_both_pools(simkit):
     shown = " ".join(simkit("estimate", *words).out.split())
     assert "memory per prefill GPU" in shown
     assert re.search(r"bottleneck \w+: \w+ \(\d+% of a step\); \w+: \w+ \(\d+% of a step\)", shown)
+
+
+def test_a_refused_run_says_how_far_off_without_an_exponent(simkit, tmp_path):
+    table = tmp_path / "far.csv"
+    heads = "model,gpu,backend,isl_tokens,osl_tokens,concurrency,ttft_ms_mean,itl_ms_mean"
+    table.write_text(f"{heads}\nQwen/Qwen3-8B,h100_sxm,vllm,1000,200,8,80000,900\n")
+    refused = simkit("fit", "--own", table, "-o", tmp_path / "own.json")
+    assert refused.status == 2
+    assert re.search(r"TTFT is \d,\d{3} times what is predicted", refused.err)
