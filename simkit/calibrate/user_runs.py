@@ -62,7 +62,7 @@ def _refuse_far_off(path: Path, found: Sequence[Observation]) -> None:
         for metric, ratio in item.log_ratios.items():
             if abs(ratio) > np.log(_FAR_OFF):
                 raise InputError(
-                    f"{path}: run {item.source}: {metric.upper()} is {amount(float(np.exp(ratio)))} times what is "
+                    f"{path}: run {item.source}: {metric.upper()} is {amount(np.exp(ratio))} times what is "
                     "predicted, which no cluster explains: is it in milliseconds, and of this model, GPU "
                     "and load? Correct the row, or leave it out"
                 )
