@@ -62,7 +62,7 @@ def _folder(said: Said) -> Iterator[Statement]:
             return
         again = ask_json(*words)
         if words[0] == "estimate":
-            different = _beside(document["selected"], again, 2e-5)
+            different = _beside(document["selected"], again)
         else:
             pairs = again.document.get("figures", [{"metric": again.err, "a": 0, "b": 1}])
             different = [str(pair) for pair in pairs if not same(pair["a"], pair["b"])]
@@ -178,7 +178,7 @@ def _selected(said: Said) -> Iterator[Statement]:
     yield _compared("selected row", f"row {rank}: {name_of(row)}", different, again.line)
     if (folder / "selected" / "dgd.yaml").is_file():
         asked = ask_json("estimate", folder / "selected")
-        different = _beside(row, asked, 2e-5)
+        different = _beside(row, asked)
         yield _compared("selected row by its folder", name_of(row), different, asked.line)
 
 

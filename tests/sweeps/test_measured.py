@@ -68,7 +68,7 @@ def test_what_fails_is_said_and_tried_again_when_asked(simkit, tmp_path):
         assert simkit("experiment", "resume", out, "--format", "json").status == 0
         assert json.loads(simkit("experiment", "status", out, "--format", "json").out)["failed"] == 2
         retried = simkit("experiment", "resume", out, "--retry-failed", "--format", "json")
-        assert "2 points without a result are tried again" in retried.err
+        assert "2 points without a result: tried again" in retried.err
         assert json.loads(retried.out)["finished"] == 2
         assert (out / "experiment.yaml").read_text() == text
 
