@@ -61,7 +61,8 @@ def _fewest(rec: Recommendation) -> str:
     be, do = (
         ("is", does.replace("hold", "holds").replace("carry", "carries")) if count == 1 else ("are", does)
     )
-    text = f"{gpus(count)} {be} the fewest that {do} {load}"
+    within = " within the defaults of Dynamo's profiler" if rec.request.slo.assumed else ""
+    text = f"{gpus(count)} {be} the fewest that {do} {load}{within}"
     other = rec.expected_best
     if other is not None and other.deployment.num_gpus < count:
         fewer = other.deployment.num_gpus
