@@ -40,6 +40,11 @@ class NamedGpu:
         return abs(self.memory_gb - nominal_gb) <= 0.1 * nominal_gb
 
 
+def drives_dynamo(name: str | None) -> bool:
+    """Whether Dynamo's images drive a GPU; one that is not named counts as one of theirs."""
+    return name is None or gpu(name).vendor == "nvidia"
+
+
 def normalise(name: str) -> str:
     """Lower case, one underscore between words."""
     return "_".join(_words(name))

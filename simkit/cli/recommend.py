@@ -238,6 +238,7 @@ def _check_together(*, several: bool, closer: bool, select: int | None, top: int
 
 
 def _table(document: Any, console: Any, asked: AskedStages, *, details: bool) -> None:
+    from simkit.catalog.gpus import drives_dynamo
     from simkit.reports.pareto_text import pareto_text
     from simkit.reports.tables import recommendation_table
 
@@ -247,7 +248,8 @@ def _table(document: Any, console: Any, asked: AskedStages, *, details: bool) ->
         console.print(pareto_text(document), markup=False, highlight=False)
     steps = [] if details else ["--details says more"]
     if asked.output is None:
-        steps.append("-o DIR writes the DGD and a report")
+        dgd = "the DGD and " if drives_dynamo(document["request"]["hardware"]["gpu"]) else ""
+        steps.append(f"-o DIR writes {dgd}a report")
     elif (asked.output / "dgd.yaml").is_file():
         steps += _deploying(asked.output)
     if steps:

@@ -30,6 +30,7 @@ def comparison_words(found: Sequence[Alternative], request: Request) -> str:
         return ""
     name = alternative_name(first, found)
     head = f"Of {len(found)} asked about, {name} is best by {_DECIDES[objective]}, {_value(best, objective)}"
+    head += "" if best.estimate.in_domain else " (an extrapolation)"
     if not best.meets_sla:
         head = f"None of the {len(found)} asked about holds what was asked; {name} comes nearest"
     others = [f"{alternative_name(item, found)} {_beside(item, best, objective)}" for item in found[1:]]
@@ -44,7 +45,8 @@ def _beside(item: Alternative, best: Candidate, objective: str) -> str:
     if best.meets_sla and not other.meets_sla:
         return "misses the SLA" if not other.estimate.overloaded else "does not sustain the load"
     if other.tied:
-        return f"ties within the noise of predictions ({value})"
+        doubt = "" if other.estimate.in_domain else ", an extrapolation"
+        return f"ties within the noise of predictions ({value}{doubt})"
     chances = [candidate.sla_probability for candidate in (other, best)]
     if None not in chances and (chances[0] or 0.0) < SURE_SHARE * (chances[1] or 0.0):
         return f"with {value} holds the SLA at {chances[0]:.0%} only"

@@ -12,9 +12,9 @@ from simkit.search.picking import SURE_SHARE, Preference
 
 
 def explanation(rec: Recommendation) -> tuple[str, ...]:
-    """Three sentences: the choice, what binds or is missed, what else was close; then what was simulated."""
+    """The choice, what binds or is missed, what it rests on, what else was close; then what was simulated."""
     own = rec.unchosen
-    lines = (_choice(own.selected), _bounds(own), _runner_up(own), *finalist_lines(own))
+    lines = (_choice(own.selected), _bounds(own), *_footing(own), _runner_up(own), *finalist_lines(own))
     return (_chosen(rec), *lines) if rec.chosen else lines
 
 
@@ -71,6 +71,25 @@ def _bounds(rec: Recommendation) -> str:
     return (
         f"No configuration within the GPUs holds the SLA; the nearest misses {name} with {pair}: "
         f"{_way_out(rec)}."
+    )
+
+
+def _footing(rec: Recommendation) -> tuple[str, ...]:
+    """That the choice is an extrapolation, and the best that is none; nothing where it is none."""
+    best = rec.selected
+    if best.estimate.in_domain:
+        return ()
+    known = next(
+        (item for item in rec.candidates if item.estimate.in_domain and item.meets_sla >= best.meets_sla),
+        None,
+    )
+    instead = "nor is one like any other candidate"
+    if known is not None:
+        instead = f"the best that is none, {_name(known, rec)}, differs by {_gain(known, best)}"
+        instead += _surety(known, best)
+    return (
+        "The choice is an extrapolation, as no measured run is like it; its errors may be larger than its "
+        f"interval says; {instead}.",
     )
 
 

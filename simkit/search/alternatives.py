@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simkit.closed_form.problem import Problem
 from simkit.core.estimate import Recommendation
@@ -36,13 +37,27 @@ def best_first(picks: Sequence[SinglePick]) -> tuple[list[int], list[bool]]:
     if preference.objective == "cost":  # a GPU counts as what it costs
         prices = np.array([pick.problem.request.gpu_hour_price or 1.0 for pick in picks])
         table = replace(table, num_gpus=table.num_gpus * prices)
-    order = ranking(table, problem.request.slo, preference, chance)
+    order = _known_first(picks, ranking(table, problem.request.slo, preference, chance), table, preference)
     if problem.shape.is_moe:
         order = _full_support_first(picks, order, table, preference)
     tied = tied_with_first(table.take(order), preference)
     holds = [picks[i].answer.meets_sla for i in order]
     alike = [bool(tie) and held == holds[0] for tie, held in zip(tied, holds, strict=True)]
     return [int(i) for i in order], alike
+
+
+def _known_first(picks: Sequence[SinglePick], order: Order, table: Points, preference: Preference) -> Order:
+    """On a tie with an extrapolation, what measured runs stand behind."""
+    known = np.array([pick.answer.selected.estimate.in_domain for pick in picks])
+    return promoted_on_tie(order, known, table, _as_sure(picks, order, table), preference)
+
+
+def _as_sure(picks: Sequence[SinglePick], order: Order, table: Points) -> NDArray[np.bool_]:
+    """Which hold the SLA about as surely as the first."""
+    chance = np.array([pick.chance for pick in picks])
+    holds = table.violation(picks[0].problem.request.slo) <= 1.0
+    sure: NDArray[np.bool_] = holds & (chance >= SURE_SHARE * chance[order[0]])
+    return sure
 
 
 def _full_support_first(
@@ -55,8 +70,4 @@ def _full_support_first(
         and moe_support(pick.answer.selected.deployment.backend) == "full"
         for pick in picks
     ]
-    chance = np.array([pick.chance for pick in picks])
-    as_sure = (table.violation(picks[0].problem.request.slo) <= 1.0) & (
-        chance >= SURE_SHARE * chance[order[0]]
-    )
-    return promoted_on_tie(order, np.array(full), table, as_sure, preference)
+    return promoted_on_tie(order, np.array(full), table, _as_sure(picks, order, table), preference)

@@ -69,27 +69,25 @@ def recommendation(problem: Problem, found: RankedLayouts) -> Recommendation:
             f"--select {problem.select}: the table has {len(found.rows)} rows; give one of these, or list "
             "more with --limit"
         )
-    candidates = _candidates(problem, found.rows)
-    meets = candidates[0].meets_sla
-    sized = _as_large(problem, filled, candidates[0])
+    listed = _candidates(problem, found.rows)
+    meets = listed[0].meets_sla
+    sized = _as_large(problem, filled, listed[0])
     front = _pareto(problem, sized)
     engine, table, row = found.rows[chosen]
     return Recommendation(
         request=problem.request,
-        candidates=candidates,
+        candidates=listed,
         expected_best=_expected(problem, filled),
         pareto=front,
         knee=_knee(front),
         fronts=_fronts(problem, sized),
         rejected=_rejections(problem, found.results),
-        meets_sla=candidates[chosen].meets_sla,
-        trade_offs=trade_offs(problem, filled, candidates[0]),
+        meets_sla=listed[chosen].meets_sla,
+        trade_offs=trade_offs(problem, filled, listed[0]),
         relaxations=() if meets else relaxations(problem, filled),
         bottlenecks=phase_bottlenecks(engine, table, row),
         chosen=chosen,
-        most_rate_per_s=most_rate(problem, candidates[chosen].deployment)
-        if candidates[chosen].meets_sla
-        else None,
+        most_rate_per_s=most_rate(problem, listed[chosen].deployment) if listed[chosen].meets_sla else None,
     )
 
 

@@ -32,6 +32,7 @@ _SHOWN = (
     "cost_per_million_output_tokens", "sla_probability", "meets_sla",
 )  # fmt: skip
 _LATENCIES = ("ttft", "itl", "e2e")
+_FOUR_DIGITS = "{:,.4g}".format
 Kind = TypeVar("Kind")
 
 
@@ -73,11 +74,18 @@ class RecommendationInNotebook(Recommendation):
             legend_below(figure, 3)
         return figure
 
-    def _repr_html_(self) -> str:
+    def _shown(self) -> "pd.DataFrame":
         frame = self.to_frame()
-        names = [name for name in _SHOWN if name in frame and frame[name].notna().any()]
+        return frame[[name for name in _SHOWN if name in frame and frame[name].notna().any()]]
+
+    def _repr_html_(self) -> str:
         head = "".join(f"<p>{escape(line)}</p>" for line in self.explanation[:2])
-        return head + frame[names].to_html(index=False, float_format="{:,.4g}".format, na_rep="")
+        return head + self._shown().to_html(index=False, float_format=_FOUR_DIGITS, na_rep="")
+
+    def __str__(self) -> str:
+        """The answer in words and the table of candidates, for print."""
+        table = self._shown().to_string(index=False, float_format=_FOUR_DIGITS, na_rep="")
+        return "\n".join((*self.explanation[:2], "", table))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +102,19 @@ class EstimateInNotebook(SingleEstimate):
         rows = {f"{name}_ms": document[f"{name}_ms"] for name in _LATENCIES}
         return pd.DataFrame.from_dict(rows, orient="index")
 
-    def _repr_html_(self) -> str:
+    def _head(self) -> str:
         estimate = self.candidate.estimate
-        head = (
+        return (
             f"{self.request.model}: {estimate.output_tokens_per_s_per_gpu:,.0f} output tokens/s of a GPU, "
             f"{estimate.request_rate_per_s:.3g} requests/s, {estimate.concurrency:,.0f} in flight"
         )
-        return f"<p>{escape(head)}</p>" + self.to_frame().to_html(float_format="{:,.4g}".format)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._head())}</p>" + self.to_frame().to_html(float_format=_FOUR_DIGITS)
+
+    def __str__(self) -> str:
+        """What it gives and its latencies, for print."""
+        return f"{self._head()}\n\n{self.to_frame().to_string(float_format=_FOUR_DIGITS)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +149,16 @@ class SimulationInNotebook(SimulationResult):
 
         return timeline_figure(self.run.timeline, self.run.samples)
 
-    def _repr_html_(self) -> str:
+    def _head(self) -> str:
         summary = self.run.summary
-        head = f"{summary.requests:,} requests, {summary.output_tokens_per_s:,.0f} output tokens/s"
-        return f"<p>{escape(head)}</p>" + self.to_frame().to_html(float_format="{:,.4g}".format)
+        return f"{summary.requests:,} requests, {summary.output_tokens_per_s:,.0f} output tokens/s"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._head())}</p>" + self.to_frame().to_html(float_format=_FOUR_DIGITS)
+
+    def __str__(self) -> str:
+        """How many requests, and their latencies, for print."""
+        return f"{self._head()}\n\n{self.to_frame().to_string(float_format=_FOUR_DIGITS)}"
 
 
 def recommend(

@@ -136,3 +136,27 @@ def test_a_refused_run_says_how_far_off_without_an_exponent(simkit, tmp_path):
     refused = simkit("fit", "--own", table, "-o", tmp_path / "own.json")
     assert refused.status == 2
     assert re.search(r"TTFT is \d,\d{3} times what is predicted", refused.err)
+
+
+MI300 = ("--total-gpus", "8", "--isl", "2000", "--osl", "300", "--request-rate", "3", "--ttft", "p95:800")
+
+
+def test_on_a_tie_what_was_measured_comes_before_an_extrapolation(simkit):
+    """Each by itself holds the load on two GPUs; runs stand behind one of them alone."""
+    words = ("recommend", "--model", "Qwen/Qwen3-32B", "--itl", "40", *MI300, "--format", "json", "--gpu")
+    known, extrapolated = (
+        json.loads(simkit(*words, name).out)["selected"] for name in ("h200_sxm", "mi300x")
+    )
+    assert known["num_gpus"] == extrapolated["num_gpus"] == 2
+    assert (known["in_domain"], extrapolated["in_domain"]) == (True, False)
+    both = json.loads(simkit(*words, "mi300x,h200_sxm").out)
+    assert both["request"]["hardware"]["gpu"] == "h200_sxm"
+    assert both["selected"]["ttft_ms"] == known["ttft_ms"]
+    assert "mi300 ties within the noise of predictions (2 GPUs, an extrapolation)" in both["explanation"][0]
+
+
+def test_an_extrapolated_choice_says_so_and_no_dgd_is_promised_where_there_is_none(simkit):
+    shown = simkit("recommend", "--model", "Qwen/Qwen3-32B", "--itl", "40", *MI300, "--gpu", "mi300x")
+    text = " ".join(shown.out.split())
+    assert "The choice is an extrapolation" in text
+    assert "-o DIR writes a report" in text

@@ -39,6 +39,8 @@ def test_keywords_ask_what_flags_ask(answer, simkit, tmp_path):  # simkit: the c
 def test_an_answer_shows_and_draws_itself(answer):
     page = answer._repr_html_()
     assert "ttft_ms_mean" in page and "<table" in page and "cost" not in page
+    printed = str(answer)
+    assert answer.explanation[0] in printed and "ttft_ms_mean" in printed and "Recommendation(" not in printed
     assert answer.plot().axes[0].get_xlabel() == "tokens/s of one user"
     priced = simkit.recommend(**ASKED, gpu_hour_price=2.0, objective="cost")
     assert "cost_per_million_output_tokens" in priced._repr_html_()
@@ -51,9 +53,11 @@ def test_an_estimate_and_a_simulation(tmp_path):
     assert list(frame.index) == ["ttft_ms", "itl_ms", "e2e_ms"]
     assert frame.loc["itl_ms", "mean"] == pytest.approx(1e3 * estimate.candidate.estimate.itl.mean_s)
     assert "requests/s" in estimate._repr_html_()
+    assert "itl_ms" in str(estimate)
     run = simkit.simulate(**load, ttft_ms=2000)
     assert run.to_frame().loc["ttft_ms", "p99"] > run.to_frame().loc["ttft_ms", "p50"]
     assert "requests" in run._repr_html_()
+    assert "ttft_ms" in str(run)
     assert "summary.json" in run.save(tmp_path / "run")
     assert run.plot().axes
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simkit.catalog.gpus import gpu
+from simkit.catalog.gpus import drives_dynamo
 from simkit.closed_form.problem import Problem
 from simkit.core.errors import InputError
 from simkit.core.estimate import Candidate, Recommendation
@@ -83,8 +83,7 @@ def refuse_other_gpus(request: Request) -> None:
 
 def runs_dynamo(request: Request) -> bool:
     """Whether Dynamo's images drive the GPU that is asked about."""
-    name = request.hardware.gpu
-    return name is None or gpu(name).vendor == "nvidia"
+    return drives_dynamo(request.hardware.gpu)
 
 
 def _check_overridden(documents: list[dict[str, Any]], request: Request) -> None:
