@@ -1,6 +1,6 @@
 """The shape of a recommendation.json: types and ranges of whatever is read back of it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -79,16 +79,8 @@ class PoolPart(StoredPart):
     engine: EnginePart
 
 
-def check_pools(found: Any) -> None:
-    """Raise ValueError where a deployment does not say what runs in the way of its mode."""
-    whole, apart = ("plan", "engine"), ("prefill", "decode")
-    needed, other = (whole, apart) if found.mode == "agg" else (apart, whole)
-    if any(getattr(found, name) is None for name in needed) or found.model_fields_set & set(other):
-        raise ValueError(f"a deployment of mode {found.mode} has {' and '.join(needed)}, and nothing else")
-
-
-class CandidatePart(StoredPart):
-    """One deployment and what it gives."""
+class DeploymentPart(StoredPart):
+    """What runs: a plan and an engine, or two pools."""
 
     backend: str
     mode: Literal["agg", "disagg"]
@@ -98,6 +90,20 @@ class CandidatePart(StoredPart):
     engine: EnginePart | None = None
     prefill: PoolPart | None = None
     decode: PoolPart | None = None
+
+    @model_validator(mode="after")
+    def _says_its_pools(self) -> Self:
+        """In the way of its mode. Raises ValueError where it does not."""
+        whole, apart = ("plan", "engine"), ("prefill", "decode")
+        needed, other = (whole, apart) if self.mode == "agg" else (apart, whole)
+        if any(getattr(self, name) is None for name in needed) or self.model_fields_set & set(other):
+            raise ValueError(f"a deployment of mode {self.mode} has {' and '.join(needed)}, and nothing else")
+        return self
+
+
+class CandidatePart(DeploymentPart):
+    """One deployment and what it gives."""
+
     concurrency: _Amount | None = None
     ttft_ms: LatencyPart
     itl_ms: LatencyPart
@@ -117,12 +123,6 @@ class CandidatePart(StoredPart):
     meets_sla: bool | None = None
     tied: bool | None = None
     notes: list[str] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _says_its_pools(self) -> "CandidatePart":
-        """An aggregated deployment has a plan and an engine, a disaggregated one two pools."""
-        check_pools(self)
-        return self
 
 
 class HardwarePart(StoredPart):

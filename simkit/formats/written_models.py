@@ -3,19 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simkit.core.errors import InputError
 from simkit.core.slo import STATISTICS
 from simkit.formats.faults import first_fault
-from simkit.formats.recommendation_model import (
-    CandidatePart,
-    EnginePart,
-    PlanPart,
-    PoolPart,
-    StoredPart,
-    check_pools,
-)
+from simkit.formats.recommendation_model import CandidatePart, DeploymentPart, StoredPart
 from simkit.io.reading import Bounds, read_json_object
 
 _Amount = Annotated[float, Field(ge=0, lt=1e15)]
@@ -155,26 +148,7 @@ class AveragePart(StoredPart):
     avg: _Amount
 
 
-class PlacePart(StoredPart):
-    """What was simulated."""
-
-    backend: str
-    mode: Literal["agg", "disagg"]
-    num_gpus: _Gpus
-    replicas: _Gpus
-    plan: PlanPart | None = None
-    engine: EnginePart | None = None
-    prefill: PoolPart | None = None
-    decode: PoolPart | None = None
-
-    @model_validator(mode="after")
-    def _says_its_pools(self) -> "PlacePart":
-        """As of a candidate."""
-        check_pools(self)
-        return self
-
-
-class AboutPart(PlacePart):
+class AboutPart(DeploymentPart):
     """The candidate that was measured: what runs, and what its price was worked out for."""
 
     concurrency: _Amount | None = None
@@ -221,7 +195,7 @@ class OwnPart(StoredPart):
     versions: dict[str, str]
     seed: int
     router: str
-    deployment: PlacePart
+    deployment: DeploymentPart
     load: LoadPart
     output_tokens_per_s_per_gpu: _Amount
     in_flight_mean: _Amount
