@@ -3,14 +3,7 @@
 from asked_again.asking import Answer, ask_json
 from asked_again.figures import Document, layout_words
 
-_ABOUT_DEPLOYMENT = (
-    "--backend",
-    "--mode",
-    "--total-gpus",
-    "--concurrency",
-    "--request-rate",
-    "--gpu-hour-price",
-)
+_ABOUT_DEPLOYMENT = ("--backend", "--mode", "--total-gpus", "--concurrency", "--request-rate")
 
 
 def without(words: list[str], *names: str) -> list[str]:

@@ -9,15 +9,16 @@ from asked_again.asking import Answer, Document, Statement, ask_json
 from asked_again.figures import differing, name_of, same
 
 Said = tuple[list[str], Answer, Document, Path]
+Checks = tuple[Callable[[Said], Iterator[Statement]], ...]
 _ODD = re.compile(r"\b(?:inf|nan|None)\b|\b1 (?:GPUs|requests|engines|points|runs|nodes|rows|finalists)\b")
 _FIGURE = r"([\d,.]+) ms"
 _MEMORY = ("kv_capacity_tokens", "memory_gib.activations", "memory_gib.kv")
-_NOT_PRICED = ("cost_per_million_output_tokens", "meets_sla")
+_NOT_ALIKE = ("meets_sla",)
 
 
-def statements(said: Said) -> Iterator[Statement]:
+def statements(said: Said, checks: Checks) -> Iterator[Statement]:
     """Every statement of an answer with what asking again gives."""
-    for check in CHECKS:
+    for check in checks:
         yield from check(said)
 
 
@@ -46,7 +47,7 @@ def _beside(candidate: Document, again: Answer, tolerance: float = 2e-4) -> list
     if not again.document or "error" in again.document:
         return [f"exit {again.status}: {again.err.strip() or again.out[:200]}"]
     alike = _step_tokens(candidate) == _step_tokens(again.document)
-    return list(differing(candidate, again.document, tolerance, _NOT_PRICED + (() if alike else _MEMORY)))
+    return list(differing(candidate, again.document, tolerance, _NOT_ALIKE + (() if alike else _MEMORY)))
 
 
 def _step_tokens(candidate: Document) -> list[int]:
@@ -223,7 +224,17 @@ def _without_rdma(said: Said) -> Iterator[Statement]:
     yield Statement(kind="without RDMA", said=found[2], again=str(mean), holds=holds, command=again.line)
 
 
-CHECKS: tuple[Callable[[Said], Iterator[Statement]], ...] = (
+def _swept(said: Said) -> Iterator[Statement]:
+    """The pick as a point of an experiment: predicted, reported, exported, simulated."""
+    from asked_again.swept import simulated, swept
+
+    words, _, document, folder = said
+    if value_of(words, "--request-rate") or document["selected"]["concurrency"] >= 1:
+        yield from swept(words, document["selected"], folder)
+        yield from simulated(words, document["selected"], folder)
+
+
+CHECKS: Checks = (
     _candidates, _folder, _trade_offs, _fewest, _relaxed, _wording, _predicted, _selected, _listed,
-    _carried, _without_rdma,
+    _carried, _without_rdma, _swept,
 )  # fmt: skip

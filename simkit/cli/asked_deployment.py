@@ -10,7 +10,7 @@ import typer
 from simkit.cli.flags.groups import keyword, with_flags
 from simkit.cli.flags.precision import precision_notes
 from simkit.cli.output import remark
-from simkit.cli.request_flags import request_from_flags
+from simkit.cli.request_flags import request_from_flags, with_tuning
 from simkit.core.errors import InputError
 from simkit.core.request import Request
 from simkit.engines.registry import example_start
@@ -102,6 +102,23 @@ def asked_deployment(
 def bound_asked(flags: Mapping[str, Any]) -> bool:
     """Whether a flag bounds a latency; without one the exit status does not depend on the SLA."""
     return any(flags.get(name) is not None for name in ("ttft", "itl", "e2e_latency"))
+
+
+def tuned_deployment(request: Request, tuning: Mapping[str, Any], sources: Sources) -> Request:
+    """The request with the settings asked for, which a DGD and a command line have of their own."""
+    if all(value is None for value in tuning.values()):
+        return request
+    if sources.dgd is not None or sources.command is not None:
+        names = ", ".join(
+            "--" + name.replace("_", "-") for name, value in tuning.items() if value is not None
+        )
+        raise InputError(
+            f"{names}: the deployment says its engines' settings itself; give a layout, or change it"
+        )
+    tuned = with_tuning(request, tuning)
+    if tuned.tuning.kv_dtype == "both":
+        raise InputError("--kv-dtype both compares two deployments; ask about one: bf16 or fp8")
+    return tuned
 
 
 def _from_command(command: str, flags: Mapping[str, Any]) -> AskedDeployment:

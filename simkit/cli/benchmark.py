@@ -11,7 +11,7 @@ from simkit.cli.cluster.dry_run import DryRun, checked_dry_run, show_documents
 from simkit.cli.meant import dgd_in, request_meant
 from simkit.cli.measuring import MeterFlags, alone, key_of, limits_of, meter_of, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags_but
+from simkit.cli.request_flags import PRICE, request_from_flags, with_request_flags_but
 from simkit.core.errors import InputError
 from simkit.engines.registry import example_start
 
@@ -23,7 +23,7 @@ _ENGINE = f"Start this engine here: '{_SERVE} ... --port {{port}}', or deploymen
 
 
 @with_meter_flags
-@with_request_flags_but("search_strategy", "mode")
+@with_request_flags_but("search_strategy", "mode", PRICE)
 @with_access_flags
 def benchmark(
     what: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml|DIR]", help=_WHAT)] = None,

@@ -62,6 +62,11 @@ def refuse_several(flags: Mapping[str, Any]) -> None:
         raise InputError("--concurrency: estimate alone draws a curve over several; give one number here")
 
 
+def paid_for(price: str | float | None, gpu: str | None) -> float | None:
+    """What a GPU costs an hour: as a flag says it, or a deployment of ours; None where neither does."""
+    return gpu_hour_price(price, gpu) if isinstance(price, str) else price
+
+
 def gpu_hour_price(text: str, gpu: str | None) -> float:
     """What --gpu-hour-price says of a GPU: one price, GPU=PRICE for each, or a YAML file that maps them.
 

@@ -9,7 +9,7 @@ import typer
 
 from simkit.cli.meant import dgd_in, request_meant
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags, with_request_flags_but
+from simkit.cli.request_flags import PRICE, request_from_flags, with_request_flags_but
 
 # The deployment says its engines, the run its load; a diagnosis judges no SLA.
 _OF_THE_RUN = (
@@ -18,7 +18,7 @@ _OF_THE_RUN = (
 )  # fmt: skip
 
 
-@with_request_flags_but(*_OF_THE_RUN)
+@with_request_flags_but(*_OF_THE_RUN, PRICE)
 def doctor(
     dgd: Annotated[Path, typer.Argument(metavar="DGD.yaml", help="What was deployed.")],
     results: Annotated[Path, typer.Argument(metavar="AIPERF_DIR", help="Its benchmark: AIPerf, vLLM ...")],
@@ -54,7 +54,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-@with_request_flags
+@with_request_flags_but(PRICE)
 def next_runs(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
     *,

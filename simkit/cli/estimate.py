@@ -7,7 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.asked_deployment import Sources, asked_deployment, bound_asked, with_layout_flags
+from simkit.cli.asked_deployment import (
+    Sources,
+    asked_deployment,
+    bound_asked,
+    tuned_deployment,
+    with_layout_flags,
+)
 from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.output import (
     Format,
@@ -17,7 +23,7 @@ from simkit.cli.output import (
     remark,
     show,
 )
-from simkit.cli.request_flags import with_request_flags, with_tuning, with_tuning_flags
+from simkit.cli.request_flags import with_request_flags, with_tuning_flags
 from simkit.core.errors import InputError
 
 _EXPLAIN_HELP = "Show for each setting of a DGD or command the flag, file and line that it was read from."
@@ -61,7 +67,7 @@ def estimate(
     if several and out is not None:
         raise InputError("--dgd: a DGD has room for one load; give one --concurrency, or drop --dgd")
     asked = asked_deployment(sources, {**flags, "concurrency": several[0]} if several else flags, quiet=quiet)
-    request = _tuned(asked.request, tuning, sources)
+    request = tuned_deployment(asked.request, tuning, sources)
     request = replace(request, slo=replace(request.slo, statistic=statistic))
     if several:
         curve, kept = _curve(request, asked, several)
@@ -97,23 +103,6 @@ def _curve(request: Any, asked: Any, several: tuple[float, ...]) -> tuple[Any, b
 
     points = concurrency_curve(request, asked.deployment, several)
     return curve_document(points, asked.notes), any(result.candidate.meets_sla for _, result in points)
-
-
-def _tuned(request: Any, tuning: Mapping[str, Any], sources: Sources) -> Any:
-    """The request with the settings asked for, which a DGD and a command line have of their own."""
-    if all(value is None for value in tuning.values()):
-        return request
-    if sources.dgd is not None or sources.command is not None:
-        names = ", ".join(
-            "--" + name.replace("_", "-") for name, value in tuning.items() if value is not None
-        )
-        raise InputError(
-            f"{names}: the deployment says its engines' settings itself; give a layout, or change it"
-        )
-    tuned = with_tuning(request, tuning)
-    if tuned.tuning.kv_dtype == "both":
-        raise InputError("--kv-dtype both compares two deployments; estimate one: bf16 or fp8")
-    return tuned
 
 
 def _write_dgd(path: Path, request: Any, result: Any, carried: Any, *, quiet: bool) -> tuple[str, ...]:

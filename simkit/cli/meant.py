@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LOAD = ("concurrency", "request_rate")
 _LENGTHS = ("isl", "osl", "prefix_hit")
-_MACHINE = ("gpus_per_node", "vram_mb")
+_MACHINE = ("gpus_per_node", "vram_mb", "gpu_hour_price")
 _BOUNDS = ("ttft", "itl", "e2e_latency")
 
 

@@ -11,7 +11,7 @@ import typer
 from simkit.cli.cluster.dry_run import DiffFlag, DryRun, checked_dry_run, show_changes, show_documents
 from simkit.cli.measuring import MeterFlags, alone, key_of, limits_of, meter_of, with_meter_flags
 from simkit.cli.output import Format, FormatFlag, QuietFlag, SeedFlag, remark, show
-from simkit.cli.request_flags import request_from_flags, with_request_flags
+from simkit.cli.request_flags import PRICE, request_from_flags, with_request_flags_but
 from simkit.core.errors import InputError
 from simkit.core.words import counted, gpus
 
@@ -19,7 +19,7 @@ _TARGET = "Where candidates are brought up; local: mocked engines here; k8s: DGD
 
 
 @with_meter_flags
-@with_request_flags
+@with_request_flags_but(PRICE)
 def profile(
     dgdr: Annotated[Path | None, typer.Argument(metavar="[DGDR.yaml]", help="Deployment request.")] = None,
     *,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.choices import AUTO, each_choice, gpu_hour_price
+from simkit.cli.choices import AUTO, each_choice
 from simkit.cli.ending import interrupted_status, stoppable
 from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
@@ -135,7 +135,6 @@ def _how_to_resume(result: Any, asked: AskedStages) -> None:
 
 
 _OBJECTIVE_HELP = "throughput, latency, goodput or cost, in place of optimizationType."
-_PRICE_HELP = "Adds cost per token: 2.5, or h100_sxm=2.5,b200_sxm=5, or a YAML file of such pairs."
 _SELECT_HELP = "Write this row of the table, in place of the first."
 _FINALISTS_HELP = "Simulate the N best, request by request, and rank them by that."
 _DETAILS_HELP = "Also near-equal rows, what a little more would buy, what was left out, the Pareto front."
@@ -156,7 +155,6 @@ def recommend(
     dgd_version: Annotated[str, typer.Option("--dgd-version", help="v1beta1 or v1alpha1.")] = "v1beta1",
     dynamo_rules: Annotated[bool, typer.Option("--dynamo-rules", help="Only layouts Dynamo sweeps.")] = False,
     statistic: Annotated[str, typer.Option("--sla-statistic", help=STATISTIC_HELP)] = "mean",
-    price: Annotated[str | None, typer.Option("--gpu-hour-price", help=_PRICE_HELP)] = None,
     objective: Annotated[str | None, typer.Option("--objective", help=_OBJECTIVE_HELP)] = None,
     finalists: Annotated[
         int | None, typer.Option("--simulate-finalists", min=0, max=100, help=_FINALISTS_HELP)
@@ -188,9 +186,8 @@ def recommend(
         request = with_tuning(with_cluster(request_from_flags(dgdr, given), cluster), tuning)
         request = replace(request, hardware=replace(request.hardware, as_needed=as_needed))
         wanted = request.optimization if objective is None else known_objective(objective)
-        paid = None if price is None else gpu_hour_price(price, request.hardware.gpu)
         slo = replace(request.slo, statistic=statistic)
-        return replace(request, slo=slo, optimization=wanted, gpu_hour_price=paid)
+        return replace(request, slo=slo, optimization=wanted)
 
     as_needed = flags["total_gpus"] == AUTO
     flags = {**flags, "total_gpus": None} if as_needed else flags

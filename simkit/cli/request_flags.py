@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from simkit.cli.choices import gpu_count, refuse_several, requests_in_flight
+from simkit.cli.choices import gpu_count, paid_for, refuse_several, requests_in_flight
 from simkit.cli.flags.bounds import bounds_of, refuse_seconds, with_own_statistics
 from simkit.cli.flags.calibration import CALIBRATION, CALIBRATION_HELP, own_runs
 from simkit.cli.flags.groups import Command, keyword, plain_flag, with_flags
@@ -166,7 +166,10 @@ def _parameter(flag: _Flag) -> inspect.Parameter:
     return keyword(flag.kind, option, flag.name)
 
 
+PRICE = "gpu_hour_price"
 _HIT_HELP = "Share of prompt tokens found in the prefix cache, from 0 to below 1."
+
+_PRICE_HELP = "Adds cost per token: 2.5, or h100_sxm=2.5,b200_sxm=5, or a YAML file of such pairs."
 
 _HARDWARE_HELP = "File with a hardware: block, as simkit discover writes it; flags go before it."
 
@@ -177,13 +180,14 @@ def _shared() -> list[inspect.Parameter]:
     setting = typer.Option("--set", metavar="PATH=VALUE", help=text, rich_help_panel=_REQUEST_PANEL)
     mode = plain_flag(_REQUEST_PANEL, "mode", str, ("--mode", "agg, disagg or both."))
     hit = plain_flag(_REQUEST_PANEL, "prefix_hit", float, ("--prefix-hit", _HIT_HELP))
+    price = plain_flag(_REQUEST_PANEL, PRICE, str, ("--gpu-hour-price", _PRICE_HELP))
     precision = plain_flag(_REQUEST_PANEL, "precision", str, (PRECISION, PRECISION_HELP))
     hardware = plain_flag(_REQUEST_PANEL, "hardware", Path, ("--hardware", _HARDWARE_HELP))
     named = typer.Option(
         CALIBRATION, metavar="own.json", help=CALIBRATION_HELP, rich_help_panel=_REQUEST_PANEL
     )
     own = keyword(str, named, "calibration")
-    return [*fields, mode, precision, hit, hardware, keyword(list[str], setting, "settings"), own]
+    return [*fields, mode, precision, hit, price, hardware, keyword(list[str], setting, "settings"), own]
 
 
 with_request_flags = with_flags("flags", _shared())
@@ -224,6 +228,7 @@ def request_from_flags(path: Path | None, flags: Mapping[str, Any], *, model: st
     request = request_from_document(document, str(path) if path else "flags", paired=paired)
     return replace(
         request,
+        gpu_hour_price=paid_for(flags.get(PRICE), request.hardware.gpu),
         workload=replace(request.workload, prefix_hit=flags.get("prefix_hit") or 0.0),
         slo=with_own_statistics(request.slo, bounds),
         modes=_modes(flags.get("mode")),

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from simkit.cli.asked_deployment import Sources, asked_deployment, with_layout_flags
+from simkit.cli.asked_deployment import Sources, asked_deployment, tuned_deployment, with_layout_flags
 from simkit.cli.flags.bounds import STATISTIC_HELP
 from simkit.cli.flags.load import load_options, with_load_flags, with_procedure, with_rate
 from simkit.cli.output import Format, FormatFlag, QuietFlag, remark, show
-from simkit.cli.request_flags import with_request_flags
+from simkit.cli.request_flags import PRICE, with_request_flags_but, with_tuning_flags
 from simkit.sim.routers import ROUTERS
 
 _OUTPUT_HELP = "Folder for summary.json, requests.parquet, timeline.csv and .png, report.md."
@@ -18,7 +18,8 @@ _STATISTIC_HELP = f"{STATISTIC_HELP.removesuffix('.')}; max, too."
 
 
 @with_load_flags
-@with_request_flags
+@with_tuning_flags
+@with_request_flags_but(PRICE)
 @with_layout_flags
 def simulate(
     dgd: Annotated[Path | None, typer.Argument(metavar="[DGD.yaml]", help="Deployment to simulate.")] = None,
@@ -33,6 +34,7 @@ def simulate(
     flags: Mapping[str, Any],
     layout: Mapping[str, Any],
     load: Mapping[str, Any],
+    tuning: Mapping[str, Any],
 ) -> None:
     """Simulate a deployment request by request: percentiles, goodput, queues over time.
 
@@ -57,7 +59,8 @@ def simulate(
     workload = asked.request.workload
     if flags["concurrency"] is None:  # what a deployment was made for may lie between two
         workload = in_whole_slots(workload)
-    request = replace(asked.request, workload=with_procedure(workload, load))
+    request = tuned_deployment(asked.request, tuning, sources)
+    request = replace(request, workload=with_procedure(workload, load))
     result = run(request, asked.deployment, options)
     for line in result.load.trace.fault_lines if result.load.trace else ():
         remark(f"{load['trace']}: {line}", quiet=quiet)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from pydantic import ValidationError
@@ -105,6 +106,7 @@ def _line(text: str, most: int) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown_text)
 
 
+_ALIKE = 0.6
 _MOST_NAMES = 20  # in one remedy
 _TYPE_WORDS = {
     "string_type": "a text",
@@ -143,10 +145,16 @@ def join_path(parts: Iterable[str | int]) -> str:
 def unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
     """A key that the format's owner does not allow there."""
     names = tuple(known)
-    hints = nearest(key, names, count=1)
+    hints = [name for name in nearest(key, names, count=1) if _alike(key, name)]
     remedy = f"did you mean {hints[0]}?" if hints else f"remove it; known here: {_listed(names)}"
     key = key or "''"
     return Fault(path=f"{path}.{key}" if path else key, problem="unknown key", remedy=remedy)
+
+
+def _alike(key: str, name: str) -> bool:
+    """Whether one is likely the other misspelt or cut: of short names any two have letters in common."""
+    one, other = key.lower(), name.lower()
+    return one in other or other in one or SequenceMatcher(None, one, other).ratio() >= _ALIKE
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -202,9 +210,13 @@ _RULES = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le}",
-    "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
 }
+
+
+def too_short(least: int) -> str:
+    """What a text must be that has fewer characters than it takes."""
+    return "must not be empty" if least == 1 else f"must have at least {least} characters"
 
 
 def _rule(item: Any) -> str:
@@ -212,6 +224,8 @@ def _rule(item: Any) -> str:
     if item["type"] == "string_pattern_mismatch":
         pattern = item["ctx"]["pattern"]
         return PATTERN_WORDS.get(pattern, f"must match {pattern}")
+    if item["type"] == "string_too_short":
+        return too_short(item["ctx"]["min_length"])
     words = _RULES.get(item["type"])
     if not words:
         return str(item["msg"])

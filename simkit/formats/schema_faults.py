@@ -9,6 +9,7 @@ from simkit.formats.faults import (
     choice_fault,
     join_path,
     shown,
+    too_short,
     unknown_key,
     wrong_type,
 )
@@ -25,7 +26,6 @@ _RULES = {
     "exclusiveMinimum": "must be above {:g}",
     "minimum": "must be at least {:g}",
     "maximum": "must be at most {}",
-    "minLength": "must not be empty",
 }
 _MOST_FAULTS = 50  # of one object; a document of nonsense need not be listed to its end
 
@@ -81,4 +81,6 @@ def _kind_words(types: Any) -> str:
 def _rule_words(rule: str, expected: Any) -> str:
     if rule == "pattern":
         return PATTERN_WORDS.get(expected, f"must match {expected}")
+    if rule == "minLength":
+        return too_short(expected)
     return _RULES.get(rule, f"breaks the schema's rule {rule}").format(expected)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simkit.reports.labels import MISSING, count, number, si
-from simkit.reports.terminal import cells, say, table
+from simkit.reports.terminal import broken, cells, print_within, say, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Row = Mapping[str, Any]
 
@@ -17,6 +18,12 @@ _RATES = ("bf16", "fp8", "fp4")
 
 def models_table(rows: Sequence[Row], console: "Console") -> None:
     """Parameters, kind, cache and formats of each model."""
+    longest = max((len(row["name"]) for row in rows), default=1)
+    print_within(console, longest, lambda most: _models(rows, console, most))
+    say(console, f"{len(rows)} listed; --model takes the path of any other config.json", "dim")
+
+
+def _models(rows: Sequence[Row], console: "Console", most: int) -> "Table":
     shown = table(
         console,
         ["model"],
@@ -27,10 +34,16 @@ def models_table(rows: Sequence[Row], console: "Console") -> None:
         sizes = [si(row[name]).replace("G", "B") for name in ("total_params", "active_params")]
         cache = [si(row["kv_bytes_per_token"]), count(row["max_context_tokens"])]
         formats = dict.fromkeys(filter(None, (row["gemm_dtype"], row["moe_dtype"])))
-        values = [row["name"], *sizes, _KINDS[row["kind"]], *cache, "\n".join(formats), row["kv_dtype"]]
+        values = [
+            broken(row["name"], most),
+            *sizes,
+            _KINDS[row["kind"]],
+            *cache,
+            "\n".join(formats),
+            row["kv_dtype"],
+        ]
         shown.add_row(*cells(console, values))
-    console.print(shown)
-    say(console, f"{len(rows)} listed; --model takes the path of any other config.json", "dim")
+    return shown
 
 
 def gpus_table(rows: Sequence[Row], console: "Console") -> None:

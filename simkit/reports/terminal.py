@@ -4,6 +4,7 @@ Rich is imported inside the functions: `import simkit` stays light. Cells are Te
 model called "[red]" prints as such.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,27 @@ def print_fitting(console: "Console", build: Callable[[str], "Table"]) -> None:
     """
     rows = build(" ")
     console.print(rows if fits(console, rows) else build("\n"))
+
+
+def print_within(console: "Console", longest: int, build: Callable[[int], "Table"]) -> None:
+    """Print the table with as much room for names as the terminal leaves, at most for the longest.
+
+    build takes the most characters of a line of a name.
+    """
+    rows = build(longest)
+    free = console.options.update(width=10 * console.width)
+    over = console.measure(rows, options=free).maximum - console.width
+    console.print(build(max(longest - over, 1)) if over > 0 else rows)
+
+
+def broken(name: str, most: int) -> str:
+    """A name over lines of at most so many characters, broken after a slash or hyphen alone."""
+    lines = [""]
+    for part in re.findall(r"[^/-]*[/-]|[^/-]+", name):
+        if lines[-1] and len(lines[-1]) + len(part) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def fits(console: "Console", rows: "Table") -> bool:

@@ -18,7 +18,7 @@ from simkit.search.candidates import Row, candidate, candidates, candidates_of, 
 from simkit.search.engine_search import EngineResult, preference_of, search_engine, with_front
 from simkit.search.one_order import in_one_order, owners, rows_of
 from simkit.search.picking import knee, leading, pareto_front
-from simkit.search.space import largest_context, smallest_engine
+from simkit.search.space import Need, largest_context, smallest_engine
 from simkit.search.ties import tied_with_first, with_every_group
 from simkit.search.trade_offs import relaxations, trade_offs
 
@@ -190,22 +190,38 @@ def _sla_rejection(result: EngineResult, count: int) -> Rejection:
     return Rejection(reason=f"{backend}: SLA missed or load not sustained", count=count, nearest=nearest)
 
 
+def _smallest(problem: Problem, results: list[EngineResult]) -> Need | None:
+    """The smallest engine that any of the backends runs."""
+    needs = [smallest_engine(item.engine.model, problem.request.workload) for item in results]
+    return min((one for one in needs if one), key=lambda one: one.plan.num_gpus, default=None)
+
+
+def _no_pair(problem: Problem, results: list[EngineResult]) -> str:
+    """Why no two pools come of engines that fit by themselves, and how many GPUs two take."""
+    refused = f"no deployment in mode {' or '.join(problem.request.modes)} fits {gpus(problem.total_gpus)}: "
+    if problem.request.workload.osl_tokens <= 1:
+        return (
+            f"{refused}there is nothing to decode after the first token; raise workload.osl or use --mode agg"
+        )
+    need = _smallest(problem, results)
+    least = f", at least {gpus(2 * need.plan.num_gpus)} (two engines of {need.plan.label})" if need else ""
+    return (
+        f"{refused}disaggregation takes a prefill and a decode engine{least}; "
+        "raise hardware.totalGpus or use --mode agg"
+    )
+
+
 def _too_small(problem: Problem, results: list[EngineResult]) -> str:
     """Why nothing fits, and what would: fewer tokens, more GPUs, smaller weights."""
     result = results[0]
     if any(len(item.engine.kept) for item in results):
-        return (
-            f"no deployment in mode {' or '.join(problem.request.modes)} fits {gpus(problem.total_gpus)}: "
-            "disaggregation takes a prefill and a decode engine and more than one output token; raise "
-            "hardware.totalGpus or use --mode agg"
-        )
+        return _no_pair(problem, results)
     model = result.engine.model
     plans = [plan for plan in result.engine.plans if plan.num_gpus <= problem.total_gpus]
     widest = max(plans, key=lambda plan: plan.num_gpus)
     weights = float(weight_bytes_per_gpu(model.shape, model.precision, PlanArray.of([widest]))[0])
     workload = problem.request.workload
-    needs = [smallest_engine(item.engine.model, workload) for item in results]
-    need = min((one for one in needs if one), key=lambda one: one.plan.num_gpus, default=None)
+    need = _smallest(problem, results)
     remedy = "no engine of up to 512 GPUs holds it"
     if need:
         nodes = f" on {need.nodes} nodes" if need.nodes > 1 else ""

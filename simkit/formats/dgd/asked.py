@@ -16,7 +16,7 @@ _BOUNDS = {"ttft": "ttft_s", "itl": "itl_s", "e2e_latency": "e2e_s"}
 _READ: Mapping[str, Callable[[str], Any]] = {
     "gpu": str, "gpus_per_node": int, "vram_mb": float, "isl": int, "osl": int, "concurrency": float,
     "request_rate": float, "prefix_hit": float, "ttft": str, "itl": str, "e2e_latency": str,
-    "calibration": str,
+    "gpu_hour_price": float, "calibration": str,
 }  # fmt: skip
 
 
@@ -36,6 +36,7 @@ def asked_flags(request: Request, concurrency: float, folder: Path = Path()) -> 
         "request_rate": rate,
         "concurrency": None if rate else slots or float(f"{max(1.0, concurrency):.6g}"),
         "prefix_hit": workload.prefix_hit or None,
+        "gpu_hour_price": request.gpu_hour_price,
         **_bounds(request.slo),
         "calibration": request.own and named_calibration(request.own, folder),
     }
