@@ -13,7 +13,8 @@ from asked_again.asking import Answer, Statement, ask, ask_json
 from asked_again.figures import Document, layout_words, name_of, same
 
 _BOUNDS = {"--ttft": "ttft_ms", "--itl": "itl_ms", "--e2e-latency": "e2e_ms"}
-_REQUESTS = 60
+_REQUESTS = 60  # at least; twice those in flight otherwise
+_MOST_IN_FLIGHT = 256  # of a simulation that is asked again
 _SAME = 2e-4  # as of an estimate: loads are asked again with six digits
 # What a point of a sweep says, and where an estimate says it.
 _ALIKE = {
@@ -35,6 +36,11 @@ def on_means(words: list[str]) -> list[str]:
     return [*without(words, *_BOUNDS), *(word for pair in given.items() for word in pair)]
 
 
+def requests(candidate: Document) -> int:
+    """How many requests are simulated: fewer than are in flight would be another load."""
+    return max(_REQUESTS, math.ceil(2 * candidate["concurrency"]))
+
+
 def experiment_of(words: list[str], candidate: Document, do: str, folder: Path) -> Path:
     """A file of one point: the candidate under the load of the question."""
     engine = (candidate if candidate["mode"] == "agg" else candidate["prefill"])["engine"]
@@ -48,7 +54,7 @@ def experiment_of(words: list[str], candidate: Document, do: str, folder: Path) 
     axes |= {"request_rate_per_s": float(rate)} if rate else {"concurrency": candidate["concurrency"]}
     axes |= {"prefix_hit": float(hit)} if hit else {}
     axes |= {"gpu_hour_price": float(price)} if price else {}
-    axes |= {"requests": _REQUESTS} if do == "simulate" else {}
+    axes |= {"requests": requests(candidate)} if do == "simulate" else {}
     bounds = {name: float(text) for flag, name in _BOUNDS.items() if (text := value_of(words, flag))}
     path = folder / f"{do}.yaml"
     path.write_text(
@@ -92,7 +98,10 @@ def _differing(point: Document, again: Answer, prefix: str, but: tuple[str, ...]
     document = again.document
     if not document or "error" in document or point["error"]:
         refused = again.err.strip() or str(document.get("error", ""))
-        return [] if point["error"] and refused else [f"point: {point['error']}; estimate: {refused}"]
+        grows = "overloaded" in str(point["error"]) and _at(document, ("ttft_ms", "mean")) is None
+        return (
+            [] if point["error"] and (refused or grows) else [f"point: {point['error']}; estimate: {refused}"]
+        )
     said = {name: point.get(f"{prefix}{name}") for name in _ALIKE}
     theirs = {name: _at(document, path) for name, path in _ALIKE.items()}
     if any(point.get(f"sla_{name}") for name in _BOUNDS.values()):
@@ -142,17 +151,21 @@ def _exported(run: Path, point: Document, folder: Path) -> Iterator[Statement]:
 
 def simulated(words: list[str], candidate: Document, folder: Path) -> Iterator[Statement]:
     """A simulated point by simulate, and what simulate says beside its figures by estimate."""
+    if candidate["concurrency"] > _MOST_IN_FLIGHT:
+        return
     asked = without(on_means(words), "--gpu-hour-price")
     point, made = point_of(experiment_of(asked, candidate, "simulate", folder), folder / "simulated")
     alone = estimated(asked, candidate)
     told = [word for word in alone.words[1:] if word not in ("--format", "json", "--quiet")]
-    again = ask_json("simulate", *told, "--requests", _REQUESTS, "--seed", int(point.get("seed") or 0))
+    again = ask_json(
+        "simulate", *told, "--requests", requests(candidate), "--seed", int(point.get("seed") or 0)
+    )
     yield _said("simulated point", name_of(candidate), _simulated(point, again), made, again)
     if not alone.document or "error" in alone.document or "simkit" not in again.document:
         return
-    yield _said(
-        "closed form beside", name_of(candidate), _beside(again.document, alone.document), again, alone
-    )
+    if not value_of(asked, "--prefix-hit"):  # there it takes what the simulation found, and says so
+        different = _beside(again.document, alone.document)
+        yield _said("closed form beside", name_of(candidate), different, again, alone)
     yield _said(
         "simulate's own words", name_of(candidate), list(_contradictions(again.document)), again, again
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from perfmodels.uncertainty.user_runs import FEATURES, Places, doubt_left, log_features, most_telling
 from simkit.catalog.problems import SearchOptions, build_problem
-from simkit.catalog.runs import MEASURED, read_table, refuse_seconds, with_measured_numbers
+from simkit.catalog.runs import MEASURED, meant_columns, read_table, refuse_seconds, with_measured_numbers
 from simkit.closed_form.estimates import doubt_of
 from simkit.closed_form.one_deployment import deployment_candidate
 from simkit.closed_form.problem import Problem
@@ -44,7 +44,10 @@ def _of_table(path: Path) -> list[Observation]:
     frame = read_table(path)
     missing = [name for name in MEASURED if name not in frame.columns]
     if missing:
-        raise InputError(f"{path}: column {', '.join(missing)} missing; measured means are what calibrates")
+        hint = meant_columns(missing, frame)
+        raise InputError(
+            f"{path}: column {', '.join(missing)} missing{hint}; measured means are what calibrates"
+        )
     frame = with_measured_numbers(frame)
     refuse_seconds(frame)
     joined = with_predictions(frame)

@@ -137,11 +137,17 @@ def _model(request: Request, options: SearchOptions) -> Model:
 
 
 def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str, ...], list[str]]:
-    """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of."""
+    """The engines to ask, less those that cannot run here; one named explicitly is kept and warned of.
+
+    Raises InputError where none is made for GPUs of the vendor.
+    """
     asked, notes = _asked_backends(request)
     notes += [note for note in map(borrowed_note, asked) if note]
     reasons = {name: unsupported(name, device, served_precision(model.precision, name)) for name in asked}
     able = tuple(name for name in asked if not reasons[name])
+    if not able and device.vendor != "nvidia":
+        others = [name for name in engine_names() if not unsupported(name, device, model.precision)]
+        raise InputError(f"backend: {'; '.join(reasons.values())}; take {' or '.join(others)}")
     warnings = notes + [reason for reason in reasons.values() if reason]
     if device.vendor != "nvidia":
         warnings.append(

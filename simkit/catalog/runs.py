@@ -1,6 +1,8 @@
 """Tables of serving runs: what was deployed, under which load, measured, and set by the benchmark."""
 
 import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
@@ -48,12 +50,39 @@ def read_table(path: Path) -> "pd.DataFrame":
         frame["concurrency"] = np.nan
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
-        found = nearest(missing[0], [str(name) for name in frame.columns], 1)
-        hint = f" (is {found[0]!r} meant as {missing[0]!r}?)" if found else ""
+        hint = meant_columns(missing, frame)
         raise InputError(
             f"{path}: column {', '.join(missing)} missing{hint}; the schema is in data/README.md"
         )
     return frame
+
+
+# What other tools and people call the columns.
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "model": ("model_name", "model_id"),
+    "gpu": ("gpu_type", "gpu_name", "accelerator", "hardware", "hw"),
+    "backend": ("engine", "framework", "server"),
+    "isl_tokens": ("isl", "input_len", "input_length", "input_tokens", "prompt_tokens", "random_input_len"),
+    "osl_tokens": ("osl", "output_len", "output_length", "output_tokens", "random_output_len"),
+    "ttft_ms_mean": ("mean_ttft_ms", "ttft_ms", "ttft", "avg_ttft_ms", "ttft_mean_ms"),
+    "itl_ms_mean": ("mean_itl_ms", "itl_ms", "itl", "tpot", "mean_tpot_ms", "tpot_ms", "itl_mean_ms"),
+    "concurrency": ("conc", "max_concurrency", "users", "num_users", "in_flight", "batch_size"),
+}
+
+
+def meant_columns(missing: Sequence[str], frame: "pd.DataFrame") -> str:
+    """Which of a table's columns are likely those that are missing, as an ending of the message."""
+    others = [str(name) for name in frame.columns if name not in (*REQUIRED, *MEASURED)]
+    meant = {name: found for name in missing if (found := _meant_as(name, others))}
+    pairs = ", ".join(f"{theirs!r} as {name!r}" for name, theirs in meant.items())
+    return f" ({'is' if len(meant) == 1 else 'are'} {pairs} meant?)" if meant else ""
+
+
+def _meant_as(name: str, others: list[str]) -> str | None:
+    """The column that is likely meant by one of ours: called as elsewhere, or misspelt."""
+    plain = {re.sub(r"[^a-z0-9]+", "_", other.lower()).strip("_"): other for other in others}
+    known = next((plain[other] for other in _ALSO[name] if other in plain), None)
+    return known or next(iter(nearest(name, others, 1)), None)
 
 
 _MOST_MS = 1e9  # of a measured mean: eleven days

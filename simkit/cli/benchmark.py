@@ -63,14 +63,18 @@ def benchmark(
         place = (access, image, checked_dry_run(dry_run))
         _in_cluster(what, (url, engine), place, (flags, meter, seed), (output, form, quiet))
         return
-    if dry_run is not None:
-        raise InputError("--dry-run shows the Job of --target k8s; add it, or drop --dry-run")
+    if checked_dry_run(dry_run) == "server":
+        raise InputError("--dry-run server asks a cluster; add --target k8s, or give --dry-run alone")
     brought_up = _checked_target(target, url, engine)
     layouts = {"worker": worker, "prefill": prefill, "decode": decode}
     settings = meter_of(meter, seed=seed, own_tokenizer=brought_up is not None and brought_up.own_tokenizer)
     request, prediction = _asked(what, flags, layouts, settings)
     name = served or (request.model if request else flags.get("model"))
     workload = prediction.workload if prediction else request.workload
+    if dry_run is not None:
+        slo = request.slo if prediction and request.slo.bounds else None
+        _show_command((settings, workload, slo), (url, str(name), output), form)
+        return
     limits = limits_of(meter)
     given = server_at(url, str(name), key_of(meter)) if url is not None else None
     with alone(output), _place(prediction, (given, engine, target), str(name), output) as place:
@@ -81,6 +85,21 @@ def benchmark(
     _show(outcome, form)
     if outcome.comparison is not None and not outcome.comparison.within:
         raise typer.Exit(1)
+
+
+def _show_command(asked: Any, where: Any, form: Format) -> None:
+    """What the client would be called with; nothing is sent."""
+    import shlex
+    from dataclasses import replace
+
+    from simkit.formats.aiperf_command import DEFAULT_URL, profile_command
+
+    (meter, workload, slo), (url, model, output) = asked, where
+    if meter.client != "aiperf":
+        raise InputError("--dry-run shows AIPerf's command; --client builtin has none")
+    options = replace(meter.options, artifact_dir=str(output / "aiperf"))
+    words = profile_command(workload, model=model, url=url or DEFAULT_URL, slo=slo, options=options)
+    show(form, lambda: {"command": words}, lambda console: console.print(shlex.join(words), soft_wrap=True))
 
 
 def _in_cluster(what: Any, elsewhere: Any, where: Any, settings: Any, shown: Any) -> None:

@@ -69,7 +69,8 @@ def parse_condition(text: str, columns: Mapping[str, str]) -> Condition:
         _check(text, node)
         if isinstance(node, ast.Name) and node.id not in _CONSTANTS:
             if node.id not in columns:
-                hints = nearest(node.id, columns, count=1)
+                means = [name for name in (f"{node.id}_mean",) if name in columns]
+                hints = means or nearest(node.id, columns, count=1)
                 raise _fault(
                     text, f"unknown column {node.id!r}", f"did you mean {hints[0]}?" if hints else ""
                 )

@@ -20,7 +20,7 @@ from simkit.experiments.document_model import (
     RefineRule,
     ReportTable,
 )
-from simkit.experiments.names import axis_faults, benchmark_faults
+from simkit.experiments.names import axis_faults, benchmark_faults, told_where
 from simkit.experiments.points import BLOCK_POINTS, Dimension, Space, ordered
 from simkit.experiments.work.budget import RunBudget
 from simkit.formats.faults import Fault, faults_from, unknown_key
@@ -87,30 +87,7 @@ def _checked(content: Mapping[str, Any], source: str) -> ExperimentDocument | li
     try:
         return ExperimentDocument.model_validate(content)
     except ValidationError as error:
-        return [_told_where(fault) for fault in faults_from(error, _known_keys(content))]
-
-
-# What people write at the top of the file, and where it stands instead.
-_INSTEAD = {
-    **dict.fromkeys(("name", "title", "description", "id"), "say it in question; -o names the folder"),
-    **dict.fromkeys(
-        ("kind", "type", "mode", "method"), "write do: predict, simulate, recommend or benchmark"
-    ),
-    **dict.fromkeys(("sweep", "parameters", "params", "matrix", "grid", "variables"), "write it as axes"),
-    **dict.fromkeys(("metrics", "columns", "outputs"), "report: {show: [...]} picks columns of the table"),
-    **dict.fromkeys(("constraints", "slo", "bounds"), "write it as sla"),
-    **dict.fromkeys(("output", "out"), "give the folder to run: -o DIR"),
-}
-
-
-def _told_where(fault: Fault) -> Fault:
-    """An unknown key at the top of the file with what takes its place."""
-    if fault.problem != "unknown key":
-        return fault
-    blocks = dict.fromkeys(Axes.model_fields, "axes") | dict.fromkeys(SlaAxes.model_fields, "sla")
-    block = blocks.get(fault.path)
-    remedy = _INSTEAD.get(fault.path) or (block and f"write it under {block}: {{{fault.path}: ...}}")
-    return replace(fault, remedy=remedy) if remedy else fault
+        return [told_where(fault) for fault in faults_from(error, _known_keys(content))]
 
 
 def _known_keys(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

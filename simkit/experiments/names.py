@@ -1,6 +1,7 @@
 """Whether what axes name exists, and whether the axes of a grid say a whole question."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from simkit.catalog.gpus import gpu
 from simkit.catalog.models import load_model
@@ -8,6 +9,7 @@ from simkit.catalog.runs import PROTOCOLS
 from simkit.core.errors import InputError, SimkitError
 from simkit.engines.registry import engine_names
 from simkit.experiments.axes import Value
+from simkit.experiments.axes_model import Axes, SlaAxes
 from simkit.experiments.columns import SIZES, Do
 from simkit.experiments.document_model import ExperimentDocument
 from simkit.formats.faults import Fault, choice_fault
@@ -137,3 +139,26 @@ def _unknown(name: str, axes: Axis, look_up: Callable[[str], object]) -> list[Fa
             problem, _, remedy = str(error).partition("; ")
             faults.append(Fault(path=f"axes.{name}", problem=problem, remedy=remedy or "correct it"))
     return faults
+
+
+# What people write at the top of the file, and where it stands instead.
+_INSTEAD = {
+    **dict.fromkeys(("name", "title", "description", "id"), "say it in question; -o names the folder"),
+    **dict.fromkeys(
+        ("kind", "type", "mode", "method"), "write do: predict, simulate, recommend or benchmark"
+    ),
+    **dict.fromkeys(("sweep", "parameters", "params", "matrix", "grid", "variables"), "write it as axes"),
+    **dict.fromkeys(("metrics", "columns", "outputs"), "report: {show: [...]} picks columns of the table"),
+    **dict.fromkeys(("constraints", "slo", "bounds"), "write it as sla"),
+    **dict.fromkeys(("output", "out"), "give the folder to run: -o DIR"),
+}
+
+
+def told_where(fault: Fault) -> Fault:
+    """An unknown key at the top of the file with what takes its place."""
+    if fault.problem != "unknown key":
+        return fault
+    blocks = dict.fromkeys(Axes.model_fields, "axes") | dict.fromkeys(SlaAxes.model_fields, "sla")
+    block = blocks.get(fault.path)
+    remedy = _INSTEAD.get(fault.path) or (block and f"write it under {block}: {{{fault.path}: ...}}")
+    return replace(fault, remedy=remedy) if remedy else fault

@@ -59,10 +59,10 @@ def _where(usable: "pd.DataFrame", do: Do, text: str) -> "pd.DataFrame":
 
 
 def holding(usable: "pd.DataFrame") -> np.ndarray:
-    """Which rows hold the SLA; those without one if they are not overloaded."""
+    """Which rows hold the SLA and are not overloaded: a short run may hold what a longer one would not."""
     meets, over = usable["meets_sla"].to_numpy(dtype=object), usable["overloaded"].to_numpy(dtype=object)
     asked = ~missing(meets)
-    kept: np.ndarray = np.where(asked, np.equal(meets, True), ~np.equal(over, True)).astype(bool)
+    kept: np.ndarray = (~asked | np.equal(meets, True)) & ~np.equal(over, True)
     return kept
 
 

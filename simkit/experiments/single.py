@@ -124,12 +124,14 @@ def simulated(point: Point, own: OwnCalibration | None = None) -> dict[str, Any]
         "concurrency": summary.mean_in_flight,
         "num_gpus": gpus,
         "goodput_per_s": summary.goodput_per_s,
-        "cost_per_million_output_tokens": cost_per_million_tokens(price, per_s / gpus) if price else None,
     }
     found |= {f"{prefix}{name}": value for name, value in rest.items()}
-    meets = result.meets_sla if request.slo.bounds else None
     estimate = next(iter(result.closed_form.values())).estimate
-    return found | {"meets_sla": meets, "in_domain": estimate.in_domain, "source": "simulated"}
+    if price and not estimate.overloaded:  # what is not served costs nothing that could be compared
+        found[f"{prefix}cost_per_million_output_tokens"] = cost_per_million_tokens(price, per_s / gpus)
+    verdicts = {name: getattr(estimate, name) for name in ("in_domain", "overloaded", "doubtful")}
+    meets = result.meets_sla if request.slo.bounds else None
+    return found | {"meets_sla": meets, "source": "simulated", **verdicts}
 
 
 def _sent(point: Point) -> "LoadOptions":

@@ -57,6 +57,9 @@ def _csv(content: bytes, source: str, remedy: str) -> "pd.DataFrame":
 
     text = decoded(content, source).removeprefix("\ufeff")
     names = next(csv.reader(io.StringIO(text)), [])
+    other = next((mark for mark in ";\t|" if len(names) == 1 and mark in names[0]), None)
+    if other is not None:
+        raise InputError(f"{source}: columns are separated by {other!r}; write commas between them; {remedy}")
     repeated = next((name for name in names if name and names.count(name) > 1), None)
     if repeated is not None:
         raise InputError(f"{source}: column {repeated!r} is given twice; {remedy}")

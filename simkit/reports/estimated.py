@@ -89,6 +89,8 @@ def _estimate_facts(doc: Row) -> list[list[str]]:
         facts.append(
             ["SLA holds", f"up to {at_most(doc['most_request_rate_per_s'])} requests/s, as expected"]
         )
+    if doc.get("cost_per_million_output_tokens") is not None:
+        facts.append(["cost", f"{number(doc['cost_per_million_output_tokens'])} per million output tokens"])
     if doc["sla_probability"] is not None:
         facts.append(["P(SLA)", percent(doc["sla_probability"])])
     if doc.get("nearest_run"):

@@ -154,6 +154,7 @@ def page_brief(page: Page, console: "Console") -> None:
 def _rows(console: "Console", section: Section) -> None:
     words, numbers = section.heads[: section.words], section.heads[section.words :]
     shown = table(console, words, numbers)
+    shown.show_header = any(section.heads)
     for row in section.rows:
         shown.add_row(*cells(console, row))
     console.print()

@@ -104,7 +104,8 @@ def verdict_line(own: Document) -> str:
         return ""
     on = statistics_label(sla["statistics"], BOUNDS)
     if sla["met"]:
-        return f"the SLA holds ({on})"
+        longer = ", in this run: the offered rate cannot be sustained, and a longer one would miss it"
+        return f"the SLA holds ({on}){longer if own.get('overloaded') else ''}"
     missed = ", ".join(
         f"{BOUNDS[key]} {number(value)} ms against {number(sla['bounds'][key])}"
         for key, value in sla["missed"].items()

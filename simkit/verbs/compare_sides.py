@@ -78,10 +78,23 @@ def read_many(given: Sequence[Path], asking: Asking) -> list[Side]:
 
 
 def _within(path: Path) -> Path:
-    """The file; of a folder that benchmark or recommend wrote, the one that says what it is about."""
+    """The file; of a folder of benchmark, recommend or export, the one that says what it is about.
+
+    Raises InputError for another folder.
+    """
     if is_measured(path):
         return path / PREDICTION
-    return path / _ARTIFACT if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    found = next((path / name for name in (_ARTIFACT, "dgd.yaml") if (path / name).is_file()), None)
+    if found is not None:
+        return found
+    if (path / "experiment.yaml").is_file():
+        raise InputError(
+            f"{path}: a run of many points; simkit export {path} --select best -o DIR gives the DGD of one, "
+            "and simkit experiment gate RUN --baseline OTHER compares two runs"
+        )
+    raise InputError(f"{path}: holds no {_ARTIFACT}, dgd.yaml or measured run; give such a folder, or a file")
 
 
 def _kind(path: Path) -> str:

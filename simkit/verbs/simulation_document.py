@@ -53,6 +53,7 @@ def _own(result: SimulationResult) -> dict[str, Any]:
         "percentile_relative_error": summary.percentile_error,
         "settled": _means(result.run.settled) if result.run.settled else None,
         "closed_form": {name: _closed_form(item) for name, item in result.closed_form.items()},
+        "overloaded": result.load.trace is None and candidate.estimate.overloaded,
         "believe": which_to_believe(_side_by_side(result)),
         "sla": _sla(result),
         "notes": _notes(result),

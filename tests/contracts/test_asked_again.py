@@ -5,6 +5,7 @@ The same over dozens of random questions: `python experiments/asked_again/run.py
 
 import pytest
 from asked_again.run import checked
+from asked_again.statements import CHECKS
 
 LENGTHS = ["--isl", "1000", "--osl", "200"]
 QUESTIONS = {
@@ -36,4 +37,25 @@ QUESTIONS = {
 def test_every_statement_is_what_asking_again_says(question):
     found = checked(QUESTIONS[question])
     assert len(found) >= 2
+    assert [str(one) for one in found if not one.holds] == []
+
+
+SWEPT = {
+    "a load, priced": [
+        "--model", "Qwen/Qwen3-8B", "--gpu", "h100_sxm", "--total-gpus", "2", *LENGTHS, "--ttft", "300",
+        "--itl", "20", "--request-rate", "4", "--backend", "vllm", "--gpu-hour-price", "2.5", "--mode", "agg",
+    ],
+    "pools apart": [
+        "--model", "Qwen/Qwen3-8B", "--gpu", "h100_sxm", "--total-gpus", "2", *LENGTHS, "--itl", "p90:20",
+        "--concurrency", "16", "--backend", "sglang", "--mode", "disagg",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("question", SWEPT)
+def test_a_point_its_page_its_dgd_and_its_simulation_say_what_estimate_says(question):
+    found = checked(SWEPT[question], tuple(check for check in CHECKS if "swept" in check.__name__))
+    assert {one.kind for one in found} >= {
+        "point by estimate", "report of a run", "exported point", "simulated point", "closed form beside",
+    }  # fmt: skip
     assert [str(one) for one in found if not one.holds] == []

@@ -172,11 +172,12 @@ def status(folder: FolderArgument, form: FormatFlag = Format.TABLE, quiet: Quiet
     show(form, lambda: document, lambda console: page_console(status_page(document), console))
 
 
+_WHERE = "Where to look; left out: experiments/sweeps, or here where there is none."
+
+
 @experiment.command(name="list", context_settings=HELP_NAMES)
 def list_runs(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to look.")] = Path(
-        "experiments/sweeps"
-    ),
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help=_WHERE)] = None,
     form: FormatFlag = Format.TABLE,
     quiet: QuietFlag = False,
 ) -> None:
@@ -187,6 +188,8 @@ def list_runs(
     from simkit.experiments.report import listing, listing_page
     from simkit.reports.pages import page_console
 
+    shipped = Path("experiments/sweeps")
+    folder = folder or (shipped if shipped.is_dir() else Path())
     found = listing(folder)
     show(form, lambda: found, lambda console: page_console(listing_page(str(folder), found), console))
 

@@ -49,7 +49,8 @@ def _certainty(swept: SweptPoints, place: int | None, *, whole: bool) -> str:
     parts = [f"{_answer(swept, place)}."] if found else []
     chance = swept.columns.get("sla_probability", ())
     if swept.bounds and chance and chance[place] is not None and (found or not whole):
-        parts.append(f"It keeps the SLA with a probability of {percent(chance[place])}.")
+        subject = "It" if found else "The best point"
+        parts.append(f"{subject} keeps the SLA with a probability of {percent(chance[place])}.")
     inside = swept.columns.get("in_domain", ())
     if inside:
         outside = sum(not item for item in inside)
