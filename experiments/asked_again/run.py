@@ -3,7 +3,8 @@
     python experiments/asked_again/run.py --questions 40 --seed 1
 
 One question has one answer: what `recommend` says of a candidate, of one GPU more or fewer, of a wider bound
-is compared with what `estimate`, `predict`, `compare` and `recommend` say when they are asked.
+is compared with what `estimate`, `predict`, `compare` and `recommend` say when they are asked. So is the pick
+as a point of an experiment, with its page, its DGD and its simulation (`--only swept`).
 """
 
 import argparse

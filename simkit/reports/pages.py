@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from simkit.reports.charts.model import Figure
 from simkit.reports.templating import environment
-from simkit.reports.terminal import bullets, cells, say, table
+from simkit.reports.terminal import Rows, bullets, fitted, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,14 +152,10 @@ def page_brief(page: Page, console: "Console") -> None:
 
 
 def _rows(console: "Console", section: Section) -> None:
-    words, numbers = section.heads[: section.words], section.heads[section.words :]
-    shown = table(console, words, numbers)
-    shown.show_header = any(section.heads)
-    for row in section.rows:
-        shown.add_row(*cells(console, row))
     console.print()
     say(console, section.title, style="bold")
-    console.print(shown)
+    for one in fitted(console, Rows(heads=section.heads, rows=section.rows, words=section.words)):
+        console.print(one)
 
 
 def ms(seconds: float | None, digits: int = 3) -> str:

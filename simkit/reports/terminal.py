@@ -6,6 +6,7 @@ model called "[red]" prints as such.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from simkit.reports.labels import ascii_text, one_line
@@ -62,9 +63,9 @@ def print_within(console: "Console", longest: int, build: Callable[[int], "Table
 
 
 def broken(name: str, most: int) -> str:
-    """A name over lines of at most so many characters, broken after a slash or hyphen alone."""
+    """A name over lines of at most so many characters, broken after slash, hyphen and underscore alone."""
     lines = [""]
-    for part in re.findall(r"[^/-]*[/-]|[^/-]+", name):
+    for part in re.findall(r"[^/_-]*[/_-]|[^/_-]+", name):
         if lines[-1] and len(lines[-1]) + len(part) > most:
             lines.append("")
         lines[-1] += part
@@ -107,3 +108,61 @@ def say(console: "Console", line: str, style: str | None = None) -> None:
 def _encoder(console: "Console") -> Callable[[str], str]:
     """How this terminal takes text: as it is, or in ASCII."""
     return str if console.encoding.lower().startswith("utf") else ascii_text
+
+
+# --- A table on a terminal that may be too narrow for it: heads break, words fold, the rest goes below.
+
+
+_HEADS = (99, 16, 11, 8)  # most characters of a line of a head: names of columns are long
+_LEAST_WORDS = 8  # characters of a column of words, however narrow the terminal
+_BETWEEN = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Heads and rows of a table whose first `words` columns are words that may fold, the rest numbers."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: int
+
+    def columns(self, first: int, last: int) -> "Rows":
+        """The columns of words with those from `first` to one before `last`."""
+        heads, named = self.heads, self.words
+        rows = [[*row[:named], *row[first:last]] for row in self.rows]
+        return replace(self, heads=[*heads[:named], *heads[first:last]], rows=rows)
+
+
+def fitted(console: "Console", shown: Rows) -> "list[Table]":
+    """One table, or several one below another where its numbers do not stand side by side."""
+    last = len(shown.heads)
+    for needed in (_whole, _folded):
+        for most in _HEADS:
+            if needed(console, shown, most) <= console.width:
+                return [_table(console, shown, most)]
+    if last - shown.words < 2:
+        return [_table(console, shown, _HEADS[-1])]
+    half = shown.words + (last - shown.words + 1) // 2
+    parts = shown.columns(shown.words, half), shown.columns(half, last)
+    return [one for part in parts for one in fitted(console, part)]
+
+
+def _table(console: "Console", shown: Rows, most: int) -> "Table":
+    heads = [broken(head, most) for head in shown.heads]
+    found = table(console, heads[: shown.words], heads[shown.words :])
+    found.show_header = any(heads)
+    for row in shown.rows:
+        found.add_row(*cells(console, row))
+    return found
+
+
+def _whole(console: "Console", shown: Rows, most: int) -> int:
+    """Characters that the table takes with no word folded."""
+    free = console.options.update(width=10 * console.width)
+    return int(console.measure(_table(console, shown, most), options=free).maximum)
+
+
+def _folded(console: "Console", shown: Rows, most: int) -> int:
+    """Characters that it takes at least."""
+    numbers = Rows(heads=shown.heads[shown.words :], rows=[row[shown.words :] for row in shown.rows], words=0)
+    return _whole(console, numbers, most) + shown.words * (_LEAST_WORDS + _BETWEEN)

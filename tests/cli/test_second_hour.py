@@ -133,6 +133,24 @@ def test_what_is_listed_without_a_folder_lies_here(simkit, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("columns", ["80", "100"])
+def test_a_wide_answer_of_an_experiment_keeps_its_groups_on_a_narrow_terminal(
+    simkit, tmp_path, monkeypatch, columns
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    file = tmp_path / "wide.yaml"
+    shown = "[concurrency, ttft_ms_mean, itl_ms_mean, e2e_ms_mean, sla_probability, in_domain]"
+    file.write_text(
+        f"question: What does it cost?\n{AXES}, concurrency: [1, 4], gpu_hour_price: 2}}\n"
+        "report: {by: [gpu, backend, plan, isl_tokens], best: cost_per_million_output_tokens, least: true, "
+        f"show: {shown}}}\nsla: {{ttft_ms: 500}}\n"
+    )
+    found = simkit("experiment", "run", file, "-o", tmp_path / "run", "--quiet")
+    assert "\u2026" not in found.out  # nothing is cut
+    assert found.out.count("h100_sxm") == found.out.count("vllm") == 2  # a second part below
+    assert all(len(line) <= int(columns) for line in found.out.splitlines())
+
+
+@pytest.mark.parametrize("columns", ["80", "100"])
 def test_names_of_models_break_after_slashes_and_hyphens(simkit, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     lines = simkit("models", "qwen").out.splitlines()
