@@ -1,14 +1,16 @@
 """Reports of what the verbs wrote into folders: recommendations, simulations, profiles, benchmarks."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
+from pydantic import BaseModel
 
 from simkit.core.errors import InputError
-from simkit.formats.recommendation_model import CandidatePart
+from simkit.core.request import Tuning
+from simkit.formats.recommendation_model import RecommendationPart
 from simkit.formats.recommendations import read_recommendation
 from simkit.formats.written_models import ComparisonPart, ProfilePart, SummaryPart, read_written
 from simkit.io.frames import read_frame
@@ -21,17 +23,22 @@ from simkit.verbs.answer_files.closer_look import closer_look_again
 
 _AGAIN = "simulate again with -o"
 _SPREAD = ("counted", "ttft_s", "itl_s")
-_PARTS = ("bottlenecks", "explanation", "fronts", "remarks", "trade_offs", "versions")
+# Fields of a recommendation that not every one has.
+_NOT_ALWAYS = {
+    "alternatives", "finalists", "selected_row", "plan", "engine", "prefill", "decode", "model", "refusal",
+    "gpu_hour_price", "version", "memory_frac", "moved", "stopped", "failed", "p50", "p75", "p90", "p95",
+    "p99",
+}  # fmt: skip
 
 
 def recommendation_report(path: Path) -> Page:
     """The page of a recommendation, with its DGDs and what other loads do to it, predicted today."""
     file = path / "recommendation.json" if path.is_dir() else path
     document = read_recommendation(file)
-    missing = [name for name in _PARTS if name not in document] or list(_lacking(document))
+    missing = next(_lacking(document), None)
     if missing:
         raise InputError(
-            f"{file}: has no `{missing[0]}`, an older simkit wrote it; run the command of its report again"
+            f"{file}: has no `{missing}`, an older simkit wrote it; run the command of its report again"
         )
     found = sorted(file.parent.glob("dgd*.yaml"), key=lambda item: (len(item.name), item.name))
     files = tuple(Code(name=item.name, text=read_text(item)) for item in found)
@@ -39,12 +46,39 @@ def recommendation_report(path: Path) -> Page:
 
 
 def _lacking(document: Mapping[str, Any]) -> Iterator[str]:
-    """What the page shows of candidates and one of them does not say."""
-    shown = [document["selected"], *document.get("candidates", ()), *document.get("pareto", ())]
-    shown += [document[name] for name in ("knee", "expected_best") if document.get(name)]
-    shown += [item["candidate"] for item in document["trade_offs"] if item.get("candidate")]
-    needed = set(CandidatePart.model_fields) - {"plan", "engine", "prefill", "decode"}
-    return (f"candidate.{name}" for item in shown for name in sorted(needed - set(item)))
+    """What the page shows and the document does not say."""
+    yield from _missing(RecommendationPart, document, "")
+    asked = document["request"]
+    bounded = {name for name, bound in asked["sla"].items() if bound is not None}
+    for name in sorted(bounded - set(asked["sla_statistics"] or ())):
+        yield f"request.sla_statistics.{name}"
+    for name in sorted({item.name for item in fields(Tuning)} - set(asked["tuning"])):
+        yield f"request.tuning.{name}"
+    if document["selected"]["concurrency"] is None:
+        yield "selected.concurrency"
+    if not document["candidates"]:
+        yield "candidates"
+
+
+def _missing(part: Any, value: Any, place: str) -> Iterator[str]:
+    """Fields of a part, and of the parts within it, that a value of that type lacks."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _missing(part, item, place)
+    elif isinstance(value, Mapping) and isinstance(part, type) and issubclass(part, BaseModel):
+        for name, field in part.model_fields.items():
+            if name in value:
+                for inner in (field.annotation, *_inner(field.annotation)):
+                    yield from _missing(inner, value[name], f"{place}{name}.")
+            elif name not in _NOT_ALWAYS:
+                yield f"{place}{name}"
+
+
+def _inner(kind: Any) -> Iterator[Any]:
+    """The types that a type is made of."""
+    for part in get_args(kind):
+        yield part
+        yield from _inner(part)
 
 
 def simulation_report(path: Path) -> Page:

@@ -46,7 +46,7 @@ def simulation_table(doc: Document, console: "Console") -> None:
     heads = [*(f"{label}\nms" for label, _ in STATISTICS), *closed_form_heads(own)]
     rows = table(console, ["simulated"], heads)
     for label, name, key in LATENCIES:
-        if name in doc:
+        if doc.get(name):
             rows.add_row(*cells(console, [label, *latency_cells(doc, name, key)]))
     console.print(rows)
     say(console, own["believe"], style="dim")
@@ -91,7 +91,7 @@ def facts(doc: Document) -> list[list[str]]:
         found.append(["prefix cache", f"{percent(own['prefix_cache_hit_frac'])} of prompt tokens"])
     if own["preemptions"]:
         found.append(["preemptions", count(own["preemptions"])])
-    if "goodput" in doc:
+    if doc.get("goodput"):
         share = percent(doc["good_request_fraction"]["avg"])
         found.append(["goodput", f"{number(doc['goodput']['avg'])} requests/s keep every bound ({share})"])
     return found
@@ -119,7 +119,7 @@ def simulation_markdown(doc: Mapping[str, Any]) -> str:
     place = own["deployment"]
     what = f"{engine_name(place['backend'])} {MODES[place['mode']]}, {layout_label(place)}"
     heads = ["simulated", *(f"{label} ms" for label, _ in STATISTICS), *closed_form_heads(own)]
-    rows = [[label, *latency_cells(doc, name, key)] for label, name, key in LATENCIES if name in doc]
+    rows = [[label, *latency_cells(doc, name, key)] for label, name, key in LATENCIES if doc.get(name)]
     verdict = verdict_line(own)
     lines = [
         f"# {_text(own['model'])}, simulated",

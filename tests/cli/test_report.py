@@ -55,6 +55,24 @@ def test_a_recommendation(simkit, recommended, tmp_path):
         assert (tmp_path / "page" / name.replace(".png", ".svg")).read_text().startswith("<svg")
 
 
+@pytest.mark.parametrize("part", ["request", "request.hardware", "request.workload", "request.tuning", ""])
+def test_a_page_of_what_lacks_a_field_is_made_or_refused_in_a_line(simkit, recommended, tmp_path, part):
+    whole = json.loads((recommended / "recommendation.json").read_text())
+    file = tmp_path / "recommendation.json"
+    place = whole
+    for name in filter(None, part.split(".")):
+        place = place[name]
+    refused = 0
+    for name in list(place):
+        if (value := place.pop(name)) not in ({}, [], None):
+            file.write_text(json.dumps(whole))
+            found = simkit("report", file, "-o", tmp_path / "page", "--quiet")
+            assert found.status == 0 or (found.status == 2 and found.err.count("\n") == 1), (part, name)
+            refused += found.status == 2
+        place[name] = value
+    assert refused or part == "request.tuning"
+
+
 def test_its_own_report_says_the_same_at_the_load_asked_for(recommended):
     """The pick's curve passes through the pick: one route for both numbers."""
     best = json.loads((recommended / "recommendation.json").read_text())["selected"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from simkit.reports.charts.model import Axis, Chart, Number, Series
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_MOST = 1e100  # no axis is made for what lies beyond
 _MARGIN = 0.05
 
 
@@ -37,7 +38,7 @@ def scale_of(axis: Axis, values: Iterable[Number], start: float, end: float) -> 
     """A scale that holds all the values with a margin."""
     if axis.categories:
         return Scale(low=-0.5, high=len(axis.categories) - 0.5, start=start, end=end)
-    found = [v for v in values if v is not None and math.isfinite(v) and (v > 0 or not axis.log)]
+    found = [v for v in values if v is not None and abs(v) < _MOST and (v > 1 / _MOST or not axis.log)]
     low, high = (min(found), max(found)) if found else (0.1, 1.0)
     if axis.log:
         ratio = max(high / low, 1.5) ** _MARGIN

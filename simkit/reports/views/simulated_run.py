@@ -28,7 +28,7 @@ def simulation_page(doc: Doc, timeline: Columns, spread: Mapping[str, Sequence[f
     own = doc["simkit"]
     place = own["deployment"]
     heads = ["simulated, ms", *(label for label, _ in STATISTICS), *closed_form_heads(own)]
-    rows = [(label, *latency_cells(doc, name, key)) for label, name, key in LATENCIES if name in doc]
+    rows = [(label, *latency_cells(doc, name, key)) for label, name, key in LATENCIES if doc.get(name)]
     sla = own["sla"]
     return Page(
         title=f"{own['model']}, simulated: {own['load']['words']}",
@@ -66,7 +66,7 @@ def _tiles(doc: Doc) -> tuple[Tile, ...]:
     found = [
         Tile(label=label, value=f"{number(doc[name]['avg'])} ms", detail=f"p99 {number(doc[name]['p99'])} ms")
         for label, name, _ in LATENCIES
-        if name in doc
+        if doc.get(name)
     ]
     found.append(
         Tile(label="Output per GPU", value=f"{number(own['output_tokens_per_s_per_gpu'])} tok/s",
