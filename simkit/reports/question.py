@@ -104,7 +104,7 @@ def command_line(request: Doc, finalists: Doc | None = None) -> str:
         "--request-rate": workload["request_rate_per_s"],
         **_bound_flags(request),
         "--sla-statistic": None if request["sla_statistic"] == "mean" else request["sla_statistic"],
-        "--gpu-hour-price": request["gpu_hour_price"],
+        "--gpu-hour-price": request.get("gpu_hour_price"),
         "--mode": modes[0] if len(modes) == 1 else None,
         "--objective": request["optimization"],
         "--max-num-seqs": tuning["max_num_seqs"],

@@ -71,6 +71,14 @@ def test_what_files_leave_open_is_asked_for(tmp_path, given, told):
         foreign_points([samples.aiperf_sweep(tmp_path)], given)
 
 
+@pytest.mark.parametrize("length", ["inf", "-inf", "1e308", "-3"])
+def test_a_length_beyond_any_is_refused(tmp_path, length):
+    path = samples.aiconfigurator_agg(tmp_path)
+    path.write_text(path.read_text().replace(",1000,200,", f",{length},200,"))
+    with pytest.raises(InputError, match="isl"):
+        foreign_points([path], {})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _FORMATS = ("gemm_dtype", "moe_dtype")  # of the weights, where a file tells them apart
 _NEEDED = ("model", "gpu", "backend", "isl_tokens", "osl_tokens")
 _LAYOUT = ("plan", "tp", "attn_dp", "prefill_tp", "decode_tp")
+_MOST_TOKENS = 1e9
 _MOST_GPUS = 1_000_000
 _WHOLE = ("num_gpus", "isl_tokens", "osl_tokens")
 
@@ -77,8 +78,16 @@ def _row(point: SweepPoint, given: Mapping[str, Any]) -> dict[str, Any]:
         if not _is_size(stated[name]):
             raise InputError(f"{point.file}: {name} must be a whole number of GPUs, got {stated[name]!r:.60}")
     stated["gpu"] = _gpu_name(str(stated["gpu"]), point.file)
-    stated |= {name: round(float(stated[name])) for name in _WHOLE if stated.get(name) is not None}
+    counts = {name: stated[name] for name in _WHOLE if stated.get(name) is not None}
+    stated |= {name: _whole(name, value, point.file) for name, value in counts.items()}
     return {**stated, "point": _hash(point.tool, stated)}
+
+
+def _whole(name: str, value: Any, file: str) -> int:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 <= value < _MOST_TOKENS:
+        raise InputError(f"{file}: {name} must be a number below {_MOST_TOKENS:g}, got {value!r:.60}")
+    return round(float(value))
 
 
 def _is_layout(name: str) -> bool:
