@@ -133,6 +133,7 @@ def _nearest_words(near: Row) -> str:
     version = f"version {near.get('version') or 'not recorded'}"
     served = f", {near['format']}, {version}" if near.get("format") else ""
     driven = f"; {near['procedure']}" if near.get("procedure") else ""
+    driven += "; the fit has seen this run" if ours else ""
     return f"{near['run']}{served}: {', '.join(times)}{driven}; {percent(near['resemblance'])} alike"
 
 
