@@ -106,7 +106,7 @@ def _line(text: str, most: int) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown_text)
 
 
-_ALIKE = 0.6
+_ALIKE, _BEGINNING = 0.6, 4
 _MOST_NAMES = 20  # in one remedy
 _TYPE_WORDS = {
     "string_type": "a text",
@@ -154,7 +154,8 @@ def unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
 def _alike(key: str, name: str) -> bool:
     """Whether one is likely the other misspelt or cut: of short names any two have letters in common."""
     one, other = key.lower(), name.lower()
-    return one in other or other in one or SequenceMatcher(None, one, other).ratio() >= _ALIKE
+    begun = one[:_BEGINNING] == other[:_BEGINNING] or one in other or other in one
+    return begun or SequenceMatcher(None, one, other).ratio() >= _ALIKE
 
 
 def _listed(names: Sequence[str]) -> str:
