@@ -147,7 +147,8 @@ def _backends(request: Request, device: Device, model: Model) -> tuple[tuple[str
     able = tuple(name for name in asked if not reasons[name])
     if not able and device.vendor != "nvidia":
         others = [name for name in engine_names() if not unsupported(name, device, model.precision)]
-        raise InputError(f"backend: {'; '.join(reasons.values())}; take {' or '.join(others)}")
+        remedy = f"take {' or '.join(others)}" if others else "take another GPU, or another --precision"
+        raise InputError(f"backend: {'; '.join(reasons.values())}; {remedy}")
     warnings = notes + [reason for reason in reasons.values() if reason]
     if device.vendor != "nvidia":
         warnings.append(

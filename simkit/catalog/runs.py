@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 REQUIRED = ("model", "gpu", "backend", "isl_tokens", "osl_tokens", "concurrency")
-RATE = "request_rate_per_s"  # an open loop in the place of `concurrency`
+RATE = "request_rate_per_s"  # of an open loop, which has no `concurrency`
 AGG_PLAN = ("tp", "pp", "attn_dp", "moe_tp", "ep")
 MEASURED = ("ttft_ms_mean", "itl_ms_mean")
 

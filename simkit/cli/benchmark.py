@@ -88,17 +88,20 @@ def benchmark(
 
 
 def _show_command(asked: Any, where: Any, form: Format) -> None:
-    """What the client would be called with; nothing is sent."""
+    """What the client would be called with; nothing is sent, and a password in the address is not shown."""
     import shlex
     from dataclasses import replace
 
     from simkit.formats.aiperf_command import DEFAULT_URL, profile_command
+    from simkit.io.openai_http import endpoint_of
 
     (meter, workload, slo), (url, model, output) = asked, where
     if meter.client != "aiperf":
         raise InputError("--dry-run shows AIPerf's command; --client builtin has none")
     options = replace(meter.options, artifact_dir=str(output / "aiperf"))
-    words = profile_command(workload, model=model, url=url or DEFAULT_URL, slo=slo, options=options)
+    words = profile_command(
+        workload, model=model, url=endpoint_of(url or DEFAULT_URL).url, slo=slo, options=options
+    )
     show(form, lambda: {"command": words}, lambda console: console.print(shlex.join(words), soft_wrap=True))
 
 

@@ -49,7 +49,7 @@ class Axes(_Stated):
     plan: _Text = Field(None, description="4xtp2, dep8, or 3xtp2+1xtp4 for prefill + decode.")
     prefill: _Text = Field(None, description="Prefill engines, 3xtp2; with `decode`.")
     decode: _Text = Field(None, description="Decode engines, 1xtp4; with `prefill`.")
-    tp: _Whole = Field(None, description="Tensor parallel, in the place of `plan`.")
+    tp: _Whole = Field(None, description="Tensor parallel, instead of `plan`.")
     pp: _Whole = Field(None, description="Pipeline stages.")
     attn_dp: _Whole = Field(None, description="Data-parallel attention ranks.")
     moe_tp: _Whole = Field(None, description="Tensor parallel inside an expert.")

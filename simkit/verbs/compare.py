@@ -158,7 +158,7 @@ def _latencies(one: Side, other: Side) -> list[Document]:
 def _figures(one: Side, other: Side) -> list[Document]:
     pairs = [(name, one.candidate.get(name), other.candidate.get(name)) for name in FIGURES]
     pairs += [(name, _simulated(one, name), _simulated(other, name)) for name in SIMULATED]
-    unpriced = [name for name, a, b in pairs if name == PRICED and None in (a, b)]  # a DGD holds no price
+    unpriced = [name for name, a, b in pairs if name == PRICED and None in (a, b)]  # of no use beside none
     known = [pair for pair in pairs if pair[1] is not None or pair[2] is not None]
     return [_row(*pair) for pair in known if pair[0] not in unpriced]
 

@@ -122,7 +122,16 @@ def test_a_measurement_is_shown_before_it_is_made(simkit):
     found = simkit("benchmark", *words)
     assert (found.status, found.out.count("\n")) == (0, 1)
     assert found.out.startswith("aiperf profile --model Qwen/Qwen3-8B --url http://localhost:9 ")
-    assert "--goodput" not in found.out  # nobody asked for bounds
+    assert "--goodput" not in found.out  # no bound was given
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_the_command_that_is_shown_holds_no_password(simkit, form):
+    words = ("--model", "Qwen/Qwen3-8B", *LOAD, "--concurrency", "8", "--dry-run", "--format", form)
+    found = simkit("benchmark", "--url", "http://me:opensesame@localhost:9", *words)
+    assert (found.status, "http://localhost:9" in found.out) == (0, True), found.err
+    assert "opensesame" not in found.out + found.err
+    assert simkit("benchmark", "--url", "no address", *words).status == 2
 
 
 def test_what_is_listed_without_a_folder_lies_here(simkit, tmp_path, monkeypatch):

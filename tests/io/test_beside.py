@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faults.killing.places import processes_with
 
 BOTH = """
 import sys, time
@@ -21,18 +22,6 @@ def work(seconds):
 if __name__ == "__main__":
     side_by_side(2)(delayed(work)(seconds) for seconds in (60, 60))
 """
-
-
-def bearing(mark):
-    """Processes with this in their environment."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in environ.read_bytes():
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
@@ -51,7 +40,7 @@ def test_nothing_outlives_a_killed_command(tmp_path, number):
     child.send_signal(number)
     child.wait(30)
     for _ in range(100):
-        if not bearing(mark.encode()):
+        if not processes_with(mark):
             break
         time.sleep(0.1)
-    assert not bearing(mark.encode())
+    assert not processes_with(mark)

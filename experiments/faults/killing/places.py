@@ -21,6 +21,18 @@ STAYS_S = 10.0  # processes beside a command look every half second whether it i
 _SHARED = Path("/dev/shm")  # noqa: S108 - looked at, not written to
 
 
+def processes_with(mark: str) -> list[int]:
+    """Processes that have this in their environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in environ.read_bytes():
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Everything that a command may write lies below root; env makes it so."""
@@ -35,14 +47,7 @@ class Place:
 
     def processes(self) -> list[int]:
         """All that this place is named to as cache or for temporary files, and so came of these commands."""
-        mark, found = str(self.root).encode(), []
-        for environ in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if mark in environ.read_bytes():
-                    found.append(int(environ.parent.name))
-            except OSError:
-                continue
-        return found
+        return processes_with(str(self.root))
 
     def left(self, folder: Path) -> list[str]:
         """Processes that stay, notes, locks and temporary files, also of the output folder."""

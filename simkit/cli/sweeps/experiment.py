@@ -26,7 +26,7 @@ experiment = typer.Typer(
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Experiment.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 ClusterFlag = Annotated[
-    str | None, typer.Option("--cluster", help="dask://HOST:PORT or ray://HOST:PORT, in the place of --jobs.")
+    str | None, typer.Option("--cluster", help="dask://HOST:PORT or ray://HOST:PORT, instead of --jobs.")
 ]
 JobsFlag = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes that work side by side.")]
 MinutesFlag = Annotated[float | None, typer.Option(min=0.0, help="Begin no point after so many minutes.")]
