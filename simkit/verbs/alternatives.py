@@ -12,7 +12,8 @@ from simkit.explain.alternatives import comparison_words
 from simkit.explain.answer import explanation
 from simkit.io.threads import one_thread
 from simkit.search.alternatives import SinglePick, best_first
-from simkit.search.search import ranked_layouts, recommendation
+from simkit.search.candidates import candidates_of
+from simkit.search.search import RankedLayouts, ranked_layouts, recommendation
 from simkit.verbs.recommend import dressed
 
 # A request and why it cannot be answered.
@@ -30,10 +31,14 @@ def best_alternative(
     leave open how many GPUs each has.
     """
     picks: list[SinglePick] = []
+    searched: list[RankedLayouts] = []
     refused: list[Refusal] = []
     for request in requests:
         try:
-            picks.append(_pick(build_problem(request, options)))
+            problem = build_problem(request, options)
+            found = ranked_layouts(problem)
+            picks.append(_pick(problem, found))
+            searched.append(found)
         except UnknownNameError:
             raise
         except SimkitError as error:
@@ -42,16 +47,25 @@ def best_alternative(
         raise refused[0][1]
     _check_comparable(requests, picks)
     order, tied = best_first(picks)
-    return picks[order[0]].problem, _side_by_side([picks[i] for i in order], tied, refused)
+    ordered = [picks[i] for i in order]
+    ordered[0] = replace(ordered[0], answer=_whole(ordered[0].problem, searched[order[0]]))
+    return ordered[0].problem, _side_by_side(ordered, tied, refused)
 
 
-def _pick(problem: Problem) -> SinglePick:
-    """One problem as `answer` answers it, with the row of its pick."""
-    found = ranked_layouts(problem)
-    bare = recommendation(problem, found)
+def _pick(problem: Problem, found: RankedLayouts) -> SinglePick:
+    """One problem's pick and its row; what else an answer holds is worked out for the best alone."""
     row, chance = found.first
-    answer = dressed(replace(bare, explanation=explanation(bare)), problem)
-    return SinglePick(problem=problem, answer=answer, row=row, chance=chance)
+    (first,) = candidates_of(problem, found.rows[:1])
+    answer = Recommendation(
+        request=problem.request, candidates=(first,), pareto=(), rejected=(), meets_sla=first.meets_sla
+    )
+    return SinglePick(problem=problem, answer=dressed(answer, problem), row=row, chance=chance)
+
+
+def _whole(problem: Problem, found: RankedLayouts) -> Recommendation:
+    """The answer as `answer` gives it."""
+    bare = recommendation(problem, found)
+    return dressed(replace(bare, explanation=explanation(bare)), problem)
 
 
 def _check_comparable(requests: Sequence[Request], picks: Sequence[SinglePick]) -> None:
